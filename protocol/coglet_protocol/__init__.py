@@ -1,0 +1,1 @@
+"""What crosses the boundary between supervisor and worker: messages, frames, spill files."""

@@ -1,0 +1,1 @@
+"""OpenAPI documents from the source text of a model, without importing it."""

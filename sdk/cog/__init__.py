@@ -1,0 +1,1 @@
+"""The names that model code imports."""

@@ -1,0 +1,1 @@
+"""The supervisor: HTTP, validation, webhooks and the worker processes."""

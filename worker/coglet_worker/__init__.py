@@ -1,0 +1,1 @@
+"""The worker: one process in which one model runs."""
