@@ -1,0 +1,1 @@
+"""Side-by-side benchmark of this server and the peer; `scripts/bench` runs it."""

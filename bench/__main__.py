@@ -1,0 +1,68 @@
+"""Command line of the benchmark: `python -m bench`, through `scripts/bench`."""
+
+import argparse
+import asyncio
+import signal
+import sys
+from collections.abc import Sequence
+
+from bench import report
+from bench.environment import Environment, prepare
+from bench.runner import run
+from bench.scenario import BOTH, Effort, Scenario
+from bench.scenarios import SCENARIOS
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs the benchmark; 0 when every scenario has a result, 1 when one has none, 130 when interrupted."""
+    options = _parse(argv)
+    sides = BOTH if options.server == "both" else (options.server,)
+    names = options.scenario or [scenario.name for scenario in SCENARIOS]
+    effort = Effort(seconds=options.seconds, repeats=1 if options.quick else 5)
+    settings = {"rounds": options.rounds, **vars(effort)}
+    environments = [prepare(side) for side in sides]
+    selected = [scenario for scenario in SCENARIOS if scenario.name in names]
+    try:
+        results = asyncio.run(_run_all(selected, environments, options.rounds, effort))
+    except (KeyboardInterrupt, asyncio.CancelledError):
+        print("interrupted; the servers are stopped, nothing was written", file=sys.stderr)
+        return 130
+    print(report.table(results))
+    print(f"\nwritten to {report.write(results, environments, settings)}")
+    return 1 if report.problems(results) else 0
+
+
+async def _run_all(
+    scenarios: Sequence[Scenario], environments: Sequence[Environment], rounds: int, effort: Effort
+) -> report.Results:
+    # SIGTERM as Ctrl-C: the task is canceled, so that every block stops what it has started.
+    main_task = asyncio.current_task()
+    assert main_task is not None
+    asyncio.get_running_loop().add_signal_handler(signal.SIGTERM, main_task.cancel)
+    return [(scenario, await run(scenario, environments, rounds, effort)) for scenario in scenarios]
+
+
+def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="scripts/bench", description=__doc__)
+    names = [scenario.name for scenario in SCENARIOS]
+    parser.add_argument("--scenario", action="append", choices=names, help="run only this one; repeatable")
+    parser.add_argument("--rounds", type=_count, help="samples a side (default 3)")
+    parser.add_argument("--seconds", type=_count, help="duration of one run of wrk (default 3)")
+    parser.add_argument("--server", choices=[*BOTH, "both"], default="both", help="which side to measure")
+    parser.add_argument("--quick", action="store_true", help="one round of one second: does it work at all")
+    options = parser.parse_args(argv)
+    default = 1 if options.quick else 3
+    options.rounds = options.rounds or default
+    options.seconds = options.seconds or default
+    return options
+
+
+def _count(text: str) -> int:
+    count = int(text)
+    if count < 1:
+        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+    return count
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,37 @@
+"""Memory of a process tree, as PSS: private pages in full, shared pages divided among their users."""
+
+from collections.abc import Iterable
+from pathlib import Path
+
+
+def pss_mib(pids: Iterable[int]) -> float:
+    """The proportional set size of the processes together, in MiB."""
+    return sum(_pss_kib(pid) for pid in pids) / 1024
+
+
+def descendants(pid: int) -> list[int]:
+    """All children of a process, their children and so on."""
+    children: dict[int, list[int]] = {}
+    for entry in Path("/proc").iterdir():
+        if entry.name.isdigit() and (parent := _parent(entry)) is not None:
+            children.setdefault(parent, []).append(int(entry.name))
+    found = [pid]
+    for ancestor in found:  # grows while it is read: breadth first
+        found.extend(children.get(ancestor, []))
+    return found[1:]
+
+
+def _parent(entry: Path) -> int | None:
+    try:
+        stat = (entry / "stat").read_text()
+    except OSError:  # ended since it was listed
+        return None
+    # The command name, in parentheses, may itself hold blanks and parentheses.
+    return int(stat.rpartition(")")[2].split()[1])
+
+
+def _pss_kib(pid: int) -> int:
+    for line in Path(f"/proc/{pid}/smaps_rollup").read_text().splitlines():
+        if line.startswith("Pss:"):
+            return int(line.split()[1])
+    raise ValueError(f"no line `Pss:` in the smaps_rollup of process {pid}")

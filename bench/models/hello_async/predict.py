@@ -1,0 +1,8 @@
+"""Answers at once, in many slots of one event loop."""
+
+from cog import BasePredictor
+
+
+class Predictor(BasePredictor):
+    async def predict(self, name: str) -> str:
+        return f"hello {name}"

@@ -1,0 +1,11 @@
+"""Yields many items; the client asked for all of them in one answer."""
+
+from collections.abc import Iterator
+
+from cog import BasePredictor
+
+
+class Predictor(BasePredictor):
+    def predict(self, count: int) -> Iterator[str]:
+        for number in range(count):
+            yield f"item {number}"

@@ -1,0 +1,12 @@
+"""Returns a file of 32 MiB, made once: what is measured is the way to the client, not the disk."""
+
+from cog import BasePredictor, Path
+
+
+class Predictor(BasePredictor):
+    def setup(self) -> None:
+        self.file = Path("output.bin").resolve()
+        self.file.write_bytes(bytes(range(256)) * (32 * 1024 * 4))
+
+    def predict(self) -> Path:
+        return Path(self.file)

@@ -1,0 +1,126 @@
+"""What a server costs before and besides its predictions: start, memory; and what several workers gain."""
+
+import asyncio
+import statistics
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from functools import cache
+from typing import Final
+
+from bench.client import Response, connect
+from bench.environment import Environment
+from bench.errors import Skipped, require
+from bench.memory import descendants, pss_mib
+from bench.scenario import WARM_UP, Effort, FigureGoal, Metric, Probe, RatioGoal, Sample, Scenario
+from bench.server import Server, serve
+
+_WARM_UP_PREDICTIONS: Final = 100
+_CPU_ROUNDS: Final = 2_000_000
+
+
+@asynccontextmanager
+async def _cold_start(environment: Environment) -> AsyncIterator[Probe]:
+    async def probe(effort: Effort) -> Sample:
+        starts_ms: list[float] = []
+        for _ in range(effort.repeats):
+            async with serve(environment, "hello_sync") as server:
+                starts_ms.append(server.ready_after_s * 1000)
+                await _hello(server, 1)
+        return {"to READY ms": statistics.median(starts_ms)}
+
+    await probe(WARM_UP)  # compiles bytecode, fills the page cache
+    yield probe
+
+
+@asynccontextmanager
+async def _memory(environment: Environment) -> AsyncIterator[Probe]:
+    # One server at a time: two servers of one interpreter would share its pages, and so their cost.
+    async def probe(effort: Effort) -> Sample:
+        async with serve(environment, "hello_sync") as server:
+            await _hello(server, _WARM_UP_PREDICTIONS)
+            workers = descendants(server.pid)
+            require(bool(workers), "the server has no child process")
+            return {"parent MiB": pss_mib([server.pid]), "worker MiB": pss_mib(workers)}
+
+    yield probe
+
+
+async def _hello(server: Server, count: int) -> None:
+    async with connect(server.port) as connection:
+        for number in range(count):
+            await server.wait_free()
+            answer = await connection.predict({"input": {"name": f"n{number}"}})
+            output = answer.prediction()["output"]
+            require(output == f"hello n{number}", f"output {output!r} to the name 'n{number}'")
+
+
+@asynccontextmanager
+async def _workers(environment: Environment) -> AsyncIterator[Probe]:
+    async with (
+        serve(environment, "cpu_bound", {"COG_WORKERS": "1"}) as one,
+        serve(environment, "cpu_bound", {"COG_WORKERS": "2"}) as two,
+    ):
+
+        async def probe(effort: Effort) -> Sample:
+            alone = [await _compute(one, at_once=1) for _ in range(effort.repeats)]
+            paired = [await _compute(two, at_once=2) for _ in range(effort.repeats)]
+            one_per_s, two_per_s = 1 / statistics.median(alone), 2 / statistics.median(paired)
+            return {
+                "one worker /s": one_per_s,
+                "two workers /s": two_per_s,
+                "speed-up": two_per_s / one_per_s,
+            }
+
+        await probe(WARM_UP)
+        yield probe
+
+
+async def _compute(server: Server, at_once: int) -> float:
+    """Seconds until that many predictions, started together, have all ended."""
+    await server.wait_free()
+    async with asyncio.TaskGroup() as tasks:
+        running = [tasks.create_task(_compute_one(server)) for _ in range(at_once)]
+    answers = [task.result() for task in running]
+    if any(answer.status == 409 for answer in answers):
+        raise Skipped(f"not supported: a server with COG_WORKERS=2 refused {at_once} predictions at once")
+    for answer in answers:
+        output = answer.prediction()["output"]
+        require(output == _checksum(_CPU_ROUNDS), f"computed {output}, not {_checksum(_CPU_ROUNDS)}")
+    return max(answer.done_at for answer in answers) - min(answer.sent_at for answer in answers)
+
+
+@cache
+def _checksum(rounds: int) -> int:
+    """What the model `cpu_bound` computes."""
+    total = 0
+    for number in range(rounds):
+        total = (total * 31 + number) % 1_000_003
+    return total
+
+
+async def _compute_one(server: Server) -> Response:
+    async with connect(server.port) as connection:
+        return await connection.predict({"input": {"rounds": _CPU_ROUNDS}})
+
+
+SCENARIOS: Final = (
+    Scenario("cold_start", (Metric("to READY ms", "lower", RatioGoal(0.9)),), _cold_start),
+    Scenario(
+        "memory",
+        (
+            Metric("parent MiB", "lower", RatioGoal(0.9)),
+            Metric("worker MiB", "lower", RatioGoal(1.2)),
+        ),
+        _memory,
+    ),
+    Scenario(
+        "workers_2",
+        (
+            Metric("one worker /s", "higher"),
+            Metric("two workers /s", "higher"),
+            Metric("speed-up", "higher", FigureGoal(at_least=1.9)),
+        ),
+        _workers,
+        sides=("ours",),
+    ),
+)

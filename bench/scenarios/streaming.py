@@ -1,0 +1,114 @@
+"""Many small outputs of one prediction: server-sent events, an iterator's list, log lines."""
+
+import json
+import statistics
+from collections.abc import Iterator, Sequence
+from typing import Any, Final
+
+from bench.client import Response, connect
+from bench.errors import require
+from bench.scenario import Effort, Metric, RatioGoal, Sample, Scenario, on_server
+from bench.server import Server
+
+_TOKENS: Final = 2_000
+_ITEMS: Final = 5_000
+_LINES: Final = 10_000
+# As many events as the stream has: the default of 1,024 lets a server end a stream that it writes faster
+# than the client reads, and what is measured is the stream.
+_HISTORY: Final = "4096"
+
+
+async def _measure_sse(server: Server, effort: Effort) -> Sample:
+    answers: list[Response] = []
+    async with connect(server.port) as connection:
+        for _ in range(effort.repeats):
+            await server.wait_free()
+            answers.append(
+                await connection.predict(
+                    {"input": {"count": _TOKENS}},
+                    headers={"Accept": "text/event-stream"},
+                    marker=b"event: output",
+                )
+            )
+    first_token_ms = [_check_sse(answer) for answer in answers]
+    return {"tokens/s": _rate(_TOKENS, answers), "first token ms": statistics.median(first_token_ms)}
+
+
+def _check_sse(answer: Response) -> float:
+    """Milliseconds to the first token, of a stream that has all tokens in order and ends well."""
+    require(answer.status == 200, f"status {answer.status}: {bytes(answer.body[:300])!r}")
+    events = list(_events(answer.body))
+    chunks = [data["chunk"] for name, data in events if name == "output"]
+    name, data = events[-1] if events else ("nothing", {})
+    require(chunks == _numbered("token", _TOKENS), f"{len(chunks)} tokens, or others; last event {name}")
+    require(data.get("status") == "succeeded", f"the stream ended with {name}: {str(data)[:300]}")
+    assert answer.marked_at is not None  # the marker precedes every token
+    return (answer.marked_at - answer.sent_at) * 1000
+
+
+def _events(body: bytes | bytearray) -> Iterator[tuple[str, Any]]:
+    for block in body.decode().split("\n\n"):
+        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
+        if "event" in fields:
+            yield fields["event"], json.loads(fields["data"])
+
+
+async def _measure_iterator(server: Server, effort: Effort) -> Sample:
+    answers = await _predict_all(server, _ITEMS, effort)
+    for answer in answers:
+        items = answer.prediction()["output"]
+        require(items == _numbered("item", _ITEMS), f"another output than {_ITEMS} items: {str(items)[:300]}")
+    return {"items/s": _rate(_ITEMS, answers)}
+
+
+async def _measure_logs(server: Server, effort: Effort) -> Sample:
+    answers = await _predict_all(server, _LINES, effort)
+    expected = "".join(f"{line}\n" for line in _numbered("line", _LINES))
+    for answer in answers:
+        logs = answer.prediction()["logs"]
+        require(logs == expected, f"other logs than {_LINES} lines: {logs.count(chr(10))} lines")
+    return {"lines/s": _rate(_LINES, answers)}
+
+
+async def _predict_all(server: Server, count: int, effort: Effort) -> list[Response]:
+    answers: list[Response] = []
+    async with connect(server.port) as connection:
+        for _ in range(effort.repeats):
+            await server.wait_free()
+            answers.append(await connection.predict({"input": {"count": count}}))
+    return answers
+
+
+def _rate(count: int, answers: Sequence[Response]) -> float:
+    return count / statistics.median(answer.elapsed_s for answer in answers)
+
+
+def _numbered(word: str, count: int) -> list[str]:
+    return [f"{word} {number}" for number in range(count)]
+
+
+def _sse_scenario(name: str, model: str) -> Scenario:
+    return Scenario(
+        name,
+        metrics=(
+            Metric("tokens/s", "higher", RatioGoal(4)),
+            Metric("first token ms", "lower", RatioGoal(1.0)),
+        ),
+        open=on_server(model, _measure_sse, COG_STREAM_HISTORY_CAPACITY=_HISTORY),
+    )
+
+
+SCENARIOS: Final = (
+    _sse_scenario("sse_sync", "tokens_sync"),
+    _sse_scenario("sse_async", "tokens_async"),
+    Scenario(
+        "iterator",
+        metrics=(Metric("items/s", "higher", RatioGoal(4)),),
+        open=on_server("iterator", _measure_iterator),
+    ),
+    Scenario(
+        "log_lines",
+        metrics=(Metric("lines/s", "higher", RatioGoal(1.0)),),
+        open=on_server("log_lines", _measure_logs),
+    ),
+)
