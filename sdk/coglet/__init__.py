@@ -1,1 +1,9 @@
-"""The names that model code imports."""
+"""The runtime as model code sees it: cancelation, the running prediction, and a server to start."""
+
+from coglet._build import __build__
+from coglet._exceptions import CancelationException
+from coglet._runtime import active as active
+from coglet._version import __version__
+from coglet.server import server  # replaces the submodule: `coglet.server` is this object
+
+__all__ = ["CancelationException", "__build__", "__version__", "server"]

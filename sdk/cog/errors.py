@@ -1,0 +1,17 @@
+"""Exceptions of the SDK."""
+
+
+class CogError(Exception):
+    """Base of the errors that cog raises on its own account."""
+
+
+class ConfigDoesNotExist(CogError):
+    """There is no `cog.yaml`."""
+
+
+class PredictorNotSet(CogError):
+    """Neither the configuration nor the environment names a predictor."""
+
+
+class DownloadError(CogError, OSError):
+    """A file input could not be fetched; the text names the URL and the reason."""

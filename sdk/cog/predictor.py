@@ -1,0 +1,196 @@
+"""Predictors: how one is loaded from a reference, and what its `setup` is given."""
+
+from __future__ import annotations
+
+import os
+import sys
+import types
+import warnings
+
+from cog._runner import BasePredictor, BaseRunner, method_owner, predict_deprecated
+
+TYPE_CHECKING = False  # importing typing would double the cost of `import cog`
+if TYPE_CHECKING:
+    from collections.abc import Callable
+    from typing import Any
+
+    from cog._path import Path
+
+__all__ = [
+    "BasePredictor",
+    "BaseRunner",
+    "extract_setup_weights",
+    "has_setup_weights",
+    "load_predictor_from_ref",
+    "prediction_method",
+    "training_method",
+]
+
+
+def load_predictor_from_ref(ref: str, *, train: bool = False) -> Any:
+    """Executes the file of `ref` (`predict.py:Runner` or `predict.py`) and returns the predictor it names.
+
+    A class is checked and instantiated, anything else is returned as it is. `Input(...)` defaults are
+    replaced by the defaults they declare. With `train`, a class that defines only `train` will do.
+    """
+    file, _, name = ref.partition(":")
+    module = _load_module(file)
+    found = getattr(module, name) if name else _default_predictor(module, train=train)
+    if isinstance(found, type):
+        _check_class(found, train=train)
+        _warn_deprecated_class(found)
+        found = found()
+    for method in (found, *(getattr(found, name, None) for name in ("run", "predict", "train"))):
+        _replace_field_defaults(method)
+    return found
+
+
+def prediction_method(predictor: Any) -> Callable[..., Any]:
+    """The callable that makes a prediction: `run`, else `predict`, else the predictor itself."""
+    names = [name for name in ("run", "predict") if method_owner(type(predictor), name)]
+    if len(names) == 2:
+        raise ValueError("predictor must define either run() or predict(), not both")
+    if names:
+        return getattr(predictor, names[0])  # type: ignore[no-any-return]
+    if callable(predictor):
+        return predictor  # type: ignore[no-any-return]
+    raise ValueError("run() or predict() method not found on predictor")
+
+
+def training_method(predictor: Any) -> Callable[..., Any] | None:
+    """The callable that trains: the method `train`, or the predictor itself when it is a function."""
+    if isinstance(predictor, types.FunctionType):
+        return predictor
+    method = getattr(predictor, "train", None)
+    return method if callable(method) else None
+
+
+def has_setup_weights(predictor: Any) -> bool:
+    """True when `predictor.setup` has a parameter named `weights`."""
+    setup = getattr(predictor, "setup", None)
+    if setup is None:
+        return False
+    import inspect
+
+    return "weights" in inspect.signature(setup).parameters
+
+
+def extract_setup_weights(predictor: Any) -> Path | str | None:
+    """What `setup(weights)` is given: `COG_WEIGHTS`, else a folder `weights` beside the model, else None."""
+    if weights := os.environ.get("COG_WEIGHTS"):
+        return weights
+    module = sys.modules.get(type(predictor).__module__)
+    folder = os.path.join(os.path.dirname(getattr(module, "__file__", None) or ""), "weights")
+    if not os.path.isdir(folder):
+        return None
+    from cog._path import Path
+
+__all__ = [
+    "BasePredictor",
+    "BaseRunner",
+    "extract_setup_weights",
+    "has_setup_weights",
+    "load_predictor_from_ref",
+    "prediction_method",
+    "training_method",
+]
+
+    return Path(os.path.relpath(folder))
+
+
+def _load_module(file: str) -> types.ModuleType:
+    from importlib.util import module_from_spec, spec_from_file_location
+
+    name = os.path.basename(file).removesuffix(".py")
+    spec = spec_from_file_location(name, file)
+    if spec is None or spec.loader is None:
+        raise ImportError(f"Cannot load module from {file}")
+    module = module_from_spec(spec)
+    sys.modules[name] = module  # before it runs: pickle and dataclasses look themselves up there
+    try:
+        spec.loader.exec_module(module)
+    except BaseException:
+        del sys.modules[name]
+        raise
+    return module
+
+
+def _default_predictor(module: types.ModuleType, *, train: bool) -> Any:
+    has_predictor = hasattr(module, "Predictor")
+    if hasattr(module, "Runner"):
+        problem = _problem(module.Runner, train=train)
+        if problem is None:
+            if has_predictor:
+                _warn(
+                    "Both Runner and Predictor are defined; using Runner. "
+                    "Specify a class name explicitly if this is not intended.",
+                    UserWarning,
+                    module.Runner,
+                )
+            return module.Runner
+        if not has_predictor:
+            raise problem
+    elif not has_predictor:
+        raise AttributeError(f"module '{module.__name__}' has no Runner or Predictor")
+    _warn("Predictor is deprecated; use Runner instead", DeprecationWarning, module.Predictor)
+    return module.Predictor
+
+
+def _problem(candidate: Any, *, train: bool) -> Exception | None:
+    """Why `candidate` cannot be the predictor."""
+    if not callable(candidate):
+        return TypeError("Runner exists but is not a class or callable")
+    if isinstance(candidate, type):
+        try:
+            _check_class(candidate, train=train)
+        except ValueError as error:
+            return error
+    return None
+
+
+def _check_class(cls: type, *, train: bool) -> None:
+    if train and method_owner(cls, "train"):
+        return
+    run, predict = method_owner(cls, "run"), method_owner(cls, "predict")
+    if run and predict:
+        raise ValueError(f"{cls.__name__} must define either run() or predict(), not both")
+    if not run and not predict:
+        raise ValueError(f"run or predict method not found: {cls.__name__}")
+
+
+def _warn_deprecated_class(cls: type) -> None:
+    if method_owner(cls, "predict"):
+        _warn(predict_deprecated(cls), DeprecationWarning, cls)
+    if issubclass(cls, BasePredictor):
+        _warn("BasePredictor is deprecated; use BaseRunner instead", DeprecationWarning, cls)
+
+
+def _warn(message: str, category: type[Warning], model: Any) -> None:
+    """Warns at the line of the model's method. As `__main__`, whose deprecations Python shows by default."""
+    owned = [
+        getattr(model, name)
+        for name in ("predict", "run")
+        if isinstance(model, type) and method_owner(model, name)
+    ]
+    code = getattr(owned[0] if owned else model, "__code__", None)
+    file, line = (code.co_filename, code.co_firstlineno) if code else (model.__module__, 1)
+    warnings.warn_explicit(message, category, file, line, module="__main__")
+
+
+def _replace_field_defaults(function: Any) -> None:
+    """Replaces `Input(...)` by the default it declares, also in what a decorator has wrapped."""
+    while function is not None:
+        plain = getattr(function, "__func__", function)
+        if isinstance(plain, types.FunctionType):
+            if plain.__defaults__:
+                plain.__defaults__ = tuple(map(_default_of, plain.__defaults__))
+            if plain.__kwdefaults__:
+                plain.__kwdefaults__ = {k: _default_of(v) for k, v in plain.__kwdefaults__.items()}
+        function = getattr(function, "__wrapped__", None)
+
+
+def _default_of(value: Any) -> Any:
+    input_module = sys.modules.get("cog.input")  # not loaded: then nothing was made by Input()
+    if input_module is not None and isinstance(value, input_module.FieldInfo):
+        return value.default
+    return value

@@ -1,0 +1,16 @@
+"""Whether this process is a worker. Set once, at the start of the worker, and never taken back."""
+
+from __future__ import annotations
+
+_active = False
+
+
+def mark_active() -> None:
+    """Declares this process a worker; the worker calls it before it loads the model."""
+    global _active
+    _active = True
+
+
+def active() -> bool:
+    """True inside a worker process, where the model runs."""
+    return _active

@@ -1,0 +1,67 @@
+"""`coglet.server` starts the prediction server from Python: the one bridge to the other components."""
+
+from __future__ import annotations
+
+from coglet import _runtime
+
+TYPE_CHECKING = False  # importing typing would double the cost of `import coglet`
+if TYPE_CHECKING:
+    from typing import NoReturn
+
+_MISSING = "{module} is not installed in this Python; the server needs: pip install 'pycoglet[server]'"
+
+
+class Server:
+    """Frozen; the one instance is `coglet.server`."""
+
+    __slots__ = ()
+
+    @property
+    def active(self) -> bool:
+        """True inside a worker process, where the model runs."""
+        return _runtime.active()
+
+    def serve(  # noqa: PLR0913 - the signature callers of the Rust runtime use
+        self,
+        predictor_ref: str | None = None,
+        host: str = "0.0.0.0",
+        port: int = 5000,
+        await_explicit_shutdown: bool = False,
+        is_train: bool = False,
+        output_temp_dir_base: str = "/tmp/coglet/output",
+        upload_url: str | None = None,
+    ) -> None:
+        """Serves `predictor_ref` (`predict.py:Runner`) until told to stop; without a reference, health only.
+
+        `output_temp_dir_base` is accepted for old callers and ignored. Raises SystemExit when the server
+        fails and ImportError when its dependencies are not installed.
+        """
+        try:
+            from coglet_supervisor.main import serve
+        except ModuleNotFoundError as error:
+            raise ImportError(_MISSING.format(module=error.name), name=error.name) from error
+        exit_code = serve(
+            predictor_ref,
+            host=host,
+            port=port,
+            await_explicit_shutdown=await_explicit_shutdown,
+            is_train=is_train,
+            upload_url=upload_url,
+        )
+        if exit_code:
+            raise SystemExit(exit_code)
+
+    def _run_worker(self) -> None:
+        """Runs the worker end of the protocol on this process's stdin and stdout."""
+        from coglet_worker.__main__ import main
+
+        main()
+
+    def __setattr__(self, name: str, value: object) -> NoReturn:
+        raise AttributeError(f"cannot set '{name}': coglet.server is read-only")
+
+    def __repr__(self) -> str:
+        return "coglet.server"
+
+
+server = Server()
