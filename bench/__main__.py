@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     effort = Effort(seconds=options.seconds, repeats=1 if options.quick else 5)
     settings = {"rounds": options.rounds, **vars(effort)}
     environments = [prepare(side) for side in sides]
-    selected = [scenario for scenario in SCENARIOS if scenario.name in names]
+    selected = [item for item in SCENARIOS if item.name in names and set(item.sides) & set(sides)]
     try:
         results = asyncio.run(_run_all(selected, environments, options.rounds, effort))
     except (KeyboardInterrupt, asyncio.CancelledError):

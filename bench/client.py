@@ -140,6 +140,21 @@ async def connect(port: int) -> AsyncIterator[Connection]:
         yield Connection(sock)
 
 
+async def predict_once(
+    port: int,
+    request: Mapping[str, object],
+    headers: Mapping[str, str] | None = None,
+    marker: bytes | None = None,
+) -> Response:
+    """Posts a prediction request on a connection of its own.
+
+    On a reused connection the peer's first event comes 40 ms late: Nagle's algorithm waits for a delayed
+    acknowledgement. A new one shows what the servers themselves need.
+    """
+    async with connect(port) as connection:
+        return await connection.predict(request, headers, marker)
+
+
 def _head(method: str, path: str, body: bytes | None, headers: Mapping[str, str]) -> bytes:
     fields = {"Host": "127.0.0.1", **headers}
     if body is not None:

@@ -23,7 +23,7 @@ class Load:
     errors: int
     """Answers with another status, and requests without one."""
     p50_ms: float
-    """Latency over all answers, as wrk measures it."""
+    """Latency of the predictions that succeeded."""
     p99_ms: float
 
 

@@ -2,21 +2,36 @@
 -- The model answers "hello <name>" to {"name": "<name>"}; each name may be answered once.
 -- Prints one JSON object when the run is over; see wrk.py.
 
+local ffi = require("ffi")
+ffi.cdef [[
+  typedef struct { long seconds; long nanoseconds; } bench_timespec;
+  int clock_gettime(int clock, bench_timespec *now);
+]]
+local CLOCK_MONOTONIC = 1
+local clock = ffi.new("bench_timespec")
+
 local threads = {}
+
+-- Of wrk's own latencies one cannot take out those of the requests that were refused.
+local function now_us()
+  ffi.C.clock_gettime(CLOCK_MONOTONIC, clock)
+  return tonumber(clock.seconds) * 1e6 + tonumber(clock.nanoseconds) / 1e3
+end
 
 function setup(thread)
   table.insert(threads, thread)
 end
 
 function init()
-  sent, succeeded, refused, wrong = 0, 0, 0, 0
+  sent, refused, wrong = 0, 0, 0
   first_wrong = ""
-  pending = {}
+  sent_at = {}
+  latencies_us = {}
 end
 
 function request()
   sent = sent + 1
-  pending[sent] = true
+  sent_at[sent] = now_us()
   local body = '{"input":{"name":"n' .. sent .. '"}}'
   return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
 end
@@ -27,26 +42,32 @@ function response(status, _, body)
     return
   end
   local number = tonumber(body:match('"output":"hello n(%d+)"'))
-  if number and pending[number] and body:find('"status":"succeeded"', 1, true) then
-    pending[number] = nil
-    succeeded = succeeded + 1
+  if number and sent_at[number] and body:find('"status":"succeeded"', 1, true) then
+    table.insert(latencies_us, now_us() - sent_at[number])
+    sent_at[number] = nil
   else
     if wrong == 0 then first_wrong = body:sub(1, 200) end
     wrong = wrong + 1
   end
 end
 
-function done(summary, latency, _)
-  local count = { succeeded = 0, refused = 0, wrong = 0 }
-  local example = ""
+local function percentile(sorted, share)
+  return sorted[math.max(1, math.ceil(#sorted * share))] or 0
+end
+
+function done(summary)
+  local refused, wrong, example, latencies = 0, 0, "", {}
   for _, thread in ipairs(threads) do
-    for key in pairs(count) do count[key] = count[key] + thread:get(key) end
+    refused = refused + thread:get("refused")
+    wrong = wrong + thread:get("wrong")
     if example == "" then example = thread:get("first_wrong") end
+    for _, latency in ipairs(thread:get("latencies_us")) do table.insert(latencies, latency) end
   end
+  table.sort(latencies)
   local lost = summary.errors
   print(string.format(
-    '{"succeeded":%d,"refused":%d,"wrong":%d,"lost":%d,"duration_us":%d,"p50_us":%d,"p99_us":%d}',
-    count.succeeded, count.refused, count.wrong, lost.connect + lost.read + lost.write + lost.timeout,
-    summary.duration, latency:percentile(50), latency:percentile(99)))
+    '{"succeeded":%d,"refused":%d,"wrong":%d,"lost":%d,"duration_us":%d,"p50_us":%.1f,"p99_us":%.1f}',
+    #latencies, refused, wrong, lost.connect + lost.read + lost.write + lost.timeout,
+    summary.duration, percentile(latencies, 0.50), percentile(latencies, 0.99)))
   print(example)
 end

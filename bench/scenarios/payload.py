@@ -6,7 +6,7 @@ from collections.abc import Awaitable, Callable
 from functools import cache
 from typing import Any, Final
 
-from bench.client import connect
+from bench.client import predict_once
 from bench.errors import require
 from bench.scenario import Effort, Metric, RatioGoal, Sample, Scenario, on_server
 from bench.server import Server
@@ -34,15 +34,12 @@ def _transfer(
 ) -> Callable[[Server, Effort], Awaitable[Sample]]:
     async def measure(server: Server, effort: Effort) -> Sample:
         elapsed_s: list[float] = []
-        async with connect(server.port) as connection:
-            for _ in range(effort.repeats):
-                await server.wait_free()
-                answer = await connection.predict({"input": make_input()})
-                output = answer.prediction()["output"]
-                require(
-                    output == expected(), f"another output than expected, it begins {str(output)[:100]!r}"
-                )
-                elapsed_s.append(answer.elapsed_s)
+        for _ in range(effort.repeats):
+            await server.wait_free()
+            answer = await predict_once(server.port, {"input": make_input()})
+            output = answer.prediction()["output"]
+            require(output == expected(), f"another output than expected, it begins {str(output)[:100]!r}")
+            elapsed_s.append(answer.elapsed_s)
         return {"MiB/s": _MIB / statistics.median(elapsed_s)}
 
     return measure

@@ -2,10 +2,10 @@
 
 import json
 import statistics
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, Final
 
-from bench.client import Response, connect
+from bench.client import Response, predict_once
 from bench.errors import require
 from bench.scenario import Effort, Metric, RatioGoal, Sample, Scenario, on_server
 from bench.server import Server
@@ -19,17 +19,8 @@ _HISTORY: Final = "4096"
 
 
 async def _measure_sse(server: Server, effort: Effort) -> Sample:
-    answers: list[Response] = []
-    async with connect(server.port) as connection:
-        for _ in range(effort.repeats):
-            await server.wait_free()
-            answers.append(
-                await connection.predict(
-                    {"input": {"count": _TOKENS}},
-                    headers={"Accept": "text/event-stream"},
-                    marker=b"event: output",
-                )
-            )
+    headers = {"Accept": "text/event-stream"}
+    answers = await _predict_all(server, _TOKENS, effort, headers, marker=b"event: output")
     first_token_ms = [_check_sse(answer) for answer in answers]
     return {"tokens/s": _rate(_TOKENS, answers), "first token ms": statistics.median(first_token_ms)}
 
@@ -40,7 +31,7 @@ def _check_sse(answer: Response) -> float:
     events = list(_events(answer.body))
     chunks = [data["chunk"] for name, data in events if name == "output"]
     name, data = events[-1] if events else ("nothing", {})
-    require(chunks == _numbered("token", _TOKENS), f"{len(chunks)} tokens, or others; last event {name}")
+    require(chunks == _numbered("token", _TOKENS), f"not {_TOKENS} tokens in order: {len(chunks)} came")
     require(data.get("status") == "succeeded", f"the stream ended with {name}: {str(data)[:300]}")
     assert answer.marked_at is not None  # the marker precedes every token
     return (answer.marked_at - answer.sent_at) * 1000
@@ -57,7 +48,7 @@ async def _measure_iterator(server: Server, effort: Effort) -> Sample:
     answers = await _predict_all(server, _ITEMS, effort)
     for answer in answers:
         items = answer.prediction()["output"]
-        require(items == _numbered("item", _ITEMS), f"another output than {_ITEMS} items: {str(items)[:300]}")
+        require(items == _numbered("item", _ITEMS), f"not {_ITEMS} items in order: {len(items)} came")
     return {"items/s": _rate(_ITEMS, answers)}
 
 
@@ -66,16 +57,21 @@ async def _measure_logs(server: Server, effort: Effort) -> Sample:
     expected = "".join(f"{line}\n" for line in _numbered("line", _LINES))
     for answer in answers:
         logs = answer.prediction()["logs"]
-        require(logs == expected, f"other logs than {_LINES} lines: {logs.count(chr(10))} lines")
+        require(logs == expected, f"not {_LINES} lines in order: {len(logs.splitlines())} came")
     return {"lines/s": _rate(_LINES, answers)}
 
 
-async def _predict_all(server: Server, count: int, effort: Effort) -> list[Response]:
+async def _predict_all(
+    server: Server,
+    count: int,
+    effort: Effort,
+    headers: Mapping[str, str] | None = None,
+    marker: bytes | None = None,
+) -> list[Response]:
     answers: list[Response] = []
-    async with connect(server.port) as connection:
-        for _ in range(effort.repeats):
-            await server.wait_free()
-            answers.append(await connection.predict({"input": {"count": count}}))
+    for _ in range(effort.repeats):
+        await server.wait_free()
+        answers.append(await predict_once(server.port, {"input": {"count": count}}, headers, marker))
     return answers
 
 
