@@ -85,16 +85,6 @@ def extract_setup_weights(predictor: Any) -> Path | str | None:
         return None
     from cog._path import Path
 
-__all__ = [
-    "BasePredictor",
-    "BaseRunner",
-    "extract_setup_weights",
-    "has_setup_weights",
-    "load_predictor_from_ref",
-    "prediction_method",
-    "training_method",
-]
-
     return Path(os.path.relpath(folder))
 
 
@@ -166,14 +156,13 @@ def _warn_deprecated_class(cls: type) -> None:
 
 
 def _warn(message: str, category: type[Warning], model: Any) -> None:
-    """Warns at the line of the model's method. As `__main__`, whose deprecations Python shows by default."""
-    owned = [
-        getattr(model, name)
-        for name in ("predict", "run")
-        if isinstance(model, type) and method_owner(model, name)
-    ]
-    code = getattr(owned[0] if owned else model, "__code__", None)
-    file, line = (code.co_filename, code.co_firstlineno) if code else (model.__module__, 1)
+    """Warns at the model's own source. As `__main__`, whose deprecations Python shows by default."""
+    method = model
+    for name in ("run", "predict"):
+        if isinstance(model, type) and method_owner(model, name):
+            method = getattr(model, name)
+    code = getattr(method, "__code__", None)
+    file, line = (code.co_filename, code.co_firstlineno) if code else ("<model>", 1)
     warnings.warn_explicit(message, category, file, line, module="__main__")
 
 
