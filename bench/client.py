@@ -81,11 +81,11 @@ class Connection:
         marker: bytes | None = None,
     ) -> Response:
         """Sends a request and reads the whole answer, noting when the marker first appears in it."""
-        head = _head(method, path, body, headers)
-        sent_at = time.perf_counter()
-        await self._loop.sock_sendall(self._sock, head)
+        message = _head(method, path, body, headers)
         if body:
-            await self._loop.sock_sendall(self._sock, body)
+            message += body
+        sent_at = time.perf_counter()
+        await self._loop.sock_sendall(self._sock, message)
         return await self._read(sent_at, marker)
 
     async def _read(self, sent_at: float, marker: bytes | None) -> Response:
@@ -94,13 +94,11 @@ class Connection:
             received += await self._receive()
         status, headers = _parse_head(bytes(received[:head_end]))
         del received[: head_end + len(_HEAD_END)]
-        body: bytes | bytearray
-        marked_at = None
         if headers.get("transfer-encoding", "").lower() == "chunked":
-            body, marked_at = await self._read_chunked(received, marker)
-        else:
-            body = await self._read_sized(received, int(headers.get("content-length", 0)))
-        return Response(status, headers, body, sent_at, marked_at, time.perf_counter())
+            body, marked_at, done_at = await self._read_chunked(received, marker)
+            return Response(status, headers, body, sent_at, marked_at, done_at)
+        sized = await self._read_sized(received, int(headers.get("content-length", 0)))
+        return Response(status, headers, sized, sent_at, None, time.perf_counter())
 
     async def _read_sized(self, received: bytearray, length: int) -> bytearray:
         body = bytearray(length)
@@ -114,13 +112,17 @@ class Connection:
                 filled += count
         return body
 
-    async def _read_chunked(self, received: bytearray, marker: bytes | None) -> tuple[bytes, float | None]:
+    async def _read_chunked(
+        self, received: bytearray, marker: bytes | None
+    ) -> tuple[bytes, float | None, float]:
+        """The body, when the marker came, and when the last byte came."""
         marked_at = None
         while True:
+            arrived_at = time.perf_counter()
             if marker and marked_at is None and marker in received:
-                marked_at = time.perf_counter()
+                marked_at = arrived_at
             if received.endswith(_LAST_CHUNK) and (body := _dechunk(received)) is not None:
-                return body, marked_at
+                return body, marked_at, arrived_at
             received += await self._receive()
 
     async def _receive(self) -> bytes:
