@@ -1,0 +1,1 @@
+"""The entry point of the image, `python -m cog.server.http`."""
