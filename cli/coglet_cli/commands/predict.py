@@ -1,0 +1,69 @@
+"""`cog predict`, also known as `cog run`."""
+
+import click
+
+from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
+from coglet_cli.settings import CogCommand, Settings
+
+
+@click.command(cls=CogCommand)
+@click.option(
+    "-i",
+    "--input",
+    "inputs",
+    multiple=True,
+    metavar="NAME=VALUE",
+    help="One input; @PATH is the content of a file, @- of stdin. Repeat a name for a list.",
+)
+@click.option("--json", metavar="JSON", help="All inputs as a JSON object, as @FILE, or from stdin with -.")
+@click.option("-o", "--output", metavar="PATH", help="Write the output to this file or folder.")
+@environment_flag
+@click.option(
+    "--setup-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the model may take to set up.",
+)
+@click.option(
+    "--use-replicate-token",
+    is_flag=True,
+    help="Hand REPLICATE_API_TOKEN to the model in the context of the prediction.",
+)
+@python_flag
+@click.option("--url", metavar="URL", help="Ask the model server that runs there instead of starting one.")
+@file_flag
+@click.argument("extra", nargs=-1, metavar="")
+@click.pass_obj
+def predict(
+    settings: Settings,
+    inputs: tuple[str, ...],
+    json: str | None,
+    output: str | None,
+    environment: tuple[str, ...],
+    setup_timeout: float,
+    use_replicate_token: bool,
+    python: str | None,
+    url: str | None,
+    file: str,
+    extra: tuple[str, ...],
+) -> None:
+    """Run one prediction.
+
+    Starts the model of the current folder, asks it, prints the output and stops it again. Logs go to
+    stderr. Text goes to stdout; files are written to the current folder, or where -o says.
+
+    \b
+    Examples:
+      cog predict -i prompt="a cat in a hat" -i steps=20
+      cog predict -i image=@photo.jpg -o small.jpg
+      cog predict --json '{"prompt": "a cat in a hat"}'
+    """
+    from coglet_cli.local_model import LocalOptions
+    from coglet_cli.predicting import PredictOptions, refuse_arguments, run_prediction
+
+    refuse_arguments(extra)
+    local = LocalOptions(file, python, environment, settings.debug)
+    options = PredictOptions(local, inputs, json, output, setup_timeout, url, use_replicate_token)
+    run_prediction(options, settings.terminal())

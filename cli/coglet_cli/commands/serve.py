@@ -1,0 +1,54 @@
+"""`cog serve`."""
+
+import click
+
+from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
+from coglet_cli.settings import CogCommand, Settings
+
+
+@click.command(cls=CogCommand)
+@click.option(
+    "-p",
+    "--port",
+    type=click.IntRange(0, 65535),
+    default=8393,
+    show_default=True,
+    metavar="PORT",
+    help="Port to listen on; 0 takes a free one.",
+)
+@click.option(
+    "--host",
+    default="127.0.0.1",
+    show_default=True,
+    metavar="ADDRESS",
+    help="IP address to listen on; 0.0.0.0 opens the server to the network.",
+)
+@click.option("--upload-url", metavar="URL", help="Upload output files there instead of sending them inline.")
+@environment_flag
+@python_flag
+@file_flag
+@click.pass_obj
+def serve(
+    settings: Settings,
+    port: int,
+    host: str,
+    upload_url: str | None,
+    environment: tuple[str, ...],
+    python: str | None,
+    file: str,
+) -> None:
+    """Serve the model of the current folder over HTTP.
+
+    Stays in the foreground until Ctrl-C. The model's logs go to stderr.
+
+    \b
+    Examples:
+      cog serve
+      cog serve -p 5000 -e MODEL_SIZE=small
+      curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
+    """
+    from coglet_cli.local_model import LocalOptions
+    from coglet_cli.serving import ServeOptions, parse_host, run_server
+
+    local = LocalOptions(file, python, environment, settings.debug)
+    run_server(ServeOptions(local, parse_host(host), port, upload_url), settings.terminal())

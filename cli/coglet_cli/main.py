@@ -1,0 +1,127 @@
+"""The `cog` command: which commands there are, and how each of them ends."""
+
+import copy
+import difflib
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+import click
+
+from coglet_cli.commands.init import init
+from coglet_cli.commands.predict import predict
+from coglet_cli.commands.schema import schema
+from coglet_cli.commands.serve import serve
+from coglet_cli.errors import Interrupted, UserError
+from coglet_cli.settings import Settings, shared_options
+
+# Names that people try, and the command they mean.
+_ALIASES: Final = {"infer": "predict", "http": "serve", "new": "init", "start": "init"}
+
+
+class CogGroup(click.Group):
+    """The command line itself."""
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Finds the command, or says which one may be meant."""
+        name = args[0]
+        if not name.startswith("-") and self.get_command(ctx, name) is None:
+            raise UserError(f'unknown command "{name}" for "cog"', hint=self._suggestion(name))
+        return super().resolve_command(ctx, args)
+
+    def _suggestion(self, name: str) -> str:
+        guesses = [_ALIASES[name]] if name in _ALIASES else difflib.get_close_matches(name, self.commands)
+        if guesses:
+            return f"did you mean {' or '.join(f'`cog {guess}`' for guess in guesses)}?"
+        return "`cog --help` lists the commands"
+
+
+def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
+    if wanted:
+        from coglet_cli.version import version_line
+
+        click.echo(version_line())
+        context.exit()
+
+
+@click.group(
+    cls=CogGroup,
+    params=[
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_show_version,
+            help="Show the version.",
+        ),
+        *shared_options(),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+)
+def cli() -> None:
+    """Run machine-learning models from a folder with cog.yaml and a predictor.
+
+    \b
+    Examples:
+      cog init
+      cog predict -i prompt="a cat in a hat"
+      cog serve
+    """
+
+
+cli.add_command(init)
+cli.add_command(predict)
+run = copy.copy(predict)
+run.name, run.short_help = "run", "The same as predict."
+cli.add_command(run)
+cli.add_command(schema)
+cli.add_command(serve)
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Runs one command and returns its exit code. Everything that goes wrong is told here."""
+    settings = Settings()
+    # A model's text may hold what this terminal cannot show; that must not lose the rest of it.
+    for stream in (sys.stdout, sys.stderr):
+        stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
+    try:
+        code = cli.main(
+            args=None if argv is None else list(argv), prog_name="cog", standalone_mode=False, obj=settings
+        )
+        return code if isinstance(code, int) else 0
+    except Interrupted as stopped:
+        return stopped.exit_code
+    except UserError as error:
+        settings.terminal().error(error.message, error.hint)
+        return error.exit_code
+    except click.ClickException as error:
+        settings.terminal().error(_sentence(error), _usage_hint(error))
+        return 1
+    except (KeyboardInterrupt, click.Abort):
+        return 130
+    except BrokenPipeError:
+        # Nobody reads on. Python would fail once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
+    except Exception as error:  # the top of the command line: a traceback is for us, a person gets a sentence
+        if settings.debug:
+            raise
+        settings.terminal().error(
+            f"unexpected {type(error).__name__}: {error}",
+            "this is a fault of cog; run the command again with --debug for the details to report",
+        )
+        return 1
+
+
+def _sentence(error: click.ClickException) -> str:
+    text = error.format_message().rstrip(".")
+    return text[:1].lower() + text[1:]
+
+
+def _usage_hint(error: click.ClickException) -> str | None:
+    context = error.ctx if isinstance(error, click.UsageError) else None
+    return f"`{context.command_path} --help` lists the flags" if context else None

@@ -1,0 +1,1 @@
+"""Outputs of a prediction: where files go, and what is printed."""

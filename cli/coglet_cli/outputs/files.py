@@ -1,0 +1,54 @@
+"""Files inside an output: taken out of their data URLs, written, and replaced by their paths."""
+
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from coglet_cli.data_url import decode_data_url
+from coglet_cli.mime import extension_of
+from coglet_cli.model_schema import is_file
+from coglet_cli.outputs.target import has_extension
+
+KeyPath = tuple[str | int, ...]
+
+
+def write_files(
+    output: Any, schema: Mapping[str, Any], base: Path, on_written: Callable[[Path], None]
+) -> Any:
+    """`output` with every data URL that `schema` calls a file written to disk and replaced by its path.
+
+    A single file is `base` with an extension; inside a list or an object its place comes before the
+    extension, as in `output.0.png`. URLs of other schemes stay what they are.
+    """
+
+    def replace(value: Any, schema: Any, path: KeyPath) -> Any:
+        if not isinstance(schema, Mapping):
+            return value
+        if is_file(schema) and isinstance(value, str) and value.lower().startswith("data:"):
+            return _write(value, base, path, on_written)
+        if isinstance(value, list):
+            items = schema.get("items")
+            return [replace(item, items, (*path, index)) for index, item in enumerate(value)]
+        if isinstance(value, dict):
+            fields = schema.get("properties", {})
+            other = schema.get("additionalProperties")
+            return {key: replace(item, fields.get(key, other), (*path, key)) for key, item in value.items()}
+        return value
+
+    return replace(output, schema, ())
+
+
+def _write(url: str, base: Path, path: KeyPath, on_written: Callable[[Path], None]) -> str:
+    file = decode_data_url(url)
+    target = file_name(base, path, extension_of(file.media_type))
+    target.write_bytes(file.content)
+    on_written(target)
+    return str(target)
+
+
+def file_name(base: Path, path: KeyPath, extension: str) -> Path:
+    """Where the file at `path` of an output goes; the extension that the user chose wins."""
+    stem, suffix = (base.stem, base.suffix) if has_extension(base) else (base.name, extension)
+    # A key of the output must not lead out of the folder.
+    place = "".join(f".{str(part).replace('/', '_')}" for part in path)
+    return base.with_name(f"{stem}{place}{suffix}")

@@ -1,0 +1,174 @@
+"""HTTP to one model server. Importing httpx costs a fifth of a second: do it while the server starts."""
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from http import HTTPStatus
+from types import TracebackType
+from typing import Any, Final
+
+import httpx
+
+from coglet_cli.errors import UserError
+from coglet_cli.server.events import EventParser
+
+# On loopback a healthy server answers in a millisecond; a slower one is asked again.
+HEALTH_TIMEOUT_S: Final = 0.25
+CANCEL_TIMEOUT_S: Final = 3.0
+
+Reply = Mapping[str, Any]
+
+
+class ConnectionLost(UserError):
+    """The server went away, or was never there."""
+
+    def __init__(self, url: str, reason: Exception) -> None:
+        super().__init__(f"no answer from the model server at {url}: {str(reason) or type(reason).__name__}")
+
+
+class InputsRefused(UserError):
+    """The server found inputs invalid that passed the checks on this side."""
+
+    def __init__(self, detail: list[Mapping[str, Any]]) -> None:
+        lines = [f"- {'.'.join(map(str, entry['loc'][2:]))}: {entry['msg']}" for entry in detail]
+        super().__init__(
+            "\n".join(["The inputs you passed could not be validated:", "", *lines]),
+            hint="pass an input with -i, for example: cog predict -i blur=3.5\n"
+            "pass a file with an @ before its path, for example: cog predict -i path=@image.jpg",
+        )
+
+
+class UnexpectedStatus(UserError):
+    """The server answered with a status that is no result of a prediction."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        status, body = response.status_code, response.text
+        if status == HTTPStatus.UNPROCESSABLE_ENTITY:
+            text = f"status {status}, and there was an unexpected message in response: {body}"
+        else:
+            text = f"status {status}" + (f": {body}" if body else "")
+        super().__init__(f"/predictions call returned {text}")
+
+
+@dataclass(frozen=True)
+class PredictionRequest:
+    """One prediction, under an id of ours so that it can be canceled."""
+
+    id: str
+    input: Mapping[str, Any]
+    context: Mapping[str, str] = field(default_factory=dict)
+
+
+class ModelClient:
+    """The calls that the command line makes. Use it in an `async with` block."""
+
+    def __init__(self, url: str) -> None:
+        self.url = url.rstrip("/")
+        # No proxy between this machine and itself, and no certificates to load for plain HTTP.
+        is_plain = self.url.startswith("http:")
+        self._http = httpx.AsyncClient(
+            base_url=self.url, timeout=None, trust_env=not is_plain, verify=not is_plain
+        )
+
+    async def __aenter__(self) -> "ModelClient":
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self._http.aclose()
+
+    async def health(self) -> Mapping[str, Any] | None:
+        """The health report, or None while nobody gives one."""
+        try:
+            response = await self._http.get("/health-check", timeout=HEALTH_TIMEOUT_S)
+            report = response.json() if response.is_success else None
+        except (httpx.TransportError, ValueError):
+            return None
+        return report if isinstance(report, dict) else None
+
+    async def document(self) -> Mapping[str, Any]:
+        """The OpenAPI document of the model. Raises ConnectionLost, or UserError when there is none."""
+        try:
+            response = await self._http.get("/openapi.json")
+        except httpx.TransportError as error:
+            raise ConnectionLost(self.url, error) from None
+        try:
+            document = response.json() if response.is_success else None
+        except ValueError:
+            document = None
+        if not isinstance(document, dict):
+            raise UserError(f"{self.url} has no OpenAPI document (status {response.status_code})")
+        return document
+
+    async def predict(self, request: PredictionRequest) -> Reply:
+        """Runs a prediction and gives its final state. Raises UserError when the server refuses it."""
+        try:
+            response = await self._http.put(
+                f"/predictions/{request.id}", content=_body(request), headers=_HEADERS
+            )
+        except httpx.TransportError as error:
+            raise ConnectionLost(self.url, error) from None
+        return _reply(response)
+
+    async def predict_streaming(self, request: PredictionRequest, on_chunk: Callable[[Any], None]) -> Reply:
+        """Like `predict`, with each item of the output given to `on_chunk` as soon as it is made."""
+        headers = {**_HEADERS, "Accept": "text/event-stream"}
+        parser = EventParser()
+        path = f"/predictions/{request.id}"
+        try:
+            async with self._http.stream("PUT", path, content=_body(request), headers=headers) as response:
+                if not response.is_success:
+                    await response.aread()
+                    return _reply(response)
+                async for line in response.aiter_lines():
+                    event = parser.feed(line)
+                    if event is None:
+                        continue
+                    match event.name:
+                        case "output":
+                            on_chunk(event.data["chunk"])
+                        case "completed":
+                            return dict(event.data)
+                        case "error":
+                            raise UserError(f"the output stream broke off: {event.data['error']}")
+        except httpx.TransportError as error:
+            raise ConnectionLost(self.url, error) from None
+        raise UserError("the output stream ended without a result")
+
+    async def cancel(self, prediction_id: str) -> None:
+        """Asks for the end of a prediction; silent when it, or the server, is gone."""
+        try:
+            await self._http.post(f"/predictions/{prediction_id}/cancel", timeout=CANCEL_TIMEOUT_S)
+        except httpx.TransportError:
+            return
+
+
+_HEADERS: Final = {"Content-Type": "application/json"}
+
+
+def _body(request: PredictionRequest) -> bytes:
+    body: dict[str, Any] = {"input": request.input}
+    if request.context:
+        body["context"] = request.context
+    return json.dumps(body, allow_nan=False).encode("ascii")
+
+
+def _reply(response: httpx.Response) -> Reply:
+    try:
+        body = response.json()
+    except ValueError:
+        raise UnexpectedStatus(response) from None
+    if not isinstance(body, dict):
+        raise UnexpectedStatus(response)
+    if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY and _is_input_detail(body.get("detail")):
+        raise InputsRefused(body["detail"])
+    if response.status_code != HTTPStatus.OK:
+        raise UnexpectedStatus(response)
+    return body
+
+
+def _is_input_detail(detail: Any) -> bool:
+    return isinstance(detail, list) and all(
+        isinstance(entry, dict) and entry.get("loc", [])[:2] == ["body", "input"] for entry in detail
+    )

@@ -1,0 +1,39 @@
+"""Server-sent events (WHATWG HTML, section 9.2) from lines of text; does no I/O."""
+
+from dataclasses import dataclass
+from typing import Any
+
+from coglet_cli.strict_json import read_json
+
+
+@dataclass(frozen=True)
+class ServerEvent:
+    """One event of a prediction's stream: its name and its JSON data."""
+
+    name: str
+    data: Any
+
+
+class EventParser:
+    """Collects the lines of an event stream, without their line ends, into events."""
+
+    def __init__(self) -> None:
+        self._name = ""
+        self._data: list[str] = []
+
+    def feed(self, line: str) -> ServerEvent | None:
+        """The event that `line` completes. Raises ValueError when its data is not JSON."""
+        if line:
+            self._take_field(line)
+            return None
+        name, data = self._name, "\n".join(self._data)
+        self._name, self._data = "", []
+        return ServerEvent(name, read_json(data)) if data else None
+
+    def _take_field(self, line: str) -> None:
+        field, _, value = line.partition(":")
+        value = value.removeprefix(" ")
+        if field == "event":
+            self._name = value
+        elif field == "data":
+            self._data.append(value)

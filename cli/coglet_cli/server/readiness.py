@@ -1,0 +1,83 @@
+"""Waiting for a model server that was just started: until it answers, and until its model is set up."""
+
+import asyncio
+from collections.abc import Mapping
+from enum import Enum
+from typing import Any, Final
+
+from coglet_cli.errors import UserError
+from coglet_cli.server.client import ModelClient
+from coglet_cli.server.local import LocalServer
+
+POLL_S: Final = 0.05
+
+
+class Readiness(Enum):
+    """What a health report means for somebody who waits for the model."""
+
+    WAIT = "wait"
+    READY = "ready"
+    SETUP_FAILED = "setup failed"
+
+
+class SetupFailed(UserError):
+    """The model's setup() raised, or the model could not be loaded; its log has said why."""
+
+    def __init__(self) -> None:
+        super().__init__("Model setup failed", hint="the log above says why; fix the model and try again")
+
+
+class SetupTimedOut(UserError):
+    """The model's setup() takes longer than the user wants to wait."""
+
+    def __init__(self, limit_s: float) -> None:
+        super().__init__(
+            f"Timed out: model setup takes longer than {limit_s:g} s",
+            hint="wait longer with --setup-timeout SECONDS",
+        )
+
+
+def judge(report: Mapping[str, Any] | None) -> Readiness:
+    """Raises UserError for a state from which the model will not become ready."""
+    status = None if report is None else report.get("status")
+    match status:
+        case None | "STARTING":
+            return Readiness.WAIT
+        # Somebody else's prediction runs; ours waits for no setup.
+        case "READY" | "BUSY":
+            return Readiness.READY
+        case "SETUP_FAILED":
+            return Readiness.SETUP_FAILED
+    raise UserError(f"Model server healthcheck returned unexpected status: {status}")
+
+
+async def wait_listening(server: LocalServer, client: ModelClient) -> None:
+    """Returns at the first health report. Raises ServerExited or PortTaken when none can come."""
+    while await client.health() is None:
+        await _next_poll(server)
+
+
+async def wait_set_up(server: LocalServer, client: ModelClient) -> None:
+    """Returns when the model takes predictions. Raises SetupFailed, ServerExited or PortTaken."""
+    while True:
+        match judge(await client.health()):
+            case Readiness.READY:
+                return
+            case Readiness.SETUP_FAILED:
+                raise SetupFailed()
+            case Readiness.WAIT:
+                await _next_poll(server)
+
+
+async def wait_set_up_within(limit_s: float, server: LocalServer, client: ModelClient) -> None:
+    """Like `wait_set_up`. Raises SetupTimedOut after `limit_s` seconds."""
+    try:
+        async with asyncio.timeout(limit_s):
+            await wait_set_up(server, client)
+    except TimeoutError:
+        raise SetupTimedOut(limit_s) from None
+
+
+async def _next_poll(server: LocalServer) -> None:
+    if await server.exited_within(POLL_S):
+        server.raise_exited()

@@ -1,0 +1,53 @@
+"""The flags that every command takes, before its name or after it."""
+
+import os
+import sys
+from dataclasses import dataclass
+
+import click
+
+from coglet_cli.terminal import Terminal, color_wanted
+
+
+@dataclass
+class Settings:
+    """Written while the command line is parsed, read by the commands."""
+
+    debug: bool = False
+    no_color: bool = False
+
+    def terminal(self) -> Terminal:
+        """The terminal as these flags and the environment want it."""
+        color = color_wanted(os.environ, is_terminal=sys.stderr.isatty(), refused=self.no_color)
+        return Terminal(color=color, debug=self.debug)
+
+
+def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Settings).debug = True
+
+
+def _set_no_color(context: click.Context, _: click.Parameter, value: bool) -> None:
+    if value:
+        context.ensure_object(Settings).no_color = True
+        os.environ["NO_COLOR"] = "1"  # for what we start
+
+
+def shared_options() -> list[click.Parameter]:
+    """`--debug` and `--no-color`."""
+    return [
+        click.Option(
+            ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show debug messages."
+        ),
+        click.Option(
+            ["--no-color"], is_flag=True, expose_value=False, callback=_set_no_color, help="Show no colours."
+        ),
+    ]
+
+
+class CogCommand(click.Command):
+    """A command with the shared flags, which shows its text and examples as they are written."""
+
+    def __init__(self, *args: object, **kwargs: object) -> None:
+        super().__init__(*args, **kwargs)  # type: ignore[arg-type]
+        self.params.extend(shared_options())

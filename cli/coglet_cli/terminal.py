@@ -1,0 +1,78 @@
+"""What a person sees on stderr. stdout is left to the result of the command."""
+
+import sys
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Final
+
+_ICONS: Final = {
+    "info": ("⚙", "cyan"),
+    "debug": ("⚙", "dim"),
+    "warning": ("⚠", "yellow"),
+    "success": ("✔", "green"),
+}
+
+
+def color_wanted(environ: Mapping[str, str], *, is_terminal: bool, refused: bool) -> bool:
+    """True when stderr may carry colour: a terminal that understands it, and nobody said no."""
+    if refused or not is_terminal or environ.get("TERM") == "dumb":
+        return False
+    return not (environ.get("NO_COLOR") or environ.get("COG_NO_COLOR"))
+
+
+class Terminal:
+    """Writes messages to stderr: icons, colour and word wrap on a terminal, bare lines anywhere else."""
+
+    def __init__(self, *, color: bool, debug: bool = False) -> None:
+        self.color = color
+        self.debug_enabled = debug
+
+    def info(self, text: str) -> None:
+        """Progress."""
+        self._write("info", text)
+
+    def success(self, text: str) -> None:
+        """Something that the user asked for is done."""
+        self._write("success", text)
+
+    def debug(self, text: str) -> None:
+        """Shown with `--debug` only."""
+        if self.debug_enabled:
+            self._write("debug", text)
+
+    def warning(self, text: str) -> None:
+        """Something that may surprise, while the command goes on."""
+        self._write("warning", text if self.color else f"warning: {text}")
+
+    def error(self, text: str, hint: str | None = None) -> None:
+        """The reason why the command ends, and what to do about it."""
+        with suppress(OSError):
+            if self.color:
+                self._print_styled([("error: ", "bold red"), (text, "")])
+            else:
+                print(f"error: {text}", file=sys.stderr, flush=True)
+            if hint:
+                self._hint(hint)
+
+    def _hint(self, hint: str) -> None:
+        print(file=sys.stderr)
+        if self.color:
+            self._print_styled([("hint: ", "bold cyan"), (hint, "")])
+        else:
+            print(f"hint: {hint}", file=sys.stderr, flush=True)
+
+    def _write(self, level: str, text: str) -> None:
+        # A terminal that was closed must not keep a command from stopping what it started.
+        with suppress(OSError):
+            if not text or not self.color:
+                print(text, file=sys.stderr, flush=True)
+                return
+            icon, style = _ICONS[level]
+            self._print_styled([(f" {icon} ", style), (text, "")])
+
+    def _print_styled(self, parts: list[tuple[str, str]]) -> None:
+        # Imported here: it costs 60 ms, and a pipe or `--help` needs none of it.
+        from rich.console import Console
+        from rich.text import Text
+
+        Console(stderr=True, highlight=False).print(Text.assemble(*parts))
