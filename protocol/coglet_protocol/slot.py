@@ -1,0 +1,129 @@
+"""Messages of a slot: MessagePack in length-prefixed frames (`coglet_protocol.framing`).
+
+Inputs and outputs are JSON text inside a binary field, so that neither the frame's reader nor its writer
+scans, escapes or decodes what it only passes on.
+"""
+
+from typing import Literal
+
+import msgspec
+
+from coglet_protocol.control import LogSource
+from coglet_protocol.errors import ProtocolError
+from coglet_protocol.framing import frame
+
+MetricMode = Literal["replace", "increment", "append"]
+FileKind = Literal["file_type", "oversized"]
+
+
+class SlotMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
+    """Base of all slot messages; `type` on the wire selects the class."""
+
+
+class Predict(SlotMessage, frozen=True, kw_only=True, tag="predict"):
+    """Supervisor -> worker. Starts one prediction on an idle slot.
+
+    Exactly one of `input` (JSON text) and `input_file` (path of a spill file with the same text) is set.
+    `output_dir` is a folder that the worker may create for files of this prediction. `sequence` counts
+    the predictions that the supervisor has sent.
+    """
+
+    id: str
+    output_dir: str
+    input: bytes | None = None
+    input_file: str | None = None
+    context: dict[str, str] = {}
+    sequence: int = 0
+
+
+class Log(SlotMessage, frozen=True, kw_only=True, tag="log"):
+    """Worker -> supervisor. Text printed by this prediction."""
+
+    source: LogSource
+    data: str
+
+
+class Output(SlotMessage, frozen=True, kw_only=True, tag="output"):
+    """Worker -> supervisor. One item, as JSON text; `index` counts all items of the prediction from 0."""
+
+    output: bytes
+    index: int = 0
+
+
+class FileOutput(SlotMessage, frozen=True, kw_only=True, tag="file_output"):
+    """Worker -> supervisor. An item in a file: the model's own, or an oversized one (JSON text).
+
+    The file belongs to the supervisor from now on, which removes it. `name` is what the model called it.
+    A file met inside a value has a `placeholder`: the text that stands for its URL in the Output of the
+    same index.
+    """
+
+    filename: str
+    kind: FileKind
+    mime_type: str | None = None
+    name: str | None = None
+    index: int = 0
+    placeholder: str | None = None
+
+
+class Metric(SlotMessage, frozen=True, kw_only=True, tag="metric"):
+    """Worker -> supervisor. A change of one metric; `value` is JSON text, and null with replace deletes."""
+
+    name: str
+    value: bytes
+    mode: MetricMode
+
+
+class Done(SlotMessage, frozen=True, kw_only=True, tag="done"):
+    """Worker -> supervisor, terminal. Wall time inside the model, in seconds.
+
+    `output` is the result as JSON text, when it is a single value; `is_stream` tells that the result was
+    a list, generator or iterator, whose items came before.
+    """
+
+    id: str
+    predict_time: float
+    output: bytes | None = None
+    is_stream: bool = False
+
+
+class Failed(SlotMessage, frozen=True, kw_only=True, tag="failed"):
+    """Worker -> supervisor, terminal."""
+
+    id: str
+    error: str
+
+
+class Cancelled(SlotMessage, frozen=True, kw_only=True, tag="cancelled"):
+    """Worker -> supervisor, terminal."""
+
+    id: str
+
+
+ToWorker = Predict
+FromWorker = Log | Output | FileOutput | Metric | Done | Failed | Cancelled
+
+_encoder = msgspec.msgpack.Encoder()
+_to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)
+_from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(FromWorker)
+
+
+def encode_frame(message: ToWorker | FromWorker) -> bytes:
+    """One message as one frame. Raises FrameTooLarge; the caller spills or cuts before."""
+    return frame(_encoder.encode(message))
+
+
+def decode_to_worker(payload: bytes) -> ToWorker:
+    """The worker's side. Raises ProtocolError with msgspec's path to the offending field."""
+    try:
+        return _to_worker.decode(payload)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"unreadable slot message: {error}") from error
+
+
+def decode_from_worker(payload: bytes) -> FromWorker:
+    """The supervisor's side. Raises ProtocolError with msgspec's path to the offending field."""
+    try:
+        return _from_worker.decode(payload)
+    except msgspec.DecodeError as error:
+        raise ProtocolError(f"unreadable slot message: {error}") from error

@@ -1,0 +1,50 @@
+"""Waiting for the end of a child process, and saying in words why it ended."""
+
+import asyncio
+import os
+import signal
+import subprocess
+import threading
+
+
+async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
+    """Returns the exit code when the process itself has ended, whoever still holds its pipes.
+
+    A child that the model has forked keeps pipes and sockets open, so their EOF tells nothing.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def report() -> None:
+        if not ended.done():
+            ended.set_result(None)
+
+    if hasattr(os, "pidfd_open"):
+        descriptor = os.pidfd_open(process.pid)
+        loop.add_reader(descriptor, report)
+        try:
+            await ended
+        finally:
+            loop.remove_reader(descriptor)
+            os.close(descriptor)
+    else:
+        # macOS has no pidfd; a thread waits, as nothing else tells of one process.
+        def wait() -> None:
+            process.wait()
+            loop.call_soon_threadsafe(report)
+
+        threading.Thread(target=wait, name="wait-exit", daemon=True).start()
+        await ended
+    return process.wait()
+
+
+def describe_exit(code: int) -> str:
+    """Why a process ended, for the people who lost a prediction by it."""
+    if code >= 0:
+        return f"exited with code {code}"
+    try:
+        name = signal.Signals(-code).name
+    except ValueError:
+        name = f"signal {-code}"
+    hint = ", perhaps out of memory" if -code == signal.SIGKILL else ""
+    return f"was killed by {name}{hint}"

@@ -1,0 +1,46 @@
+"""What GET /health-check says, and the states behind it."""
+
+import datetime
+import time
+from typing import Literal
+
+import msgspec
+
+from coglet_supervisor.versions import Versions
+
+State = Literal["UNKNOWN", "STARTING", "READY", "SETUP_FAILED", "DEFUNCT"]
+Reported = Literal["UNKNOWN", "STARTING", "READY", "BUSY", "SETUP_FAILED", "DEFUNCT", "UNHEALTHY"]
+
+
+class Setup(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """How the latest setup went. Times are RFC 3339 in UTC with nanoseconds."""
+
+    started_at: str
+    completed_at: str | None = None
+    status: Literal["starting", "succeeded", "failed"]
+    logs: str = ""
+
+
+class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
+    """The body of GET /health-check, in the order that clients know."""
+
+    status: Reported
+    setup: Setup | None = None
+    version: Versions
+    user_healthcheck_error: str | None = None
+
+
+def report(state: State, *, free_slots: int, user_error: str | None) -> Reported:
+    """The status to report: a failing user check wins over having no free slot."""
+    if state != "READY":
+        return state
+    if user_error is not None:
+        return "UNHEALTHY"
+    return "READY" if free_slots else "BUSY"
+
+
+def timestamp() -> str:
+    """Now, as the health report writes it."""
+    nanoseconds = time.time_ns()
+    moment = datetime.datetime.fromtimestamp(nanoseconds // 1_000_000_000, datetime.timezone.utc)
+    return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 1_000_000_000:09d}+00:00"

@@ -1,0 +1,95 @@
+"""The ASGI application: finds the route of a request and answers what no route does."""
+
+import logging
+from typing import Final, Protocol
+
+from coglet_supervisor.http.asgi import (
+    JSON,
+    Disconnected,
+    HttpError,
+    Receive,
+    Request,
+    Scope,
+    Send,
+    decode_segment,
+    encode_json,
+    respond,
+)
+from coglet_supervisor.http.predictions import PredictionRoutes
+from coglet_supervisor.prediction import Kind
+
+log = logging.getLogger(__name__)
+
+_KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
+_ID_NAMES: Final = {b"predictions": "prediction_id", b"trainings": "training_id"}
+
+
+class HealthReporter(Protocol):
+    """Gives the body of GET /health-check."""
+
+    async def health_body(self) -> object: ...
+
+
+class Pages(Protocol):
+    """The application of the routes that are not here."""
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
+
+
+class App:
+    """Routes of predictions, trainings and health; the rest goes to `pages`."""
+
+    def __init__(self, predictions: PredictionRoutes, health: HealthReporter, pages: Pages) -> None:
+        self._predictions = predictions
+        self._health = health
+        self._pages = pages
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] == "lifespan":
+            await _lifespan(receive, send)
+            return
+        if scope["type"] != "http":
+            await send({"type": "websocket.close"})
+            return
+        segments = scope["raw_path"].split(b"/")[1:]
+        if segments[0] not in _KINDS and segments != [b"health-check"]:
+            await self._pages(scope, receive, send)
+            return
+        request = Request(scope, receive)
+        try:
+            await self._route(request, send, segments)
+        except HttpError as error:
+            await respond(send, error.status, error.body, *error.headers)
+        except Disconnected:
+            log.debug("a client left before its request was complete")
+
+    async def _route(self, request: Request, send: Send, segments: list[bytes]) -> None:
+        match segments:
+            case [b"health-check"]:
+                _allow(request, "GET", "HEAD")
+                await respond(send, 200, encode_json(await self._health.health_body()), JSON)
+            case [collection]:
+                _allow(request, "POST")
+                await self._predictions.create(request, send, _KINDS[collection], None)
+            case [collection, segment] if segment:
+                _allow(request, "PUT")
+                path_id = decode_segment(segment, _ID_NAMES[collection])
+                await self._predictions.create(request, send, _KINDS[collection], path_id)
+            case [collection, segment, b"cancel"] if segment:
+                _allow(request, "POST")
+                await self._predictions.cancel(send, decode_segment(segment, _ID_NAMES[collection]))
+            case _:
+                raise HttpError(404)
+
+
+def _allow(request: Request, *methods: str) -> None:
+    if request.method not in methods:
+        raise HttpError(405, b"", (b"allow", ",".join(methods).encode()))
+
+
+async def _lifespan(receive: Receive, send: Send) -> None:
+    while True:
+        message = await receive()
+        await send({"type": f"{message['type']}.complete"})
+        if message["type"] == "lifespan.shutdown":
+            return

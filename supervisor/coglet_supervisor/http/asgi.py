@@ -1,0 +1,137 @@
+"""What the plain ASGI routes need of HTTP: a request with its body, and whole responses."""
+
+import asyncio
+from collections.abc import Awaitable, Callable, MutableMapping
+from typing import Any, Final
+from urllib.parse import unquote_to_bytes
+
+import msgspec
+
+Scope = MutableMapping[str, Any]
+Message = MutableMapping[str, Any]
+Receive = Callable[[], Awaitable[Message]]
+Send = Callable[[Message], Awaitable[None]]
+
+JSON: Final = (b"content-type", b"application/json")
+TEXT: Final = (b"content-type", b"text/plain; charset=utf-8")
+
+encode_json: Final = msgspec.json.Encoder().encode
+
+
+class HttpError(Exception):
+    """A request that ends here: status and body."""
+
+    def __init__(self, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
+        super().__init__(f"HTTP {status}")
+        self.status = status
+        self.body = body
+        self.headers = headers
+
+    @classmethod
+    def text(cls, status: int, text: str) -> "HttpError":
+        """With a plain text for a person."""
+        return cls(status, text.encode(), TEXT)
+
+    @classmethod
+    def json(cls, status: int, body: object) -> "HttpError":
+        """With a JSON body."""
+        return cls(status, encode_json(body), JSON)
+
+
+class Disconnected(Exception):
+    """The client has left; nobody waits for a response."""
+
+
+class Request:
+    """One request."""
+
+    __slots__ = ("_headers", "_receive", "method", "path")
+
+    def __init__(self, scope: Scope, receive: Receive) -> None:
+        self.method: str = scope["method"]
+        self.path: bytes = scope["raw_path"]
+        self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._receive = receive
+
+    def header(self, name: bytes) -> str | None:
+        """The value of a header; several of one name are joined by commas, as HTTP allows."""
+        values = [value for key, value in self._headers if key == name]
+        return b", ".join(values).decode("latin-1") if values else None
+
+    async def body(self, limit: int) -> bytes:
+        """The whole body. Raises HttpError 413 above `limit` bytes, and Disconnected."""
+        announced = self.header(b"content-length")
+        if announced is not None and announced.isdecimal() and int(announced) > limit:
+            raise too_large()
+        pieces: list[bytes] = []
+        size = 0
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            if piece := message.get("body", b""):
+                pieces.append(piece)
+                size += len(piece)
+                if size > limit:
+                    raise too_large()
+            if not message.get("more_body", False):
+                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+
+    async def wait_disconnect(self) -> None:
+        """Returns when the client has left. The body must have been read."""
+        while (await self._receive())["type"] != "http.disconnect":
+            pass
+
+
+def too_large() -> HttpError:
+    """The answer to a body that is over the limit."""
+    return HttpError.text(413, "Failed to buffer the request body: length limit exceeded")
+
+
+def decode_segment(segment: bytes, name: str) -> str:
+    """A percent-decoded path segment. Raises HttpError 400 for bad UTF-8."""
+    try:
+        return unquote_to_bytes(segment).decode()
+    except UnicodeDecodeError:
+        raise HttpError.text(400, f"Invalid URL: Invalid UTF-8 in `{name}`") from None
+
+
+async def respond(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
+    """Sends a whole response."""
+    length = (b"content-length", str(len(body)).encode())
+    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    await send({"type": "http.response.body", "body": body})
+
+
+class DisconnectWatch:
+    """Calls back when the client leaves before the response.
+
+    Most predictions are answered before it would be worth a task: the watch begins after a while.
+    """
+
+    BEGIN_AFTER_S: Final = 0.005
+
+    def __init__(
+        self,
+        request: Request,
+        start_task: Callable[[Any], "asyncio.Task[None]"],
+        on_disconnect: Callable[[], None],
+    ) -> None:
+        self._request = request
+        self._start_task = start_task
+        self._on_disconnect = on_disconnect
+        self._task: asyncio.Task[None] | None = None
+        self._timer = asyncio.get_running_loop().call_later(self.BEGIN_AFTER_S, self._begin)
+
+    def end(self) -> None:
+        """The response is about to go out."""
+        self._timer.cancel()
+        if self._task is not None:
+            self._task.cancel()
+
+    def _begin(self) -> None:
+        self._task = self._start_task(self._watch())
+
+    async def _watch(self) -> None:
+        await self._request.wait_disconnect()
+        self._on_disconnect()

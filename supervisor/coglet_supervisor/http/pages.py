@@ -1,0 +1,94 @@
+"""The routes that are not on the way of a prediction, on Quart: discovery, the schema, shutdown."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from coglet_supervisor.http.asgi import Receive, Scope, Send, encode_json
+from coglet_supervisor.service import PredictionService
+from coglet_supervisor.versions import versions
+
+if TYPE_CHECKING:
+    from quart import Quart
+
+
+class LazyPages:
+    """Builds the Quart application when it is first asked for: importing Quart costs a fifth of a second,
+    which a server that only predicts never pays."""
+
+    def __init__(self, service: PredictionService, shut_down: Callable[[], None]) -> None:
+        self._service = service
+        self._shut_down = shut_down
+        self._app: Quart | None = None
+        self._lock = threading.Lock()
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._app is None:
+            await asyncio.to_thread(self._build_once)
+        assert self._app is not None
+        await self._app(scope, receive, send)  # type: ignore[arg-type]
+
+    def _build_once(self) -> None:
+        with self._lock:
+            if self._app is None:
+                self._app = build_pages(self._service, self._shut_down)
+
+
+def build_pages(service: PredictionService, shut_down: Callable[[], None]) -> "Quart":
+    """The Quart application."""
+    from quart import Quart, Response
+    from werkzeug.exceptions import HTTPException, MethodNotAllowed
+
+    app = Quart("coglet_supervisor", static_folder=None)
+    app.url_map.strict_slashes = False
+
+    def json_response(body: object, status: int = 200) -> Response:
+        return Response(encode_json(body), status, content_type="application/json")
+
+    @app.get("/")
+    async def discovery() -> Response:
+        return json_response(discovery_body(offers_training=service.validation.offers_training))
+
+    @app.get("/openapi.json")
+    async def openapi() -> Response:
+        if service.schema is None:
+            return json_response({"error": "OpenAPI schema not available"}, 503)
+        return json_response(service.schema)
+
+    @app.post("/shutdown")
+    async def shutdown() -> Response:
+        shut_down()
+        return json_response({})
+
+    @app.errorhandler(HTTPException)
+    async def empty_error(error: Any) -> Response:
+        response = Response(b"", error.code)
+        del response.headers["content-type"]
+        if isinstance(error, MethodNotAllowed):
+            methods = sorted(set(error.valid_methods or ()) - {"OPTIONS"})
+            response.headers["allow"] = ",".join(methods)
+        return response
+
+    return app
+
+
+def discovery_body(*, offers_training: bool) -> dict[str, str]:
+    """The body of GET /: where everything is."""
+    body = {
+        "cog_version": versions().coglet,
+        "docs_url": "/docs",
+        "healthcheck_url": "/health-check",
+        "openapi_url": "/openapi.json",
+        "predictions_cancel_url": "/predictions/{prediction_id}/cancel",
+        "predictions_idempotent_url": "/predictions/{prediction_id}",
+        "predictions_url": "/predictions",
+        "shutdown_url": "/shutdown",
+    }
+    if offers_training:
+        body |= {
+            "trainings_cancel_url": "/trainings/{training_id}/cancel",
+            "trainings_idempotent_url": "/trainings/{training_id}",
+            "trainings_url": "/trainings",
+        }
+    return body

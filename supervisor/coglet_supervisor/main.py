@@ -1,0 +1,49 @@
+"""The ways into the supervisor: from Python, and from the command line."""
+
+import os
+import platform
+import sys
+
+from coglet_supervisor.errors import StartupError
+from coglet_supervisor.server import run_server
+from coglet_supervisor.server_log import open_server_log
+from coglet_supervisor.settings import Settings
+from coglet_supervisor.versions import versions
+
+
+def serve(
+    ref: str | None,
+    *,
+    host: str = "0.0.0.0",
+    port: int = 5000,
+    await_explicit_shutdown: bool = False,
+    is_train: bool = False,
+    upload_url: str | None = None,
+) -> int:
+    """Serves the model `ref` (`file.py:Name`) until it is told to stop. Gives the exit code.
+
+    Without a model, the server answers health checks only. Settings that are not given come from the
+    environment (docs/configuration.md).
+    """
+    settings = Settings.from_environment(
+        os.environ,
+        predictor_ref=ref,
+        host=host,
+        port=port,
+        await_explicit_shutdown=await_explicit_shutdown,
+        is_train=is_train,
+        upload_url=upload_url,
+    )
+    server_log = open_server_log(2, settings.log_format, settings.log_level, colour=sys.stderr.isatty())
+    release = versions()
+    server_log.record("info", "coglet", f"coglet {release.coglet}, python {platform.python_version()}")
+    for warning in settings.warnings:
+        server_log.record("warning", "coglet", warning)
+    try:
+        run_server(settings, server_log)
+    except StartupError as error:
+        server_log.record("error", "coglet", str(error))
+        return 1
+    finally:
+        server_log.flush()
+    return 0

@@ -1,0 +1,188 @@
+"""What a prediction gives, in the order in which the model gave it, with its files turned into URLs.
+
+A file takes time: it is encoded or uploaded in a task, and what came after it waits in line. A prediction
+without files never leaves the event loop's turn.
+"""
+
+import asyncio
+import logging
+import shutil
+from collections import deque
+from collections.abc import Callable, Coroutine
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Protocol
+
+import msgspec
+
+from coglet_protocol import slot
+from coglet_protocol.errors import SpillError
+from coglet_protocol.spill import read_spill
+from coglet_supervisor.prediction import Prediction
+
+log = logging.getLogger(__name__)
+
+StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+EndMessage = slot.Done | slot.Failed | slot.Cancelled
+
+
+class OutputFailed(Exception):
+    """A file of the output could not be delivered; the text goes to the client."""
+
+
+class FileStore(Protocol):
+    """Where output files go: into the response, or to an upload server."""
+
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
+        """Gives the URL that stands for the file. Raises OutputFailed."""
+        ...
+
+
+@dataclass
+class _Item:
+    """One place in the output: its JSON text, and the files that must be delivered first."""
+
+    text: bytes | None = None
+    file: slot.FileOutput | None = None
+    nested: list[slot.FileOutput] = field(default_factory=list)
+
+
+class OutputCollector:
+    """Receives a slot's messages for one prediction and brings them into the prediction in order."""
+
+    def __init__(
+        self,
+        prediction: Prediction,
+        folder: Path,
+        store: FileStore,
+        start_task: StartTask,
+        on_log: Callable[[str, str, str], None],
+        on_end: Callable[[Prediction], None],
+    ) -> None:
+        self.prediction = prediction
+        self.folder = folder
+        self._store = store
+        self._start_task = start_task
+        self._on_log = on_log
+        self._on_end = on_end
+        self._line: deque[_Item | EndMessage] = deque()
+        self._nested: dict[int, list[slot.FileOutput]] = {}
+        self._delivery: asyncio.Task[None] | None = None
+        self._worker_is_done = False
+        prediction.on_cancel = self._cancel
+
+    def started(self, cancel_in_worker: Callable[[], None]) -> None:
+        """It was handed to a worker, which `cancel_in_worker` asks to stop."""
+        self._cancel_in_worker = cancel_in_worker
+        self.prediction.start()
+
+    def log(self, source: str, data: str) -> None:
+        """Printed text; it does not wait in line."""
+        self.prediction.log(source, data)
+        self._on_log(self.prediction.id, source, data)
+
+    def item(self, message: slot.Output) -> None:
+        """An item that travelled inline."""
+        nested = self._nested.pop(message.index, [])
+        self._enqueue(_Item(text=message.output, nested=nested))
+
+    def file(self, message: slot.FileOutput) -> None:
+        """An item in a file, or a file inside an item that follows."""
+        if message.placeholder is not None:
+            self._nested.setdefault(message.index, []).append(message)
+        else:
+            self._enqueue(_Item(file=message))
+
+    def ended(self, message: EndMessage) -> None:
+        """The worker is done with it."""
+        self._worker_is_done = True
+        if isinstance(message, slot.Cancelled):
+            self._line.clear()  # nobody waits for what is still to be delivered
+            self._end("canceled")
+            return
+        if isinstance(message, slot.Done) and message.output is not None:
+            self._enqueue(_Item(text=message.output, nested=self._nested.pop(0, [])))
+        self._enqueue(message)
+
+    def failed(self, reason: str) -> None:
+        """The worker is gone: the prediction fails now, whatever waits in line."""
+        self._line.clear()
+        self._end("failed", error=reason)
+
+    def _enqueue(self, entry: "_Item | EndMessage") -> None:
+        if self._delivery is not None:
+            self._line.append(entry)
+        elif isinstance(entry, _Item) and (entry.text is None or entry.nested):
+            self._line.append(entry)
+            self._delivery = self._start_task(self._deliver())
+        else:
+            self._take(entry)
+
+    def _take(self, entry: "_Item | EndMessage") -> None:
+        if isinstance(entry, _Item):
+            assert entry.text is not None
+            self.prediction.produce(entry.text)
+        elif isinstance(entry, slot.Done):
+            self._end("succeeded", is_stream=entry.is_stream)
+        elif isinstance(entry, slot.Failed):
+            self._end("failed", error=entry.error)
+
+    def _cancel(self) -> None:
+        if self._worker_is_done:
+            self._line.clear()
+            self._end("canceled")
+        else:
+            self._cancel_in_worker()
+
+    def _end(self, status: Any, *, error: str | None = None, is_stream: bool = False) -> None:
+        if self.prediction.is_terminal:
+            return
+        if self._delivery is not None and self._delivery is not asyncio.current_task():
+            self._delivery.cancel()
+        self._remove_folder()
+        self._on_end(self.prediction)
+        self.prediction.finish(status, error=error, is_stream=is_stream)
+
+    async def _deliver(self) -> None:
+        """Works off the line until it is empty."""
+        try:
+            while self._line:
+                entry = self._line.popleft()
+                if isinstance(entry, _Item):
+                    await self._resolve(entry)
+                self._take(entry)
+        except OutputFailed as error:
+            self._line.clear()
+            self._end("failed", error=str(error))
+        self._delivery = None
+
+    async def _resolve(self, entry: _Item) -> None:
+        if entry.file is not None:
+            if entry.file.kind == "oversized":
+                entry.text = _read_oversized(entry.file)
+            else:
+                entry.text = msgspec.json.encode(await self._url_of(entry.file))
+        for nested in entry.nested:
+            url = msgspec.json.encode(await self._url_of(nested))
+            assert entry.text is not None
+            placeholder = msgspec.json.encode(nested.placeholder)
+            entry.text = entry.text.replace(placeholder, url)
+
+    async def _url_of(self, message: slot.FileOutput) -> str:
+        path = Path(message.filename)
+        try:
+            return await self._store.deliver(path, message.name or path.name, self.prediction.id)
+        finally:
+            path.unlink(missing_ok=True)
+
+    def _remove_folder(self) -> None:
+        # It exists only when something was spilled or copied.
+        if self.folder.exists():
+            shutil.rmtree(self.folder, ignore_errors=True)
+
+
+def _read_oversized(message: slot.FileOutput) -> bytes:
+    try:
+        return read_spill(Path(message.filename))
+    except SpillError as error:
+        raise OutputFailed(f"Failed to read output: {error}") from error

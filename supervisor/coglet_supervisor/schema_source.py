@@ -1,0 +1,47 @@
+"""Where the model's schema comes from: a file that was written at build time, else the source text."""
+
+import json
+import logging
+from pathlib import Path
+from typing import Any
+
+from coglet_supervisor.settings import Settings
+from coglet_supervisor.validation import Document
+
+log = logging.getLogger(__name__)
+
+WRITTEN_SCHEMA = Path(".cog/openapi_schema.json")
+
+
+def load_document(settings: Settings) -> Document | None:
+    """The document, or None with a warning: then every input is accepted."""
+    path = settings.project_dir / (settings.openapi_schema or WRITTEN_SCHEMA)
+    if settings.openapi_schema or path.exists():
+        return _read(path)
+    if settings.predictor_ref is None:
+        return None
+    return _generate(settings)
+
+
+def _read(path: Path) -> Document | None:
+    try:
+        document: Any = json.loads(path.read_bytes())
+    except (OSError, ValueError, RecursionError) as error:
+        log.warning("cannot read the schema %s: %s; every input is accepted", path, error)
+        return None
+    if isinstance(document, dict):
+        return document
+    log.warning("the schema %s is no JSON object; every input is accepted", path)
+    return None
+
+
+def _generate(settings: Settings) -> Document | None:
+    from coglet_schema import SchemaError, generate
+
+    assert settings.predictor_ref is not None
+    mode = "train" if settings.is_train else "predict"
+    try:
+        return generate(settings.project_dir, settings.predictor_ref, mode)
+    except SchemaError as error:
+        log.warning("no schema could be generated from the source: %s; every input is accepted", error)
+        return None

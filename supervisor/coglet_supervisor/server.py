@@ -1,0 +1,235 @@
+"""One server from its first to its last moment: sockets, worker, HTTP, signals, end."""
+
+import asyncio
+import contextlib
+import logging
+import os
+import shutil
+import signal
+import socket
+import tempfile
+from collections.abc import Coroutine
+from pathlib import Path
+from typing import Any
+
+from coglet_supervisor.errors import StartupError
+from coglet_supervisor.health import HealthBody, report
+from coglet_supervisor.restart import RestartPolicy
+from coglet_supervisor.schema_source import load_document
+from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.settings import Settings
+from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.versions import versions
+from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
+from coglet_supervisor.worker_supervisor import WorkerSupervisor
+
+log = logging.getLogger(__name__)
+
+READINESS_FILE = Path("/var/run/cog/ready")
+
+
+class Server:
+    """Holds the parts together. `prepare` needs no event loop, so that the worker loads while we import."""
+
+    def __init__(self, settings: Settings, server_log: ServerLog) -> None:
+        self._settings = settings
+        self._server_log = server_log
+        self._listener = listen(settings.host, settings.port)
+        self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
+        self._spec = worker_spec(settings)
+        self._first_worker = self._spawn_first()
+        self._pool = SlotPool()
+        self._stop_asked = asyncio.Event()
+        self._cut_short = asyncio.Event()
+        self._readiness_file_made = False
+
+    async def run(self) -> None:
+        """Serves until a signal or POST /shutdown, then drains and leaves nothing behind."""
+        self._tasks = asyncio.TaskGroup()
+        try:
+            async with self._tasks:
+                await self._serve()
+        finally:
+            shutil.rmtree(self._folder, ignore_errors=True)
+
+    async def health_body(self) -> HealthBody:
+        """What GET /health-check says."""
+        workers = self._workers
+        user_error = await workers.check_user_health()
+        if workers.state == "READY" and self._settings.kubernetes:
+            self._make_readiness_file()
+        return HealthBody(
+            status=report(workers.state, free_slots=self._pool.free, user_error=user_error),
+            setup=workers.setup,
+            version=versions(),
+            user_healthcheck_error=user_error,
+        )
+
+    def ask_to_stop(self) -> None:
+        """Drain and end; asked again: do not wait for what runs."""
+        if self._stop_asked.is_set():
+            self._cut_short.set()
+        self._stop_asked.set()
+
+    async def _serve(self) -> None:
+        # Imported now: the worker is loading the model meanwhile.
+        from coglet_supervisor.files import DataUrls
+        from coglet_supervisor.http.app import App
+        from coglet_supervisor.http.pages import LazyPages
+        from coglet_supervisor.http.predictions import PredictionRoutes
+        from coglet_supervisor.service import PredictionService
+
+        settings = self._settings
+        self._handle_signals()
+        service = PredictionService(self._pool, self._server_log, self._folder, DataUrls(), self.start_task)
+        self._workers = WorkerSupervisor(
+            self._spec,
+            self._pool,
+            self._server_log,
+            policy=RestartPolicy(enabled=settings.worker_restarts),
+            setup_timeout_s=settings.setup_timeout_s,
+        )
+        service.state = lambda: self._workers.state
+        routes = PredictionRoutes(service, self.start_task, settings.max_body_bytes)
+        app = App(routes, self, LazyPages(service, self.ask_to_stop))
+        http = self.start_task(self._serve_http(app))
+        document = await asyncio.to_thread(load_document, settings)
+        service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
+        workers = self.start_task(self._workers.run(self._first_worker))
+        await self._stop_asked.wait()
+        await self._drain(service)
+        await self._workers.stop(settings.shutdown_grace_s)
+        workers.cancel()
+        self._http_stopped.set()
+        await self._end_http(http)
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+        """Every task of the server lives in one group."""
+        return self._tasks.create_task(work)
+
+    async def _serve_http(self, app: Any) -> None:
+        from hypercorn.app_wrappers import ASGIWrapper
+        from hypercorn.asyncio.run import worker_serve
+        from hypercorn.config import Config, Sockets
+
+        self._http_stopped = asyncio.Event()
+        config = Config()
+        config.include_server_header = False
+        config.accesslog = None
+        config.errorlog = None
+        config.graceful_timeout = 1.0
+        config.h11_max_incomplete_size = 32 * 1024
+        sockets = Sockets([], [self._listener], [])
+        await worker_serve(
+            ASGIWrapper(app), config, sockets=sockets, shutdown_trigger=self._http_stopped.wait
+        )
+
+    async def _drain(self, service: Any) -> None:
+        """Lets what runs come to its end, for as long as the grace time, or until asked again."""
+        service.is_draining = True
+        empty = asyncio.Event()
+        service.when_empty(empty.set)
+        cut = self.start_task(_as_task(self._cut_short))
+        done = self.start_task(_as_task(empty))
+        await asyncio.wait(
+            {cut, done}, timeout=self._settings.shutdown_grace_s, return_when="FIRST_COMPLETED"
+        )
+        cut.cancel()
+        done.cancel()
+        if service.in_flight:
+            log.warning("%d predictions did not end in time, canceling them", service.in_flight)
+            service.cancel_all()
+
+    async def _end_http(self, http: "asyncio.Task[None]") -> None:
+        # Hypercorn's own time limit is not kept on Python 3.12 and newer.
+        await asyncio.wait({http}, timeout=2.0)
+        http.cancel()
+
+    def _handle_signals(self) -> None:
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
+        if self._settings.await_explicit_shutdown:
+            # A handler and not SIG_IGN, which the worker and its children would inherit.
+            loop.add_signal_handler(
+                signal.SIGTERM, lambda: log.info("Ignoring SIGTERM, waiting for /shutdown")
+            )
+        else:
+            loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
+
+    def _on_signal(self, name: str) -> None:
+        log.info("Received %s, shutting down...", name)
+        self.ask_to_stop()
+
+    def _spawn_first(self) -> WorkerProcess | OSError | None:
+        if self._spec is None:
+            return None
+        try:
+            return WorkerProcess.spawn(self._spec)
+        except OSError as error:
+            return error
+
+    def _make_readiness_file(self) -> None:
+        if self._readiness_file_made:
+            return
+        self._readiness_file_made = True
+        try:
+            READINESS_FILE.parent.mkdir(parents=True, exist_ok=True)
+            READINESS_FILE.touch()
+        except OSError as error:
+            log.warning("cannot create %s: %s", READINESS_FILE, error)
+
+
+async def _as_task(event: asyncio.Event) -> None:
+    await event.wait()
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The open port. Raises StartupError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(1024)
+    except OSError as error:
+        listener.close()
+        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    listener.setblocking(False)
+    bound = listener.getsockname()
+    shown = f"[{bound[0]}]" if family == socket.AF_INET6 else bound[0]
+    log.info("Starting coglet server on %s:%d", shown, bound[1])
+    return listener
+
+
+# What only the supervisor may know; the model and whatever it starts do not.
+SUPERVISOR_ONLY = frozenset({"WEBHOOK_AUTH_TOKEN"})
+
+
+def worker_spec(settings: Settings) -> WorkerSpec | None:
+    """How to start the worker of these settings; None without a model."""
+    if settings.predictor_ref is None:
+        return None
+    environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
+    return WorkerSpec(
+        python=settings.worker_python,
+        predictor_ref=settings.predictor_ref,
+        is_train=settings.is_train,
+        num_slots=settings.max_concurrency or 1,
+        directory=settings.project_dir,
+        environment=environment,
+    )
+
+
+def run_server(settings: Settings, server_log: ServerLog) -> None:
+    """Runs a server to its end. Raises StartupError."""
+    server = Server(settings, server_log)
+    with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
+        runner.run(server.run())
+
+
+def _new_loop() -> asyncio.AbstractEventLoop:
+    try:
+        import uvloop
+    except ImportError:  # uvloop has no build for this interpreter
+        return asyncio.new_event_loop()
+    return uvloop.new_event_loop()

@@ -1,0 +1,194 @@
+"""The server log: one record a line on stderr, JSON or human, and the logs of setup.
+
+Writing never blocks the event loop: a thread owns the descriptor, and when nobody reads it, records are
+dropped and counted.
+"""
+
+import datetime
+import json
+import logging
+import os
+import threading
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from coglet_supervisor.settings import LogFormat, LogLevel
+
+_RANK: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
+_NAMES: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
+_COLOURS: Final = {"debug": "\x1b[34m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+_RESET: Final = "\x1b[0m"
+MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
+
+Fields = dict[str, object]
+Format = Callable[[str, LogLevel, str, str, Fields], str]
+"""(timestamp, level, target, message, fields) -> one line without its newline."""
+
+
+def format_json(timestamp: str, level: LogLevel, target: str, message: str, fields: Fields) -> str:
+    """The record format that launchers and log collectors parse."""
+    record = {
+        "timestamp": timestamp,
+        "level": _NAMES[level],
+        "fields": {"message": message, **fields},
+        "target": target,
+    }
+    return json.dumps(record, ensure_ascii=False, separators=(",", ":"), default=str)
+
+
+def format_console(timestamp: str, level: LogLevel, target: str, message: str, fields: Fields) -> str:
+    """The record for a person."""
+    rest = "".join(f" {name}={value}" for name, value in fields.items())
+    return f"{timestamp} {_NAMES[level]:>5} {target}: {message}{rest}"
+
+
+def format_console_in_colour(
+    timestamp: str, level: LogLevel, target: str, message: str, fields: Fields
+) -> str:
+    """The record for a person at a terminal."""
+    rest = "".join(f" {name}={value}" for name, value in fields.items())
+    return f"\x1b[2m{timestamp}{_RESET} {_COLOURS[level]}{_NAMES[level]:>5}{_RESET} {target}: {message}{rest}"
+
+
+class LineWriter:
+    """Writes lines to a descriptor from a thread of its own; drops and counts when it cannot keep up."""
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor = descriptor
+        self._lines: deque[bytes] = deque()
+        self._queued_bytes = 0
+        self._dropped = 0
+        self._changed = threading.Condition()
+        self._busy = False
+        threading.Thread(target=self._run, name="log-writer", daemon=True).start()
+
+    def write(self, line: str) -> None:
+        """Queues one line. Never blocks."""
+        encoded = line.encode("utf-8", "replace") + b"\n"
+        with self._changed:
+            if self._queued_bytes + len(encoded) > MAX_QUEUED_BYTES:
+                self._dropped += 1
+                return
+            self._lines.append(encoded)
+            self._queued_bytes += len(encoded)
+            if len(self._lines) == 1:
+                self._changed.notify_all()
+
+    def take_dropped(self) -> int:
+        """How many lines were dropped since the last call."""
+        with self._changed:
+            dropped, self._dropped = self._dropped, 0
+            return dropped
+
+    def flush(self, timeout_s: float) -> None:
+        """Waits until everything is written, or until the time is over."""
+        with self._changed:
+            self._changed.wait_for(lambda: not self._lines and not self._busy, timeout_s)
+
+    def _run(self) -> None:
+        while True:
+            with self._changed:
+                self._busy = False
+                self._changed.notify_all()
+                self._changed.wait_for(lambda: self._lines)
+                self._busy = True
+                batch = b"".join(self._lines)
+                self._lines.clear()
+                self._queued_bytes = 0
+            self._write_out(memoryview(batch))
+
+    def _write_out(self, rest: memoryview) -> None:
+        try:
+            while rest:
+                rest = rest[os.write(self._descriptor, rest) :]
+        except OSError:
+            return  # a closed or full stderr must not end the server; there is nobody left to tell
+
+
+class ServerLog:
+    """All records of the server. Thread-safe."""
+
+    def __init__(self, writer: LineWriter, format_record: Format, level: LogLevel) -> None:
+        self._writer = writer
+        self._format = format_record
+        self._threshold = _RANK[level]
+        self._setup: list[str] | None = []
+
+    def record(self, level: LogLevel, target: str, message: str, **fields: object) -> None:
+        """A record of the runtime itself; the log level applies."""
+        if _RANK[level] >= self._threshold:
+            self._write(level, target, message, fields)
+
+    def output(self, target: str, text: str) -> None:
+        """What the model printed outside predictions, a record a line; always shown."""
+        for line in text.splitlines():
+            self._write("info", target, line, {})
+
+    def echo(self, prediction_id: str, source: str, text: str) -> None:
+        """What a prediction printed; blank lines are not worth a record."""
+        if _RANK["info"] < self._threshold:
+            return
+        fields: Fields = {"prediction_id": prediction_id, "source": source.capitalize()}
+        timestamp = _now()
+        for line in text.splitlines():
+            if stripped := line.strip():
+                self._writer.write(self._format(timestamp, "info", "coglet::prediction", stripped, fields))
+
+    def start_setup(self) -> None:
+        """From now on the records are kept as the logs of a setup."""
+        self._setup = []
+
+    def end_setup(self) -> str:
+        """The logs of the setup that ends here: `[target] message` a line."""
+        lines, self._setup = self._setup or [], None
+        return "".join(lines)
+
+    def flush(self, timeout_s: float = 2.0) -> None:
+        """Before the process ends."""
+        self._writer.flush(timeout_s)
+
+    def _write(self, level: LogLevel, target: str, message: str, fields: Fields) -> None:
+        if self._setup is not None:
+            self._setup.append(f"[{target}] {message}\n")
+        if dropped := self._writer.take_dropped():
+            text = f"{dropped} log records dropped because nobody reads the log"
+            self._writer.write(self._format(_now(), "warning", "coglet", text, {}))
+        self._writer.write(self._format(_now(), level, target, message, fields))
+
+
+class LogHandler(logging.Handler):
+    """Brings the records of `logging`, ours and the libraries', into the server log."""
+
+    def __init__(self, server_log: ServerLog) -> None:
+        super().__init__()
+        self._server_log = server_log
+
+    def emit(self, record: logging.LogRecord) -> None:
+        level: LogLevel = "debug"
+        for name in ("info", "warning", "error"):
+            if record.levelno >= _RANK[name]:
+                level = name
+        message = record.getMessage()
+        if record.exc_info:
+            message += "\n" + logging.Formatter().formatException(record.exc_info)
+        target = "coglet" if record.name.startswith("coglet_supervisor") else record.name
+        self._server_log.record(level, target, message, **getattr(record, "fields", {}))
+
+
+def open_server_log(descriptor: int, log_format: LogFormat, level: LogLevel, *, colour: bool) -> ServerLog:
+    """The log on `descriptor`, with `logging` brought into it."""
+    formats: dict[str, Format] = {"json": format_json, "console": format_console}
+    chosen = format_console_in_colour if log_format == "console" and colour else formats[log_format]
+    server_log = ServerLog(LineWriter(descriptor), chosen, level)
+    root = logging.getLogger()
+    root.handlers = [LogHandler(server_log)]
+    root.setLevel(_RANK[level])
+    for noisy in ("asyncio", "httpx", "httpcore", "hypercorn.error", "hypercorn.access"):
+        logging.getLogger(noisy).setLevel(logging.WARNING)
+    return server_log
+
+
+def _now() -> str:
+    moment = datetime.datetime.now(datetime.timezone.utc)
+    return moment.strftime("%Y-%m-%dT%H:%M:%S.%fZ")

@@ -1,0 +1,169 @@
+"""The one owner of predictions: nobody else creates one or takes one from the table."""
+
+import logging
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from coglet_protocol.errors import ProtocolError
+from coglet_supervisor.health import State
+from coglet_supervisor.identifiers import MAX_ID_CHARS, new_prediction_id
+from coglet_supervisor.outputs import FileStore, OutputCollector, StartTask
+from coglet_supervisor.prediction import Kind, Listener, Prediction
+from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.validation import Document, Validation, is_streaming, output_is_array
+
+log = logging.getLogger(__name__)
+
+MAX_CONTEXT_BYTES = 1024 * 1024
+
+
+class Refused(Exception):
+    """A prediction that was not accepted; nothing of it remains."""
+
+
+class NotReady(Refused):
+    """No model is ready to take it."""
+
+
+class AtCapacity(Refused):
+    """Every slot is busy."""
+
+
+class AlreadyRunning(Refused):
+    """The id belongs to a prediction in flight."""
+
+    def __init__(self, prediction_id: str) -> None:
+        super().__init__(f"Prediction '{prediction_id}' is already running")
+
+
+class BadRequest(Refused):
+    """A field of the request cannot be accepted; the text names it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NewPrediction:
+    """What a client asks for. `input_json` is the JSON text of the request's `input`."""
+
+    id: str | None
+    kind: Kind
+    input_json: msgspec.Raw
+    context: dict[str, str]
+
+
+class PredictionService:
+    """The table of predictions in flight, by id. Predictions and trainings share it."""
+
+    def __init__(
+        self, pool: SlotPool, server_log: ServerLog, folder: Path, store: FileStore, start_task: StartTask
+    ) -> None:
+        self.state: Callable[[], State] = lambda: "UNKNOWN"
+        self.schema: Document | None = None
+        self.validation = Validation(None, ignore_unknown=False)
+        self.is_draining = False
+        self._pool = pool
+        self._server_log = server_log
+        self._folder = folder
+        self._store = store
+        self._start_task = start_task
+        self._predictions: dict[str, Prediction] = {}
+        self._sequence = 0
+        self._on_empty: list[Callable[[], None]] = []
+
+    def use_schema(self, document: Document | None, *, ignore_unknown: bool) -> None:
+        """From now on requests are checked against it. To be called before the model is ready."""
+        self.schema = document
+        self.validation = Validation(document, ignore_unknown=ignore_unknown)
+
+    @property
+    def is_streaming(self) -> bool:
+        """True when the model has opted in to server-sent events."""
+        return is_streaming(self.schema)
+
+    def find(self, prediction_id: str) -> Prediction | None:
+        """The prediction in flight with that id."""
+        return self._predictions.get(prediction_id)
+
+    def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> Prediction:
+        """Checks, accepts and starts a prediction, in one step that nothing else can interrupt.
+
+        Raises InvalidInput, msgspec.DecodeError, RecursionError (its input), or one of Refused.
+        """
+        _check_request(request)
+        training = request.kind == "training"
+        input_json = self.validation.check(request.input_json, training=training)
+        if request.id is not None and request.id in self._predictions:
+            raise AlreadyRunning(request.id)
+        if self.is_draining or self.state() != "READY":
+            raise NotReady
+        slot = self._pool.acquire()
+        if slot is None:
+            raise AtCapacity
+        prediction = Prediction(
+            request.id if request.id is not None else new_prediction_id(),
+            request.kind,
+            input_json,
+            context=request.context,
+            output_is_array=output_is_array(self.schema, training=training),
+        )
+        prediction.listeners.extend(listeners)
+        self._sequence += 1
+        outputs = OutputCollector(
+            prediction,
+            # Named by number: what a client calls its prediction never reaches the file system.
+            self._folder / str(self._sequence),
+            self._store,
+            self._start_task,
+            self._server_log.echo,
+            self._forget,
+        )
+        log.debug("Starting prediction %s", prediction.id)
+        self._predictions[prediction.id] = prediction
+        try:
+            slot.run(outputs, self._sequence)
+        except (ProtocolError, OSError) as error:
+            outputs.failed(f"Failed to send request: {error}")
+        return prediction
+
+    def cancel(self, prediction_id: str) -> bool:
+        """Asks a prediction to stop; False when there is none with that id. Safe to repeat."""
+        prediction = self._predictions.get(prediction_id)
+        if prediction is None:
+            return False
+        log.info("Cancelling prediction %s", prediction_id)
+        prediction.request_cancel()
+        return True
+
+    def cancel_all(self) -> None:
+        """Asks everything in flight to stop."""
+        for prediction in list(self._predictions.values()):
+            prediction.request_cancel()
+
+    @property
+    def in_flight(self) -> int:
+        return len(self._predictions)
+
+    def when_empty(self, callback: Callable[[], None]) -> None:
+        """Calls back when nothing is in flight, perhaps at once."""
+        if self._predictions:
+            self._on_empty.append(callback)
+        else:
+            callback()
+
+    def _forget(self, prediction: Prediction) -> None:
+        del self._predictions[prediction.id]
+        if not self._predictions:
+            callbacks, self._on_empty = self._on_empty, []
+            for callback in callbacks:
+                callback()
+
+
+def _check_request(request: NewPrediction) -> None:
+    if request.id is not None and not 1 <= len(request.id) <= MAX_ID_CHARS:
+        raise BadRequest(f"id: has {len(request.id)} characters, must have 1 to {MAX_ID_CHARS}")
+    size = sum(len(name) + len(value) for name, value in request.context.items())
+    if size * 4 > MAX_CONTEXT_BYTES and len(msgspec.json.encode(request.context)) > MAX_CONTEXT_BYTES:
+        raise BadRequest(f"context: is larger than {MAX_CONTEXT_BYTES} bytes")

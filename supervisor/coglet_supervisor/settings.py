@@ -1,0 +1,156 @@
+"""The supervisor's settings: every variable of the environment is read here, once, and nowhere else."""
+
+import sys
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Final, Literal
+
+from coglet_supervisor.errors import StartupError
+
+LogFormat = Literal["json", "console"]
+LogLevel = Literal["debug", "info", "warning", "error"]
+
+_LEVELS: Final[dict[str, LogLevel]] = {
+    "trace": "debug",
+    "debug": "debug",
+    "info": "info",
+    "warn": "warning",
+    "warning": "warning",
+    "error": "error",
+    "off": "error",
+}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Settings:
+    """What a server is started with. Times are in seconds, sizes in bytes.
+
+    Each field names its variable; docs/configuration.md describes them for users. `warnings` holds what was
+    ignored and why, to be logged as soon as there is a log.
+    """
+
+    predictor_ref: str | None = None
+    host: str = "0.0.0.0"
+    port: int = 5000
+    is_train: bool = False
+    upload_url: str | None = None
+    await_explicit_shutdown: bool = False
+    project_dir: Path = field(default_factory=Path.cwd)
+
+    worker_python: str = sys.executable  # COG_WORKER_PYTHON
+    worker_restarts: bool = True  # COG_WORKER_RESTARTS
+    max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
+    setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
+    shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
+    max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
+    unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
+    webhook_interval_s: float = 0.5  # COG_THROTTLE_RESPONSE_INTERVAL
+    webhook_auth_token: str | None = None  # WEBHOOK_AUTH_TOKEN
+    stream_history: int = 1024  # COG_STREAM_HISTORY_CAPACITY
+    openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
+    kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
+    log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
+    log_format: LogFormat = "json"  # LOG_FORMAT
+    warnings: tuple[str, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str], **given: object) -> "Settings":
+        """Settings from the environment; `given` holds what the command line or a caller decided.
+
+        A value that cannot be used is ignored with a warning, as the peer does.
+        """
+        reader = _Reader(environment)
+        values: dict[str, object] = {
+            "worker_python": environment.get("COG_WORKER_PYTHON") or sys.executable,
+            "worker_restarts": reader.flag("COG_WORKER_RESTARTS", default=True),
+            "max_concurrency": reader.positive_int("COG_MAX_CONCURRENCY"),
+            "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
+            "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 30.0),
+            "max_body_bytes": reader.positive_int("COG_MAX_BODY_BYTES") or cls.max_body_bytes,
+            "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),
+            "webhook_interval_s": reader.seconds("COG_THROTTLE_RESPONSE_INTERVAL", 0.5),
+            "webhook_auth_token": environment.get("WEBHOOK_AUTH_TOKEN") or None,
+            "stream_history": reader.count("COG_STREAM_HISTORY_CAPACITY", 1024),
+            "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
+            "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
+            "log_level": _log_level(environment),
+            "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
+        }
+        return cls(**{**values, **given, "warnings": tuple(reader.warnings)})  # type: ignore[arg-type]
+
+
+def port_from(environment: Mapping[str, str]) -> int:
+    """The port of `PORT`, 5000 by default. Raises StartupError for what is no port."""
+    text = environment.get("PORT") or "5000"
+    if not text.isdecimal() or int(text) > 65535:
+        raise StartupError(f"PORT is {text!r}, but must be a number from 0 to 65535")
+    return int(text)
+
+
+def _log_level(environment: Mapping[str, str]) -> LogLevel:
+    """`RUST_LOG` wins: of its filter list, the directive without a target counts."""
+    for directive in environment.get("RUST_LOG", "").lower().split(","):
+        if directive.strip() in _LEVELS:
+            return _LEVELS[directive.strip()]
+    return _LEVELS.get(environment.get("COG_LOG_LEVEL", "").lower(), "info")
+
+
+class _Reader:
+    """Reads typed values and remembers what it had to ignore."""
+
+    def __init__(self, environment: Mapping[str, str]) -> None:
+        self._environment = environment
+        self.warnings: list[str] = []
+
+    def positive_int(self, name: str) -> int | None:
+        text = self._environment.get(name)
+        if not text:
+            return None
+        if text.strip().isdecimal() and int(text) > 0:
+            return int(text)
+        self._ignore(name, text, "a whole number of at least 1")
+        return None
+
+    def count(self, name: str, default: int) -> int:
+        text = self._environment.get(name)
+        if not text:
+            return default
+        if text.strip().isdecimal():
+            return int(text)
+        self._ignore(name, text, "a whole number")
+        return default
+
+    def seconds(self, name: str, default: float = 0.0) -> float:
+        text = self._environment.get(name)
+        if not text:
+            return default
+        try:
+            value = float(text)
+        except ValueError:
+            value = -1.0
+        if 0 <= value < float("inf"):
+            return value
+        self._ignore(name, text, "a number of seconds")
+        return default
+
+    def flag(self, name: str, *, default: bool) -> bool:
+        text = self._environment.get(name, "").strip().lower()
+        if text in {"0", "false", "no", "off"}:
+            return False
+        if text in {"1", "true", "yes", "on"}:
+            return True
+        if text:
+            self._ignore(name, text, "0 or 1")
+        return default
+
+    def choice(self, name: str, choices: tuple[str, ...]) -> str:
+        """The first of `choices` is the default."""
+        text = self._environment.get(name) or choices[0]
+        if text in choices:
+            return text
+        self._ignore(name, text, " or ".join(choices))
+        return choices[0]
+
+    def _ignore(self, name: str, text: str, wanted: str) -> None:
+        self.warnings.append(f"{name} is {text!r}, which is not {wanted}; it is ignored")

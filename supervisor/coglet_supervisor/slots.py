@@ -1,0 +1,244 @@
+"""Slots: the units of concurrency, and the pool that hands them out.
+
+A slot is free again before anybody hears of the end of its prediction, so that a client that sends the next
+request the moment it has the answer finds it free.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+import socket
+import sys
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Protocol, cast
+
+import msgspec
+
+from coglet_protocol import slot
+from coglet_protocol.errors import ProtocolError
+from coglet_protocol.framing import Deframer
+from coglet_protocol.limits import MAX_INLINE_BYTES
+from coglet_protocol.spill import write_spill
+
+if TYPE_CHECKING:
+    from coglet_supervisor.outputs import OutputCollector
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Idle:
+    """Takes the next prediction."""
+
+
+@dataclass(frozen=True, slots=True)
+class Busy:
+    """Runs a prediction."""
+
+    outputs: OutputCollector
+    sequence: int
+
+
+@dataclass(frozen=True, slots=True)
+class Poisoned:
+    """Takes none any more; the process behind it is broken or gone."""
+
+    reason: str
+
+
+SlotState = Idle | Busy | Poisoned
+
+
+class SlotOwner(Protocol):
+    """The worker process behind a slot, as the slot needs to know it."""
+
+    def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None: ...
+
+    def slot_connected(self) -> None: ...
+
+    def slot_lost(self, lost: Slot, reason: str) -> None: ...
+
+    def is_worker(self, peer: socket.socket) -> bool: ...
+
+
+class SlotPool:
+    """Which slots are free. The only one that hands them out."""
+
+    def __init__(self) -> None:
+        self._free: deque[Slot] = deque()
+        self._members: set[Slot] = set()
+
+    @property
+    def size(self) -> int:
+        return len(self._members)
+
+    @property
+    def free(self) -> int:
+        return len(self._free)
+
+    def add(self, member: Slot) -> None:
+        """A new idle slot."""
+        self._members.add(member)
+        self._free.append(member)
+
+    def remove(self, member: Slot) -> None:
+        """A slot that takes no prediction any more. Safe to repeat."""
+        self._members.discard(member)
+        if member in self._free:
+            self._free.remove(member)
+
+    def acquire(self) -> Slot | None:
+        """The slot that has been free longest, or None."""
+        return self._free.popleft() if self._free else None
+
+    def release(self, member: Slot) -> None:
+        """The prediction on it has ended."""
+        if member in self._members:
+            self._free.append(member)
+
+
+class SlotSocket(asyncio.Protocol):
+    """One connection to a slot's path: the worker's, or a stranger's, which is closed."""
+
+    def __init__(self, owner: SlotOwner, slot_of_path: Slot) -> None:
+        self._owner = owner
+        self._slot = slot_of_path
+        self._deframer = Deframer()
+        self._accepted = False
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        stream = cast("asyncio.Transport", transport)  # uvloop's own class does not derive from it
+        peer = transport.get_extra_info("socket")
+        if self._slot.is_connected or not self._owner.is_worker(peer):
+            log.warning("process %s connected to slot %s; closed", peer_pid(peer), self._slot.id)
+            stream.abort()
+            return
+        self._accepted = True
+        self._slot.connected(stream)
+        self._owner.slot_connected()
+
+    def data_received(self, data: bytes) -> None:
+        try:
+            for payload in self._deframer.feed(data):
+                self._slot.receive(slot.decode_from_worker(payload))
+        except ProtocolError as error:
+            self._slot.poison(f"Worker sent what cannot be read: {error}")
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        if not self._accepted:
+            return
+        if self._deframer.mid_frame:
+            log.warning("slot %s was closed inside a frame", self._slot.id)
+        self._slot.disconnected()
+
+
+def peer_pid(peer: socket.socket) -> int | None:
+    """The process at the other end of a Unix socket; None where the system does not tell."""
+    if hasattr(socket, "SO_PEERCRED"):
+        credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        return int.from_bytes(credentials[:4], sys.byteorder)
+    return None
+
+
+class Slot:
+    """One slot: its state, and the supervisor's end of its socket."""
+
+    def __init__(self, pool: SlotPool, owner: SlotOwner) -> None:
+        self.id = "(not ready)"  # chosen by the worker, told with Ready
+        self._state: SlotState = Idle()
+        self._pool = pool
+        self._owner = owner
+        self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_connected(self) -> bool:
+        return self._transport is not None
+
+    # for its socket
+
+    def connected(self, transport: asyncio.Transport) -> None:
+        """The worker has opened its end."""
+        self._transport = transport
+
+    def disconnected(self) -> None:
+        """The worker has closed its end, or is gone."""
+        self._transport = None
+        self._owner.slot_lost(self, "Worker closed the slot")
+
+    # for the prediction service
+
+    def run(self, outputs: OutputCollector, sequence: int) -> None:
+        """Hands a prediction to the worker. The slot was acquired from the pool.
+
+        Raises ProtocolError when the prediction cannot be sent, and OSError when its spill file cannot be
+        written; the slot is free again then.
+        """
+        assert isinstance(self._state, Idle), self._state
+        prediction = outputs.prediction
+        try:
+            frame = slot.encode_frame(_predict(outputs, sequence))
+        except (ProtocolError, OSError):
+            self._pool.release(self)
+            raise
+        self._state = Busy(outputs, sequence)
+        outputs.started(lambda: self._owner.cancel(self.id, prediction.id, sequence))
+        if self._transport is not None:
+            self._transport.write(frame)
+        # Without a transport the worker is dying, and `poison` is about to fail this prediction.
+
+    def retire(self) -> None:
+        """Takes no further prediction; the one that runs goes on."""
+        self._pool.remove(self)
+
+    def poison(self, reason: str) -> None:
+        """No prediction runs here any more; the one that does fails with `reason`. Safe to repeat."""
+        state, self._state = self._state, Poisoned(reason)
+        self._pool.remove(self)
+        if self._transport is not None:
+            self._transport.abort()
+        if isinstance(state, Busy):
+            state.outputs.failed(reason)
+
+    def receive(self, message: slot.FromWorker) -> None:
+        """A message of the worker, of the prediction that runs. Raises ProtocolError."""
+        state = self._state
+        if not isinstance(state, Busy):
+            log.warning("slot %s sent %s while it runs nothing", self.id, type(message).__name__)
+            return
+        outputs = state.outputs
+        match message:
+            case slot.Log():
+                outputs.log(message.source, message.data)
+            case slot.Output():
+                outputs.item(message)
+            case slot.FileOutput():
+                outputs.file(message)
+            case slot.Metric():
+                outputs.prediction.measure(message.name, message.value, message.mode)
+            case slot.Done() | slot.Failed() | slot.Cancelled():
+                if message.id != outputs.prediction.id:
+                    raise ProtocolError(f"end of {message.id!r} while {outputs.prediction.id!r} runs")
+                # First the slot, then the news: see the module's first lines.
+                self._state = Idle()
+                self._pool.release(self)
+                outputs.ended(message)
+
+
+def _predict(outputs: OutputCollector, sequence: int) -> slot.Predict:
+    prediction = outputs.prediction
+    payload = bytes(prediction.input) if isinstance(prediction.input, msgspec.Raw) else prediction.input
+    inline: bytes | None = payload
+    input_file: str | None = None
+    if len(payload) > MAX_INLINE_BYTES:
+        input_file = str(write_spill(outputs.folder, payload))
+        inline = None
+    return slot.Predict(
+        id=prediction.id,
+        output_dir=str(outputs.folder),
+        input=inline,
+        input_file=input_file,
+        context=prediction.context,
+        sequence=sequence,
+    )

@@ -1,0 +1,260 @@
+"""One worker process: its birth, its two kinds of channels, its end. Nobody else writes to it.
+
+`WorkerProcess.spawn` is synchronous and does everything that needs no event loop, so that the worker loads
+the model while the supervisor still imports its HTTP stack.
+"""
+
+import asyncio
+import contextlib
+import functools
+import logging
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final, Protocol
+
+from coglet_protocol import control
+from coglet_protocol.errors import ProtocolError
+from coglet_supervisor.death import wait_exit
+from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
+
+log = logging.getLogger(__name__)
+
+# After the process has ended, what it wrote last may still be in its pipes and sockets.
+_LAST_WORDS_S: Final = 0.5
+
+
+@dataclass(frozen=True, kw_only=True)
+class WorkerSpec:
+    """How to start a worker."""
+
+    python: str
+    predictor_ref: str
+    is_train: bool
+    num_slots: int
+    directory: Path
+    environment: Mapping[str, str]
+
+
+class WorkerEvents(Protocol):
+    """Who is told what the worker says on its control channel."""
+
+    def on_ready(self, slot_ids: list[str]) -> None: ...
+
+    def on_control(self, message: control.FromWorker) -> None: ...
+
+
+class WorkerProcess:
+    """One child. Made by `spawn`; `attach` brings it onto the event loop; `wait_end` tells how it ended."""
+
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        process: "subprocess.Popen[bytes]",
+        folder: Path,
+        listeners: list[socket.socket],
+    ) -> None:
+        self.spec = spec
+        self._process = process
+        self._folder = folder
+        self._listeners = listeners
+        self._servers: list[asyncio.AbstractServer] = []
+        self._control: asyncio.WriteTransport | None = None
+        self._slots: list[Slot] = []
+        self._ready: control.Ready | None = None
+        self._open_channels = 0
+        self._channels_closed = asyncio.Event()
+        self._events: WorkerEvents | None = None
+        self._ended = False
+
+    @classmethod
+    def spawn(cls, spec: WorkerSpec) -> "WorkerProcess":
+        """Starts the child and tells it what to load. Raises OSError."""
+        folder = Path(tempfile.mkdtemp(prefix="pycoglet-slots-"))
+        listeners: list[socket.socket] = []
+        try:
+            for index in range(spec.num_slots):
+                listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+                listener.bind(str(folder / f"slot-{index}.sock"))
+                listener.listen(1)
+                listener.setblocking(False)
+                listeners.append(listener)
+            process = _popen(spec)
+        except OSError:
+            for listener in listeners:
+                listener.close()
+            shutil.rmtree(folder, ignore_errors=True)
+            raise
+        init = control.Init(
+            predictor_ref=spec.predictor_ref,
+            num_slots=spec.num_slots,
+            transport_info=control.NamedSockets(dir=str(folder), num_slots=spec.num_slots),
+            is_train=spec.is_train,
+        )
+        assert process.stdin is not None
+        with contextlib.suppress(OSError):  # a child that died at once is seen by `wait_end`
+            os.write(process.stdin.fileno(), control.encode_line(init))
+        return cls(spec, process, folder, listeners)
+
+    @property
+    def pid(self) -> int:
+        return self._process.pid
+
+    async def attach(self, pool: SlotPool, events: WorkerEvents) -> None:
+        """Listens to the child from now on: its control channel, and its slots as it connects them."""
+        loop = asyncio.get_running_loop()
+        self._events = events
+        self._open_channels = 1
+        for listener in self._listeners:
+            slot = Slot(pool, self)
+            self._slots.append(slot)
+            factory = functools.partial(SlotSocket, self, slot)
+            self._servers.append(await loop.create_unix_server(factory, sock=listener))
+        self._control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
+        await loop.connect_read_pipe(lambda: _ControlReader(self), self._process.stdout)
+
+    def send(self, message: control.ToWorker) -> None:
+        """Says something to the child. Never blocks; a child that is gone hears nothing."""
+        if self._control is not None and not self._control.is_closing():
+            self._control.write(control.encode_line(message))
+
+    def open_slots(self, ids: list[str], pool: SlotPool) -> None:
+        """After Ready: the slots get their ids and go into the pool."""
+        for slot, slot_id in zip(self._slots, ids, strict=True):
+            slot.id = slot_id
+            pool.add(slot)
+
+    def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
+        """Asks the child to cancel one prediction."""
+        self.send(control.Cancel(slot=slot_id, id=prediction_id, sequence=sequence))
+
+    def slot_named(self, slot_id: str) -> Slot | None:
+        """The slot with that id."""
+        return next((slot for slot in self._slots if slot.id == slot_id), None)
+
+    def slot_lost(self, lost: Slot, reason: str) -> None:
+        """A slot's socket is closed. Of a process that ends, `fail_predictions` tells the reason."""
+        self._channel_closed()
+        if self._process.poll() is None and not self._ended:
+            # Give the end of the process the chance to tell more than a closed socket can.
+            asyncio.get_running_loop().call_later(_LAST_WORDS_S, lost.poison, reason)
+
+    async def wait_end(self) -> int:
+        """Returns the exit code, after the child's last words were heard."""
+        code = await wait_exit(self._process)
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_LAST_WORDS_S):
+                await self._channels_closed.wait()
+        self._ended = True
+        return code
+
+    def fail_predictions(self, reason: str) -> None:
+        """All that runs here fails with `reason`; no slot is handed out again."""
+        for slot in self._slots:
+            slot.poison(reason)
+
+    def retire(self) -> None:
+        """No slot is handed out again; what runs goes on."""
+        for slot in self._slots:
+            slot.retire()
+
+    def signal_group(self, number: int) -> None:
+        """Signals the child and all that it has started and that has not left its process group."""
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(self._process.pid, number)
+
+    async def stop(self, grace_s: float) -> None:
+        """Asks, waits `grace_s`, then kills the whole group. Afterwards nothing of it is left."""
+        self.send(control.Shutdown())
+        try:
+            async with asyncio.timeout(grace_s):
+                await wait_exit(self._process)
+        except TimeoutError:
+            log.warning("worker %d did not stop within %g s, killing it", self.pid, grace_s)
+        self.kill()
+
+    def kill(self) -> None:
+        """Ends the whole process group now, reaps the child, and removes its folder. Safe to repeat."""
+        self.signal_group(signal.SIGKILL)
+        self._process.wait()
+        if self._control is not None:
+            self._control.close()
+        for server in self._servers:
+            server.close()
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def control_line(self, line: bytes) -> None:
+        """One line of the control channel. A child that cannot be understood is killed."""
+        assert self._events is not None
+        try:
+            message = control.decode_from_worker(line)
+            if isinstance(message, control.Ready):
+                self._on_ready(message)
+            else:
+                self._events.on_control(message)
+        except ProtocolError as error:
+            log.error("worker %d: %s; killing it", self.pid, error)
+            self.signal_group(signal.SIGKILL)
+
+    def _on_ready(self, message: control.Ready) -> None:
+        control.check_version(message.version)
+        if self._ready is not None or len(message.slots) != len(self._slots):
+            raise ProtocolError(f"ready with {len(message.slots)} slots, {len(self._slots)} were asked for")
+        self._ready = message
+        self.slot_connected()
+
+    def slot_connected(self) -> None:
+        """A slot is open. Ready comes on another channel and may overtake the last of them."""
+        if self._ready is not None and all(slot.is_connected for slot in self._slots):
+            assert self._events is not None
+            self._events.on_ready(self._ready.slots)
+
+    def is_worker(self, peer: socket.socket) -> bool:
+        """True when it is the child itself that has connected, and not just anybody who found the path."""
+        self._open_channels += 1
+        return peer_pid(peer) in (self._process.pid, None)
+
+    def _channel_closed(self) -> None:
+        self._open_channels -= 1
+        if self._open_channels == 0:
+            self._channels_closed.set()
+
+
+class _ControlReader(asyncio.Protocol):
+    """Cuts the child's stdout into lines."""
+
+    def __init__(self, worker: WorkerProcess) -> None:
+        self._worker = worker
+        self._rest = bytearray()
+
+    def data_received(self, data: bytes) -> None:
+        self._rest += data
+        if b"\n" not in data:
+            if len(self._rest) > control.MAX_LINE_BYTES:
+                self._worker.control_line(bytes(self._rest))  # no message; ends the worker
+                self._rest.clear()
+            return
+        *lines, rest = bytes(self._rest).split(b"\n")
+        self._rest = bytearray(rest)
+        for line in lines:
+            self._worker.control_line(line)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._worker._channel_closed()
+
+
+def _popen(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
+    return subprocess.Popen(
+        [spec.python, "-m", "coglet_worker"],
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+        cwd=spec.directory,
+        env=dict(spec.environment),
+        start_new_session=True,  # a group of its own, so that what the model starts can be ended with it
+    )

@@ -1,0 +1,188 @@
+"""The loop of an async model: one asyncio loop on the main thread, one task a running prediction.
+
+Each slot is read by that loop, too. A cancel is `task.cancel()`, once; the slot is free when the task has
+ended.
+"""
+
+import asyncio
+import contextvars
+import time
+from collections.abc import AsyncIterator, Sequence
+from types import GeneratorType
+from typing import Any
+
+from coglet_protocol import slot
+from coglet_worker.outputs import send_item, send_items, send_result
+from coglet_worker.running import RunningPrediction
+from coglet_worker.runtime import Runtime, Terminal
+from coglet_worker.slot import SlotBroken, SlotConnection
+
+
+class AsyncLoop:
+    """Runs as many predictions at once as there are slots. `cancel` and `stop` are for other threads."""
+
+    def __init__(
+        self, runtime: Runtime, connections: Sequence[SlotConnection], loop: asyncio.AbstractEventLoop
+    ) -> None:
+        self._runtime = runtime
+        self._loop = loop
+        self._slots = {connection.id: _AsyncSlot(runtime, connection, self) for connection in connections}
+        self._stopping = False
+
+    @property
+    def loop(self) -> asyncio.AbstractEventLoop:
+        return self._loop
+
+    def serve(self) -> None:
+        """Returns after `stop`, when what ran has ended. Raises SlotBroken when no slot is left."""
+        for each in self._slots.values():
+            each.start_reading()
+        while self._open_slots():
+            try:
+                self._loop.run_forever()
+            except (SystemExit, KeyboardInterrupt) as error:
+                # asyncio lets these two end the loop, even out of a task that the model has forgotten.
+                self._runtime.warn(f"a background task of the model raised {error!r}; the loop goes on")
+                continue
+        if not self._stopping:
+            raise SlotBroken("every slot is closed")
+
+    def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
+        """From the control thread."""
+        self._loop.call_soon_threadsafe(self._slots[slot_id].cancel, sequence)
+
+    def stop(self) -> None:
+        """From the control thread: what runs is finished, then `serve` returns."""
+        self._loop.call_soon_threadsafe(self._stop)
+
+    def slot_closed(self) -> None:
+        """A slot takes no further prediction."""
+        if not self._open_slots():
+            self._loop.stop()
+
+    def _stop(self) -> None:
+        self._stopping = True
+        for each in self._slots.values():
+            each.close()
+
+    def _open_slots(self) -> bool:
+        return any(each.is_open for each in self._slots.values())
+
+
+class _AsyncSlot:
+    """One slot on the loop: at most one task, and the cancel that may have come before it."""
+
+    def __init__(self, runtime: Runtime, connection: SlotConnection, owner: AsyncLoop) -> None:
+        self._runtime = runtime
+        self._connection = connection
+        self._owner = owner
+        self._reading = False
+        self._task: asyncio.Task[Terminal] | None = None
+        self._sequence = -1
+        self._cancel_requested = -1
+
+    @property
+    def is_open(self) -> bool:
+        return self._reading or self._task is not None
+
+    def start_reading(self) -> None:
+        self._reading = True
+        self._owner.loop.add_reader(self._connection, self._on_readable)
+
+    def close(self) -> None:
+        if self._reading:
+            self._reading = False
+            self._owner.loop.remove_reader(self._connection)
+        self._owner.slot_closed()
+
+    def cancel(self, sequence: int) -> None:
+        if self._cancel_requested >= sequence:
+            return  # once is enough: a second one would interrupt the clean-up of the first
+        self._cancel_requested = sequence
+        if self._task is not None and self._sequence == sequence:
+            self._task.cancel()
+
+    def _on_readable(self) -> None:
+        try:
+            if not self._connection.read_available():
+                self.close()
+            self._start_next()
+        except SlotBroken as error:
+            self._runtime.poison(self._connection, str(error))
+            if self._task is not None:
+                self._task.cancel()
+            self.close()
+
+    def _start_next(self) -> None:
+        if self._task is not None:
+            return
+        message = self._connection.next_received()
+        if message is None:
+            return
+        context = contextvars.copy_context()
+        prediction = context.run(self._runtime.begin, message, self._connection)
+        self._sequence = message.sequence
+        # `context.run`, because `create_task(context=...)` is new in Python 3.11.
+        task = context.run(self._owner.loop.create_task, self._outcome(message, prediction))
+        task.add_done_callback(lambda ended: self._finish(prediction, ended))
+        self._task = task
+        if self._cancel_requested == message.sequence:
+            task.cancel()
+
+    def _finish(self, prediction: RunningPrediction, task: "asyncio.Task[Terminal]") -> None:
+        outcome = slot.Cancelled(id=prediction.id) if task.cancelled() else task.result()
+        self._task = None
+        self._runtime.end(prediction, outcome)
+        if self._reading:
+            self._start_next()
+        else:
+            self._owner.slot_closed()
+
+    async def _outcome(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
+        try:
+            outcome = await self._run(message, prediction)
+        except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() must not end the loop
+            if self._cancel_requested == message.sequence:
+                return slot.Cancelled(id=message.id)
+            return self._runtime.explain(prediction, error)
+        if self._cancel_requested == message.sequence:
+            return self._runtime.cancelled(prediction, outcome)
+        return outcome
+
+    async def _run(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
+        model = self._runtime.model
+        if model.call is None or model.inputs is None:
+            return slot.Failed(id=message.id, error="Training not supported by this predictor")
+        arguments = model.inputs.decode(message)
+        if model.inputs.fetches:
+            await asyncio.to_thread(model.inputs.convert, arguments, prediction.temporary_files)
+        else:
+            model.inputs.convert(arguments, prediction.temporary_files)
+        started = time.perf_counter()
+        result = model.call(**arguments)
+        output, is_stream = await _send(prediction, result)
+        elapsed = time.perf_counter() - started
+        return slot.Done(id=message.id, predict_time=elapsed, output=output, is_stream=is_stream)
+
+
+async def _send(prediction: RunningPrediction, result: Any) -> tuple[bytes | None, bool]:
+    """Sends what the call gave, a coroutine's result included. Gives (JSON text for Done, is_stream)."""
+    if hasattr(result, "__await__"):
+        result = await result
+    if isinstance(result, GeneratorType):
+        send_items(prediction, result)
+        return None, True
+    if isinstance(result, AsyncIterator):
+        await _send_each(prediction, result)
+        return None, True
+    return send_result(prediction, result)
+
+
+async def _send_each(prediction: RunningPrediction, items: AsyncIterator[Any]) -> None:
+    close = getattr(items, "aclose", None)
+    try:
+        async for item in items:
+            send_item(prediction, item)
+    finally:
+        if close is not None:
+            await close()

@@ -1,0 +1,65 @@
+"""File descriptors of the worker: which are the supervisor's, and which the model may use.
+
+The process starts with the control channel on 0 and 1. It moves both to private close-on-exec descriptors, so
+that neither the model nor its children can read or write them by accident, and gives the model `/dev/null` as
+stdin and a pipe each as stdout and stderr (see `coglet_worker.capture`).
+"""
+
+import os
+from dataclasses import dataclass
+from typing import Final
+
+STDIN, STDOUT, STDERR = 0, 1, 2
+
+# Above what daemon idioms ("close everything from 3 to 100") and small select() sets touch.
+_FIRST_PRIVATE: Final = 128
+
+
+@dataclass(frozen=True)
+class Descriptors:
+    """What `take_over` leaves: control channel, capture pipes (read ends), and the original stderr."""
+
+    control_in: int
+    control_out: int
+    captured_stdout: int
+    captured_stderr: int
+    original_stderr: int
+
+    def close_in_child(self) -> None:
+        """After a fork without exec: a child of the model must not hold the supervisor's channels open."""
+        for descriptor in (self.control_in, self.control_out, self.captured_stdout, self.captured_stderr):
+            os.close(descriptor)
+
+
+def private_duplicate(descriptor: int) -> int:
+    """A close-on-exec duplicate out of the way of the model's own descriptors."""
+    import fcntl
+
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_PRIVATE)
+
+
+def take_over() -> Descriptors:
+    """Moves the control channel away from 0 and 1 and puts null and capture pipes in the model's place."""
+    control_in, control_out = private_duplicate(STDIN), private_duplicate(STDOUT)
+    original_stderr = private_duplicate(STDERR)
+    null = os.open(os.devnull, os.O_RDONLY)
+    os.dup2(null, STDIN)
+    os.close(null)
+    return Descriptors(
+        control_in=control_in,
+        control_out=control_out,
+        captured_stdout=_pipe_into(STDOUT),
+        captured_stderr=_pipe_into(STDERR),
+        original_stderr=original_stderr,
+    )
+
+
+def _pipe_into(target: int) -> int:
+    """Replaces `target` by the write end of a new pipe and gives the read end."""
+    read_end, write_end = os.pipe()
+    os.dup2(write_end, target)
+    os.close(write_end)
+    private = private_duplicate(read_end)
+    os.close(read_end)
+    os.set_blocking(private, False)
+    return private

@@ -1,0 +1,84 @@
+"""Files that an input names by URL, fetched before the model runs, several at a time."""
+
+import os
+import threading
+from collections import deque
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, Final
+
+from cog.types import URLPath
+from coglet_worker.running import TemporaryFiles
+
+PARALLEL_DOWNLOADS: Final = 8
+
+
+def fetch_all(arguments: dict[str, Any], names: Iterable[str], files: TemporaryFiles) -> None:
+    """Downloads every URLPath among the named arguments and puts the files in their place.
+
+    Raises what the first failing download raised. Every file is kept in `files`.
+    """
+    urls: dict[int, URLPath] = {}
+    for name in names:
+        value = arguments.get(name)
+        for item in value if isinstance(value, list) else [value]:
+            if isinstance(item, URLPath):
+                urls[id(item)] = item
+    if not urls:
+        return
+    fetched = dict(zip(urls, _Downloads(list(urls.values()), files).run(), strict=True))
+    for name in names:
+        value = arguments.get(name)
+        if isinstance(value, list):
+            arguments[name] = [fetched.get(id(item), item) for item in value]
+        elif id(value) in fetched:
+            arguments[name] = fetched[id(value)]
+
+
+class _Downloads:
+    """A few daemon threads over one queue.
+
+    A cancel interrupts `run`, never the threads: they end after the file at hand, which is then removed.
+    """
+
+    def __init__(self, urls: Sequence[URLPath], files: TemporaryFiles) -> None:
+        self._todo = deque(enumerate(urls))
+        self._results: list[Any] = [None] * len(urls)
+        self._missing = len(urls)
+        self._error: Exception | None = None
+        self._files = files
+        self._changed = threading.Condition()
+
+    def run(self) -> list[Any]:
+        for _ in range(min(PARALLEL_DOWNLOADS, len(self._todo))):
+            threading.Thread(target=self._work, name="cog-download", daemon=True).start()
+        with self._changed:
+            self._changed.wait_for(lambda: self._error or not self._missing)
+        if self._error is not None:
+            raise self._error
+        return self._results
+
+    def _work(self) -> None:
+        while not self._files.closed and self._error is None:
+            try:
+                index, url = self._todo.popleft()
+            except IndexError:
+                return
+            try:
+                file = url.convert()
+            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+                self._report(error)
+                return
+            self._files.keep(Path(os.fspath(file)))
+            self._arrived(index, file)
+
+    def _arrived(self, index: int, file: object) -> None:
+        with self._changed:
+            self._results[index] = file
+            self._missing -= 1
+            self._changed.notify_all()
+
+    def _report(self, error: Exception) -> None:
+        with self._changed:
+            self._error = self._error or error
+            self._changed.notify_all()

@@ -1,0 +1,125 @@
+"""Python values to JSON text: what a model may return, and what becomes of it.
+
+The standard library's encoder does the work; it calls `default` only for what it does not know, so plain
+data costs nothing extra. numpy and pydantic are recognised by what their objects can do, never imported.
+"""
+
+import dataclasses
+import datetime
+import enum
+import io
+import json
+import math
+import os
+from collections import deque
+from collections.abc import Callable, Iterator, Mapping
+from types import GeneratorType
+from typing import Any
+
+FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
+"""Takes a file met inside a value and gives the text that stands for it."""
+
+
+class OutputError(Exception):
+    """The model's output cannot be sent. The text names the place inside the output."""
+
+
+def encode_json(value: object, on_file: FileHook) -> bytes:
+    """`value` as compact JSON text in UTF-8. Raises OutputError for what JSON cannot hold."""
+
+    def default(unknown: object) -> object:
+        if isinstance(unknown, os.PathLike | io.IOBase):
+            return on_file(unknown)
+        return to_plain(unknown)
+
+    try:
+        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
+        return text.encode()
+    except UnicodeEncodeError as error:
+        raise OutputError(
+            f"output is no valid Unicode text: {error.reason}{_place(value, _has_surrogate)}"
+        ) from error
+    except ValueError as error:
+        # Only now, because the walk costs as much as the encoding.
+        raise OutputError(f"{_reason(error)}{_place(value, _is_not_finite)}") from error
+    except TypeError as error:
+        raise OutputError(f"TypeError: {error}") from error
+    except RecursionError as error:
+        raise OutputError("output is nested too deeply for JSON") from error
+
+
+def to_plain(value: object) -> object:
+    """One step towards what JSON knows. Raises TypeError, worded as the standard library words it."""
+    for method in ("model_dump", "dict"):  # pydantic 2, pydantic 1 and look-alikes
+        dump = getattr(value, method, None)
+        if callable(dump) and not isinstance(value, type):
+            return dump()
+    if _is_secret(value):
+        return str(value)
+    if dataclasses.is_dataclass(value) and not isinstance(value, type):
+        return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
+    if isinstance(value, enum.Enum):
+        return value.value
+    if isinstance(value, datetime.datetime):
+        return value.isoformat()
+    if isinstance(value, set | frozenset | GeneratorType):
+        return list(value)
+    return _from_numpy(value)
+
+
+def _is_secret(value: object) -> bool:
+    import cog.types
+
+    return isinstance(value, cog.types.Secret)
+
+
+def _from_numpy(value: object) -> object:
+    """numpy scalars and arrays, recognised by their module so that numpy is never imported by us."""
+    kind = type(value)
+    if kind.__module__.partition(".")[0] == "numpy":
+        for method in ("tolist", "item"):
+            convert = getattr(value, method, None)
+            if callable(convert):
+                return convert()
+    raise TypeError(f"Object of type {kind.__name__} is not JSON serializable")
+
+
+def _reason(error: ValueError) -> str:
+    if "Out of range" in str(error):
+        return "NaN and infinity are not JSON numbers"
+    return str(error)
+
+
+def _place(value: object, is_culprit: Callable[[object], bool]) -> str:
+    for path, leaf in _leaves(value):
+        if is_culprit(leaf):
+            return f" (at {path})"
+    return ""
+
+
+def _is_not_finite(leaf: object) -> bool:
+    return isinstance(leaf, float) and not math.isfinite(leaf)
+
+
+def _has_surrogate(leaf: object) -> bool:
+    return isinstance(leaf, str) and any("\ud800" <= character <= "\udfff" for character in leaf)
+
+
+def _leaves(root: object) -> Iterator[tuple[str, Any]]:
+    """Each leaf with its path, breadth first, through what the encoder itself walks through."""
+    queue: deque[tuple[str, object]] = deque([("output", root)])
+    seen: set[int] = set()
+    while queue:
+        path, value = queue.popleft()
+        if isinstance(value, Mapping | list | tuple):
+            if id(value) in seen:
+                continue
+            seen.add(id(value))
+            items = value.items() if isinstance(value, Mapping) else enumerate(value)
+            for key, item in items:
+                yield f"{path}[{key!r}]", key
+                queue.append((f"{path}[{key!r}]", item))
+        elif isinstance(value, str | int | float | bool | None):
+            yield path, value
+        else:
+            queue.append((path, to_plain(value)))

@@ -1,0 +1,110 @@
+"""The model's own health check: away from the thread that predicts, with a time limit."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any, Final
+
+from coglet_protocol.control import Healthcheck, HealthcheckResult
+from coglet_worker.model import Model, describe
+
+if TYPE_CHECKING:
+    import asyncio  # imported where it is used: a sync model never needs it
+
+TIMEOUT_S: Final = 5.0
+_LOOP_MARGIN_S: Final = 1.0
+
+
+class _TimedOut(Exception):
+    """Ours, because the author's check may raise any TimeoutError of its own."""
+
+
+class HealthChecker:
+    """Answers Healthcheck messages. A check that hangs costs its own thread and nothing else."""
+
+    def __init__(
+        self, model: Model, loop: asyncio.AbstractEventLoop | None, reply: Callable[[HealthcheckResult], None]
+    ) -> None:
+        self._check = model.healthcheck
+        self._loop = loop
+        self._reply = reply
+
+    def start(self, message: Healthcheck) -> None:
+        """From the control thread; the answer follows."""
+        if self._check is None:
+            self._reply(HealthcheckResult(id=message.id, status="healthy"))
+            return
+        threading.Thread(
+            target=self._answer, args=(message.id, self._check), name="cog-healthcheck", daemon=True
+        ).start()
+
+    def _answer(self, check_id: str, check: Callable[[], Any]) -> None:
+        problem = self._run(check)
+        if problem is None:
+            self._reply(HealthcheckResult(id=check_id, status="healthy"))
+        else:
+            error = f"Healthcheck failed: {problem}"
+            self._reply(HealthcheckResult(id=check_id, status="unhealthy", error=error))
+
+    def _run(self, check: Callable[[], Any]) -> str | None:
+        try:
+            result = _call_with_limit(check)
+            if hasattr(result, "__await__"):
+                result = self._await(result)
+        except _TimedOut:
+            return f"user-defined healthcheck timed out after {TIMEOUT_S:.1f} seconds"
+        except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() is a failed check
+            return describe(error)
+        return "user-defined healthcheck returned False" if result is False else None
+
+    def _await(self, awaitable: Any) -> Any:
+        import asyncio
+        import concurrent.futures
+
+        if self._loop is None:
+            return asyncio.run(_await_with_limit(awaitable))
+        future = asyncio.run_coroutine_threadsafe(_await_with_limit(awaitable), self._loop)
+        concurrent.futures.wait([future], TIMEOUT_S + _LOOP_MARGIN_S)
+        if not future.done():  # the loop itself is blocked
+            future.cancel()
+            raise _TimedOut
+        return future.result()
+
+
+async def _await_with_limit(awaitable: Any) -> Any:
+    import asyncio
+
+    async def check() -> Any:
+        try:
+            return await awaitable
+        except (SystemExit, KeyboardInterrupt) as error:
+            raise RuntimeError(describe(error)) from error  # must not end the shared loop
+
+    task = asyncio.get_running_loop().create_task(check())
+    done, _ = await asyncio.wait([task], timeout=TIMEOUT_S)
+    if not done:
+        task.cancel()
+        raise _TimedOut
+    return task.result()
+
+
+def _call_with_limit(check: Callable[[], Any]) -> Any:
+    """Calls a check that may block for ever. Raises _TimedOut, or what the check raised."""
+    outcome: list[Any] = []
+    failure: list[BaseException] = []
+
+    def call() -> None:
+        try:
+            outcome.append(check())
+        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+            failure.append(error)
+
+    thread = threading.Thread(target=call, name="cog-healthcheck-call", daemon=True)
+    thread.start()
+    thread.join(TIMEOUT_S)
+    if failure:
+        raise failure[0]
+    if not outcome:
+        raise _TimedOut
+    return outcome[0]

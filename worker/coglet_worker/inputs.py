@@ -1,0 +1,120 @@
+"""From the JSON of a request to the arguments of `run`: files fetched, secrets wrapped.
+
+The annotation alone decides what is converted, never the value: a `str` that looks like a URL stays one.
+"""
+
+import typing
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+import cog.types
+from coglet_protocol import slot
+from coglet_protocol.errors import SpillError
+from coglet_protocol.spill import read_spill
+from coglet_worker.downloads import fetch_all
+from coglet_worker.running import TemporaryFiles
+
+Convert = Callable[[Any], Any]
+
+
+class InputError(Exception):
+    """The input cannot become arguments; the text goes to the client as it is."""
+
+
+class InputConverter:
+    """Knows, from the hints of one callable, which of its arguments need conversion."""
+
+    def __init__(self, function: Callable[..., Any]) -> None:
+        self._converters = _converters(function)
+
+    @property
+    def fetches(self) -> bool:
+        """True when a conversion may take time, because it reads from the network."""
+        return any(convert is not _to_secret for convert in self._converters.values())
+
+    def decode(self, message: slot.Predict) -> dict[str, Any]:
+        """The arguments as plain JSON values. Raises InputError."""
+        return _object_of(_payload(message))
+
+    def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
+        """Replaces, in place, what the annotations ask for. Blocks while files are fetched.
+
+        Every file that it makes is kept in `files`, also when it raises. Raises InputError.
+        """
+        try:
+            for name, convert in self._converters.items():
+                if arguments.get(name) is not None:
+                    arguments[name] = _each(convert, arguments[name])
+            fetch_all(arguments, self._converters, files)
+        except Exception as error:  # whatever a URL or a value provokes, it is the client's to know
+            raise InputError(f"Input validation error: {error}") from error
+
+
+def _payload(message: slot.Predict) -> bytes:
+    if message.input is not None:
+        return message.input
+    if message.input_file is None:
+        raise InputError("Failed to rehydrate input: neither input nor input_file was given")
+    try:
+        return read_spill(Path(message.input_file))
+    except SpillError as error:
+        raise InputError(f"Failed to rehydrate input: {error}") from error
+
+
+def _object_of(payload: bytes) -> dict[str, Any]:
+    try:
+        value = msgspec.json.decode(payload)
+    except (msgspec.DecodeError, RecursionError) as error:
+        raise InputError(f"Failed to rehydrate input: {error}") from error
+    if not isinstance(value, dict):
+        raise InputError("Input validation error: Input must be a JSON object")
+    return value
+
+
+def _converters(function: Callable[..., Any]) -> dict[str, Convert]:
+    try:
+        hints = typing.get_type_hints(function)
+    except Exception:  # noqa: BLE001 - the author's annotations may name anything; then nothing is converted
+        return {}
+    by_type = {cog.types.Path: _to_path, cog.types.File: _to_file, cog.types.Secret: _to_secret}
+    found: dict[str, Convert] = {}
+    for name, hint in hints.items():
+        convert = by_type.get(_element_type(hint))
+        if convert is not None and name != "return":
+            found[name] = convert
+    return found
+
+
+def _element_type(hint: object) -> Any:
+    """`T` of `T`, `Optional[T]`, `list[T]`, `Optional[list[T]]` and `Annotated` forms of them."""
+    arguments = [argument for argument in typing.get_args(hint) if argument is not type(None)]
+    if not arguments:
+        return hint if isinstance(hint, type) else None
+    if hasattr(hint, "__metadata__"):
+        return _element_type(arguments[0])
+    if len(arguments) == 1:
+        return _element_type(arguments[0])
+    return None
+
+
+def _each(convert: Convert, value: object) -> object:
+    return [convert(item) for item in value] if isinstance(value, list) else convert(value)
+
+
+def _to_path(value: object) -> object:
+    return cog.types.Path.validate(value) if isinstance(value, str) else value
+
+
+def _to_file(value: object) -> object:
+    return cog.types.File.validate(value) if isinstance(value, str) and _is_url(value) else value
+
+
+def _to_secret(value: object) -> object:
+    return cog.types.Secret(value) if isinstance(value, str) else value
+
+
+def _is_url(text: str) -> bool:
+    return text.startswith(("http://", "https://", "data:"))

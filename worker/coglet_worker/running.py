@@ -1,0 +1,113 @@
+"""The prediction that runs: where its prints and files go. A context variable binds it to the code."""
+
+import threading
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Final, Protocol
+
+from coglet._scope import Scope
+from coglet_protocol import slot
+from coglet_protocol.control import LogSource
+from coglet_worker.cancelation import CancelationGate
+from coglet_worker.lines import LineBuffer
+from coglet_worker.slot import SlotConnection
+
+current_prediction: Final[ContextVar["RunningPrediction | None"]] = ContextVar(
+    "current_prediction", default=None
+)
+
+
+class LogTarget(Protocol):
+    """Takes what code prints: a prediction, or the server log."""
+
+    def write(self, source: LogSource, text: str) -> None: ...
+
+    def flush(self, source: LogSource) -> None: ...
+
+
+class BufferedLog:
+    """Line buffering in front of a channel. Any thread may write; a cancel does not tear a line."""
+
+    def __init__(self, gate: CancelationGate) -> None:
+        self._gate = gate
+        self._lock = threading.Lock()
+        self._lines: dict[LogSource, LineBuffer] = {"stdout": LineBuffer(), "stderr": LineBuffer()}
+
+    def write(self, source: LogSource, text: str) -> None:
+        """Whole lines go out, the rest waits for its end."""
+        with self._gate.shielded(), self._lock:
+            if ready := self._lines[source].write(text):
+                self._emit(source, ready)
+
+    def flush(self, source: LogSource) -> None:
+        """Sends an unfinished line, as `print(..., flush=True)` asks."""
+        with self._gate.shielded(), self._lock:
+            if ready := self._lines[source].take():
+                self._emit(source, ready)
+
+    def flush_all(self) -> None:
+        self.flush("stdout")
+        self.flush("stderr")
+
+    def _emit(self, source: LogSource, text: str) -> None:
+        raise NotImplementedError
+
+
+class TemporaryFiles:
+    """Files that live as long as their prediction. Downloads may finish after it: those go at once."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._paths: list[Path] = []
+        self.closed = False
+
+    def keep(self, path: Path) -> None:
+        """From any thread: `path` is removed when the prediction ends, or now if it has ended."""
+        with self._lock:
+            if not self.closed:
+                self._paths.append(path)
+                return
+        path.unlink(missing_ok=True)
+
+    def remove_all(self) -> None:
+        with self._lock:
+            self.closed = True
+        for path in self._paths:
+            path.unlink(missing_ok=True)
+
+
+class RunningPrediction(BufferedLog):
+    """One prediction on one slot, from its Predict to its terminal message."""
+
+    def __init__(
+        self, message: slot.Predict, connection: SlotConnection, gate: CancelationGate, orphans: LogTarget
+    ) -> None:
+        super().__init__(gate)
+        self.id = message.id
+        self.sequence = message.sequence
+        self.output_dir = Path(message.output_dir)
+        self.connection = connection
+        self.ended = False
+        self.in_generator = False
+        self.scope: Scope | None = None
+        self.temporary_files = TemporaryFiles()
+        self._orphans = orphans
+        self._next_index = 0
+
+    def take_index(self) -> int:
+        """The position of the next output item."""
+        index = self._next_index
+        self._next_index += 1
+        return index
+
+    def end(self) -> None:
+        """Unfinished lines go out and temporary files go away; what is printed later is an orphan."""
+        self.flush_all()
+        self.ended = True
+        self.temporary_files.remove_all()
+
+    def _emit(self, source: LogSource, text: str) -> None:
+        if self.ended:
+            self._orphans.write(source, text)
+        else:
+            self.connection.log(source, text)

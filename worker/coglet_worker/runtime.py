@@ -1,0 +1,119 @@
+"""What both loops share: the parts of one worker, and the life of one prediction around the model's code."""
+
+import json
+import math
+from dataclasses import dataclass
+from typing import Any, Final
+
+from coglet import _scope
+from coglet_protocol import control, slot
+from coglet_worker.cancelation import CancelationGate
+from coglet_worker.capture import DescriptorCapture
+from coglet_worker.control import ControlChannel
+from coglet_worker.encoding import OutputError
+from coglet_worker.inputs import InputError
+from coglet_worker.model import Model, author_traceback
+from coglet_worker.running import RunningPrediction, current_prediction
+from coglet_worker.slot import SlotConnection
+from coglet_worker.streams import LogRouter
+
+Terminal = slot.Done | slot.Failed | slot.Cancelled
+
+MAX_METRIC_BYTES: Final = 1024 * 1024
+_MAX_ERROR_CHARS: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Runtime:
+    """The parts of one worker process, as the loops need them."""
+
+    control: ControlChannel
+    gate: CancelationGate
+    router: LogRouter
+    captures: tuple[DescriptorCapture, ...]
+    model: Model
+
+    def begin(self, message: slot.Predict, connection: SlotConnection) -> RunningPrediction:
+        """Binds the calling context to a new prediction: its prints, metrics and context are its own."""
+        prediction = RunningPrediction(message, connection, self.gate, self.router.orphans)
+        self.router.started(prediction)
+        current_prediction.set(prediction)
+        prediction.scope = _scope.activate(dict(message.context), _MetricSender(connection))
+        return prediction
+
+    def end(self, prediction: RunningPrediction, terminal: Terminal) -> None:
+        """Delivers the last logs and then the terminal message; the slot is free when it arrives."""
+        for capture in self.captures:
+            capture.drain()
+        self.router.ended(prediction)
+        prediction.end()
+        if prediction.scope is not None:
+            _scope.deactivate(prediction.scope)
+        current_prediction.set(None)
+        prediction.connection.send(terminal, now=True)
+
+    def poison(self, connection: SlotConnection, error: str) -> None:
+        """Tells the supervisor that a slot is lost. The others go on."""
+        self.control.send(control.Failed(slot=connection.id, error=error))
+
+    def warn(self, text: str) -> None:
+        """A record of the worker itself."""
+        self.control.send(control.WorkerLog(target="coglet::worker", level="warning", message=text))
+
+    def flush_logs(self) -> None:
+        """Delivers what was printed outside predictions so far, unfinished lines included."""
+        for capture in self.captures:
+            capture.drain()
+        self.router.orphans.flush_all()
+
+    def explain(self, prediction: RunningPrediction, error: BaseException) -> slot.Failed:
+        """The terminal message for what the model's code, its input or its output raised."""
+        if isinstance(error, InputError):
+            return _failed(prediction, str(error))
+        if isinstance(error, OutputError):
+            return _failed(prediction, f"Prediction failed: {error}")
+        self._report_traceback(prediction, error)
+        return _failed(prediction, self.model.failure(error, in_generator=prediction.in_generator))
+
+    def cancelled(self, prediction: RunningPrediction, outcome: Terminal) -> slot.Cancelled:
+        """The terminal message when a cancel came but the code ended in its own way. Its output is kept."""
+        if isinstance(outcome, slot.Done) and outcome.output is not None:
+            prediction.connection.send(slot.Output(output=outcome.output))
+        return slot.Cancelled(id=prediction.id)
+
+    def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
+        # The author needs it, the client must not have it: to the server log only.
+        record = f"prediction {prediction.id} raised\n{author_traceback(error)}"
+        for line in without_surrogates(record).rstrip().split("\n"):
+            self.control.send(control.WorkerLog(target="coglet::prediction", level="error", message=line))
+
+
+def _failed(prediction: RunningPrediction, text: str) -> slot.Failed:
+    if len(text) > _MAX_ERROR_CHARS:
+        text = text[:_MAX_ERROR_CHARS] + "... [truncated]"
+    return slot.Failed(id=prediction.id, error=without_surrogates(text))
+
+
+def without_surrogates(text: str) -> str:
+    """`text` with `?` for what UTF-8 cannot hold, and so the wire cannot."""
+    return text.encode("utf-8", "replace").decode()
+
+
+class _MetricSender:
+    """Sends each change of a metric on the slot of its prediction."""
+
+    __slots__ = ("_connection",)
+
+    def __init__(self, connection: SlotConnection) -> None:
+        self._connection = connection
+
+    def __call__(self, name: str, value: Any, mode: Any) -> None:
+        if isinstance(value, float) and not math.isfinite(value):
+            return  # no JSON number; the peer drops it from the response, too
+        try:
+            encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+        except RecursionError as error:
+            raise ValueError(f"metric {name!r} is nested too deeply") from error
+        if len(encoded) > MAX_METRIC_BYTES:
+            raise ValueError(f"metric {name!r} is {len(encoded)} bytes, the limit is {MAX_METRIC_BYTES}")
+        self._connection.send(slot.Metric(name=name, value=encoded, mode=mode))

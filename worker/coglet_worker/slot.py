@@ -1,0 +1,186 @@
+"""The worker's end of one slot: a socket, its deframer, and a writer that coalesces.
+
+A message goes out at once when the slot was quiet, and is batched with its successors for at most
+`FLUSH_DELAY_S` when it was not: the first token is not late, and ten thousand lines are not ten thousand
+system calls. Log text is joined before it is framed.
+"""
+
+import socket
+import threading
+import time
+import uuid
+from collections import deque
+from collections.abc import Callable
+from typing import Final
+
+from coglet_protocol import slot
+from coglet_protocol.control import LogSource
+from coglet_protocol.errors import ProtocolError
+from coglet_protocol.framing import Deframer
+from coglet_protocol.limits import split_log
+from coglet_worker.cancelation import CancelationGate
+
+FLUSH_DELAY_S: Final = 0.002
+_QUIET_S: Final = 0.001
+_BATCH_BYTES: Final = 64 * 1024
+_JOINED_LOG_CHARS: Final = 64 * 1024
+_READ_BYTES: Final = 256 * 1024
+
+
+class SlotBroken(Exception):
+    """The supervisor closed the slot, or sent what cannot be read; no further prediction runs here."""
+
+
+class Flusher:
+    """One thread that writes out what slots have batched. It starts when first needed."""
+
+    def __init__(self) -> None:
+        self._due: set[SlotConnection] = set()
+        self._condition = threading.Condition(threading.Lock())
+        self._thread: threading.Thread | None = None
+
+    def schedule(self, connection: "SlotConnection") -> None:
+        """Flushes `connection` in `FLUSH_DELAY_S`. The caller is shielded and holds its lock."""
+        with self._condition:
+            self._due.add(connection)
+            if self._thread is None:
+                self._thread = threading.Thread(target=self._run, name="cog-flusher", daemon=True)
+                self._thread.start()
+            self._condition.notify()
+
+    def _run(self) -> None:
+        while True:
+            with self._condition:
+                self._condition.wait_for(lambda: self._due)
+            time.sleep(FLUSH_DELAY_S)
+            with self._condition:
+                due, self._due = self._due, set()
+            for connection in due:
+                connection.flush()
+
+
+class SlotConnection:
+    """One slot. Any thread may send; whoever owns the slot's loop receives."""
+
+    def __init__(self, path: str, gate: CancelationGate, flusher: Flusher) -> None:
+        self.id = str(uuid.uuid4())
+        self.on_broken: Callable[[SlotConnection, str], None] | None = None
+        self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self._socket.connect(path)
+        self._gate = gate
+        self._flusher = flusher
+        self._deframer = Deframer()
+        self._received: deque[bytes] = deque()
+        self._lock = threading.Lock()
+        self._buffer = bytearray()
+        self._log_source: LogSource = "stdout"
+        self._log_parts: list[str] = []
+        self._log_chars = 0
+        self._scheduled = False
+        self._last_write = 0.0
+        self._broken: str | None = None
+
+    def fileno(self) -> int:
+        """For `loop.add_reader`."""
+        return self._socket.fileno()
+
+    def receive(self) -> slot.Predict | None:
+        """Blocks for the next prediction; None after EOF between frames. Raises SlotBroken."""
+        while not self._received:
+            if not self.read_available():
+                return None
+        return self.next_received()
+
+    def read_available(self) -> bool:
+        """One read from the socket, which must be readable or may block; False at EOF."""
+        try:
+            chunk = self._socket.recv(_READ_BYTES)
+            self._received.extend(self._deframer.feed(chunk))
+        except (OSError, ProtocolError) as error:
+            raise SlotBroken(f"slot {self.id}: {error}") from error
+        if not chunk and self._deframer.mid_frame:
+            raise SlotBroken(f"slot {self.id}: the supervisor closed it inside a frame")
+        return bool(chunk)
+
+    def next_received(self) -> slot.Predict | None:
+        """The next prediction that has been read whole, or None. Raises SlotBroken."""
+        if not self._received:
+            return None
+        payload = self._received.popleft()
+        try:
+            return slot.decode_to_worker(payload)
+        except ProtocolError as error:
+            raise SlotBroken(f"slot {self.id}: {error}") from error
+
+    def stop_receiving(self) -> None:
+        """From any thread: `receive` ends after the predictions that are already here."""
+        try:
+            self._socket.shutdown(socket.SHUT_RD)
+        except OSError:
+            return  # the supervisor was faster
+
+    def close(self) -> None:
+        """In a forked child: gives up the descriptor without a word to the supervisor."""
+        self._socket.close()
+
+    def log(self, source: LogSource, text: str) -> None:
+        """Text of the running prediction; adjacent pieces of one source become one message."""
+        with self._gate.shielded(), self._lock:
+            if self._log_parts and self._log_source != source:
+                self._seal_log()
+            self._log_source = source
+            self._log_parts.append(text)
+            self._log_chars += len(text)
+            if self._log_chars > _JOINED_LOG_CHARS:
+                self._seal_log()
+            self._write_soon()
+
+    def send(self, message: slot.FromWorker, *, now: bool = False) -> None:
+        """Everything else, in order with the logs. `now`: a client waits for it."""
+        encoded = slot.encode_frame(message)
+        with self._gate.shielded(), self._lock:
+            self._seal_log()
+            self._buffer += encoded
+            if now:
+                self._write_out()
+            else:
+                self._write_soon()
+
+    def flush(self) -> None:
+        """Writes out what was batched."""
+        with self._gate.shielded(), self._lock:
+            self._scheduled = False
+            self._write_out()
+
+    def _seal_log(self) -> None:
+        if self._log_parts:
+            for text in split_log("".join(self._log_parts)):
+                self._buffer += slot.encode_frame(slot.Log(source=self._log_source, data=text))
+            self._log_parts.clear()
+            self._log_chars = 0
+
+    def _write_soon(self) -> None:
+        if self._scheduled:
+            if len(self._buffer) >= _BATCH_BYTES:
+                self._write_out()
+        elif time.monotonic() - self._last_write > _QUIET_S:
+            self._write_out()
+        else:
+            self._scheduled = True
+            self._flusher.schedule(self)
+
+    def _write_out(self) -> None:
+        # A blocking write while the lock is held is the back-pressure: who prints or yields faster than
+        # the supervisor reads waits here. The supervisor never stops reading a slot.
+        self._seal_log()
+        if not self._buffer:
+            return
+        if self._broken is None:
+            try:
+                self._socket.sendall(self._buffer)
+            except OSError as error:
+                self._broken = f"cannot write to slot {self.id}: {error}"
+                if self.on_broken is not None:
+                    self.on_broken(self, self._broken)
+        self._buffer.clear()
+        self._last_write = time.monotonic()

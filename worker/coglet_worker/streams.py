@@ -1,0 +1,191 @@
+"""`sys.stdout` and `sys.stderr` of the model: each write goes to the prediction whose code it is.
+
+The context variable alone decides. Threads and executor jobs that a prediction starts inherit its context, so
+that their prints are its own; a thread that belongs to no prediction writes to the server log.
+"""
+
+import contextlib
+import contextvars
+import functools
+import io
+import sys
+import threading
+import types
+from collections.abc import Callable, Iterable
+from concurrent.futures import Future, ThreadPoolExecutor
+from typing import Any, Final, TextIO
+
+from coglet_protocol.control import LogSource
+from coglet_worker.cancelation import CancelationGate
+from coglet_worker.control import ControlChannel
+from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, current_prediction
+
+
+class OrphanLog(BufferedLog):
+    """The server log: what is printed outside any prediction, setup included."""
+
+    def __init__(self, gate: CancelationGate, control: ControlChannel) -> None:
+        super().__init__(gate)
+        self._control = control
+
+    def _emit(self, source: LogSource, text: str) -> None:
+        self._control.write_log(source, text)
+
+
+class LogRouter:
+    """Knows which predictions run, and so where a line belongs."""
+
+    def __init__(self, orphans: OrphanLog) -> None:
+        self.orphans = orphans
+        # A pool made in setup has no prediction in its context. Users of a sync model with its one slot
+        # expect its lines in the prediction that runs; with several slots nobody could tell.
+        self.adopt_stray_threads = False
+        self._running: dict[int, RunningPrediction] = {}
+
+    def started(self, prediction: RunningPrediction) -> None:
+        self._running[prediction.sequence] = prediction
+
+    def ended(self, prediction: RunningPrediction) -> None:
+        self._running.pop(prediction.sequence, None)
+
+    def sole_running(self) -> RunningPrediction | None:
+        """The prediction that runs, when it is exactly one."""
+        running = list(self._running.values())
+        return running[0] if len(running) == 1 else None
+
+    def target(self) -> LogTarget:
+        """Where the calling code's prints belong."""
+        prediction = current_prediction.get()
+        if prediction is None and self.adopt_stray_threads:
+            prediction = self.sole_running()
+        return prediction or self.orphans
+
+
+class RoutedStream(io.TextIOBase):
+    """A text stream over the router. Never closes, so that a model cannot lose its own logs."""
+
+    encoding = "utf-8"
+    errors = "replace"
+    newlines = None
+    mode = "w"
+    line_buffering = True
+
+    def __init__(
+        self, source: LogSource, descriptor: int, router: LogRouter, buffer: io.BufferedIOBase
+    ) -> None:
+        self.name = f"<{source}>"
+        self.buffer = buffer
+        self._source: LogSource = source
+        self._descriptor = descriptor
+        self._router = router
+        self._closed = False
+
+    def write(self, text: str) -> int:
+        if not isinstance(text, str):
+            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
+        self._router.target().write(self._source, text)
+        return len(text)
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._router.target().flush(self._source)
+
+    def fileno(self) -> int:
+        return self._descriptor
+
+    def writable(self) -> bool:
+        return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def reconfigure(self, **_options: object) -> None:
+        """Accepted, as on a real stream; encoding and buffering are the worker's."""
+
+    @property
+    def closed(self) -> bool:
+        return self._closed
+
+    def close(self) -> None:
+        self._closed = True
+
+
+class TeeStream:
+    """What the model put in the place of `sys.stdout`, with a copy of its text for the logs."""
+
+    def __init__(self, routed: RoutedStream, replacement: TextIO) -> None:
+        self._routed = routed
+        self._replacement = replacement
+
+    def write(self, text: str) -> int:
+        written = self._replacement.write(text)
+        self._routed.write(text)
+        return written
+
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
+    def flush(self) -> None:
+        self._routed.flush()
+        with contextlib.suppress(AttributeError):  # a replacement may be no more than an object with write()
+            self._replacement.flush()
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._replacement, name)
+
+
+class _WatchedSys(types.ModuleType):
+    """The class of the `sys` module in a worker: it sees `sys.stdout = x`, which no audit event reports."""
+
+    def __setattr__(self, name: str, value: object) -> None:
+        routed = _routed.get(name)
+        if routed is not None and value is not None and not isinstance(value, RoutedStream | TeeStream):
+            value = TeeStream(routed, value)  # type: ignore[arg-type]
+        super().__setattr__(name, value)
+
+
+_routed: Final[dict[str, RoutedStream]] = {}
+
+
+def install(router: LogRouter) -> None:
+    """Gives the model its streams, and its threads the context of the prediction that starts them."""
+    for source, descriptor in (("stdout", 1), ("stderr", 2)):
+        raw = open(descriptor, "wb", closefd=False)
+        stream = RoutedStream(source, descriptor, router, raw)  # type: ignore[arg-type]
+        setattr(sys, source, stream)
+        _routed[source] = stream
+    sys.__class__ = _WatchedSys
+    _inherit_context_in_threads()
+
+
+def uninstall_in_child() -> None:
+    """After a fork: the child writes to the plain descriptors, where the capture finds it."""
+    _routed.clear()
+    for name, descriptor in (("stdout", 1), ("stderr", 2)):
+        setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))
+
+
+def _inherit_context_in_threads() -> None:
+    start = threading.Thread.start
+    submit = ThreadPoolExecutor.submit
+
+    @functools.wraps(start)
+    def start_in_context(self: threading.Thread) -> None:
+        if current_prediction.get() is not None:
+            self.run = functools.partial(contextvars.copy_context().run, self.run)  # type: ignore[method-assign]
+        start(self)
+
+    @functools.wraps(submit)  # type: ignore[arg-type]
+    def submit_in_context(
+        self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any
+    ) -> Future[Any]:
+        if current_prediction.get() is not None:
+            function = functools.partial(contextvars.copy_context().run, function)
+        return submit(self, function, *args, **kwargs)
+
+    threading.Thread.start = start_in_context  # type: ignore[method-assign]
+    ThreadPoolExecutor.submit = submit_in_context  # type: ignore[assignment, method-assign]

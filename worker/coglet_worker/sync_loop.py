@@ -1,0 +1,66 @@
+"""The loop of a sync model: one slot, read by the main thread, which also runs the model.
+
+No hand-over between threads on the way of a prediction. A cancel interrupts the model's code through
+`CancelationGate`.
+"""
+
+import time
+from types import GeneratorType
+
+from coglet_protocol import slot
+from coglet_worker.outputs import send_items, send_result
+from coglet_worker.running import RunningPrediction
+from coglet_worker.runtime import Runtime, Terminal
+from coglet_worker.slot import SlotConnection
+
+
+class SyncLoop:
+    """Runs predictions one after the other until the supervisor closes the slot."""
+
+    def __init__(self, runtime: Runtime, connection: SlotConnection) -> None:
+        self._runtime = runtime
+        self._connection = connection
+
+    def serve(self) -> None:
+        """Returns after `stop` or EOF. Raises SlotBroken."""
+        while (message := self._connection.receive()) is not None:
+            prediction = self._runtime.begin(message, self._connection)
+            self._runtime.end(prediction, self._outcome(message, prediction))
+
+    def cancel(self, _slot: str, _prediction_id: str, sequence: int) -> None:
+        """From the control thread."""
+        self._runtime.gate.request(sequence)
+
+    def stop(self) -> None:
+        """From the control thread: what runs is finished, then `serve` returns."""
+        self._connection.stop_receiving()
+
+    def _outcome(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
+        gate = self._runtime.gate
+        try:
+            with gate.region(message.sequence):
+                outcome = self._run(message, prediction)
+        except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() fails only this one
+            if gate.requested(message.sequence):
+                return slot.Cancelled(id=message.id)
+            return self._runtime.explain(prediction, error)
+        if gate.requested(message.sequence):
+            return self._runtime.cancelled(prediction, outcome)
+        return outcome
+
+    def _run(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
+        model = self._runtime.model
+        if model.call is None or model.inputs is None:
+            return slot.Failed(id=message.id, error="Training not supported by this predictor")
+        arguments = model.inputs.decode(message)
+        model.inputs.convert(arguments, prediction.temporary_files)
+        started = time.perf_counter()
+        result = model.call(**arguments)
+        if isinstance(result, GeneratorType):
+            prediction.in_generator = True
+            send_items(prediction, result)
+            output, is_stream = None, True
+        else:
+            output, is_stream = send_result(prediction, result)
+        elapsed = time.perf_counter() - started
+        return slot.Done(id=message.id, predict_time=elapsed, output=output, is_stream=is_stream)

@@ -1,0 +1,223 @@
+"""One worker's life: take the process over, load the model, set it up, serve, end.
+
+The order matters and is told in docs/architecture.md. Everything that the supervisor may say at any time is
+heard by the control thread; the main thread belongs to the model.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from coglet import _runtime
+from coglet_protocol import control
+from coglet_protocol.errors import ProtocolError
+from coglet_worker import model as models
+from coglet_worker import streams
+from coglet_worker.cancelation import CancelationGate
+from coglet_worker.capture import DescriptorCapture
+from coglet_worker.control import ControlChannel
+from coglet_worker.descriptors import take_over
+from coglet_worker.healthcheck import HealthChecker
+from coglet_worker.model import Model, SetupError
+from coglet_worker.runtime import Runtime, without_surrogates
+from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
+
+if TYPE_CHECKING:
+    import asyncio
+
+    from coglet_worker.async_loop import AsyncLoop
+    from coglet_worker.sync_loop import SyncLoop
+
+EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE = 0, 1, 2, 3
+
+
+class Worker:
+    """The parts of this process, in the order in which they come to life."""
+
+    def __init__(self) -> None:
+        _runtime.mark_active()
+        self._descriptors = take_over()
+        self._gate = CancelationGate()
+        self._gate.install()
+        self._control = ControlChannel(
+            self._descriptors.control_in, self._descriptors.control_out, self._gate
+        )
+        self._router = streams.LogRouter(streams.OrphanLog(self._gate, self._control))
+        streams.install(self._router)
+        self._captures = self._capture_descriptors()
+        self._loop: asyncio.AbstractEventLoop | None = None
+        self._serving: SyncLoop | AsyncLoop | None = None
+        self._health: HealthChecker | None = None
+        self._stop_requested = False
+
+    def run(self) -> int:
+        """Serves until told to stop. Gives the exit code."""
+        try:
+            init = self._receive_init()
+        except ProtocolError as error:
+            self._control.send(control.Fatal(reason=str(error)))
+            return EXIT_PROTOCOL
+        if init is None:
+            return EXIT_SUPERVISOR_GONE
+        self._start_thread(self._listen, "cog-control")
+        try:
+            connections = self._connect(init)
+            model = self._set_up(init)
+        except SetupError as error:
+            self._flush_logs()
+            self._control.send(
+                control.SetupFailed(
+                    kind=error.kind,
+                    error=without_surrogates(str(error)),
+                    traceback=without_surrogates(error.traceback),
+                )
+            )
+            return EXIT_SETUP_FAILED
+        return self._serve(model, connections)
+
+    def _receive_init(self) -> control.Init | None:
+        first = self._control.receive()
+        if first is None:
+            return None
+        if not isinstance(first, control.Init):
+            raise ProtocolError(f"expected init as the first message, got {type(first).__name__}")
+        control.check_version(first.version)
+        return first
+
+    def _connect(self, init: control.Init) -> list[SlotConnection]:
+        flusher = Flusher()
+        folder = init.transport_info.dir
+        connections = [
+            SlotConnection(os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher)
+            for index in range(init.num_slots)
+        ]
+        os.register_at_fork(after_in_child=lambda: self._after_fork(connections))
+        return connections
+
+    def _set_up(self, init: control.Init) -> Model:
+        model = models.load(init.predictor_ref, is_train=init.is_train)
+        models.check_concurrency(model, init.num_slots)
+        if model.is_async:
+            self._make_loop()
+        models.run_setup(model, lambda awaitable: self._make_loop().run_until_complete(awaitable))
+        return model
+
+    def _serve(self, model: Model, connections: Sequence[SlotConnection]) -> int:
+        runtime = Runtime(self._control, self._gate, self._router, self._captures, model)
+        for connection in connections:
+            connection.on_broken = runtime.poison
+        self._health = HealthChecker(model, self._loop if model.is_async else None, self._control.send)
+        if model.is_async:
+            from coglet_worker.async_loop import AsyncLoop
+
+            self._serving = AsyncLoop(runtime, connections, self._make_loop())
+        else:
+            from coglet_worker.sync_loop import SyncLoop
+
+            self._router.adopt_stray_threads = True
+            self._serving = SyncLoop(runtime, connections[0])
+        self._flush_logs()
+        self._control.send(control.Ready(slots=[connection.id for connection in connections]))
+        if self._stop_requested:
+            self._serving.stop()
+        return self._serve_until_stopped(runtime)
+
+    def _serve_until_stopped(self, runtime: Runtime) -> int:
+        assert self._serving is not None
+        try:
+            self._serving.serve()
+        except SlotBroken as error:
+            self._control.send(control.Fatal(reason=str(error)))
+            return EXIT_PROTOCOL
+        runtime.flush_logs()
+        self._control.send(control.ShuttingDown())
+        return EXIT_OK
+
+    def _listen(self) -> None:
+        """The control thread: everything that the supervisor says after Init."""
+        try:
+            for message in self._control:
+                self._handle(message)
+        except ProtocolError as error:
+            self._control.send(control.Fatal(reason=str(error)))
+            os._exit(EXIT_PROTOCOL)
+        self._supervisor_gone()
+
+    def _handle(self, message: control.ToWorker) -> None:
+        match message:
+            case control.Cancel():
+                if self._serving is not None:
+                    self._serving.cancel(message.slot, message.id, message.sequence)
+            case control.Healthcheck():
+                self._check_health(message)
+            case control.Shutdown():
+                self._shut_down()
+            case control.Init():
+                raise ProtocolError("init came twice")
+
+    def _check_health(self, message: control.Healthcheck) -> None:
+        if self._health is None:
+            self._control.send(control.HealthcheckResult(id=message.id, status="healthy"))
+        else:
+            self._health.start(message)
+
+    def _shut_down(self) -> None:
+        self._stop_requested = True
+        if self._serving is not None:
+            self._serving.stop()
+
+    def _supervisor_gone(self) -> None:
+        """Nobody is left to serve. What the model has started goes, too, where we lead the process group."""
+        if os.getpgrp() == os.getpid():
+            os.killpg(0, signal.SIGKILL)
+        os._exit(EXIT_SUPERVISOR_GONE)
+
+    def _make_loop(self) -> asyncio.AbstractEventLoop:
+        """The one loop of async setup and async predictions."""
+        if self._loop is None:
+            import asyncio
+
+            self._loop = asyncio.new_event_loop()
+            asyncio.set_event_loop(self._loop)
+        return self._loop
+
+    def _capture_descriptors(self) -> tuple[DescriptorCapture, ...]:
+        captures = (
+            DescriptorCapture("stdout", self._descriptors.captured_stdout, self._gate, self._captured_target),
+            DescriptorCapture("stderr", self._descriptors.captured_stderr, self._gate, self._captured_target),
+        )
+        for capture in captures:
+            capture.start()
+        return captures
+
+    def _captured_target(self) -> Any:
+        return self._router.sole_running() or self._router.orphans
+
+    def _flush_logs(self) -> None:
+        for capture in self._captures:
+            capture.drain()
+        self._router.orphans.flush_all()
+
+    def _after_fork(self, connections: Sequence[SlotConnection]) -> None:
+        """In a child that the model has forked: it must neither hold nor use the supervisor's channels."""
+        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        streams.uninstall_in_child()
+        self._descriptors.close_in_child()
+        for connection in connections:
+            connection.close()
+
+    @staticmethod
+    def _start_thread(target: Callable[[], None], name: str) -> None:
+        threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def main() -> int:
+    """Runs one worker on this process's stdin and stdout. Gives the exit code."""
+    # As `python -c` and the peer have it: the model imports its neighbours from the working directory.
+    sys.path.insert(0, "")
+    return Worker().run()
