@@ -12,6 +12,8 @@ from bench.scenario import Effort, Probe, Sample, Scenario
 
 # A sample takes seconds; this is for a server that never answers.
 _STEP_LIMIT_S = 120.0
+# The last three are what reading an answer of an unforeseen shape raises; TimeoutError is an OSError.
+_NO_RESULT = (NoResult, Skipped, OSError, LookupError, TypeError, ValueError)
 
 
 @dataclass
@@ -58,7 +60,7 @@ async def _open(
     try:
         async with asyncio.timeout(_STEP_LIMIT_S):
             probe = await stack.enter_async_context(scenario.open(environment))
-    except* (NoResult, Skipped, OSError) as group:
+    except* _NO_RESULT as group:
         _note(group, outcome)
     return probe
 
@@ -67,7 +69,7 @@ async def _sample(probe: Probe, effort: Effort, outcome: Outcome) -> None:
     try:
         async with asyncio.timeout(_STEP_LIMIT_S):
             outcome.samples.append(await probe(effort))
-    except* (NoResult, Skipped, OSError) as group:  # TimeoutError is an OSError
+    except* _NO_RESULT as group:
         _note(group, outcome)
 
 

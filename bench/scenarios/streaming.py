@@ -28,6 +28,8 @@ async def _measure_sse(server: Server, effort: Effort) -> Sample:
 def _check_sse(answer: Response) -> float:
     """Milliseconds to the first token, of a stream that has all tokens in order and ends well."""
     require(answer.status == 200, f"status {answer.status}: {bytes(answer.body[:300])!r}")
+    kind = answer.headers.get("content-type", "none")
+    require(kind.startswith("text/event-stream"), f"no event stream, but content-type {kind}")
     events = list(_events(answer.body))
     chunks = [data["chunk"] for name, data in events if name == "output"]
     name, data = events[-1] if events else ("nothing", {})
