@@ -68,15 +68,19 @@ _HOMES = {
 }
 
 
-def __getattr__(name: str) -> object:
+def _load(name: str) -> object:
     if name not in _HOMES:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     home = import_module(_HOMES[name])
     notice = getattr(home, "NOTICES", {}).get(name)
     if notice:
         sys.stderr.write(f"{notice}\n")
-    value = globals()[name] = getattr(home, name)  # kept: the next access, and the notice, do not come here
+    value = globals()[name] = getattr(home, name)  # kept: the next access does not come here, nor the notice
     return value
+
+
+if not TYPE_CHECKING:  # a checker that sees it takes every name for a public one
+    __getattr__ = _load
 
 
 def __dir__() -> list[str]:

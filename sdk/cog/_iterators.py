@@ -1,14 +1,18 @@
 """Annotations of models that stream text."""
 
 from collections.abc import AsyncIterator, Iterator
-from typing import TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 T = TypeVar("T")
 
+if TYPE_CHECKING:
+    # A checker lets a generator return nothing but an Iterator or its bases.
+    ConcatenateIterator = Iterator
+    AsyncConcatenateIterator = AsyncIterator
+else:
 
-class ConcatenateIterator(Iterator[T]):
-    """Return type of a `run` that yields pieces of one text; clients join them without a separator."""
+    class ConcatenateIterator(Iterator[T]):
+        """Return type of a `run` that yields pieces of one text; clients join them without a separator."""
 
-
-class AsyncConcatenateIterator(AsyncIterator[T]):
-    """`ConcatenateIterator` for an async generator."""
+    class AsyncConcatenateIterator(AsyncIterator[T]):
+        """`ConcatenateIterator` for an async generator."""

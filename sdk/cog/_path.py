@@ -80,7 +80,9 @@ class URLPath(pathlib.PosixPath):
         descriptor, name = tempfile.mkstemp(suffix=self.filename)
         try:
             with open(descriptor, "wb") as target, self.fileobj as source:
-                while chunk := source.read(_COPY_BYTES):
+                # read1 gives what has arrived, so that a slow download notices soon that it is not wanted.
+                read = getattr(source, "read1", source.read)
+                while chunk := read(_COPY_BYTES):
                     if self._unlinked:
                         raise InterruptedError(f"download of {self} is no longer wanted")
                     target.write(chunk)

@@ -23,10 +23,12 @@ __all__ = [
 ]
 
 
-def __getattr__(name: str) -> object:
-    # A dataclass, and `dataclasses` takes longer to import than all of `cog`: only those who use it pay.
-    if name == "Secret":
-        from cog._secret import Secret
+if not TYPE_CHECKING:  # a checker that sees it takes every name for one of ours
 
-        return Secret
-    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    def __getattr__(name):
+        # A dataclass, and `dataclasses` takes longer to import than all of `cog`: only those who use it pay.
+        if name == "Secret":
+            from cog._secret import Secret
+
+            return Secret
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,69 @@
+"""Fixtures of the SDK's tests."""
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from tests.sdk.bare_python import BarePython
+from tests.sdk.web_server import WebServer
+
+
+@pytest.fixture
+def bare_python(tmp_path: Path) -> BarePython:
+    return BarePython(tmp_path)
+
+
+@pytest.fixture
+def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
+    """Writes a module in a folder of its own, which becomes the working directory; returns its file name."""
+    monkeypatch.chdir(tmp_path)
+
+    def write(source: str) -> str:
+        monkeypatch.delitem(sys.modules, "predict_under_test", raising=False)
+        (tmp_path / "predict_under_test.py").write_text(source)
+        return "predict_under_test.py"
+
+    return write
+
+
+@pytest.fixture(autouse=True)
+def no_influence_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "HTTP_PROXY", "all_proxy", "ALL_PROXY", "COG_USER_AGENT", "COG_WEIGHTS"):
+        monkeypatch.delenv(name, raising=False)
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    web_server = WebServer()
+    thread = threading.Thread(target=web_server.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield web_server
+    web_server.server.shutdown()
+    thread.join()
+    web_server.server.server_close()
+
+
+@pytest.fixture
+def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where temporary files go, empty at first."""
+    folder = tmp_path / "temporary files"
+    folder.mkdir()
+    monkeypatch.setattr("tempfile.tempdir", str(folder))
+    return folder
+
+
+# Stands for the supervisor: prints what it is given and returns the exit code it is told.
+FAKE_SUPERVISOR = """
+import os
+def serve(ref, **options):
+    print(ref, sorted(options.items()))
+    return int(os.environ.get("EXIT_CODE", "0"))
+"""
+
+
+@pytest.fixture
+def supervisor(bare_python: BarePython) -> BarePython:
+    bare_python.add_package("coglet_supervisor", main=FAKE_SUPERVISOR)
+    return bare_python

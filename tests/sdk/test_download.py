@@ -1,0 +1,300 @@
+"""Downloads from a real web server: content, redirects, errors, and what is left on disk."""
+
+import gzip
+import io
+import pickle  # noqa: TID251 - libraries that models use pickle files
+import socket
+import threading
+import zlib
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from tests.sdk.web_server import WebServer
+
+import cog
+from cog import _download
+from cog.errors import CogError, DownloadError
+from coglet import CancelationException, __version__
+
+CONTENT = bytes(range(256)) * 4096
+
+
+def remote(url: str) -> cog.URLPath:
+    path = cog.Path.validate(url)
+    assert isinstance(path, cog.URLPath)
+    return path
+
+
+def failure_of(url: str) -> str:
+    with pytest.raises(DownloadError) as caught:
+        cog.URLFile(url).read()
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, CogError)
+    return str(caught.value)
+
+
+def test_a_file_is_downloaded_under_its_name(web: WebServer, temp_folder: Path) -> None:
+    path = remote(web.add("/a%20picture.png", CONTENT)).convert()
+    assert type(path) is cog.Path
+    assert path.read_bytes() == CONTENT
+    assert path.parent == temp_folder
+    assert path.name.startswith("tmp")
+    assert path.name.endswith("a picture.png")
+
+
+def test_a_file_is_downloaded_once(web: WebServer, temp_folder: Path) -> None:
+    path = remote(web.add("/x.txt", b"hi"))
+    assert path.convert() == path.convert()
+    assert len(web.requests) == 1
+
+
+def test_unlink_removes_what_was_downloaded(web: WebServer, temp_folder: Path) -> None:
+    path = remote(web.add("/x.txt", b"hi"))
+    path.convert()
+    path.unlink()
+    assert list(temp_folder.iterdir()) == []
+    path.unlink(missing_ok=True)
+    with pytest.raises(FileNotFoundError):
+        path.unlink()
+
+
+def test_unlink_before_the_download_is_nothing(temp_folder: Path) -> None:
+    remote("http://127.0.0.1:1/x").unlink()
+
+
+@pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
+def test_redirects_are_followed(web: WebServer, status: int) -> None:
+    web.add("/end", b"found")
+    start = web.add("/start", b"", status=status, Location="/end")
+    assert cog.URLFile(start).read() == b"found"
+
+
+@pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x"])
+def test_a_redirect_stays_on_the_web(web: WebServer, target: str) -> None:
+    assert failure_of(web.add("/start", b"", status=302, Location=target))
+
+
+def test_a_redirect_in_a_circle_ends(web: WebServer) -> None:
+    assert "redirect error" in failure_of(web.add("/loop", b"", status=302, Location="/loop"))
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate"])
+def test_encoded_content_is_decoded(web: WebServer, encoding: str) -> None:
+    body = zlib.compress(CONTENT) if encoding == "deflate" else gzip.compress(CONTENT)
+    assert cog.URLFile(web.add("/x", body, Content_Encoding=encoding)).read() == CONTENT
+
+
+def test_gzip_of_several_members_is_decoded(web: WebServer) -> None:
+    body = gzip.compress(b"one") + gzip.compress(b"two")
+    assert cog.URLFile(web.add("/x", body, Content_Encoding="gzip")).read() == b"onetwo"
+
+
+def test_an_archive_that_is_the_content_stays_one(web: WebServer) -> None:
+    body = gzip.compress(CONTENT)
+    assert cog.URLFile(web.add("/x.gz", body, Content_Type="application/gzip")).read() == body
+
+
+@pytest.mark.parametrize("body", [gzip.compress(CONTENT)[:-20], b"no gzip at all"])
+def test_broken_gzip_is_an_error_and_leaves_no_file(web: WebServer, temp_folder: Path, body: bytes) -> None:
+    path = remote(web.add("/x", body, Content_Encoding="gzip"))
+    with pytest.raises(DownloadError, match=r"cut short|incorrect header"):
+        path.convert()
+    assert list(temp_folder.iterdir()) == []
+
+
+def test_an_empty_body_is_an_empty_file(web: WebServer, temp_folder: Path) -> None:
+    assert remote(web.add("/x", b"", Content_Encoding="gzip")).convert().read_bytes() == b""
+
+
+def test_the_default_headers(web: WebServer) -> None:
+    cog.URLFile(web.add("/x", b"")).read()
+    headers = web.requests[0][1]
+    assert headers["user-agent"] == f"pycoglet/{__version__}"
+    assert headers["accept-encoding"] == "gzip"
+
+
+def test_the_user_agent_comes_from_the_environment_and_survives_redirects(
+    web: WebServer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COG_USER_AGENT", "agent/1")
+    web.add("/end", b"")
+    cog.URLFile(web.add("/start", b"", status=302, Location="/end")).read()
+    assert [headers["user-agent"] for _, headers in web.requests] == ["agent/1", "agent/1"]
+
+
+def test_credentials_in_the_url_are_sent_and_not_passed_on(web: WebServer) -> None:
+    web.add("/end", b"found")
+    start = web.add("/start", b"", status=302, Location="/end")
+    assert cog.URLFile(start.replace("http://", "http://user:p%40ss@")).read() == b"found"
+    first, second = (headers for _, headers in web.requests)
+    assert first["authorization"] == "Basic dXNlcjpwQHNz"
+    assert "authorization" not in second
+
+
+@pytest.mark.parametrize(
+    ("path", "requested"),
+    [
+        ("/a b", "/a%20b"),
+        ("/é", "/%C3%A9"),
+        ("/a%20b", "/a%20b"),
+        ("/x?q=ü&r=1", "/x?q=%C3%BC&r=1"),
+        ("", "/"),
+    ],
+)
+def test_urls_are_escaped_where_they_are_not(web: WebServer, path: str, requested: str) -> None:
+    web.add(requested.partition("?")[0], b"found")
+    assert cog.URLFile(web.url + path).read() == b"found"
+    assert web.requests[0][0] == requested
+
+
+@pytest.mark.parametrize(
+    ("status", "message"),
+    [
+        (404, "404 Client Error: Not Found for url: {}"),
+        (403, "403 Client Error: Forbidden for url: {}"),
+        (500, "500 Server Error: Internal Server Error for url: {}"),
+    ],
+)
+def test_error_statuses_in_the_words_of_requests(web: WebServer, status: int, message: str) -> None:
+    url = web.add("/x.bin", b"sorry", status=status)
+    assert failure_of(url) == message.format(url)
+
+
+def test_an_error_after_a_redirect_names_the_last_url(web: WebServer) -> None:
+    start = web.add("/start", b"", status=302, Location="/gone")
+    gone = web.add("/gone", b"", status=404)
+    assert failure_of(start) == f"404 Client Error: Not Found for url: {gone}"
+
+
+def test_a_server_that_is_not_there() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    url = f"http://127.0.0.1:{port}/x"
+    assert failure_of(url) == f"{url}: [Errno 111] Connection refused"
+
+
+def test_a_url_without_a_host() -> None:
+    assert failure_of("http:///x") == "Invalid URL 'http:///x': No host supplied"
+
+
+@pytest.fixture
+def silent_server() -> Iterator[str]:
+    """Accepts connections and never answers."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
+
+
+def test_a_server_that_never_answers(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    assert _download.TIMEOUT_S == 10
+    monkeypatch.setattr(_download, "TIMEOUT_S", 0.1)
+    assert failure_of(silent_server).endswith("Read timed out. (read timeout=0.1)")
+
+
+def cut_short(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.send_header("Content-Length", "1000")
+    request.end_headers()
+    request.wfile.write(b"only this")
+
+
+def test_a_body_that_ends_early_is_an_error_and_leaves_no_file(web: WebServer, temp_folder: Path) -> None:
+    web.routes["/x"] = cut_short
+    with pytest.raises(DownloadError, match="connection closed with 991 bytes left to read"):
+        remote(f"{web.url}/x").convert()
+    assert list(temp_folder.iterdir()) == []
+
+
+def test_a_file_that_failed_once_does_not_look_complete_afterwards(web: WebServer) -> None:
+    web.routes["/x"] = cut_short
+    file = cog.URLFile(f"{web.url}/x")
+    for _ in range(2):
+        with pytest.raises(DownloadError):
+            file.read()
+
+
+def test_chunked_bodies(web: WebServer) -> None:
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Transfer-Encoding", "chunked")
+        request.end_headers()
+        request.wfile.write(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+
+    web.routes["/x"] = answer
+    assert cog.URLFile(f"{web.url}/x").read() == b"onetwo"
+
+
+def test_a_url_file_reads_like_a_file(web: WebServer) -> None:
+    url = web.add("/lines.txt", b"one\ntwo\nthree")
+    assert list(cog.URLFile(url)) == [b"one\n", b"two\n", b"three"]
+    with cog.URLFile(url) as file:
+        assert (file.read(4), file.readline(), file.read(), file.read()) == (
+            b"one\n",
+            b"two\n",
+            b"three",
+            b"",
+        )
+    assert file.closed
+    assert io.TextIOWrapper(cog.URLFile(url)).read() == "one\ntwo\nthree"
+    with pytest.raises(io.UnsupportedOperation):
+        cog.URLFile(url).seek(0)
+
+
+def test_a_pickled_url_file_is_fetched_anew(web: WebServer) -> None:
+    file = cog.URLFile(web.add("/x", b"hi"))
+    assert file.read() == b"hi"
+    assert pickle.loads(pickle.dumps(file)).read() == b"hi"
+
+
+def test_validating_and_showing_download_nothing(web: WebServer) -> None:
+    url = web.add("/x", b"")
+    str(cog.File.validate(url))
+    str(cog.Path.validate(url))
+    assert web.requests == []
+
+
+@pytest.mark.parametrize("error", [CancelationException, KeyboardInterrupt, OSError])
+def test_whatever_ends_a_download_the_half_file_goes(temp_folder: Path, error: type[BaseException]) -> None:
+    class Interrupted(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            assert [file.name[-5:] for file in temp_folder.iterdir()] == ["x.bin"]
+            raise error
+
+    content = Interrupted()
+    path = cog.URLPath(source="http://h/x.bin", filename="x.bin", fileobj=content)
+    with pytest.raises(error):
+        path.convert()
+    assert list(temp_folder.iterdir()) == []
+    assert content.closed
+
+
+def test_unlink_stops_a_download_that_another_thread_is_making(web: WebServer, temp_folder: Path) -> None:
+    started, unlinked = threading.Event(), threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        request.wfile.write(b"first")
+        started.set()
+        unlinked.wait()
+        request.wfile.write(b"second")
+
+    web.routes["/x"] = answer
+    path = remote(f"{web.url}/x")
+    errors: list[Exception] = []
+
+    def convert() -> None:
+        try:
+            path.convert()
+        except InterruptedError as error:
+            errors.append(error)
+
+    thread = threading.Thread(target=convert)
+    thread.start()
+    started.wait()
+    path.unlink()
+    unlinked.set()
+    thread.join()
+    assert str(errors[0]) == f"download of {path} is no longer wanted"
+    assert list(temp_folder.iterdir()) == []

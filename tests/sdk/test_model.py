@@ -1,0 +1,103 @@
+"""`BaseModel`: subclasses that become dataclasses, and hierarchies that cannot."""
+
+import dataclasses
+from typing import Any
+
+import pytest
+
+from cog import BaseModel
+
+
+class Point(BaseModel):
+    x: int
+    y: int = 0
+
+
+class Named(Point):
+    name: str = ""
+    inner: Point | None = None
+
+
+def test_subclasses_are_dataclasses_with_inherited_and_nested_fields() -> None:
+    named = Named(x=1, name="n", inner=Point(2))
+    assert named == Named(1, 0, "n", Point(2, 0))
+    assert dataclasses.asdict(named) == {"x": 1, "y": 0, "name": "n", "inner": {"x": 2, "y": 0}}
+    assert repr(Point(1)) == "Point(x=1, y=0)"
+
+
+def test_the_base_itself_is_none() -> None:
+    assert not dataclasses.is_dataclass(BaseModel)
+
+
+def test_nothing_is_validated() -> None:
+    wrong: Any = "text"
+    assert repr(Point(wrong)) == "Point(x='text', y=0)"
+
+
+def test_class_arguments_go_to_dataclass() -> None:
+    class Frozen(BaseModel, frozen=True, kw_only=True):
+        a: int
+
+    with pytest.raises(dataclasses.FrozenInstanceError):
+        Frozen(a=1).a = 2  # type: ignore[misc]
+    with pytest.raises(TypeError):
+        Frozen(1)  # type: ignore[call-arg]
+    with pytest.raises(TypeError, match="bogus"):
+        type("X", (BaseModel,), {}, bogus=True)
+
+
+def test_a_model_may_write_its_own_constructor() -> None:
+    class Own(BaseModel, init=False):
+        a: int
+
+        def __init__(self) -> None:
+            self.a = 5
+
+    class Plain(BaseModel, auto_dataclass=False):
+        def __init__(self, a: int) -> None:
+            self.a = a
+
+    class Child(Plain):
+        b: int = 1
+
+    assert dataclasses.asdict(Own()) == {"a": 5}
+    assert not dataclasses.is_dataclass(Plain)
+    assert [field.name for field in dataclasses.fields(Child)] == ["b"]
+
+
+def test_a_plain_child_of_a_dataclass_is_refused() -> None:
+    message = (
+        'has auto_dataclass=True, but "X" has auto_dataclass=False. This creates broken field inheritance.'
+    )
+    with pytest.raises(ValueError, match="auto_dataclass") as caught:
+        type("X", (Point,), {}, auto_dataclass=False)
+    assert message in str(caught.value)
+
+
+def test_the_first_base_has_to_be_a_model() -> None:
+    class Mixin:
+        pass
+
+    with pytest.raises(TypeError, match=r'^Primary base class of "X" must inherit from BaseModel$'):
+        type("X", (Mixin, BaseModel), {})
+    assert dataclasses.is_dataclass(type("Y", (BaseModel, Mixin), {}))
+
+
+def test_a_further_base_that_is_a_dataclass_is_refused() -> None:
+    @dataclasses.dataclass
+    class Mixin:
+        a: int = 1
+
+    with pytest.raises(
+        TypeError, match=r'^Cannot mixin dataclass "Mixin" while inheriting from `BaseModel`$'
+    ):
+        type("X", (BaseModel, Mixin), {})
+
+
+def test_a_parent_that_lost_its_mark_is_reported() -> None:
+    class Parent(BaseModel):
+        a: int = 1
+
+    del Parent._auto_dataclass
+    with pytest.raises(RuntimeError, match="auto_dataclass tracking"):
+        type("X", (Parent,), {})

@@ -1,0 +1,131 @@
+"""The text streams that stand in for stdout and stderr in a worker."""
+
+import contextlib
+import io
+import os
+import sys
+from pathlib import Path
+
+import pytest
+from tests.sdk.bare_python import BarePython
+
+from cog.suppress_output import suppress_output
+from coglet._sdk import _SlotLogWriter, _TeeWriter
+from coglet._streams import new_slot_log_writer
+
+
+@pytest.fixture
+def log() -> list[str]:
+    return []
+
+
+@pytest.fixture
+def writer(log: list[str]) -> _SlotLogWriter:
+    return new_slot_log_writer(1, log.append, lambda: log.append("<flush>"), io.BytesIO())
+
+
+def test_print_goes_to_the_log(writer: _SlotLogWriter, log: list[str]) -> None:
+    print("a", 1, file=writer, flush=True)
+    writer.writelines(["x\n", "y"])
+    assert "".join(log) == "a 1\n<flush>x\ny"
+
+
+def test_a_log_writer_is_a_text_stream(writer: _SlotLogWriter) -> None:
+    assert isinstance(writer, io.TextIOBase)
+    assert (writer.writable(), writer.readable(), writer.seekable(), writer.isatty()) == (
+        True,
+        False,
+        False,
+        False,
+    )
+    assert (writer.encoding, writer.errors, writer.newlines) == ("utf-8", "replace", None)
+    assert (writer.name, writer.mode, writer.line_buffering, writer.fileno()) == ("<stdout>", "w", True, 1)
+    writer.reconfigure(line_buffering=True, encoding="utf-8")
+    assert writer.write("abc") == 3
+    assert writer.buffer.write(b"abc") == 3
+
+
+def test_closing_silences_nothing(writer: _SlotLogWriter, log: list[str]) -> None:
+    with writer:
+        pass
+    assert writer.closed
+    writer.write("still here")
+    writer.writelines(["!"])
+    assert log == ["still here", "!"]
+
+
+@pytest.mark.parametrize("value", [b"bytes", 5, None])
+def test_only_text_is_written(writer: _SlotLogWriter, value: object) -> None:
+    tee = _TeeWriter(io.StringIO(), io.StringIO(), "stdout")
+    for stream in (writer, tee):
+        with pytest.raises(TypeError, match=f"must be str, not {type(value).__name__}"):
+            stream.write(value)  # type: ignore[arg-type]
+
+
+def test_a_tee_writes_to_both() -> None:
+    log, users = io.StringIO(), io.StringIO()
+    tee = _TeeWriter(inner=log, user_stream=users, name="stdout")
+    print("hello", file=tee)
+    tee.writelines(["a", "b"])
+    assert log.getvalue() == users.getvalue() == "hello\nab"
+    assert (tee.inner, tee.user_stream, tee.name) == (log, users, "stdout")
+
+
+def test_a_tee_is_the_users_stream_in_everything_but_writing() -> None:
+    users = io.TextIOWrapper(io.BytesIO(), encoding="latin-1")
+    tee = _TeeWriter(io.StringIO(), users, "stderr")
+    assert tee.encoding == "latin-1"
+    assert tee.errors == "strict"
+    assert tee.buffer is users.buffer
+    assert _TeeWriter(io.StringIO(), io.StringIO("text"), "stdout").getvalue() == "text"
+    with pytest.raises(io.UnsupportedOperation):
+        tee.fileno()
+    with pytest.raises(AttributeError):
+        _ = tee.no_such_attribute
+
+
+def test_closing_a_tee_closes_neither() -> None:
+    log, users = io.StringIO(), io.StringIO()
+    tee = _TeeWriter(log, users, "stdout")
+    tee.close()
+    assert (tee.closed, log.closed, users.closed) == (True, False, False)
+
+
+def test_the_log_has_what_the_users_stream_refuses() -> None:
+    log, users = io.StringIO(), io.TextIOWrapper(io.BytesIO(), encoding="ascii", write_through=True)
+    tee = _TeeWriter(log, users, "stdout")
+    with pytest.raises(UnicodeEncodeError):
+        tee.write("é")
+    assert log.getvalue() == "é"
+
+
+def test_streams_can_be_redirected_to(writer: _SlotLogWriter, log: list[str]) -> None:
+    with contextlib.redirect_stdout(writer):
+        print("inside")
+    assert sys.stdout is not writer
+    assert "".join(log) == "inside\n"
+
+
+def test_suppress_output_silences_the_descriptors_and_what_is_buffered(bare_python: BarePython) -> None:
+    code = """
+import os
+from cog.suppress_output import suppress_output
+print("before")
+with suppress_output():
+    print("hidden")
+    os.write(1, b"hidden")
+    os.write(2, b"hidden")
+    os.system("echo hidden")
+print("after")
+"""
+    done = bare_python.run("-c", code)
+    assert (done.stdout, done.stderr) == ("before\nafter\n", "")
+
+
+def test_suppress_output_gives_the_descriptors_back_after_an_error(capfd: pytest.CaptureFixture[str]) -> None:
+    before = len(list(Path("/proc/self/fd").iterdir()))
+    with pytest.raises(ZeroDivisionError), suppress_output():
+        raise ZeroDivisionError
+    os.write(2, b"after\n")
+    assert capfd.readouterr().err == "after\n"
+    assert len(list(Path("/proc/self/fd").iterdir())) == before
