@@ -1,7 +1,6 @@
 """One question to a model: one that is started for it and stopped after it, or one that runs already."""
 
 import asyncio
-import os
 import sys
 import uuid
 from collections.abc import Mapping
@@ -9,17 +8,17 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_cli.interrupts import Interrupts, run_interruptible
-from coglet_cli.local_model import LocalModel, LocalOptions, server_environment
+from coglet_cli.local_model import LocalModel, LocalOptions, server_command
 from coglet_cli.model_schema import OutputSchema
 from coglet_cli.outputs.presentation import Reply
 from coglet_cli.outputs.target import OutputTarget
-from coglet_cli.server.local import PortTaken, ServerCommand, free_port, local_server
+from coglet_cli.server.address import LOOPBACK, free_address
+from coglet_cli.server.local import PortTaken, local_server
 from coglet_cli.terminal import Terminal
 
 if TYPE_CHECKING:
     from coglet_cli.server.client import ModelClient
 
-LOOPBACK: Final = "127.0.0.1"
 # Another program can take a free port between our look and the server's start.
 _PORT_ATTEMPTS: Final = 3
 
@@ -86,9 +85,8 @@ class LocalAsker:
             return self.ask(question, attempts - 1)
 
     async def _serve_and_ask(self, question: Question, interrupts: Interrupts) -> Reply:
-        port = free_port(LOOPBACK)
-        environment = server_environment(self._model, self._options, port, os.environ)
-        command = ServerCommand(self._model.project.folder, LOOPBACK, port, environment)
+        address = free_address(LOOPBACK)
+        command = server_command(self._model, self._options, address, self._terminal)
         self._terminal.info("Starting the model and running setup()...")
         async with local_server(command) as server:
             interrupts.on_second = server.kill
@@ -96,7 +94,7 @@ class LocalAsker:
             from coglet_cli.server.client import ConnectionLost, ModelClient
             from coglet_cli.server.readiness import wait_set_up_within
 
-            async with ModelClient(f"http://{LOOPBACK}:{port}") as client:
+            async with ModelClient(address.url) as client:
                 await wait_set_up_within(self._setup_timeout_s, server, client)
                 self._terminal.info("Running prediction...")
                 try:
@@ -113,15 +111,10 @@ async def _ask(client: "ModelClient", question: Question, terminal: Terminal) ->
     try:
         if not question.shows_chunks:
             return await client.predict(request)
-        try:
-            return await client.predict_streaming(request, _print_chunk)
-        finally:
-            print(flush=True)
+        reply = await client.predict_streaming(request, lambda chunk: terminal.chunk(str(chunk)))
+        terminal.end_chunks()
+        return reply
     except asyncio.CancelledError:
         terminal.info("Canceling the prediction... (Ctrl-C again to kill it)")
         await client.cancel(request.id)
         raise
-
-
-def _print_chunk(chunk: object) -> None:
-    print(chunk, end="", flush=True)

@@ -9,6 +9,9 @@ from pathlib import Path
 from coglet_cli.config import CogConfig, load_config
 from coglet_cli.errors import UserError
 from coglet_cli.project import Project, find_project
+from coglet_cli.server.address import Address
+from coglet_cli.server.local import ServerCommand
+from coglet_cli.server.log import LogView
 from coglet_cli.terminal import Terminal
 
 
@@ -48,24 +51,45 @@ def predictor_reference(config: CogConfig) -> str:
     return config.run
 
 
-def server_environment(
-    model: LocalModel, options: LocalOptions, port: int, inherited: Mapping[str, str]
+def server_command(
+    model: LocalModel,
+    options: LocalOptions,
+    address: Address,
+    terminal: Terminal,
+    upload_url: str | None = None,
+) -> ServerCommand:
+    """What starts the server of a model; its log goes to `terminal`."""
+    wanted = user_environment(model.config, options, os.environ)
+    view = LogView.choose(wanted, debug=options.debug)
+    environment = {
+        **wanted,
+        **view.variables,
+        **_server_variables(model.config, options),
+        "PORT": str(address.port),
+    }
+
+    def show_line(line: str) -> None:
+        view.show(line, terminal)
+
+    return ServerCommand(model.project.folder, address, environment, show_line, upload_url)
+
+
+def user_environment(
+    config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """The variables of the server: the inherited ones, then those of cog.yaml, then `-e`, then ours."""
-    environment = {"LOG_FORMAT": "console", "COG_LOG_LEVEL": "warning", **inherited}
-    if options.debug:
-        environment["COG_LOG_LEVEL"] = "debug"
-    environment.update(model.config.environment)
-    environment.update(_parse_variables(options.environment, inherited))
-    environment["PORT"] = str(port)
-    environment["COG_PREDICT_TYPE_STUB"] = predictor_reference(model.config)
-    if model.config.train:
-        environment["COG_TRAIN_TYPE_STUB"] = model.config.train
-    if model.config.max_concurrency:
-        environment["COG_MAX_CONCURRENCY"] = str(model.config.max_concurrency)
+    """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
+    return {**inherited, **config.environment, **_parse_variables(options.environment, inherited)}
+
+
+def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str]:
+    variables = {"COG_PREDICT_TYPE_STUB": predictor_reference(config)}
+    if config.train:
+        variables["COG_TRAIN_TYPE_STUB"] = config.train
+    if config.max_concurrency:
+        variables["COG_MAX_CONCURRENCY"] = str(config.max_concurrency)
     if options.python:
-        environment["COG_WORKER_PYTHON"] = find_interpreter(options.python)
-    return environment
+        variables["COG_WORKER_PYTHON"] = find_interpreter(options.python)
+    return variables
 
 
 def _parse_variables(entries: Sequence[str], inherited: Mapping[str, str]) -> dict[str, str]:

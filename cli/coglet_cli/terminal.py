@@ -26,6 +26,8 @@ class Terminal:
     def __init__(self, *, color: bool, debug: bool = False) -> None:
         self.color = color
         self.debug_enabled = debug
+        # True while the text of a prediction, which is shown as it is made, is in the middle of a line.
+        self._mid_line = False
 
     def info(self, text: str) -> None:
         """Progress."""
@@ -44,9 +46,26 @@ class Terminal:
         """Something that may surprise, while the command goes on."""
         self._write("warning", text if self.color else f"warning: {text}")
 
+    def log(self, line: str) -> None:
+        """A line that the model wrote, exactly as it is."""
+        with suppress(OSError):
+            self._end_line()
+            print(line, file=sys.stderr, flush=True)
+
+    def chunk(self, text: str) -> None:
+        """The next piece of an output, to stdout. A message between two pieces gets a line of its own."""
+        print(text, end="", flush=True)
+        self._mid_line = not text.endswith("\n")
+
+    def end_chunks(self) -> None:
+        """The output is complete: a line end follows it, as it would when it were printed at once."""
+        print(flush=True)
+        self._mid_line = False
+
     def error(self, text: str, hint: str | None = None) -> None:
         """The reason why the command ends, and what to do about it."""
         with suppress(OSError):
+            self._end_line()
             if self.color:
                 self._print_styled([("error: ", "bold red"), (text, "")])
             else:
@@ -64,11 +83,17 @@ class Terminal:
     def _write(self, level: str, text: str) -> None:
         # A terminal that was closed must not keep a command from stopping what it started.
         with suppress(OSError):
+            self._end_line()
             if not text or not self.color:
                 print(text, file=sys.stderr, flush=True)
                 return
             icon, style = _ICONS[level]
             self._print_styled([(f" {icon} ", style), (text, "")])
+
+    def _end_line(self) -> None:
+        if self._mid_line:
+            self._mid_line = False
+            print(file=sys.stderr, flush=True)
 
     def _print_styled(self, parts: list[tuple[str, str]]) -> None:
         # Imported here: it costs 60 ms, and a pipe or `--help` needs none of it.

@@ -48,7 +48,8 @@ def serve(
       curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
     """
     from coglet_cli.local_model import LocalOptions
-    from coglet_cli.serving import ServeOptions, parse_host, run_server
+    from coglet_cli.server.address import parse_host
+    from coglet_cli.serving import ServeOptions, run_server
 
     local = LocalOptions(file, python, environment, settings.debug)
     run_server(ServeOptions(local, parse_host(host), port, upload_url), settings.terminal())

@@ -74,7 +74,8 @@ def _walk(node: yaml.Node, path: KeyPath, above: set[int]) -> Iterator[tuple[Key
     if node.tag == "tag:yaml.org,2002:timestamp":
         node.tag = _STR
     if node.tag not in _KNOWN_TAGS:
-        raise InvalidYaml(f"the YAML type {node.tag.rpartition(':')[2]} has no meaning here", line)
+        kind = node.tag.removeprefix("tag:yaml.org,2002:")
+        raise InvalidYaml(f"the YAML type {kind} has no meaning here", line)
     if path in _VERSIONS and node.tag in _NUMBERS:
         node.tag = _STR
     yield path, line

@@ -3,20 +3,22 @@
 import asyncio
 import os
 import signal
-import socket
 import sys
-from collections.abc import AsyncIterator, Mapping
-from contextlib import asynccontextmanager, suppress
+import threading
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
 from coglet_cli.errors import UserError
+from coglet_cli.server.address import Address, bracketed
 
 # Enough for the supervisor to take the model down in order; a model that hangs in C code is killed after it.
 STOP_GRACE_S: Final = 5.0
 _LOST_CONNECTION_GRACE_S: Final = 1.0
-_STDERR: Final = 2
+# Something that left the server's process group can hold its log open; nobody waits for that.
+_LAST_LINES_S: Final = 1.0
 
 
 class ServerExited(UserError):
@@ -30,13 +32,11 @@ class ServerExited(UserError):
 class PortTaken(UserError):
     """Somebody else listens where the server should."""
 
-    def __init__(self, host: str, port: int) -> None:
-        super().__init__(f"port {port} on {host} is already in use", hint="choose another port with -p")
-
-
-def url_host(host: str) -> str:
-    """An IP address as it stands in a URL: in brackets when it has colons."""
-    return f"[{host}]" if ":" in host else host
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"port {address.port} on {address.host} is already in use",
+            hint="choose another port with -p, or stop what listens there",
+        )
 
 
 def describe_exit(returncode: int) -> str:
@@ -51,27 +51,28 @@ def describe_exit(returncode: int) -> str:
 
 @dataclass(frozen=True)
 class ServerCommand:
-    """What to start: the supervisor, on the model in `folder`."""
+    """What to start: the supervisor, on the model in `folder`; who sees each line of its log."""
 
     folder: Path
-    host: str
-    port: int
+    address: Address
     environment: Mapping[str, str]
+    show_line: Callable[[str], None]
     upload_url: str | None = None
 
     @property
     def argv(self) -> list[str]:
         """The command line. `-P` keeps a `json.py` in the model's folder out of the server's imports."""
         upload = ["--upload-url", self.upload_url] if self.upload_url else []
-        return [sys.executable, "-P", "-m", "coglet_supervisor", "--host", url_host(self.host), *upload]
+        host = bracketed(self.address.host)
+        return [sys.executable, "-P", "-m", "coglet_supervisor", "--host", host, *upload]
 
 
 class LocalServer:
     """A running child. Made by `local_server`, which also ends it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, command: ServerCommand) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: Address) -> None:
         self._process = process
-        self._command = command
+        self.address = address
 
     async def wait_exit(self) -> int:
         """The exit code, once the process has ended by itself."""
@@ -86,8 +87,8 @@ class LocalServer:
 
     def raise_exited(self) -> None:
         """Raises PortTaken when that explains why the process ended, else ServerExited."""
-        if not is_free(self._command.host, self._command.port):
-            raise PortTaken(self._command.host, self._command.port)
+        if not self.address.is_free:
+            raise PortTaken(self.address)
         raise ServerExited(self._process.returncode or 0)
 
     async def explain_loss(self) -> None:
@@ -116,41 +117,43 @@ class LocalServer:
 async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
     """Starts the server and gives it to the block; past the block no process of it is left.
 
-    What it writes goes to our stderr, line by line as it comes. A session of its own keeps Ctrl-C on
-    the terminal from reaching it: the command decides how it ends.
+    A session of its own keeps Ctrl-C on the terminal from reaching it: the command decides how it ends.
     """
-    process = await asyncio.create_subprocess_exec(
-        *command.argv,
-        cwd=command.folder,
-        env=command.environment,
-        stdin=asyncio.subprocess.DEVNULL,
-        stdout=_STDERR,
-        start_new_session=True,
-    )
-    server = LocalServer(process, command)
-    try:
-        yield server
-    finally:
-        await server.stop()
-
-
-def is_free(host: str, port: int) -> bool:
-    """True when a server could listen there now."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        # As servers do: a port whose last connections linger in TIME_WAIT is free.
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    with _line_pipe(command.show_line) as log:
+        process = await asyncio.create_subprocess_exec(
+            *command.argv,
+            cwd=command.folder,
+            env=command.environment,
+            stdin=asyncio.subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+        server = LocalServer(process, command.address)
         try:
-            probe.bind((host, port))
-        except OSError:
-            return False
-    return True
+            yield server
+        finally:
+            await server.stop()
 
 
-def free_port(host: str) -> int:
-    """A port on which nobody listens; another program may take it before we do."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    with socket.socket(family, socket.SOCK_STREAM) as probe:
-        probe.bind((host, 0))
-        port: int = probe.getsockname()[1]
-    return port
+@contextmanager
+def _line_pipe(show_line: Callable[[str], None]) -> Iterator[int]:
+    """A descriptor to write to; every line written there goes to `show_line`, the last ones too.
+
+    That happens on a thread: the event loop stands still while httpx is imported, and a server
+    whose log nobody reads drops it.
+    """
+    read_end, write_end = os.pipe()
+    reader = threading.Thread(target=_read_lines, args=(read_end, show_line), daemon=True)
+    reader.start()
+    try:
+        yield write_end
+    finally:
+        os.close(write_end)
+        reader.join(_LAST_LINES_S)
+
+
+def _read_lines(read_end: int, show_line: Callable[[str], None]) -> None:
+    with open(read_end, "rb") as lines:
+        for line in lines:
+            show_line(line.decode("utf-8", "replace").rstrip("\r\n"))

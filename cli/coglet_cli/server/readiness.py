@@ -37,8 +37,15 @@ class SetupTimedOut(UserError):
         )
 
 
+class UnexpectedHealth(UserError):
+    """The server is in a state from which its model does not become ready by itself."""
+
+    def __init__(self, status: object) -> None:
+        super().__init__(f"Model server healthcheck returned unexpected status: {status}")
+
+
 def judge(report: Mapping[str, Any] | None) -> Readiness:
-    """Raises UserError for a state from which the model will not become ready."""
+    """What to do at a health report. Raises UnexpectedHealth."""
     status = None if report is None else report.get("status")
     match status:
         case None | "STARTING":
@@ -48,7 +55,7 @@ def judge(report: Mapping[str, Any] | None) -> Readiness:
             return Readiness.READY
         case "SETUP_FAILED":
             return Readiness.SETUP_FAILED
-    raise UserError(f"Model server healthcheck returned unexpected status: {status}")
+    raise UnexpectedHealth(status)
 
 
 async def wait_listening(server: LocalServer, client: ModelClient) -> None:
@@ -58,7 +65,7 @@ async def wait_listening(server: LocalServer, client: ModelClient) -> None:
 
 
 async def wait_set_up(server: LocalServer, client: ModelClient) -> None:
-    """Returns when the model takes predictions. Raises SetupFailed, ServerExited or PortTaken."""
+    """Returns when the model takes predictions. Raises UserError when it never will."""
     while True:
         match judge(await client.health()):
             case Readiness.READY:

@@ -1,0 +1,74 @@
+"""The log of a model server, shown to a person: the model's lines as they are, ours when they matter."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Final
+
+from coglet_cli.strict_json import read_json
+from coglet_cli.terminal import Terminal
+
+
+class Level(IntEnum):
+    """How much a record matters; the names are those of the log."""
+
+    DEBUG = 10
+    INFO = 20
+    WARN = 30
+    ERROR = 40
+
+
+_LEVEL_NAMES: Final = {"debug": Level.DEBUG, "warn": Level.WARN, "warning": Level.WARN, "error": Level.ERROR}
+# What the model prints: before, in and beside predictions.
+_MODEL_TARGETS: Final = ("coglet::setup", "coglet::prediction", "coglet::user")
+
+
+@dataclass(frozen=True)
+class Record:
+    """One record of the server's JSON log."""
+
+    level: Level
+    target: str
+    message: str
+
+
+def parse_record(line: str) -> Record | None:
+    """The record in a line of the log; None for a line that something else has written."""
+    try:
+        entry = read_json(line)
+        return Record(Level[entry["level"]], entry["target"], str(entry["fields"]["message"]))
+    except (ValueError, TypeError, KeyError):
+        return None
+
+
+@dataclass(frozen=True)
+class LogView:
+    """What to show of a log: everything as it is, or the model's lines and records of a level or above."""
+
+    is_raw: bool
+    threshold: Level
+
+    @classmethod
+    def choose(cls, environ: Mapping[str, str], *, debug: bool) -> "LogView":
+        """Raw for a user who chose a format with LOG_FORMAT; else warnings, unless they chose a level."""
+        level = "debug" if debug else environ.get("COG_LOG_LEVEL", "warning").lower()
+        return cls("LOG_FORMAT" in environ, _LEVEL_NAMES.get(level, Level.INFO))
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment that makes the server write what is shown here."""
+        # The lines of a prediction are records of level INFO: they must come to be shown.
+        level = self.threshold if self.is_raw or self.threshold != Level.WARN else Level.INFO
+        variables = {"COG_LOG_LEVEL": level.name.lower()}
+        return variables if self.is_raw else {**variables, "LOG_FORMAT": "json"}
+
+    def show(self, line: str, terminal: Terminal) -> None:
+        """Shows one line of the log, or leaves it out."""
+        record = None if self.is_raw else parse_record(line)
+        if record is None:
+            terminal.log(line)
+        elif record.target in _MODEL_TARGETS:
+            terminal.log(record.message)
+        elif record.level >= self.threshold:
+            write = terminal.warning if record.level >= Level.WARN else terminal.info
+            write(f"{record.target}: {record.message}")

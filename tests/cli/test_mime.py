@@ -1,0 +1,75 @@
+"""The table of media types, in both directions."""
+
+import pytest
+
+from coglet_cli.data_url import DataUrl, decode_data_url, encode_data_url
+from coglet_cli.mime import extension_of, type_of
+
+
+@pytest.mark.parametrize(
+    ("name", "media_type"),
+    [
+        ("a.png", "image/png"),
+        ("A.PNG", "image/png"),
+        ("a.jpg", "image/jpeg"),
+        ("a.jpeg", "image/jpeg"),
+        ("a.bmp", "image/bmp"),
+        ("a.tar.gz", "application/gzip"),
+        ("a.ts", "video/mp2t"),
+        ("a.md", "text/markdown"),
+        ("a.bin", "application/octet-stream"),
+        ("a.unknown", "application/octet-stream"),
+        ("a", "application/octet-stream"),
+        (".png", "application/octet-stream"),
+        ("folder.png/a", "application/octet-stream"),
+    ],
+)
+def test_type_of(name: str, media_type: str) -> None:
+    assert type_of(name) == media_type
+
+
+@pytest.mark.parametrize(
+    ("media_type", "extension"),
+    [
+        ("image/jpeg", ".jpg"),
+        ("image/png", ".png"),
+        ("IMAGE/PNG", ".png"),
+        ("image/bmp", ".bmp"),
+        ("image/x-ms-bmp", ".bmp"),
+        ("text/plain; charset=utf-8", ".txt"),
+        ("audio/mpeg", ".mp3"),
+        ("application/octet-stream", ".bin"),
+        ("application/x-unheard-of", ""),
+        ("", ""),
+    ],
+)
+def test_extension_of(media_type: str, extension: str) -> None:
+    assert extension_of(media_type) == extension
+
+
+@pytest.mark.parametrize(
+    ("url", "file"),
+    [
+        ("data:image/png;base64,Y2F0", DataUrl("image/png", b"cat")),
+        ("DATA:image/png;BASE64,Y2F0", DataUrl("image/png", b"cat")),
+        ("data:text/plain;charset=utf-8,a%20b", DataUrl("text/plain", b"a b")),
+        ("data:text/plain;charset=utf-8;base64,Y2F0", DataUrl("text/plain", b"cat")),
+        ("data:,x", DataUrl("text/plain", b"x")),
+        ("data:;base64,", DataUrl("text/plain", b"")),
+    ],
+)
+def test_decode(url: str, file: DataUrl) -> None:
+    assert decode_data_url(url) == file
+
+
+@pytest.mark.parametrize(
+    "url", ["", "cat", "data:", "https://host/a,b", "data:;base64,!", "data:;base64,Y2F"]
+)
+def test_what_is_no_data_url(url: str) -> None:
+    with pytest.raises(ValueError, match="not "):
+        decode_data_url(url)
+
+
+def test_round_trip() -> None:
+    content = bytes(range(256))
+    assert decode_data_url(encode_data_url(content, "image/gif")) == DataUrl("image/gif", content)

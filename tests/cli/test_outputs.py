@@ -1,0 +1,228 @@
+"""Where outputs go and how they look."""
+
+import json
+import stat
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coglet_cli.errors import UserError
+from coglet_cli.model_schema import OutputSchema
+from coglet_cli.outputs.presentation import present, present_json
+from coglet_cli.outputs.target import OutputTarget, choose_target
+from coglet_cli.terminal import Terminal
+
+TERMINAL = Terminal(color=False)
+FILE = {"type": "string", "format": "uri"}
+FILES = {"type": "array", "items": FILE}
+TEXT = {"type": "string"}
+REPORT = {
+    "type": "object",
+    "properties": {"score": {"type": "number"}, "preview": FILE, "crops": FILES, "more": {"type": "object"}},
+}
+CONCATENATED = {"type": "array", "items": TEXT, "x-cog-array-display": "concatenate"}
+PNG, TXT = "data:image/png;base64,Y2F0", "data:text/plain;base64,aGk="
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    monkeypatch.chdir(tmp_path)
+    return tmp_path
+
+
+def show(output: Any, schema: dict[str, Any], argument: str | None = None) -> None:
+    target = choose_target(argument, as_json=False, may_hold_files=True)
+    present({"status": "succeeded", "output": output}, OutputSchema(schema), target, TERMINAL)
+
+
+def show_json(reply: dict[str, Any], schema: dict[str, Any], argument: str | None = None) -> None:
+    target = choose_target(argument, as_json=True, may_hold_files=True)
+    present_json(reply, OutputSchema(schema), target, TERMINAL)
+
+
+def files(folder: Path) -> dict[str, bytes]:
+    return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+@pytest.mark.parametrize(
+    ("output", "schema", "text"),
+    [
+        ("hello", TEXT, "hello\n"),
+        ("data:text/plain,hi", TEXT, "data:text/plain,hi\n"),
+        ("", TEXT, "\n"),
+        (16, {"type": "integer"}, "16\n"),
+        (True, {"type": "boolean"}, "true\n"),
+        (0.5, {"type": "number"}, "0.5\n"),
+        (10**30, {"type": "integer"}, f"{10**30}\n"),
+        ([], {"type": "array"}, "[]\n"),
+        ({"ä": [1]}, {"type": "object"}, '{\n  "ä": [\n    1\n  ]\n}\n'),
+        (["a", "b"], {"type": "array", "items": TEXT}, '[\n  "a",\n  "b"\n]\n'),
+        (["a ", "b"], CONCATENATED, "a b\n"),
+        ("a", CONCATENATED, "a\n"),
+        ("https://host/cat.png", FILE, "https://host/cat.png\n"),
+        ("hello", {}, "hello\n"),
+    ],
+)
+def test_text_and_json_go_to_stdout(
+    capsys: pytest.CaptureFixture[str], folder: Path, output: Any, schema: dict[str, Any], text: str
+) -> None:
+    show(output, schema)
+    assert capsys.readouterr().out == text
+    assert files(folder) == {}
+
+
+@pytest.mark.parametrize(
+    ("argument", "output", "schema", "written"),
+    [
+        (None, PNG, FILE, {"output.png": b"cat"}),
+        (None, [PNG, TXT], FILES, {"output.0.png": b"cat", "output.1.txt": b"hi"}),
+        ("out", PNG, FILE, {"out.png": b"cat"}),
+        ("out.jpg", PNG, FILE, {"out.jpg": b"cat"}),
+        ("out.1", PNG, FILE, {"out.1.png": b"cat"}),
+        ("@out.gif", PNG, FILE, {"out.gif": b"cat"}),
+        ("out.jpg", [PNG, PNG], FILES, {"out.0.jpg": b"cat", "out.1.jpg": b"cat"}),
+        ("out.1", [PNG], FILES, {"out.1.0.png": b"cat"}),
+        (None, "data:application/x-unheard-of;base64,Y2F0", FILE, {"output": b"cat"}),
+        ("text", "hello", TEXT, {"text": b"hello"}),
+        ("text", ["a", "b"], CONCATENATED, {"text": b"ab"}),
+        ("n.json", [1], {"type": "array"}, {"n.json": b"[\n  1\n]\n"}),
+    ],
+)
+def test_files(
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    argument: str | None,
+    output: Any,
+    schema: dict[str, Any],
+    written: dict[str, bytes],
+) -> None:
+    show(output, schema, argument)
+    out, err = capsys.readouterr()
+    assert files(folder) == written
+    assert out == ""
+    assert err == "".join(f"Written output to: {name}\n" for name in sorted(written))
+
+
+def test_a_directory_gets_a_file_inside(folder: Path) -> None:
+    (folder / "there").mkdir()
+    show(PNG, FILE, "there")
+    assert files(folder) == {"there/output.png": b"cat"}
+
+
+def test_home_is_expanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HOME", str(folder))
+    show(PNG, FILE, "~/cat.png")
+    assert files(folder) == {"cat.png": b"cat"}
+
+
+def test_files_inside_an_object_are_written_and_named(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    show({"score": 1, "preview": PNG, "crops": [TXT], "more": {"a": PNG}}, REPORT)
+    shown = json.loads(capsys.readouterr().out)
+    assert shown == {
+        "score": 1,
+        "preview": "output.preview.png",
+        "crops": ["output.crops.0.txt"],
+        # Of this one the schema does not say that it is a file.
+        "more": {"a": PNG},
+    }
+    assert files(folder) == {"output.preview.png": b"cat", "output.crops.0.txt": b"hi"}
+
+
+def test_files_beside_a_json_text_have_their_own_extension(folder: Path) -> None:
+    show({"preview": PNG}, REPORT, "result.json")
+    assert set(files(folder)) == {"result.json", "result.preview.png"}
+
+
+def test_a_key_cannot_lead_out_of_the_folder(folder: Path) -> None:
+    show({"../../x": PNG}, {"type": "object", "additionalProperties": FILE})
+    assert set(files(folder)) == {"output..._.._x.png"}
+
+
+def test_files_are_not_executable(folder: Path) -> None:
+    show(PNG, FILE)
+    assert stat.S_IMODE((folder / "output.png").stat().st_mode) & 0o111 == 0
+
+
+def test_no_output_is_a_warning(capsys: pytest.CaptureFixture[str]) -> None:
+    show(None, TEXT)
+    assert capsys.readouterr() == ("", "warning: No output generated\n")
+
+
+def test_a_broken_file_is_an_error() -> None:
+    with pytest.raises(UserError, match=r"^the model returned a file that cannot be decoded: not base64"):
+        show("data:image/png;base64,!!", FILE)
+
+
+@pytest.mark.parametrize(
+    ("reply", "text"),
+    [
+        ({"status": "failed", "error": "boom"}, 'Prediction failed with status "failed": boom'),
+        ({"status": "canceled"}, 'Prediction failed with status "canceled"'),
+    ],
+)
+def test_a_failed_prediction(reply: dict[str, Any], text: str) -> None:
+    with pytest.raises(UserError) as caught:
+        present(reply, OutputSchema(TEXT), OutputTarget(), TERMINAL)
+    assert caught.value.message == text
+
+
+def test_json_mode_prints_the_whole_answer(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json({"id": "x", "status": "succeeded", "output": "a", "metrics": {"predict_time": 1}}, TEXT)
+    assert json.loads(capsys.readouterr().out) == {
+        "status": "succeeded",
+        "output": "a",
+        "error": None,
+        "metrics": {"predict_time": 1},
+    }
+
+
+def test_json_mode_writes_files_beside_the_answer(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    show_json({"status": "succeeded", "output": PNG}, FILE, "result.json")
+    assert json.loads((folder / "result.json").read_text())["output"] == "result.png"
+    assert files(folder)["result.png"] == b"cat"
+    assert capsys.readouterr().err == "Written output to: result.png\nWritten output to: result.json\n"
+
+
+def test_json_mode_without_a_file_names_files_after_the_default(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    show_json({"status": "succeeded", "output": PNG}, FILE)
+    assert json.loads(capsys.readouterr().out)["output"] == "output.png"
+    assert set(files(folder)) == {"output.png"}
+
+
+def test_json_mode_shows_a_failure_before_it_fails(capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(UserError, match="boom"):
+        show_json({"status": "failed", "error": "boom"}, TEXT)
+    assert json.loads(capsys.readouterr().out)["error"] == "boom"
+
+
+def test_json_mode_warns_of_another_suffix(capsys: pytest.CaptureFixture[str]) -> None:
+    show_json({"status": "succeeded", "output": 1}, {}, "result.txt")
+    assert "warning: --output value does not have a .json suffix: result.txt" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize(
+    ("argument", "text"),
+    [
+        ("none/out", "Output path is not writable: Output directory does not exist: none"),
+        (
+            None,
+            'Output path is not writable: Default output name "output" conflicts with directory, '
+            "provide --output",
+        ),
+    ],
+)
+def test_a_bad_path_is_refused_before_the_prediction(folder: Path, argument: str | None, text: str) -> None:
+    (folder / "output").mkdir()
+    with pytest.raises(UserError) as caught:
+        choose_target(argument, as_json=False, may_hold_files=True)
+    assert caught.value.message == text
+
+
+def test_a_folder_called_output_is_no_obstacle_for_text(folder: Path) -> None:
+    (folder / "output").mkdir()
+    assert choose_target(None, as_json=False, may_hold_files=False) == OutputTarget()
