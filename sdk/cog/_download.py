@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import os
+import re
 import zlib
 from contextlib import contextmanager
 from http.client import HTTPException, HTTPResponse
@@ -123,6 +124,7 @@ def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
 
 @contextmanager
 def _download_errors(url: str) -> Iterator[None]:
+    url = re.sub(r"//[^/]*@", "//", url, count=1)  # errors are shown to clients, credentials are not
     try:
         yield
     except HTTPError as error:

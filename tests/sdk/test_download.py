@@ -175,6 +175,20 @@ def test_a_server_that_is_not_there() -> None:
     assert failure_of(url) == f"{url}: [Errno 111] Connection refused"
 
 
+def test_errors_do_not_show_credentials() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        port = listener.getsockname()[1]
+    assert failure_of(f"http://user:pw@127.0.0.1:{port}/a@b") == (
+        f"http://127.0.0.1:{port}/a@b: [Errno 111] Connection refused"
+    )
+
+
+@pytest.mark.parametrize("url", ["http://host:port/x", "http://host:99999/x", "http://[::1/x"])
+def test_urls_that_make_no_sense(url: str) -> None:
+    with pytest.raises((DownloadError, ValueError), match=r"(?i)port|ipv6"):
+        cog.URLFile(url).read()
+
+
 def test_a_url_without_a_host() -> None:
     assert failure_of("http:///x") == "Invalid URL 'http:///x': No host supplied"
 
