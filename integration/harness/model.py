@@ -1,0 +1,52 @@
+"""The model that a server under test serves, and the schema that its build would have written."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+MODELS: Final = Path(__file__).resolve().parents[1] / "models"
+
+Components = dict[str, Any]
+"""`components.schemas` of the OpenAPI document: `Input`, `Output`, perhaps `TrainingInput` and more."""
+
+
+@dataclass(frozen=True)
+class Model:
+    """A `predict.py`. Without components there is no schema file: ours generates one, the peer has none."""
+
+    source: str
+    components: Components | None = None
+    ref: str = "predict.py:Predictor"
+
+    @classmethod
+    def named(cls, name: str) -> "Model":
+        """`models/<name>.py` with the components in `models/<name>.json`."""
+        components = json.loads((MODELS / f"{name}.json").read_text())
+        return cls((MODELS / f"{name}.py").read_text(), components)
+
+    def write_to(self, folder: Path) -> None:
+        """Makes `folder` a model's folder."""
+        folder.joinpath("predict.py").write_text(self.source)
+        if self.components is not None:
+            folder.joinpath(".cog").mkdir()
+            text = json.dumps(openapi(self.components))
+            folder.joinpath(".cog", "openapi_schema.json").write_text(text)
+
+
+def openapi(components: Components) -> dict[str, Any]:
+    """The smallest document that a server takes for a model's schema."""
+    return {
+        "openapi": "3.0.2",
+        "info": {"title": "Cog", "version": "0.1.0"},
+        "paths": {"/predictions": {"post": {"summary": "Predict"}}},
+        "components": {"schemas": components},
+    }
+
+
+def inputs(properties: Components, *required: str) -> Components:
+    """Components with these input properties and any output."""
+    component: Components = {"title": "Input", "type": "object", "properties": properties}
+    if required:
+        component["required"] = list(required)
+    return {"Input": component, "Output": {"title": "Output"}}

@@ -1,0 +1,43 @@
+"""Finds every process that a test has started, wherever it has moved to.
+
+A worker leads a session of its own, and what a model starts may do so too: only the environment, which is
+inherited, tells all of them.
+"""
+
+import signal
+from contextlib import suppress
+from typing import Final
+
+import psutil
+from integration.harness.waiting import wait_for
+
+MARK: Final = "PYCOGLET_TEST_MARK"
+"""The variable by whose value the processes of one server are known."""
+
+_GONE_WITHIN_S: Final = 3.0
+
+
+def marked(mark: str) -> list[psutil.Process]:
+    """The living processes that carry `mark`."""
+    return [process for process in psutil.process_iter() if _carries(process, mark)]
+
+
+def end_marked(mark: str) -> list[str]:
+    """Kills what does not end by itself in a short while. Gives the command lines of what was killed."""
+    with suppress(AssertionError):
+        wait_for(lambda: not marked(mark), "end of all processes", deadline_s=_GONE_WITHIN_S)
+    killed = []
+    for process in marked(mark):
+        with suppress(psutil.NoSuchProcess):
+            killed.append(f"{process.pid} {process.cmdline()}")
+            process.send_signal(signal.SIGKILL)
+    wait_for(lambda: not marked(mark), "end of the killed processes")
+    return killed
+
+
+def _carries(process: psutil.Process, mark: str) -> bool:
+    try:
+        is_alive = process.status() != psutil.STATUS_ZOMBIE
+        return is_alive and process.environ().get(MARK) == mark
+    except (psutil.NoSuchProcess, psutil.AccessDenied, OSError):
+        return False

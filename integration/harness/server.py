@@ -1,0 +1,228 @@
+"""Starts the server under test as users do, and makes sure that nothing of it is left afterwards."""
+
+import json
+import secrets
+import signal
+import socket
+import subprocess
+import tempfile
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, Final
+
+from integration.harness import processes
+from integration.harness.client import Address, Answer
+from integration.harness.installation import Installation
+from integration.harness.model import Model
+from integration.harness.waiting import DEADLINE_S, wait_for
+
+HOST: Final = "127.0.0.1"
+AS_COG: Final = ("-m", "cog.server.http")
+_STOP_LIMIT_S: Final = 15.0
+# Far below the limit above: a test that leaves a prediction behind fails for its own reason, not for this.
+_SHUTDOWN_GRACE: Final = "5"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Launch:
+    """How a server is started."""
+
+    variables: Mapping[str, str] = field(default_factory=dict)
+    flags: Sequence[str] = ()
+    entry: Sequence[str] = AS_COG
+    host: str | None = HOST
+    until: str | None = "READY"
+    """The health status to wait for; None waits for nothing, not even for an open port."""
+
+
+class Server:
+    """A server under test."""
+
+    def __init__(self, process: "subprocess.Popen[bytes]", address: Address, scratch: Path) -> None:
+        self.process = process
+        self.address = address
+        self.scratch = scratch
+        self._background = ThreadPoolExecutor(64)
+
+    @property
+    def folder(self) -> Path:
+        """The model's folder, in which the server runs."""
+        return self.scratch / "model"
+
+    @property
+    def temporary(self) -> Path:
+        """TMPDIR of the server and of its worker."""
+        return self.scratch / "tmp"
+
+    @property
+    def log(self) -> str:
+        """All that the server has written so far to stderr and stdout."""
+        return (self.scratch / "server.log").read_text(errors="replace")
+
+    @property
+    def records(self) -> list[dict[str, Any]]:
+        """The lines of the log that are JSON objects."""
+        records = []
+        for line in self.log.splitlines():
+            with suppress(ValueError):
+                records.append(json.loads(line))
+        return [record for record in records if isinstance(record, dict)]
+
+    # predictions
+
+    def request(
+        self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
+    ) -> Answer:
+        """See `Address.request`."""
+        return self.address.request(method, path, body, headers)
+
+    def predict(self, input: Mapping[str, Any] | None = None, **fields: Any) -> Answer:
+        """`POST /predictions`, answered when the prediction has ended."""
+        return self.request("POST", "/predictions", {"input": input or {}, **fields})
+
+    def start(self, input: Mapping[str, Any] | None = None, **fields: Any) -> Answer:
+        """`POST /predictions` with `Prefer: respond-async`."""
+        body = {"input": input or {}, **fields}
+        return self.request("POST", "/predictions", body, {"Prefer": "respond-async"})
+
+    def begin(self, input: Mapping[str, Any] | None = None, **fields: Any) -> "Future[Answer]":
+        """`predict` in the background."""
+        return self._background.submit(self.predict, input, **fields)
+
+    def cancel(self, prediction_id: str) -> Answer:
+        """`POST /predictions/{id}/cancel`."""
+        return self.request("POST", f"/predictions/{prediction_id}/cancel")
+
+    def peek(self, prediction_id: str) -> dict[str, Any] | None:
+        """The state of a prediction in flight, None when there is none of that id.
+
+        An idempotent PUT attaches to what runs. The model must have a required input: for an id that is not
+        in flight the empty body is then refused, and nothing is started.
+        """
+        answer = self.request("PUT", f"/predictions/{prediction_id}", {})
+        if answer.status == 422:
+            return None
+        assert answer.status == 202, answer
+        state: dict[str, Any] = answer.json()
+        return state
+
+    def wait_logged(self, prediction_id: str, text: str) -> None:
+        """Waits until a running prediction has printed `text`."""
+
+        def has_logged() -> bool:
+            state = self.peek(prediction_id)
+            return state is not None and text in state["logs"]
+
+        wait_for(has_logged, f"log {text!r} of {prediction_id!r}")
+
+    # health
+
+    def health(self) -> dict[str, Any]:
+        """The body of `GET /health-check`."""
+        answer = self.request("GET", "/health-check")
+        assert answer.status == 200, answer
+        health: dict[str, Any] = answer.json()
+        return health
+
+    def wait_status(self, *statuses: str) -> dict[str, Any]:
+        """Waits for one of these health statuses. Fails at once when the process ends first."""
+
+        def reached() -> dict[str, Any] | None:
+            code = self.process.poll()
+            assert code is None, f"the server exited with {code}:\n{self.log[-3000:]}"
+            with suppress(ConnectionError):  # refused until it listens
+                health = self.health()
+                return health if health["status"] in statuses else None
+            return None
+
+        try:
+            return wait_for(reached, f"health {' or '.join(statuses)}")
+        except AssertionError as error:
+            raise AssertionError(f"{error}\n{self.log[-3000:]}") from None
+
+    # end
+
+    def signal(self, number: int) -> None:
+        """Signals the supervisor alone."""
+        self.process.send_signal(number)
+
+    def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
+        """The exit code. Raises subprocess.TimeoutExpired."""
+        return self.process.wait(deadline_s)
+
+    def stop(self) -> bool:
+        """Ends the server; False when it had to be killed."""
+        self.process.terminate()
+        try:
+            self.wait_exit(_STOP_LIMIT_S)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+            return False
+        finally:
+            self._background.shutdown(cancel_futures=True)
+        return True
+
+
+@contextmanager
+def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[Server]:
+    """Serves `model` from a folder of its own. Past the block no process and no temporary file is left.
+
+    Raises AssertionError when ours had to be killed, or left something behind; of the peer both are known.
+    """
+    mark = secrets.token_hex(8)
+    # Not below pytest's folder: the path of a Unix socket has little room.
+    with tempfile.TemporaryDirectory(prefix="cog-", ignore_cleanup_errors=True) as name:
+        scratch = Path(name)
+        scratch.joinpath("model").mkdir()
+        scratch.joinpath("tmp").mkdir()
+        model.write_to(scratch / "model")
+        server = _spawn(installation, model, launch, scratch, mark)
+        try:
+            if launch.until is not None:
+                server.wait_status(launch.until)
+            yield server
+        finally:
+            stopped = server.stop()
+            killed = processes.end_marked(mark)
+        if installation.is_ours:
+            assert stopped, f"the server ignored SIGTERM for {_STOP_LIMIT_S:g} s:\n{server.log[-3000:]}"
+            assert not killed, f"processes that outlived their server: {killed}"
+            if server.process.returncode != -signal.SIGKILL:
+                left = sorted(path.name for path in server.temporary.iterdir())
+                assert not left, f"temporary files that outlived their server: {left}"
+
+
+def _spawn(installation: Installation, model: Model, launch: Launch, scratch: Path, mark: str) -> Server:
+    port = free_port()
+    variables = {
+        "PORT": str(port),
+        "COG_PREDICT_TYPE_STUB": model.ref,
+        "COG_SHUTDOWN_GRACE": _SHUTDOWN_GRACE,
+        "TMPDIR": str(scratch / "tmp"),
+        processes.MARK: mark,
+        **launch.variables,
+    }
+    flags = [*(["--host", launch.host] if launch.host else []), *launch.flags]
+    with scratch.joinpath("server.log").open("wb") as log:
+        process = subprocess.Popen(
+            [installation.python, *launch.entry, *flags],
+            cwd=scratch / "model",
+            env=installation.variables(variables),
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            start_new_session=True,
+        )
+    return Server(process, Address(HOST, port), scratch)
+
+
+def free_port() -> int:
+    """A port on which nobody listens."""
+    with socket.socket() as sock:
+        sock.bind((HOST, 0))
+        port: int = sock.getsockname()[1]
+    return port
