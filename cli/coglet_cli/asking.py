@@ -17,7 +17,7 @@ from coglet_cli.server.local import PortTaken, local_server
 from coglet_cli.terminal import Terminal
 
 if TYPE_CHECKING:
-    from coglet_cli.server.client import ModelClient
+    from coglet_cli.server.client import ModelClient, PredictionRequest
 
 # Another program can take a free port between our look and the server's start.
 _PORT_ATTEMPTS: Final = 3
@@ -40,6 +40,14 @@ class Question:
         return follows and not self.as_json and self.target.file is None and sys.stdout.isatty()
 
 
+@dataclass(frozen=True)
+class Answer:
+    """The end of a prediction; `is_shown` when its output stands on stdout already."""
+
+    reply: Reply
+    is_shown: bool = False
+
+
 def fetch_document(url: str) -> Mapping[str, Any]:
     """The OpenAPI document of a running server."""
 
@@ -52,10 +60,10 @@ def fetch_document(url: str) -> Mapping[str, Any]:
     return run_interruptible(fetch)
 
 
-def ask_running(url: str, question: Question, terminal: Terminal) -> Reply:
+def ask_running(url: str, question: Question, terminal: Terminal) -> Answer:
     """The answer of a running server. Ctrl-C cancels the prediction there and leaves the server alone."""
 
-    async def ask(_: Interrupts) -> Reply:
+    async def ask(_: Interrupts) -> Answer:
         from coglet_cli.server.client import ModelClient
 
         async with ModelClient(url) as client:
@@ -75,7 +83,7 @@ class LocalAsker:
         self._setup_timeout_s = setup_timeout_s
         self._terminal = terminal
 
-    def ask(self, question: Question, attempts: int = _PORT_ATTEMPTS) -> Reply:
+    def ask(self, question: Question, attempts: int = _PORT_ATTEMPTS) -> Answer:
         """The model's answer; past this call no process of it is left."""
         try:
             return run_interruptible(lambda interrupts: self._serve_and_ask(question, interrupts))
@@ -84,7 +92,7 @@ class LocalAsker:
                 raise
             return self.ask(question, attempts - 1)
 
-    async def _serve_and_ask(self, question: Question, interrupts: Interrupts) -> Reply:
+    async def _serve_and_ask(self, question: Question, interrupts: Interrupts) -> Answer:
         address = free_address(LOOPBACK)
         command = server_command(self._model, self._options, address, self._terminal)
         self._terminal.info("Starting the model and running setup()...")
@@ -104,17 +112,29 @@ class LocalAsker:
                     raise
 
 
-async def _ask(client: "ModelClient", question: Question, terminal: Terminal) -> Reply:
+async def _ask(client: "ModelClient", question: Question, terminal: Terminal) -> Answer:
     from coglet_cli.server.client import PredictionRequest
 
     request = PredictionRequest(f"cog-{uuid.uuid4().hex}", question.input, question.context)
     try:
         if not question.shows_chunks:
-            return await client.predict(request)
-        reply = await client.predict_streaming(request, lambda chunk: terminal.chunk(str(chunk)))
-        terminal.end_chunks()
-        return reply
+            return Answer(await client.predict(request))
+        return await _follow(client, request, terminal)
     except asyncio.CancelledError:
         terminal.info("Canceling the prediction... (Ctrl-C again to kill it)")
         await client.cancel(request.id)
         raise
+
+
+async def _follow(client: "ModelClient", request: "PredictionRequest", terminal: Terminal) -> Answer:
+    has_chunks = False
+
+    def show(chunk: object) -> None:
+        nonlocal has_chunks
+        has_chunks = True
+        terminal.chunk(str(chunk))
+
+    reply = await client.predict_streaming(request, show)
+    if has_chunks:
+        terminal.end_chunks()
+    return Answer(reply, is_shown=has_chunks)

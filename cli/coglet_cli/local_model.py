@@ -9,6 +9,7 @@ from pathlib import Path
 from coglet_cli.config import CogConfig, load_config
 from coglet_cli.errors import UserError
 from coglet_cli.project import Project, find_project
+from coglet_cli.schema_source import OVERRIDE
 from coglet_cli.server.address import Address
 from coglet_cli.server.local import ServerCommand
 from coglet_cli.server.log import LogView
@@ -87,6 +88,9 @@ def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str
         variables["COG_TRAIN_TYPE_STUB"] = config.train
     if config.max_concurrency:
         variables["COG_MAX_CONCURRENCY"] = str(config.max_concurrency)
+    if os.environ.get(OVERRIDE):
+        # The server would take a relative path from the model's folder.
+        variables[OVERRIDE] = os.path.abspath(os.environ[OVERRIDE])
     if options.python:
         variables["COG_WORKER_PYTHON"] = find_interpreter(options.python)
     return variables

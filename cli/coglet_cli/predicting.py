@@ -5,12 +5,12 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from coglet_cli.asking import LocalAsker, Question, ask_running, fetch_document
+from coglet_cli.asking import Answer, LocalAsker, Question, ask_running, fetch_document
 from coglet_cli.errors import UserError
 from coglet_cli.inputs.arguments import inputs_from_json, inputs_from_pairs
 from coglet_cli.local_model import LocalOptions, load_local_model
 from coglet_cli.model_schema import InputSchema, read_input_schema, read_output_schema
-from coglet_cli.outputs.presentation import Reply, present, present_json, raise_for_status
+from coglet_cli.outputs.presentation import present, present_json, raise_for_status
 from coglet_cli.outputs.target import choose_target
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.terminal import Terminal
@@ -50,12 +50,12 @@ def run_prediction(options: PredictOptions, terminal: Terminal) -> None:
         raise UserError("Must use one of --json or --input to provide model inputs")
     if options.url is not None:
         question = _prepare(fetch_document(options.url), options)
-        reply = ask_running(options.url, question, terminal)
+        answer = ask_running(options.url, question, terminal)
     else:
         model = load_local_model(options.local.file, terminal)
         question = _prepare(prepare_schema(model.project, model.config, terminal), options)
-        reply = LocalAsker(model, options.local, options.setup_timeout_s, terminal).ask(question)
-    _show(reply, question, terminal)
+        answer = LocalAsker(model, options.local, options.setup_timeout_s, terminal).ask(question)
+    _show(answer, question, terminal)
 
 
 def _prepare(document: Mapping[str, Any], options: PredictOptions) -> Question:
@@ -87,10 +87,10 @@ def _context(options: PredictOptions, environ: Mapping[str, str]) -> dict[str, s
     return {"replicate_api_token": token}
 
 
-def _show(reply: Reply, question: Question, terminal: Terminal) -> None:
-    if question.shows_chunks:
-        raise_for_status(reply)  # the text itself stands on the terminal already
+def _show(answer: Answer, question: Question, terminal: Terminal) -> None:
+    if answer.is_shown:
+        raise_for_status(answer.reply)
     elif question.as_json:
-        present_json(reply, question.output, question.target, terminal)
+        present_json(answer.reply, question.output, question.target, terminal)
     else:
-        present(reply, question.output, question.target, terminal)
+        present(answer.reply, question.output, question.target, terminal)

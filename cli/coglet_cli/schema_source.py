@@ -5,77 +5,65 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Final
 
+import coglet_schema
 from coglet_cli.config import CogConfig
 from coglet_cli.errors import UserError
 from coglet_cli.project import Project
-from coglet_cli.strict_json import read_json
 from coglet_cli.terminal import Terminal
 
 OVERRIDE: Final = "COG_OPENAPI_SCHEMA"
 
 
+class SchemaRefused(UserError):
+    """The source of the model does not say clearly what it takes and gives."""
+
+    def __init__(self, error: coglet_schema.SchemaError) -> None:
+        place = f"{error.location}: " if error.location else ""
+        super().__init__(f"{place}{error.message}", hint=error.hint or None)
+
+
 def schema_bytes(project: Project, config: CogConfig) -> bytes:
-    """The document as it is printed and stored. Raises UserError when the source says no clear interface."""
-    override = os.environ.get(OVERRIDE)
-    if override:
-        return _read_override(Path(override))
-    return _generate(project.folder, config)
-
-
-def parse_schema(data: bytes) -> Mapping[str, Any]:
-    """The document as data. Raises UserError when a file of the user's is no JSON object."""
+    """The document as it is printed and stored. Raises SchemaRefused."""
     try:
-        document = read_json(data)
-    except ValueError as error:
-        raise UserError(f"Failed to load model schema JSON: {error}") from None
-    if not isinstance(document, dict):
-        raise UserError("Failed to load model schema JSON: expected an object")
-    return document
-
-
-def _read_override(path: Path) -> bytes:
-    try:
-        return path.read_bytes()
-    except OSError as error:
-        raise UserError(f"{OVERRIDE}: failed to read {path}: {error.strerror}") from None
-
-
-def _generate(folder: Path, config: CogConfig) -> bytes:
-    # Imported here: the parser costs 50 ms, and a document from a file needs none of it.
-    import coglet_schema
-
-    try:
-        if config.run and config.train:
-            document = coglet_schema.generate_combined(folder, config.run, config.train)
-        elif config.run:
-            document = coglet_schema.generate(folder, config.run, "predict")
-        elif config.train:
-            document = coglet_schema.generate(folder, config.train, "train")
-        else:
-            raise UserError(
-                "no predict or train reference found in cog.yaml",
-                hint='name your model in it, for example `run: "run.py:Runner"`',
-            )
+        override = os.environ.get(OVERRIDE)
+        return coglet_schema.load_schema(override) if override else _generate(project.folder, config)
     except coglet_schema.SchemaError as error:
-        raise UserError(str(error)) from None
-    return coglet_schema.dump(document)
+        raise SchemaRefused(error) from None
 
 
 def prepare_schema(project: Project, config: CogConfig, terminal: Terminal) -> Mapping[str, Any]:
-    """The document of a model that is about to be served, stored for the server, so that both sides agree."""
+    """The document of a model that is about to be served; the server finds the very same one.
+
+    It is made anew each time, since a stored one may be older than the source. Raises SchemaRefused.
+    """
     data = schema_bytes(project, config)
-    document = parse_schema(data)
     try:
-        store_schema(project, data)
-    except OSError as error:
-        # A folder that is read-only costs the stored copy and nothing else: the server makes its own.
-        terminal.debug(f"the schema is not stored: {error}")
+        document = coglet_schema.load_document(data)
+    except coglet_schema.SchemaError as error:
+        raise SchemaRefused(error) from None
+    if OVERRIDE not in os.environ:
+        try:
+            store_schema(project, data)
+        except OSError as error:
+            # A folder that is read-only costs the stored copy and nothing else: the server makes its own.
+            terminal.debug(f"the schema is not stored: {error}")
     return document
 
 
 def store_schema(project: Project, data: bytes) -> Path:
-    """Writes the document where the server looks for it, `.cog/openapi_schema.json`."""
-    import coglet_schema
+    """Writes the document where the server looks for it, and gives that place. Raises OSError."""
+    return coglet_schema.write_schema(project.folder, data)
 
-    coglet_schema.write_schema(project.folder, data)
-    return project.folder / ".cog" / "openapi_schema.json"
+
+def _generate(folder: Path, config: CogConfig) -> bytes:
+    if not config.run and not config.train:
+        raise UserError(
+            "no predict or train reference found in cog.yaml",
+            hint='name your model in it, for example `run: "run.py:Runner"`',
+        )
+    tool = coglet_schema.chosen_tool(os.environ)
+    if tool:
+        return coglet_schema.run_tool(tool, folder, config.run, config.train)
+    document = coglet_schema.generate_combined(folder, config.run, config.train)
+    coglet_schema.validate_document(document)
+    return coglet_schema.dump(document)

@@ -58,7 +58,7 @@ class Terminal:
         self._mid_line = not text.endswith("\n")
 
     def end_chunks(self) -> None:
-        """The output is complete: a line end follows it, as it would when it were printed at once."""
+        """The output is complete: a line end follows it, as it does when it is printed at once."""
         print(flush=True)
         self._mid_line = False
 

@@ -22,6 +22,7 @@ def schema(settings: Settings, write: bool, file: str) -> None:
       cog schema
       cog schema --write
     """
+    from coglet_cli.errors import UserError
     from coglet_cli.local_model import load_local_model
     from coglet_cli.schema_source import schema_bytes, store_schema
 
@@ -29,7 +30,10 @@ def schema(settings: Settings, write: bool, file: str) -> None:
     model = load_local_model(file, terminal)
     data = schema_bytes(model.project, model.config)
     if write:
-        path = store_schema(model.project, data)
+        try:
+            path = store_schema(model.project, data)
+        except OSError as error:
+            raise UserError(f"failed to write the schema: {error}") from None
         terminal.success(f"Schema written to {path.relative_to(model.project.folder)}")
     else:
         sys.stdout.buffer.write(data if data.endswith(b"\n") else data + b"\n")

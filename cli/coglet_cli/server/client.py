@@ -112,13 +112,16 @@ class ModelClient:
         return _reply(response)
 
     async def predict_streaming(self, request: PredictionRequest, on_chunk: Callable[[Any], None]) -> Reply:
-        """Like `predict`, with each item of the output given to `on_chunk` as soon as it is made."""
-        headers = {**_HEADERS, "Accept": "text/event-stream"}
+        """Like `predict`, with each item of the output given to `on_chunk` as soon as it is made.
+
+        A server that does not stream answers all the same, without any call of `on_chunk`.
+        """
+        headers = {**_HEADERS, "Accept": _EVENT_STREAM}
         parser = EventParser()
         path = f"/predictions/{request.id}"
         try:
             async with self._http.stream("PUT", path, content=_body(request), headers=headers) as response:
-                if not response.is_success:
+                if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
                     await response.aread()
                     return _reply(response)
                 async for line in response.aiter_lines():
@@ -144,6 +147,7 @@ class ModelClient:
             return
 
 
+_EVENT_STREAM: Final = "text/event-stream"
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
