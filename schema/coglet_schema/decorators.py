@@ -1,0 +1,67 @@
+"""The facts that `@streaming` and `@concurrent` state about a method."""
+
+from typing import Final, NoReturn
+
+from coglet_schema.annotations import Generic, TypeForm
+from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.names import Bound, External, Scope, resolve
+from coglet_schema.output_types import ITERATOR_TYPES
+from coglet_schema.syntax.definitions import Function
+from coglet_schema.syntax.expressions import Call, Constant, Expression, Negative
+
+_MAX_INTEGER: Final = 2**63 - 1
+
+
+def supports_streaming(function: Function, scope: Scope, output: TypeForm) -> bool:
+    """Whether the method is marked `@streaming`, which its return type must allow."""
+    decorator = _find(function, scope, "streaming")
+    if decorator and not (isinstance(output, Generic) and output.name in ITERATOR_TYPES):
+        _fail(
+            Bound(decorator, scope),
+            "@streaming requires Iterator[...], AsyncIterator[...], ConcatenateIterator[...] or "
+            "AsyncConcatenateIterator[...] return type",
+        )
+    return decorator is not None
+
+
+def concurrency_max(function: Function, scope: Scope) -> int | None:
+    """The number in `@concurrent(max=...)`, 1 without a number, None without the decorator."""
+    decorator = _find(function, scope, "concurrent")
+    if decorator is None:
+        return None
+    bound = Bound(decorator, scope)
+    maximum = 1
+    if isinstance(decorator, Call):
+        if decorator.positional or decorator.unpacked or decorator.keywords.keys() - {"max"}:
+            _fail(bound, "@concurrent only supports literal integer max=... arguments")
+        if "max" in decorator.keywords:
+            maximum = _integer(bound.with_(decorator.keywords["max"]))
+    if maximum < 1:
+        _fail(bound, "@concurrent max must be at least 1")
+    if maximum > 1 and not function.is_async:
+        _fail(bound, "@concurrent(max > 1) requires an async run() or predict() method")
+    return maximum
+
+
+def _integer(bound: Bound) -> int:
+    match bound.expression:
+        case Constant(value=int() as value) if not isinstance(value, bool) and value <= _MAX_INTEGER:
+            return value
+        case Negative(operand=Constant(value=int() as value)) if not isinstance(value, bool):
+            return -value
+    _fail(bound, "@concurrent max must be an integer literal")
+
+
+def _find(function: Function, scope: Scope, name: str) -> Expression | None:
+    """The decorator of that name, from `cog` or, when it is imported conditionally, of that spelling."""
+    for decorator in function.decorators:
+        called = decorator.function if isinstance(decorator, Call) else decorator
+        symbol = resolve(Bound(called, scope))
+        if isinstance(symbol, External) and symbol.name == name:
+            if symbol.origin.partition(".")[0] == "cog" or not symbol.imported:
+                return decorator
+    return None
+
+
+def _fail(bound: Bound, message: str) -> NoReturn:
+    raise SchemaError(ErrorKind.OTHER, message, bound.place)

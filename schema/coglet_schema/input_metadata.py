@@ -1,0 +1,147 @@
+"""The arguments of `Input(...)` as JSON Schema keywords."""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.literals import JsonValue, NotLiteral, evaluate, evaluate_choices
+from coglet_schema.names import Bound
+from coglet_schema.syntax.expressions import Constant, Dots
+
+
+@dataclass(frozen=True)
+class Metadata:
+    """What is known of an input besides its type."""
+
+    has_default: bool = False
+    default: JsonValue = None
+    keywords: Mapping[str, Any] = field(default_factory=dict)
+    choices: tuple[JsonValue, ...] = ()
+    warnings: tuple[str, ...] = ()
+    # Where `accept` was given, for an error about the type it does not fit.
+    accept: Bound | None = None
+
+
+@dataclass(frozen=True)
+class _Constraint:
+    keyword: str
+    is_valid: Callable[[JsonValue], bool]
+    expected: str
+
+
+def _is_number(value: JsonValue) -> bool:
+    return isinstance(value, int | float) and not isinstance(value, bool)
+
+
+def _is_length(value: JsonValue) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value >= 0
+
+
+def _is_text(value: JsonValue) -> bool:
+    return isinstance(value, str)
+
+
+def _is_flag(value: JsonValue) -> bool:
+    return isinstance(value, bool)
+
+
+_CONSTRAINTS: Final = {
+    "ge": _Constraint("minimum", _is_number, "a number"),
+    "le": _Constraint("maximum", _is_number, "a number"),
+    "min_length": _Constraint("minLength", _is_length, "an integer of 0 or more"),
+    "max_length": _Constraint("maxLength", _is_length, "an integer of 0 or more"),
+    "regex": _Constraint("pattern", _is_text, "a string"),
+    "deprecated": _Constraint("deprecated", _is_flag, "True or False"),
+    "accept": _Constraint("x-cog-accept", _is_text, "a string"),
+}
+_ARGUMENTS: Final = frozenset({"default", "default_factory", "description", "choices", *_CONSTRAINTS})
+# Keywords that restrict the value itself; in a union it would be unclear which member they restrict.
+RESTRICTIONS: Final = frozenset({"minimum", "maximum", "minLength", "maxLength", "pattern"})
+
+
+def read_metadata(parameter: str, arguments: Mapping[str, Bound]) -> Metadata:
+    """Reads the arguments of one `Input(...)`. Raises SchemaError for those that cannot be read."""
+    _check_names(parameter, arguments)
+    description = _description(arguments.get("description"))
+    warning = f"description of input '{parameter}' cannot be statically resolved and is left out"
+    keywords = {} if description is None else {"description": description}
+    for name, value in arguments.items():
+        if name in _CONSTRAINTS:
+            keywords |= _constraint(parameter, name, value)
+    default = arguments.get("default")
+    has_default = default is not None and not isinstance(default.expression, Dots)
+    return Metadata(
+        has_default=has_default,
+        default=read_default(parameter, default) if default and has_default else None,
+        keywords=keywords,
+        choices=_choices(parameter, arguments.get("choices")),
+        warnings=(warning,) if description is None and _is_given(arguments.get("description")) else (),
+        accept=arguments.get("accept") if "x-cog-accept" in keywords else None,
+    )
+
+
+def read_default(parameter: str, bound: Bound) -> JsonValue:
+    """The value of a default. Raises SchemaError when it is no literal."""
+    try:
+        return evaluate(bound)
+    except NotLiteral:
+        message = f"parameter '{parameter}': default `{bound.text}` cannot be statically resolved"
+        raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, bound.place) from None
+
+
+def _check_names(parameter: str, arguments: Mapping[str, Bound]) -> None:
+    for name, value in arguments.items():
+        if name not in _ARGUMENTS:
+            message = f"parameter '{parameter}': Input() has no argument '{name}'"
+            hint = f"Input() takes {', '.join(sorted(_ARGUMENTS - {'default_factory'}))}"
+            raise SchemaError(ErrorKind.OTHER, message, value.place, hint)
+    factory = arguments.get("default_factory")
+    if factory and _is_given(factory):
+        message = f"parameter '{parameter}': default_factory is not supported in static schema generation"
+        raise SchemaError(ErrorKind.DEFAULT_FACTORY_NOT_SUPPORTED, message, factory.place)
+
+
+def _is_given(argument: Bound | None) -> bool:
+    """Whether an argument is there and is not None, which means the same as leaving it out."""
+    return argument is not None and not (
+        isinstance(argument.expression, Constant) and argument.expression.value is None
+    )
+
+
+def _description(argument: Bound | None) -> str | None:
+    """The text, or None: a model that builds it with an f-string or `dedent` must still get a schema."""
+    try:
+        text = evaluate(argument) if argument else None
+    except NotLiteral:
+        return None
+    return text if isinstance(text, str) else None
+
+
+def _constraint(parameter: str, name: str, argument: Bound) -> dict[str, Any]:
+    constraint = _CONSTRAINTS[name]
+    try:
+        value = evaluate(argument)
+    except NotLiteral:
+        value = []  # fits no constraint
+    if value is None or (name == "deprecated" and value is False):
+        return {}
+    if not constraint.is_valid(value):
+        message = f"parameter '{parameter}': {name} must be {constraint.expected}, got `{argument.text}`"
+        hint = "write a literal, or a constant that is one at the top level"
+        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place, hint)
+    return {constraint.keyword: value}
+
+
+def _choices(parameter: str, argument: Bound | None) -> tuple[JsonValue, ...]:
+    if argument is None or not _is_given(argument):
+        return ()
+    try:
+        choices = evaluate_choices(argument)
+    except NotLiteral:
+        message = f"parameter '{parameter}': choices expression cannot be statically resolved"
+        raise SchemaError(ErrorKind.CHOICES_NOT_RESOLVABLE, message, argument.place) from None
+    if not all(isinstance(choice, str | int | float) for choice in choices):
+        message = f"parameter '{parameter}': choices must be strings or numbers"
+        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place)
+    return tuple(choices)

@@ -1,0 +1,218 @@
+"""What a name means: a definition of the project, or something imported from elsewhere."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from typing import Final
+
+from coglet_schema.errors import Place, SchemaError
+from coglet_schema.project import Module, Namespace
+from coglet_schema.syntax.definitions import Assignment, Class, Definition, Function, Import
+from coglet_schema.syntax.expressions import Attribute, Expression, Name
+
+# Names that exist without an import; other builtins are no types a schema can show.
+_BUILTINS: Final = frozenset({"str", "int", "float", "bool", "list", "dict", "set"})
+# Ends chains of names that never arrive, such as two modules that import a name from each other.
+_MAX_HOPS: Final = 50
+
+
+@dataclass(frozen=True)
+class Scope:
+    """Where names are looked up: a module, and before it a class body or a call's arguments."""
+
+    module: Module
+    local: "Mapping[str, Definition | Bound]" = field(default_factory=dict)
+
+    def place(self, offset: int) -> Place:
+        return self.module.source.place(offset)
+
+
+@dataclass(frozen=True)
+class Bound:
+    """An expression together with the scope that gives its names a meaning."""
+
+    expression: Expression
+    scope: Scope
+
+    @property
+    def place(self) -> Place:
+        return self.scope.place(self.expression.start)
+
+    @property
+    def text(self) -> str:
+        """The expression as written, for messages."""
+        text = self.scope.module.source.slice(self.expression.start, self.expression.end)
+        return text if len(text) <= 200 else text[:200] + "..."
+
+    def with_(self, expression: Expression) -> "Bound":
+        """Another expression of the same scope."""
+        return Bound(expression, self.scope)
+
+
+@dataclass(frozen=True)
+class ClassSymbol:
+    """A class of the project."""
+
+    definition: Class
+    scope: Scope
+
+    @property
+    def body_scope(self) -> Scope:
+        """Where annotations and defaults of methods are evaluated."""
+        # Without the methods: one named like a type would hide it, though it may well come later in the body.
+        names = self.definition.body.names.items()
+        return Scope(self.scope.module, {name: d for name, d in names if not isinstance(d, Function)})
+
+
+@dataclass(frozen=True)
+class FunctionSymbol:
+    """A function or method of the project."""
+
+    definition: Function
+    scope: Scope
+
+
+@dataclass(frozen=True)
+class ValueSymbol:
+    """A constant, type alias or enum member of the project."""
+
+    value: Bound
+    owner: ClassSymbol | None = None
+
+
+@dataclass(frozen=True)
+class ModuleSymbol:
+    """A module or folder of the project."""
+
+    module: Module | Namespace
+
+
+@dataclass(frozen=True)
+class External:
+    """A name that no file of the project defines."""
+
+    dotted_name: str
+    # False for a name that occurs in no import and is no builtin.
+    imported: bool
+
+    @property
+    def name(self) -> str:
+        return self.dotted_name.rpartition(".")[2]
+
+    @property
+    def origin(self) -> str:
+        return self.dotted_name.rpartition(".")[0]
+
+
+Symbol = ClassSymbol | FunctionSymbol | ValueSymbol | ModuleSymbol | External
+
+
+def resolve(bound: Bound, hops: int = 0) -> Symbol:
+    """What names, attributes and aliases stand for in the end; any other expression stands for itself."""
+    if hops < _MAX_HOPS:
+        match bound.expression:
+            case Name(name=name):
+                return lookup(name, bound.scope, hops)
+            case Attribute(owner=owner, name=name):
+                return member(resolve(bound.with_(owner), hops + 1), name, hops)
+    return ValueSymbol(bound)
+
+
+def lookup(name: str, scope: Scope, hops: int = 0) -> Symbol:
+    """The meaning of `name` in `scope`."""
+    local = scope.local.get(name)
+    if isinstance(local, Bound):
+        return resolve(local, hops + 1)
+    if local is not None:
+        return _defined(local, name, scope, hops)
+    builtin = name in _BUILTINS
+    return _global(name, scope.module, hops) or External(f"builtins.{name}" if builtin else name, builtin)
+
+
+def member(symbol: Symbol, name: str, hops: int = 0) -> Symbol:
+    """The meaning of `symbol.name`."""
+    match symbol:
+        case ModuleSymbol(module=module):
+            dotted_name = ".".join((*module.dotted_name, name))
+            return _in_module(module, name, hops) or External(dotted_name, imported=True)
+        case ClassSymbol():
+            return _in_class(symbol, name, hops) or External(name, imported=False)
+        case ValueSymbol(owner=ClassSymbol()) if name == "value":  # of an enum member
+            return symbol
+        case External(dotted_name=owner, imported=imported):
+            return External(f"{owner}.{name}", imported)
+    return External(name, imported=False)
+
+
+def bases(symbol: ClassSymbol) -> list[Symbol]:
+    """What the bases of a class stand for, in their order."""
+    return [resolve(Bound(base, symbol.scope)) for base in symbol.definition.bases]
+
+
+def _global(name: str, module: Module, hops: int) -> Symbol | None:
+    definition = module.body.names.get(name)
+    if definition is not None:
+        return _defined(definition, name, Scope(module), hops)
+    if hops < _MAX_HOPS and not name.startswith("_"):
+        for star in module.body.star_imports:
+            target = _find(star, module)
+            if isinstance(target, Module) and (found := _global(name, target, hops + 1)):
+                return found
+    return None
+
+
+def _defined(definition: Definition, name: str, scope: Scope, hops: int) -> Symbol:
+    match definition:
+        case Class():
+            return ClassSymbol(definition, Scope(scope.module))
+        case Function():
+            return FunctionSymbol(definition, scope)
+        case Import():
+            return _imported(definition, scope.module, hops)
+        case Assignment(value=Expression() as value):
+            return resolve(Bound(value, scope), hops + 1)
+    return External(name, imported=False)
+
+
+def _imported(statement: Import, module: Module, hops: int) -> Symbol:
+    target = _find(statement, module)
+    path = "." * statement.level + statement.module
+    if statement.name is None:
+        return ModuleSymbol(target) if target else External(path, imported=True)
+    found: Symbol | None = None
+    if target is module:  # `from . import shapes` in `__init__.py` means the file
+        submodule = module.project.find((*module.dotted_name, statement.name))
+        found = ModuleSymbol(submodule) if submodule else None
+    elif target and hops < _MAX_HOPS:
+        found = _in_module(target, statement.name, hops + 1)
+    return found or External(f"{path}.{statement.name}", imported=True)
+
+
+def _find(statement: Import, module: Module) -> Module | Namespace | None:
+    above = statement.level - 1
+    if above > len(module.package):
+        return None
+    start = module.package[: len(module.package) - above] if statement.level else ()
+    path = (*start, *filter(None, statement.module.split(".")))
+    try:
+        return module.project.find(path)
+    except SchemaError as error:
+        raise error.at(module.source.place(statement.start)) from None
+
+
+def _in_module(module: Module | Namespace, name: str, hops: int) -> Symbol | None:
+    if isinstance(module, Module) and (found := _global(name, module, hops)):
+        return found
+    submodule = module.project.find((*module.dotted_name, name))
+    return ModuleSymbol(submodule) if submodule else None
+
+
+def _in_class(symbol: ClassSymbol, name: str, hops: int) -> Symbol | None:
+    definition = symbol.definition.body.names.get(name)
+    if definition is not None:
+        found = _defined(definition, name, symbol.body_scope, hops)
+        return replace(found, owner=symbol) if isinstance(found, ValueSymbol) else found
+    if hops < _MAX_HOPS:
+        for base in bases(symbol):
+            if isinstance(base, ClassSymbol) and (inherited := _in_class(base, name, hops + 1)):
+                return inherited
+    return None

@@ -1,0 +1,67 @@
+"""The facts about one model, read from its source."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from coglet_schema.annotations import read_annotation
+from coglet_schema.decorators import concurrency_max, supports_streaming
+from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.inputs import InputField, read_inputs
+from coglet_schema.names import Bound
+from coglet_schema.output_types import read_output_type
+from coglet_schema.project import Project
+from coglet_schema.target import Mode, Target, find_target, split_reference
+
+
+@dataclass(frozen=True)
+class PredictorInfo:
+    """What can be known of a model without running it."""
+
+    mode: Mode
+    # The class the reference names; None for a function.
+    class_name: str | None
+    # `run`, `predict`, `train`, or the name of the function.
+    method_name: str
+    inputs: tuple[InputField, ...]
+    # JSON Schema of what a call returns.
+    output: Mapping[str, Any]
+    is_async: bool
+    # Marked `@streaming`.
+    supports_streaming: bool
+    # Of `@concurrent`; None without it.
+    concurrency_max: int | None
+    # Sentences for the model's author, about what works but should be changed.
+    warnings: tuple[str, ...]
+
+
+def read_predictor(project: Project, ref: str, mode: Mode) -> PredictorInfo:
+    """Reads the predictor that `ref` names. Raises SchemaError."""
+    file, name = split_reference(ref)
+    module = project.open(file)
+    try:
+        return _describe(find_target(module, name, mode), mode)
+    except RecursionError:
+        # Source that nests beyond reason: bases of bases, models in models, operators without brackets.
+        message = f"{name} is nested too deeply to be analysed"
+        raise SchemaError(ErrorKind.OTHER, message, module.source.place(0)) from None
+
+
+def _describe(target: Target, mode: Mode) -> PredictorInfo:
+    function, scope = target.function, target.scope
+    inputs = read_inputs(function, scope)
+    if function.returns is None:
+        message = f"missing return type annotation on {function.name}"
+        raise SchemaError(ErrorKind.MISSING_RETURN_TYPE, message, scope.place(function.start))
+    output = read_annotation(Bound(function.returns, scope))
+    return PredictorInfo(
+        mode=mode,
+        class_name=target.class_name,
+        method_name=function.name,
+        inputs=inputs,
+        output=read_output_type(output),
+        is_async=function.is_async,
+        supports_streaming=mode == "predict" and supports_streaming(function, scope, output),
+        concurrency_max=concurrency_max(function, scope),
+        warnings=target.warnings + tuple(text for field in inputs for text in field.warnings),
+    )

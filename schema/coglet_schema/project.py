@@ -1,0 +1,124 @@
+"""The model's folder: which file a module name means, and each file parsed once.
+
+Nothing outside the folder is read, and no more bytes than a person would ever write.
+"""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+from stat import S_ISREG
+from typing import Final
+
+from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.syntax.definitions import Body
+from coglet_schema.syntax.parser import parse_module
+from coglet_schema.syntax.source import Source, read_source
+
+# Literals and fields that one schema may hold: constants that multiply each other must not fill the memory.
+MAX_STEPS: Final = 200_000
+
+# Over all files that one schema needs. Parsing this much takes about half a second.
+MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024
+
+
+@dataclass(frozen=True, eq=False)
+class Module:
+    """A file of the project."""
+
+    project: "Project"
+    source: Source
+    # Of the package that relative imports start from.
+    package: tuple[str, ...]
+    dotted_name: tuple[str, ...]
+    body: Body
+
+
+@dataclass(frozen=True)
+class Namespace:
+    """A folder of the project without `__init__.py`."""
+
+    project: "Project"
+    dotted_name: tuple[str, ...]
+
+
+class Project:
+    """Owns the parsed files of one source directory."""
+
+    def __init__(self, root: Path) -> None:
+        self._root = root
+        self._real_root = os.path.realpath(root)
+        self._modules: dict[PurePosixPath, Module] = {}
+        self._found: dict[tuple[str, ...], Module | Namespace | None] = {}
+        self._bytes_left = MAX_SOURCE_BYTES
+        self._steps_left = MAX_STEPS
+
+    def spend(self) -> None:
+        """Counts one literal or field. Raises SchemaError when a schema gets absurdly large."""
+        self._steps_left -= 1
+        if self._steps_left < 0:
+            message = f"the schema is too large: more than {MAX_STEPS} literals and fields"
+            raise SchemaError(ErrorKind.OTHER, message, hint="annotate large structures as `dict`")
+
+    def open(self, path: str) -> Module:
+        """The module in the file `path`, which is relative to the source directory."""
+        relative = PurePosixPath(os.path.normpath(path))
+        if relative.is_absolute() or relative.parts[:1] == ("..",) or not self._contains(relative):
+            message = f'predictor source path "{path}" is outside source directory'
+            raise SchemaError(ErrorKind.OTHER, message, hint="give the path relative to the source directory")
+        try:
+            return self._module(relative, _dotted_name(relative))
+        except OSError as error:
+            reason = error.strerror or str(error)
+            message = f"failed to read predictor source {self._root / relative}: {reason}"
+            raise SchemaError(ErrorKind.OTHER, message) from None
+
+    def find(self, dotted_name: tuple[str, ...]) -> Module | Namespace | None:
+        """What `import a.b` means; None when the project has no such module."""
+        if dotted_name not in self._found:
+            self._found[dotted_name] = self._search(dotted_name)
+        return self._found[dotted_name]
+
+    def _search(self, dotted_name: tuple[str, ...]) -> Module | Namespace | None:
+        if not dotted_name or not all(part.isidentifier() for part in dotted_name):
+            return None
+        folder = PurePosixPath(*dotted_name)
+        for candidate in (folder / "__init__.py", folder.with_suffix(".py")):
+            for path in (candidate, candidate.with_suffix(".pyi")):
+                if self._exists(path):
+                    return self._imported(path, dotted_name)
+        return Namespace(self, dotted_name) if (self._root / folder).is_dir() else None
+
+    def _exists(self, path: PurePosixPath) -> bool:
+        return os.path.lexists(self._root / path)
+
+    def _imported(self, path: PurePosixPath, dotted_name: tuple[str, ...]) -> Module:
+        name = ".".join(dotted_name)
+        if not self._contains(path):
+            message = f"module {name} ({path}) leads outside the source directory"
+            raise SchemaError(ErrorKind.OTHER, message, hint="copy the file into the source directory")
+        try:
+            return self._module(path, dotted_name)
+        except OSError as error:
+            message = f"failed to read module {name} ({path}): {error.strerror or error}"
+            raise SchemaError(ErrorKind.OTHER, message) from None
+
+    def _module(self, path: PurePosixPath, dotted_name: tuple[str, ...]) -> Module:
+        if path not in self._modules:
+            full_path = self._root / path
+            # Opening a named pipe would wait for a writer for ever.
+            if not S_ISREG(full_path.stat().st_mode):
+                raise OSError(0, "not a regular file")
+            source = read_source(full_path, str(path), self._bytes_left)
+            self._bytes_left -= len(source.text)
+            is_package = path.stem == "__init__"
+            package = dotted_name if is_package else dotted_name[:-1]
+            self._modules[path] = Module(self, source, package, dotted_name, parse_module(source))
+        return self._modules[path]
+
+    def _contains(self, path: PurePosixPath) -> bool:
+        real = os.path.realpath(self._root / path)
+        return real.startswith(os.path.join(self._real_root, ""))
+
+
+def _dotted_name(path: PurePosixPath) -> tuple[str, ...]:
+    return path.parts[:-1] if path.stem == "__init__" else (*path.parts[:-1], path.stem)

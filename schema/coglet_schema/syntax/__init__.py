@@ -1,0 +1,1 @@
+"""Python source in our own words: files, expressions and definitions, whatever parser reads them."""

@@ -1,0 +1,141 @@
+"""Finding and naming what is no Python.
+
+tree-sitter marks what it cannot parse, but it also accepts wrong indentation, empty bodies, statements that
+break off at the end of a line, and Python 2's `print`. The author would only learn of those in the container.
+"""
+
+import re
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Final
+
+from coglet_schema.errors import SchemaError
+from coglet_schema.syntax.reader import children
+from coglet_schema.syntax.source import Source, syntax_error
+
+if TYPE_CHECKING:
+    from tree_sitter import Node
+
+# CPython's own limit (MAXLEVEL in its tokenizer).
+MAX_NESTING: Final = 200
+
+# Comments and strings are matched to be skipped; a quote that matches alone opens a string that never ends.
+_TOKENS: Final = re.compile(
+    rb"#[^\n]*"
+    rb'|"{3}(?:[^\\]|\\.)*?"{3}' + rb"|'{3}(?:[^\\]|\\.)*?'{3}"
+    rb'|"(?:[^"\\\n]|\\.)*"' + rb"|'(?:[^'\\\n]|\\.)*'"
+    rb"|(?P<mark>[\"'()\[\]{}])",
+    re.DOTALL,
+)
+_CLOSING: Final = {b"(": b")", b"[": b"]", b"{": b"}"}
+
+_CLAUSES: Final = frozenset({"elif_clause", "else_clause", "except_clause", "finally_clause", "case_clause"})
+_COMPOUND: Final = frozenset(
+    {
+        "class_definition", "decorated_definition", "for_statement", "function_definition", "if_statement",
+        "match_statement", "try_statement", "while_statement", "with_statement",
+    }
+)  # fmt: skip
+_PYTHON_2: Final = {"print_statement": "print", "exec_statement": "exec"}
+
+
+def check_nesting(source: Source) -> None:
+    """Refuses what Python refuses before it parses, as does everything here that recurses."""
+    depth = 0
+    for offset, mark in _marks(source.text):
+        if mark in _CLOSING:
+            depth += 1
+            if depth > MAX_NESTING:
+                raise syntax_error(source, offset, "too many nested parentheses")
+        else:
+            depth = max(depth - 1, 0)
+
+
+def syntax_error_in(source: Source, root: "Node") -> SchemaError:
+    """The error for a tree that the parser found faulty, at the place a person would look."""
+    if fault := _bracket_fault(source.text):
+        return syntax_error(source, *fault)
+    node = root
+    while inner := next((n for n in node.children if n.has_error or n.is_missing), None):
+        node = inner
+    if node.is_missing:
+        return syntax_error(source, node.start_byte, f"expected '{node.type}'")
+    unexpected = next((n for n in node.children if not n.is_named), node)
+    return syntax_error(source, unexpected.start_byte, "invalid syntax")
+
+
+def check_layout(source: Source, root: "Node") -> None:
+    """Raises SchemaError for what the grammar wrongly accepts."""
+    pending = [root]
+    while pending:
+        node = pending.pop()
+        parts = children(node)
+        if node.type in ("module", "block"):
+            _check_block(source, node, parts)
+        pending += [n for n in parts if n.type in _COMPOUND or n.type in _CLAUSES or n.type == "block"]
+
+
+def _check_block(source: Source, block: "Node", statements: "list[Node]") -> None:
+    if not statements and block.type == "block":
+        raise syntax_error(source, block.start_byte, "expected an indented block")
+    expected = "" if block.type == "module" else None
+    for statement in statements:
+        for part in (statement, *(n for n in children(statement) if n.type in _CLAUSES)):
+            indentation = _indentation(source, part)
+            if expected is None:
+                expected = indentation
+            elif indentation is not None and indentation != expected:
+                raise syntax_error(source, part.start_byte, "inconsistent indentation")
+        if statement.type not in _COMPOUND and statement.type not in _CLAUSES:
+            _check_simple_statement(source, statement)
+
+
+def _indentation(source: Source, node: "Node") -> str | None:
+    """What stands before the node on its line; None when that is not only blanks."""
+    line_start = node.start_byte - node.start_point[1]
+    before = source.slice(line_start, node.start_byte).replace("\f", "")
+    return None if before.strip(" \t") else before
+
+
+def _check_simple_statement(source: Source, statement: "Node") -> None:
+    if name := _PYTHON_2.get(statement.type):
+        raise syntax_error(source, statement.start_byte, f"missing parentheses in call to '{name}'")
+    pending = [statement]
+    while pending:
+        node = pending.pop()
+        if node.start_point[0] == node.end_point[0] or node.type == "string":
+            continue
+        depth, end = 0, node.start_byte
+        for part in node.children:
+            gap = source.text[end : part.start_byte]
+            if depth == 0 and gap.count(b"\n") > gap.count(b"\\\n"):
+                raise syntax_error(source, part.start_byte, "invalid syntax, the line before is not complete")
+            if part.type in ("(", "[", "{"):
+                depth += 1
+            elif part.type in (")", "]", "}"):
+                depth -= 1
+            elif depth == 0:
+                pending.append(part)
+            end = part.end_byte
+
+
+def _bracket_fault(text: bytes) -> tuple[int, str] | None:
+    opened: list[tuple[int, bytes]] = []
+    for offset, mark in _marks(text):
+        if mark in (b'"', b"'"):
+            return offset, "unterminated string literal"
+        if mark in _CLOSING:
+            opened.append((offset, mark))
+        elif not opened:
+            return offset, f"unmatched '{mark.decode()}'"
+        elif _CLOSING[opened[-1][1]] == mark:
+            opened.pop()
+        else:
+            return offset, f"'{mark.decode()}' does not match '{opened[-1][1].decode()}'"
+    return (opened[-1][0], f"'{opened[-1][1].decode()}' was never closed") if opened else None
+
+
+def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
+    """Brackets outside comments and strings, and the quotes of strings that never end."""
+    for match in _TOKENS.finditer(text):
+        if mark := match["mark"]:
+            yield match.start(), mark

@@ -1,0 +1,57 @@
+"""The value of one string or number token."""
+
+import re
+import unicodedata
+from typing import Final
+
+_STRING: Final = re.compile(r"""(?P<prefix>[A-Za-z]*)(?P<quote>'''|\"""|'|")""")
+_ESCAPE: Final = re.compile(
+    r"\\(?:(?P<simple>[\n\\'\"abfnrtv])|(?P<octal>[0-7]{1,3})|x(?P<x>[0-9a-fA-F]{2})"
+    r"|u(?P<u>[0-9a-fA-F]{4})|U(?P<U>[0-9a-fA-F]{8})|N\{(?P<name>[^}]*)\}|(?P<malformed>[xuUN]))"
+)
+_SIMPLE: Final = {"\n": "", "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r", "t": "\t", "v": "\v"}
+
+
+def read_string(token: str) -> str | None:
+    """The string's value; None when it is no plain text.
+
+    Plain means no prefix but `r`. Raises ValueError for a malformed escape.
+    """
+    match = _STRING.match(token)
+    if match is None or match["prefix"].lower() not in ("", "r"):
+        return None
+    content = token[match.end() : -len(match["quote"])]
+    raw = bool(match["prefix"])
+    return content if raw or "\\" not in content else _ESCAPE.sub(_unescape, content)
+
+
+def read_number(token: str) -> int | float | None:
+    """The number's value; None for a complex one. Raises ValueError when Python refuses it."""
+    token = token.lower()
+    if token.endswith("j"):
+        return None
+    if token.startswith(("0x", "0o", "0b")) or token.replace("_", "").isdigit():
+        return int(token, 0)
+    return float(token)
+
+
+def _unescape(match: re.Match[str]) -> str:
+    kind = match.lastgroup
+    text = match[kind] if kind else ""
+    match kind:
+        case "simple":
+            return _SIMPLE.get(text, text)
+        case "octal":
+            return chr(int(text, 8))
+        case "x" | "u" | "U" if (code := int(text, 16)) <= 0x10FFFF:
+            return chr(code)
+        case "name" if text:
+            return _named_character(text)
+    raise ValueError(f"malformed escape sequence `{match[0]}` in a string")
+
+
+def _named_character(name: str) -> str:
+    try:
+        return unicodedata.lookup(name)
+    except KeyError:
+        raise ValueError(f"unknown Unicode character name `{name}`") from None

@@ -1,0 +1,85 @@
+"""Finding the function that a reference such as `run.py:Runner` names."""
+
+from dataclasses import dataclass
+from typing import Literal, TypeAlias
+
+from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.names import ClassSymbol, FunctionSymbol, Scope, bases, lookup
+from coglet_schema.project import Module
+from coglet_schema.syntax.definitions import Function
+
+Mode: TypeAlias = Literal["predict", "train"]
+
+
+@dataclass(frozen=True)
+class Target:
+    """The callable behind a model."""
+
+    function: Function
+    # Where the names in its signature are looked up.
+    scope: Scope
+    # The class the reference names; None for a function.
+    class_name: str | None
+    warnings: tuple[str, ...] = ()
+
+
+def split_reference(ref: str) -> tuple[str, str]:
+    """File and name of a reference."""
+    file, _, name = ref.partition(":")
+    if not file or not name:
+        message = (
+            f"invalid predict reference '{ref}' — expected format: file.py:ClassName or file.py:function_name"
+        )
+        raise SchemaError(ErrorKind.INVALID_PREDICT_REF, message)
+    return file, name
+
+
+def find_target(module: Module, name: str, mode: Mode) -> Target:
+    """The function or method that handles a prediction or training."""
+    # The literal name is what a function called otherwise may be found by, as in the peer.
+    for candidate in (name, mode):
+        match lookup(candidate, Scope(module)):
+            case ClassSymbol() as symbol if candidate == name:
+                return _training_method(symbol) if mode == "train" else _prediction_method(symbol)
+            case FunctionSymbol() as function:
+                return Target(function.definition, function.scope, None)
+    place = module.source.place(0)
+    raise SchemaError(ErrorKind.PREDICTOR_NOT_FOUND, f"predictor not found: {name}", place)
+
+
+def _training_method(symbol: ClassSymbol) -> Target:
+    method = symbol.definition.body.names.get("train")
+    if isinstance(method, Function):
+        return Target(method, symbol.body_scope, symbol.definition.name)
+    message = f"{symbol.definition.name}.train not found"
+    hint = "add a method `def train(self, ...) -> <type>:` to the class itself; it is not inherited"
+    raise SchemaError(ErrorKind.METHOD_NOT_FOUND, message, symbol.scope.place(symbol.definition.start), hint)
+
+
+def _prediction_method(symbol: ClassSymbol) -> Target:
+    name = symbol.definition.name
+    place = symbol.scope.place(symbol.definition.start)
+    run, predict = (_find_method(symbol, method) for method in ("run", "predict"))
+    if run and predict:
+        message = f"{name} must define either run() or predict(), not both"
+        raise SchemaError(ErrorKind.METHOD_CONFLICT, message, place)
+    if run:
+        return Target(*run, name)
+    if predict:
+        return Target(*predict, name, (f"{name}.predict() is deprecated; use run() instead",))
+    message = f"{name} must define run() or predict()"
+    raise SchemaError(ErrorKind.METHOD_NOT_FOUND, message, place)
+
+
+def _find_method(
+    symbol: ClassSymbol, name: str, seen: tuple[ClassSymbol, ...] = ()
+) -> tuple[Function, Scope] | None:
+    """The method in the class or, depth first, in its parents."""
+    method = symbol.definition.body.names.get(name)
+    if isinstance(method, Function):
+        return method, symbol.body_scope
+    for base in bases(symbol):
+        if isinstance(base, ClassSymbol) and base not in seen:
+            if found := _find_method(base, name, (*seen, symbol)):
+                return found
+    return None
