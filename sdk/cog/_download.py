@@ -140,4 +140,4 @@ def _download_errors(url: str) -> Iterator[None]:
     except DownloadError:
         raise
     except (OSError, EOFError, HTTPException, ValueError, zlib.error) as error:
-        raise DownloadError(f"{url}: {str(error) or type(error).__name__}") from error
+        raise DownloadError(f"{url}: {error}") from error

@@ -1,5 +1,6 @@
 """Downloads from a real web server: content, redirects, errors, and what is left on disk."""
 
+import contextlib
 import gzip
 import io
 import pickle  # noqa: TID251 - libraries that models use pickle files
@@ -128,9 +129,12 @@ def test_credentials_in_the_url_are_sent_and_not_passed_on(web: WebServer) -> No
     web.add("/end", b"found")
     start = web.add("/start", b"", status=302, Location="/end")
     assert cog.URLFile(start.replace("http://", "http://user:p%40ss@")).read() == b"found"
-    first, second = (headers for _, headers in web.requests)
-    assert first["authorization"] == "Basic dXNlcjpwQHNz"
-    assert "authorization" not in second
+    assert cog.URLFile(web.url.replace("http://", "http://token@") + "/end").read() == b"found"
+    assert [headers.get("authorization") for _, headers in web.requests] == [
+        "Basic dXNlcjpwQHNz",  # user:p@ss
+        None,
+        "Basic dG9rZW46",  # token:
+    ]
 
 
 @pytest.mark.parametrize(
@@ -141,6 +145,7 @@ def test_credentials_in_the_url_are_sent_and_not_passed_on(web: WebServer) -> No
         ("/a%20b", "/a%20b"),
         ("/x?q=ü&r=1", "/x?q=%C3%BC&r=1"),
         ("", "/"),
+        ("?q=1", "/?q=1"),
     ],
 )
 def test_urls_are_escaped_where_they_are_not(web: WebServer, path: str, requested: str) -> None:
@@ -259,6 +264,29 @@ def test_a_pickled_url_file_is_fetched_anew(web: WebServer) -> None:
     file = cog.URLFile(web.add("/x", b"hi"))
     assert file.read() == b"hi"
     assert pickle.loads(pickle.dumps(file)).read() == b"hi"
+
+
+def test_international_host_names_are_encoded(web: WebServer) -> None:
+    url = web.add("/x", b"found").replace("127.0.0.1", "127。0。0。1")  # the dots of Chinese text
+    assert cog.URLFile(url).read() == b"found"
+
+
+def test_closing_a_file_ends_the_download(web: WebServer) -> None:
+    disconnected = threading.Event()
+
+    def answer(request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.end_headers()
+        with contextlib.suppress(ConnectionError):
+            while True:
+                request.wfile.write(CONTENT)
+        disconnected.set()
+
+    web.routes["/endless"] = answer
+    file = cog.URLFile(f"{web.url}/endless")
+    assert file.read(10) == CONTENT[:10]
+    file.close()
+    disconnected.wait()
 
 
 def test_validating_and_showing_download_nothing(web: WebServer) -> None:

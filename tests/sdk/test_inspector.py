@@ -113,6 +113,9 @@ def test_types_of_inputs(annotation: object, primitive: str, repetition: str) ->
         (set[int], "unsupported Cog type set"),
         (tuple[int, int], "unsupported Cog type tuple"),
         (bytes, "unsupported Cog type bytes"),
+        (None, "unsupported Cog type None"),
+        (list[list], "List cannot have nested type list"),  # type: ignore[type-arg]
+        (Literal[True, False], "unsupported Cog type Literal"),
         (object, "unsupported Cog type object"),
         (Answer, "unsupported Cog type Answer"),
         (Literal["a", 1], "unsupported Cog type Literal"),

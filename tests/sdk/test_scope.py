@@ -66,6 +66,11 @@ def test_the_base_class_reaches_the_scope(prediction: SimpleNamespace) -> None:
     assert prediction.recorded == [("n", 1, "increment")]
 
 
+def test_the_old_spelling_records_too(prediction: SimpleNamespace) -> None:
+    cog.emit_metric("n", 1.5)
+    assert prediction.recorded == [("n", 1.5, "replace")]
+
+
 @pytest.mark.parametrize("name", ["context", "metrics", "record_metric", "anything"])
 def test_a_scope_cannot_be_assigned_to(prediction: SimpleNamespace, name: str) -> None:
     with pytest.raises(AttributeError):
