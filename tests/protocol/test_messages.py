@@ -95,6 +95,17 @@ def test_a_field_that_a_newer_peer_added_is_ignored() -> None:
     assert slot.decode_from_worker(payload) == slot.Cancelled(id="pred_1")
 
 
+def test_nesting_without_end_is_refused_where_a_field_is_ignored() -> None:
+    """Skipping what is unknown recurses, too."""
+    nested = b"[" * 100_000 + b"]" * 100_000
+    with pytest.raises(ProtocolError, match="unreadable control message"):
+        control.decode_to_worker(b'{"type":"shutdown","unknown":' + nested + b"}")
+    map_of_three, text, array_of_one = b"\x83", msgspec.msgpack.encode, b"\x91"
+    fields = text("type") + text("cancelled") + text("id") + text("pred_1") + text("unknown")
+    with pytest.raises(ProtocolError, match="unreadable slot message"):
+        slot.decode_from_worker(map_of_three + fields + array_of_one * 100_000 + text(None))
+
+
 def test_a_field_with_a_default_may_be_left_out_by_hand() -> None:
     line = b"""{"type":"init","predictor_ref":"predict.py","num_slots":1,
         "transport_info":{"type":"named_sockets","dir":"/tmp/slots","num_slots":1}}"""

@@ -46,10 +46,11 @@ def test_the_lines_around_a_long_one_are_whole() -> None:
     ("text", "pieces"),
     [
         ("x" * MAX_LOG_BYTES, ["x" * MAX_LOG_BYTES]),
+        ("é" * (MAX_LOG_BYTES // 2), ["é" * (MAX_LOG_BYTES // 2)]),
         ("x" * (MAX_LOG_BYTES - 1) + "\n", ["x" * (MAX_LOG_BYTES - 1) + "\n"]),
         ("x" * (MAX_LOG_BYTES - 1) + "\ny", ["x" * (MAX_LOG_BYTES - 1) + "\n", "y"]),
     ],
-    ids=["no newline", "with newline", "and one more"],
+    ids=["no newline", "two bytes each", "with newline", "and one more"],
 )
 def test_exactly_the_limit_is_not_truncated(text: str, pieces: list[str]) -> None:
     assert list(split_log(text)) == pieces
