@@ -38,6 +38,15 @@ class FileStore(Protocol):
         ...
 
 
+@dataclass(frozen=True)
+class Delivery:
+    """What every prediction needs to bring its output to the client."""
+
+    folder: Path  # of the server; each prediction has one of its own in it
+    store: FileStore
+    start_task: StartTask
+
+
 @dataclass
 class _Item:
     """One place in the output: its JSON text, and the files that must be delivered first."""
@@ -54,15 +63,14 @@ class OutputCollector:
         self,
         prediction: Prediction,
         folder: Path,
-        store: FileStore,
-        start_task: StartTask,
+        delivery: Delivery,
+        *,
         on_log: Callable[[str, str, str], None],
         on_end: Callable[[Prediction], None],
     ) -> None:
         self.prediction = prediction
         self.folder = folder
-        self._store = store
-        self._start_task = start_task
+        self._means = delivery
         self._on_log = on_log
         self._on_end = on_end
         self._line: deque[_Item | EndMessage] = deque()
@@ -114,7 +122,7 @@ class OutputCollector:
             self._line.append(entry)
         elif isinstance(entry, _Item) and (entry.text is None or entry.nested):
             self._line.append(entry)
-            self._delivery = self._start_task(self._deliver())
+            self._delivery = self._means.start_task(self._deliver())
         else:
             self._take(entry)
 
@@ -171,9 +179,9 @@ class OutputCollector:
     async def _url_of(self, message: slot.FileOutput) -> str:
         path = Path(message.filename)
         try:
-            return await self._store.deliver(path, message.name or path.name, self.prediction.id)
+            return await self._means.store.deliver(path, message.name or path.name, self.prediction.id)
         finally:
-            path.unlink(missing_ok=True)
+            path.unlink(missing_ok=True)  # noqa: ASYNC240 - one system call, on a local file
 
     def _remove_folder(self) -> None:
         # It exists only when something was spilled or copied.

@@ -5,15 +5,20 @@
 A terminal state never changes. All methods are synchronous and run on the event loop, so each is atomic.
 """
 
+from __future__ import annotations
+
 import asyncio
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Final, Literal, Protocol
+from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
 from coglet_supervisor.metrics import Metrics, Mode, merge_metric
+
+if TYPE_CHECKING:
+    from coglet_supervisor.streams import PredictionStream
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 Terminal = Literal["succeeded", "failed", "canceled"]
@@ -71,7 +76,7 @@ Event = Started | Logged | Produced | Measured | Completed
 class Listener(Protocol):
     """Whoever wants to know of each event as it happens: webhooks, streams."""
 
-    def on_event(self, prediction: "Prediction", event: Event) -> None: ...
+    def on_event(self, prediction: Prediction, event: Event) -> None: ...
 
 
 class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
@@ -109,6 +114,7 @@ class Prediction:
         self.error: str | None = None
         self.cancel_requested = False
         self.listeners: list[Listener] = []
+        self.stream: PredictionStream | None = None
         self.on_cancel: Callable[[], None] | None = None
         self._output_is_array = output_is_array
         self._started = time.monotonic()
@@ -229,6 +235,6 @@ class Prediction:
             listener.on_event(self, event)
 
 
-def _set(waiter: "asyncio.Future[None]") -> None:
+def _set(waiter: asyncio.Future[None]) -> None:
     if not waiter.done():
         waiter.set_result(None)

@@ -39,9 +39,10 @@ def _generate(settings: Settings) -> Document | None:
     from coglet_schema import SchemaError, generate
 
     assert settings.predictor_ref is not None
-    mode = "train" if settings.is_train else "predict"
     try:
-        return generate(settings.project_dir, settings.predictor_ref, mode)
+        return generate(
+            settings.project_dir, settings.predictor_ref, "train" if settings.is_train else "predict"
+        )
     except SchemaError as error:
         log.warning("no schema could be generated from the source: %s; every input is accepted", error)
         return None

@@ -20,7 +20,7 @@ from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.versions import versions
-from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
+from coglet_supervisor.worker_process import WorkerSpec
 from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
 log = logging.getLogger(__name__)
@@ -29,27 +29,34 @@ READINESS_FILE = Path("/var/run/cog/ready")
 
 
 class Server:
-    """Holds the parts together. `prepare` needs no event loop, so that the worker loads while we import."""
+    """Holds the parts together. Making one opens the port and starts the worker, which loads the model while
+    the rest is imported."""
 
     def __init__(self, settings: Settings, server_log: ServerLog) -> None:
         self._settings = settings
         self._server_log = server_log
         self._listener = listen(settings.host, settings.port)
         self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
-        self._spec = worker_spec(settings)
-        self._first_worker = self._spawn_first()
         self._pool = SlotPool()
+        self._workers = WorkerSupervisor(
+            worker_spec(settings),
+            self._pool,
+            server_log,
+            policy=RestartPolicy(enabled=settings.worker_restarts),
+            setup_timeout_s=settings.setup_timeout_s,
+        )
         self._stop_asked = asyncio.Event()
         self._cut_short = asyncio.Event()
+        self._drained = asyncio.Event()
         self._readiness_file_made = False
 
     async def run(self) -> None:
         """Serves until a signal or POST /shutdown, then drains and leaves nothing behind."""
-        self._tasks = asyncio.TaskGroup()
         try:
-            async with self._tasks:
+            async with asyncio.TaskGroup() as self._tasks:
                 await self._serve()
         finally:
+            self._workers.kill()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def health_body(self) -> HealthBody:
@@ -77,52 +84,34 @@ class Server:
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
+        from coglet_supervisor.http_server import serve_http
+        from coglet_supervisor.outputs import Delivery
         from coglet_supervisor.service import PredictionService
 
         settings = self._settings
         self._handle_signals()
-        service = PredictionService(self._pool, self._server_log, self._folder, DataUrls(), self.start_task)
-        self._workers = WorkerSupervisor(
-            self._spec,
+        service = PredictionService(
             self._pool,
             self._server_log,
-            policy=RestartPolicy(enabled=settings.worker_restarts),
-            setup_timeout_s=settings.setup_timeout_s,
+            Delivery(self._folder, DataUrls(), self.start_task),
+            stream_history=settings.stream_history,
         )
         service.state = lambda: self._workers.state
         routes = PredictionRoutes(service, self.start_task, settings.max_body_bytes)
         app = App(routes, self, LazyPages(service, self.ask_to_stop))
-        http = self.start_task(self._serve_http(app))
+        self.start_task(serve_http(app, self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
-        workers = self.start_task(self._workers.run(self._first_worker))
+        workers = self.start_task(self._workers.run())
         await self._stop_asked.wait()
         await self._drain(service)
         await self._workers.stop(settings.shutdown_grace_s)
         workers.cancel()
-        self._http_stopped.set()
-        await self._end_http(http)
+        self._drained.set()
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Every task of the server lives in one group."""
         return self._tasks.create_task(work)
-
-    async def _serve_http(self, app: Any) -> None:
-        from hypercorn.app_wrappers import ASGIWrapper
-        from hypercorn.asyncio.run import worker_serve
-        from hypercorn.config import Config, Sockets
-
-        self._http_stopped = asyncio.Event()
-        config = Config()
-        config.include_server_header = False
-        config.accesslog = None
-        config.errorlog = None
-        config.graceful_timeout = 1.0
-        config.h11_max_incomplete_size = 32 * 1024
-        sockets = Sockets([], [self._listener], [])
-        await worker_serve(
-            ASGIWrapper(app), config, sockets=sockets, shutdown_trigger=self._http_stopped.wait
-        )
 
     async def _drain(self, service: Any) -> None:
         """Lets what runs come to its end, for as long as the grace time, or until asked again."""
@@ -140,11 +129,6 @@ class Server:
             log.warning("%d predictions did not end in time, canceling them", service.in_flight)
             service.cancel_all()
 
-    async def _end_http(self, http: "asyncio.Task[None]") -> None:
-        # Hypercorn's own time limit is not kept on Python 3.12 and newer.
-        await asyncio.wait({http}, timeout=2.0)
-        http.cancel()
-
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
@@ -159,14 +143,6 @@ class Server:
     def _on_signal(self, name: str) -> None:
         log.info("Received %s, shutting down...", name)
         self.ask_to_stop()
-
-    def _spawn_first(self) -> WorkerProcess | OSError | None:
-        if self._spec is None:
-            return None
-        try:
-            return WorkerProcess.spawn(self._spec)
-        except OSError as error:
-            return error
 
     def _make_readiness_file(self) -> None:
         if self._readiness_file_made:

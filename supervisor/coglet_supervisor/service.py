@@ -3,17 +3,17 @@
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 
 import msgspec
 
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.health import State
 from coglet_supervisor.identifiers import MAX_ID_CHARS, new_prediction_id
-from coglet_supervisor.outputs import FileStore, OutputCollector, StartTask
+from coglet_supervisor.outputs import Delivery, OutputCollector
 from coglet_supervisor.prediction import Kind, Listener, Prediction
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.streams import PredictionStream
 from coglet_supervisor.validation import Document, Validation, is_streaming, output_is_array
 
 log = logging.getLogger(__name__)
@@ -58,17 +58,22 @@ class PredictionService:
     """The table of predictions in flight, by id. Predictions and trainings share it."""
 
     def __init__(
-        self, pool: SlotPool, server_log: ServerLog, folder: Path, store: FileStore, start_task: StartTask
+        self,
+        pool: SlotPool,
+        server_log: ServerLog,
+        delivery: Delivery,
+        *,
+        stream_history: int,
     ) -> None:
         self.state: Callable[[], State] = lambda: "UNKNOWN"
         self.schema: Document | None = None
         self.validation = Validation(None, ignore_unknown=False)
+        self.is_streaming = False
         self.is_draining = False
         self._pool = pool
         self._server_log = server_log
-        self._folder = folder
-        self._store = store
-        self._start_task = start_task
+        self._delivery = delivery
+        self._stream_history = stream_history
         self._predictions: dict[str, Prediction] = {}
         self._sequence = 0
         self._on_empty: list[Callable[[], None]] = []
@@ -76,12 +81,8 @@ class PredictionService:
     def use_schema(self, document: Document | None, *, ignore_unknown: bool) -> None:
         """From now on requests are checked against it. To be called before the model is ready."""
         self.schema = document
+        self.is_streaming = is_streaming(document)
         self.validation = Validation(document, ignore_unknown=ignore_unknown)
-
-    @property
-    def is_streaming(self) -> bool:
-        """True when the model has opted in to server-sent events."""
-        return is_streaming(self.schema)
 
     def find(self, prediction_id: str) -> Prediction | None:
         """The prediction in flight with that id."""
@@ -109,16 +110,18 @@ class PredictionService:
             context=request.context,
             output_is_array=output_is_array(self.schema, training=training),
         )
+        if self.is_streaming and not training:
+            prediction.stream = PredictionStream(self._stream_history)
+            prediction.listeners.append(prediction.stream)
         prediction.listeners.extend(listeners)
         self._sequence += 1
         outputs = OutputCollector(
             prediction,
             # Named by number: what a client calls its prediction never reaches the file system.
-            self._folder / str(self._sequence),
-            self._store,
-            self._start_task,
-            self._server_log.echo,
-            self._forget,
+            self._delivery.folder / str(self._sequence),
+            self._delivery,
+            on_log=self._server_log.echo,
+            on_end=self._forget,
         )
         log.debug("Starting prediction %s", prediction.id)
         self._predictions[prediction.id] = prediction

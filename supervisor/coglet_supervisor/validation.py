@@ -74,7 +74,7 @@ class InputSchema:
         return bool(unknown or missing)
 
     def _without_nulls(self, value: dict[str, Any]) -> dict[str, Any]:
-        """OpenAPI's `nullable` is no keyword of JSON Schema: a null it allows is not shown to the validator."""
+        """OpenAPI's `nullable` is no keyword of JSON Schema: the validator is not shown what it allows."""
         if None not in value.values():
             return value
         return {name: item for name, item in value.items() if item is not None or name not in self.nullable}

@@ -22,6 +22,7 @@ from typing import Final, Protocol
 from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import wait_exit
+from coglet_supervisor.health import timestamp
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
 
 log = logging.getLogger(__name__)
@@ -61,6 +62,7 @@ class WorkerProcess:
         listeners: list[socket.socket],
     ) -> None:
         self.spec = spec
+        self.spawned_at = timestamp()
         self._process = process
         self._folder = folder
         self._listeners = listeners

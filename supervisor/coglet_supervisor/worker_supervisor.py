@@ -5,10 +5,11 @@ final.
 """
 
 import asyncio
+import contextlib
 import logging
 import random
 import time
-from typing import Final, Protocol
+from typing import Final
 
 from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
@@ -22,16 +23,6 @@ from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
 log = logging.getLogger(__name__)
 
 HEALTHCHECK_TIMEOUT_S: Final = 10.0
-
-
-class SetupTimedOut(Exception):
-    """`setup()` took longer than allowed."""
-
-
-class Spawn(Protocol):
-    """Starts a worker; an argument, so that the first one can be started before there is an event loop."""
-
-    def __call__(self) -> WorkerProcess: ...
 
 
 class WorkerSupervisor:
@@ -54,6 +45,7 @@ class WorkerSupervisor:
         self._policy = policy
         self._setup_timeout_s = setup_timeout_s
         self._worker: WorkerProcess | None = None
+        self._first = self._spawn_first()
         self._setup_ended: asyncio.Event = asyncio.Event()
         self._setup_failure: str | None = None
         self._fatal: str | None = None
@@ -63,17 +55,15 @@ class WorkerSupervisor:
         self._check: asyncio.Future[str | None] | None = None
         self._checks_made = 0
 
-    async def run(self, first: WorkerProcess | OSError | None) -> None:
-        """Keeps a worker alive until `stop`. `first` was spawned before the loop ran, or could not be."""
+    async def run(self) -> None:
+        """Keeps a worker alive until `stop`, or until there is no hope."""
         deaths: list[float] = []
-        spawned = first
         while self._spec is not None:
             try:
-                worker = spawned if isinstance(spawned, WorkerProcess) else self._spawn(spawned)
+                worker = self._take_first() or WorkerProcess.spawn(self._spec)
             except OSError as error:
                 self._fail_setup(f"failed to spawn worker: {self._spec.python}: {error.strerror or error}")
                 return
-            spawned = None
             reason = await self._live(worker)
             if self._stopping or self.state == "SETUP_FAILED":
                 return
@@ -85,6 +75,11 @@ class WorkerSupervisor:
                 return
             log.warning("worker %d %s; restart in %.2f s", worker.pid, reason, decision.delay_s)
             await asyncio.sleep(decision.delay_s)
+
+    def kill(self) -> None:
+        """Leaves no process behind, whatever happened."""
+        if self._worker is not None:
+            self._worker.kill()
 
     async def stop(self, grace_s: float) -> None:
         """Ends the worker in order, or by force after `grace_s`."""
@@ -134,18 +129,24 @@ class WorkerSupervisor:
             case control.Ready() | control.Idle() | control.Cancelled() | control.ShuttingDown():
                 log.debug("worker said %s", type(message).__name__)
 
-    def _spawn(self, failed: OSError | None) -> WorkerProcess:
-        if failed is not None:
-            raise failed
-        assert self._spec is not None
-        return WorkerProcess.spawn(self._spec)
+    def _spawn_first(self) -> WorkerProcess | None:
+        """Before there is an event loop; what goes wrong here goes wrong again, and is told, in `run`."""
+        if self._spec is None:
+            return None
+        with contextlib.suppress(OSError):
+            self._worker = WorkerProcess.spawn(self._spec)
+        return self._worker
+
+    def _take_first(self) -> WorkerProcess | None:
+        first, self._first = self._first, None
+        return first
 
     async def _live(self, worker: WorkerProcess) -> str:
         """One worker's life from its start to its end. Gives the reason of its end."""
         self._worker = worker
         if self._has_been_ready:
             self._server_log.start_setup()
-        self._begin_setup()
+        self._begin_setup(worker)
         try:
             await worker.attach(self._pool, self)
             async with asyncio.TaskGroup() as tasks:
@@ -158,9 +159,9 @@ class WorkerSupervisor:
         self._ended(worker, reason)
         return describe_exit(code)
 
-    def _begin_setup(self) -> None:
+    def _begin_setup(self, worker: WorkerProcess) -> None:
         self.state = "STARTING"
-        self.setup = Setup(started_at=timestamp(), status="starting")
+        self.setup = Setup(started_at=worker.spawned_at, status="starting")
         self._setup_ended = asyncio.Event()
         self._setup_failure = self._fatal = None
 

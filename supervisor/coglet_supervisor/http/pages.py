@@ -41,7 +41,7 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None]) -> "Q
     from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
     app = Quart("coglet_supervisor", static_folder=None)
-    app.url_map.strict_slashes = False
+    app.url_map.merge_slashes = False
 
     def json_response(body: object, status: int = 200) -> Response:
         return Response(encode_json(body), status, content_type="application/json")

@@ -1,5 +1,7 @@
 """Creating, attaching to and canceling predictions and trainings over HTTP."""
 
+from __future__ import annotations
+
 import re
 from dataclasses import dataclass
 from typing import Final
@@ -20,9 +22,15 @@ from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_bo
 from coglet_supervisor.outputs import StartTask
 from coglet_supervisor.prediction import Kind, Prediction, Snapshot
 from coglet_supervisor.service import NewPrediction, PredictionService
+from coglet_supervisor.streams import PredictionStream, Subscription, TooManySubscribers
 from coglet_supervisor.validation import InvalidInput, Problem
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
+NOT_STREAMING: Final = (
+    "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
+)
+NO_TRAINING_STREAM: Final = "Training endpoints do not support streaming responses."
+EVENT_STREAM: Final = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"))
 AT_CAPACITY: Final = "At capacity - all prediction slots busy"
 
 
@@ -34,7 +42,7 @@ class Preference:
     wait_s: float | None = None
 
     @classmethod
-    def parse(cls, value: str | None) -> "Preference":
+    def parse(cls, value: str | None) -> Preference:
         """A comma-separated list, whatever its case; what is not understood is not asked for (RFC 7240)."""
         if value is None:
             return _NO_PREFERENCE
@@ -59,16 +67,25 @@ class PredictionRoutes:
     async def create(self, request: Request, send: Send, kind: Kind, path_id: str | None) -> None:
         """POST without, PUT with an id in the path. Raises HttpError and Disconnected."""
         body = await read_create_body(request, self._max_body_bytes)
+        wants_stream = accepts_events(request.header(b"accept"))
+        if wants_stream and kind == "training":
+            raise HttpError.json(406, {"error": NO_TRAINING_STREAM})
         if path_id is not None:
             if body.id not in (None, path_id):
                 raise _id_mismatch(kind)
             running = self._service.find(path_id)
             if running is not None:
-                await respond(send, 202, self._attached(running), JSON)
+                await self._attach(running, request, send, wants_stream=wants_stream)
                 return
+        if wants_stream and not self._service.is_streaming:
+            raise HttpError.json(406, {"error": NOT_STREAMING})
         prefer = Preference.parse(request.header(b"prefer"))
         prediction = self._create(body, kind, path_id if path_id is not None else body.id)
-        if prefer.is_async:
+        if wants_stream:
+            assert prediction.stream is not None
+            prediction.stream.cancel_when_abandoned = True
+            await self._stream(prediction, prediction.stream, request, send)
+        elif prefer.is_async:
             await respond(send, 202, encode_json(Snapshot(id=prediction.id, status="starting")), JSON)
         else:
             await self._respond_when_done(prediction, request, send, prefer)
@@ -103,11 +120,55 @@ class PredictionRoutes:
         else:
             await respond(send, 202, encode_json(prediction.snapshot()), JSON)
 
+    async def _attach(
+        self, prediction: Prediction, request: Request, send: Send, *, wants_stream: bool
+    ) -> None:
+        """To a prediction in flight: the new body is ignored."""
+        if not wants_stream:
+            await respond(send, 202, self._attached(prediction), JSON)
+        elif prediction.stream is None:
+            raise HttpError.json(406, {"error": NOT_STREAMING})
+        else:
+            await self._stream(prediction, prediction.stream, request, send)
+
+    async def _stream(
+        self, prediction: Prediction, stream: PredictionStream, request: Request, send: Send
+    ) -> None:
+        try:
+            subscriber = stream.subscribe(_last_event_id(request))
+        except TooManySubscribers:
+            raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
+        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        watch = self._start_task(_close_on_disconnect(request, subscriber))
+        try:
+            while (chunk := await subscriber.next_chunk()) is not None:
+                await send({"type": "http.response.body", "body": chunk, "more_body": True})
+            await send({"type": "http.response.body", "body": b""})
+        finally:
+            watch.cancel()
+            stream.leave(prediction, subscriber)
+
     def _attached(self, prediction: Prediction) -> bytes:
         masked = self._service.validation.mask_secrets(
             prediction.input, training=prediction.kind == "training"
         )
         return encode_json(prediction.snapshot(input_json=masked))
+
+
+def accepts_events(accept: str | None) -> bool:
+    """True when `Accept` names `text/event-stream`; a wildcard does not ask for a stream."""
+    parts = (part.partition(";")[0].strip() for part in (accept or "").split(","))
+    return "text/event-stream" in parts
+
+
+def _last_event_id(request: Request) -> int | None:
+    value = request.header(b"last-event-id") or ""
+    return int(value) if value.isdecimal() else None
+
+
+async def _close_on_disconnect(request: Request, subscriber: Subscription) -> None:
+    await request.wait_disconnect()
+    subscriber.close()
 
 
 def _refusal(error: services.Refused) -> HttpError:

@@ -1,0 +1,182 @@
+"""Server-sent events of one prediction: a bounded history, and subscribers that read it at their own pace.
+
+Events are encoded once. A subscriber is a cursor into the history, not a queue of its own, so that many of
+them cost nothing, and slow ones cost at most `MAX_BACKLOG_BYTES` together.
+"""
+
+import asyncio
+import itertools
+from collections import deque
+from typing import Final
+
+import msgspec
+
+from coglet_supervisor.prediction import (
+    Completed,
+    Event,
+    Logged,
+    Measured,
+    Prediction,
+    Produced,
+    Started,
+)
+
+MAX_SUBSCRIBERS: Final = 1024
+MAX_BACKLOG_BYTES: Final = 16 * 1024 * 1024
+KEEP_ALIVE_S: Final = 15.0
+KEEP_ALIVE: Final = b": keep-alive\n\n"
+# One body chunk holds what has come meanwhile, up to this; more would only sit in the socket's buffer.
+_CHUNK_BYTES: Final = 256 * 1024
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class TooManySubscribers(Exception):
+    """`MAX_SUBSCRIBERS` read this prediction already."""
+
+
+class PredictionStream:
+    """Listens to one prediction and keeps what subscribers may still want."""
+
+    def __init__(self, history: int) -> None:
+        self.cancel_when_abandoned = False
+        self._history = history
+        self._events: deque[bytes] = deque()
+        self._first = 0  # the number of the oldest event that is still here
+        self._bytes = 0
+        self._completed: bytes | None = None
+        self._subscribers: set[Subscription] = set()
+
+    @property
+    def end(self) -> int:
+        """The number that the next event will have."""
+        return self._first + len(self._events)
+
+    def on_event(self, prediction: Prediction, event: Event) -> None:
+        """Encodes the event and wakes who waits for it."""
+        encoded = encode_event(prediction, event, self.end)
+        if isinstance(event, Completed):
+            self._completed = encoded
+        self._events.append(encoded)
+        self._bytes += len(encoded)
+        if len(self._events) > self._history:
+            self._trim()
+        for subscriber in self._subscribers:
+            subscriber.wake()
+
+    def subscribe(self, after: int | None = None) -> "Subscription":
+        """A reader from the oldest retained event on, or from the one that follows number `after`.
+
+        Raises TooManySubscribers.
+        """
+        if len(self._subscribers) >= MAX_SUBSCRIBERS:
+            raise TooManySubscribers
+        start = max(self._first, self.end - self._history)
+        if after is not None:
+            start = max(start, min(after + 1, self.end))
+        subscriber = Subscription(self, start)
+        self._subscribers.add(subscriber)
+        return subscriber
+
+    def leave(self, prediction: Prediction, subscriber: "Subscription") -> None:
+        """A reader is gone. The last one takes with it a prediction that was made for it alone."""
+        self._subscribers.discard(subscriber)
+        if not self._subscribers and self.cancel_when_abandoned:
+            prediction.request_cancel()
+
+    def read(self, cursor: int) -> tuple[bytes, int]:
+        """Events from number `cursor` on, at most a chunk, and the number that follows them."""
+        pieces: list[bytes] = []
+        size = 0
+        for event in itertools.islice(self._events, cursor - self._first, None):
+            if size >= _CHUNK_BYTES:
+                break
+            pieces.append(event)
+            size += len(event)
+        return b"".join(pieces), cursor + len(pieces)
+
+    def skip_lost(self, cursor: int) -> tuple[bytes, int]:
+        """What a reader at `cursor` gets when the events there are gone: the error, then only the end."""
+        if cursor >= self._first:
+            return b"", cursor
+        body = {"error": "SSE stream lagged; events were dropped", "skipped": self._first - cursor}
+        end = self.end - 1 if self._completed is not None else self.end
+        return b"event: error\ndata: " + _encode(body) + b"\n\n", end
+
+    @property
+    def is_completed(self) -> bool:
+        return self._completed is not None
+
+    def _trim(self) -> None:
+        """Drops what neither the history nor a reader needs, and what memory cannot hold."""
+        needed = min((reader.cursor for reader in self._subscribers), default=self.end)
+        keep_from = min(self.end - self._history, needed)
+        while self._events and (self._first < keep_from or self._bytes > MAX_BACKLOG_BYTES):
+            if len(self._events) == 1 and self._completed is not None:
+                return  # the end is never dropped
+            self._bytes -= len(self._events.popleft())
+            self._first += 1
+
+
+class Subscription:
+    """One reader's place in a stream."""
+
+    def __init__(self, stream: PredictionStream, cursor: int) -> None:
+        self.cursor = cursor
+        self._stream = stream
+        self._waiting: asyncio.Future[None] | None = None
+        self._is_closed = False
+
+    def close(self) -> None:
+        """The reader has left: `next_chunk` ends."""
+        self._is_closed = True
+        self.wake()
+
+    def wake(self) -> None:
+        """There is something new."""
+        if self._waiting is not None and not self._waiting.done():
+            self._waiting.set_result(None)
+
+    async def next_chunk(self) -> bytes | None:
+        """The events that have come, waiting for the first; a comment after a silence; None at the end."""
+        stream = self._stream
+        while self.cursor == stream.end:
+            if stream.is_completed or self._is_closed:
+                return None
+            if not await self._wait():
+                return KEEP_ALIVE
+        notice, self.cursor = stream.skip_lost(self.cursor)
+        chunk, self.cursor = stream.read(self.cursor)
+        return notice + chunk
+
+    async def _wait(self) -> bool:
+        loop = asyncio.get_running_loop()
+        self._waiting = loop.create_future()
+        timer = loop.call_later(KEEP_ALIVE_S, self.wake)
+        try:
+            await self._waiting
+        finally:
+            timer.cancel()
+            self._waiting = None
+        return self._is_closed or self.cursor != self._stream.end
+
+
+def encode_event(prediction: Prediction, event: Event, number: int) -> bytes:
+    """One event in the format of the HTML standard, section "Server-sent events"."""
+    match event:
+        case Produced():
+            return _event(number, b"output", b'{"chunk":%b,"index":%d}' % (event.chunk, event.index))
+        case Logged():
+            return _event(number, b"log", _encode({"source": event.source, "data": event.data}))
+        case Measured():
+            value = msgspec.Raw(event.value)
+            data = _encode({"name": event.name, "value": value, "mode": event.mode})
+            return _event(number, b"metric", data)
+        case Started():
+            return _event(number, b"start", _encode({"id": prediction.id, "status": "processing"}))
+        case Completed():
+            return _event(number, b"completed", _encode(prediction.snapshot()))
+
+
+def _event(number: int, name: bytes, data: bytes) -> bytes:
+    return b"id: %d\nevent: %b\ndata: %b\n\n" % (number, name, data)
