@@ -10,6 +10,8 @@ from coglet_supervisor.http.app import App
 
 # After the last prediction has ended, connections get this long to take their answers.
 _CLOSE_S: Final = 2.0
+# Request line and headers; enough to see, and so to refuse properly, a URI that is too long.
+_MAX_HEAD_BYTES: Final = 128 * 1024
 
 
 async def serve_http(app: App, listener: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
@@ -24,7 +26,7 @@ async def serve_http(app: App, listener: socket.socket, stopped: Callable[[], Aw
     config.errorlog = None
     config.graceful_timeout = _CLOSE_S
     config.keep_alive_max_requests = sys.maxsize
-    config.h11_max_incomplete_size = 32 * 1024
+    config.h11_max_incomplete_size = _MAX_HEAD_BYTES
     stop = asyncio.Event()
 
     async def run() -> None:

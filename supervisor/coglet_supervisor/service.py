@@ -91,7 +91,7 @@ class PredictionService:
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> Prediction:
         """Checks, accepts and starts a prediction, in one step that nothing else can interrupt.
 
-        Raises InvalidInput, msgspec.DecodeError, RecursionError (its input), or one of Refused.
+        Raises InvalidInput, NotJson (its input), or one of Refused.
         """
         _check_request(request)
         training = request.kind == "training"

@@ -10,6 +10,8 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 
+from coglet_supervisor.json_text import decode
+
 log = logging.getLogger(__name__)
 
 MASK: Final = "**********"
@@ -109,9 +111,9 @@ class Validation:
     def check(self, input_json: msgspec.Raw, *, training: bool) -> bytes | msgspec.Raw:
         """The JSON text that goes to the model: the given one, when nothing had to change.
 
-        Raises InvalidInput, and msgspec.DecodeError or RecursionError for what is no JSON.
+        Raises InvalidInput and NotJson.
         """
-        value = msgspec.json.decode(input_json)
+        value = decode(input_json)
         given = value is not None
         value = value if given else {}
         schema = self._train if training else self._predict

@@ -21,7 +21,11 @@ from coglet_supervisor.prediction import Kind
 log = logging.getLogger(__name__)
 
 _KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
-_ID_NAMES: Final = {b"predictions": "prediction_id", b"trainings": "training_id"}
+
+# What the peer accepts. A request line or headers above these are no request to a prediction server.
+MAX_URI_BYTES: Final = 65_534
+MAX_HEADERS: Final = 100
+_CLOSE: Final = (b"connection", b"close")
 
 
 class HealthReporter(Protocol):
@@ -51,6 +55,9 @@ class App:
         if scope["type"] != "http":
             await send({"type": "websocket.close"})
             return
+        if refusal := _refusal(scope):
+            await respond(send, refusal, b"", _CLOSE)
+            return
         segments = scope["raw_path"].split(b"/")[1:]
         if segments[0] not in _KINDS and segments != [b"health-check"]:
             await self._pages(scope, receive, send)
@@ -62,6 +69,9 @@ class App:
             await respond(send, error.status, error.body, *error.headers)
         except Disconnected:
             log.debug("a client left before its request was complete")
+        except Exception:
+            log.exception("%s %r failed; this is a fault of the server", request.method, request.path)
+            raise
 
     async def _route(self, request: Request, send: Send, segments: list[bytes]) -> None:
         match segments:
@@ -73,13 +83,19 @@ class App:
                 await self._predictions.create(request, send, _KINDS[collection], None)
             case [collection, segment] if segment:
                 _allow(request, "PUT")
-                path_id = decode_segment(segment, _ID_NAMES[collection])
+                path_id = decode_segment(segment, "id")
                 await self._predictions.create(request, send, _KINDS[collection], path_id)
             case [collection, segment, b"cancel"] if segment:
                 _allow(request, "POST")
-                await self._predictions.cancel(send, decode_segment(segment, _ID_NAMES[collection]))
+                await self._predictions.cancel(send, decode_segment(segment, "id"))
             case _:
                 raise HttpError(404)
+
+
+def _refusal(scope: Scope) -> int | None:
+    if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URI_BYTES:
+        return 414
+    return 431 if len(scope["headers"]) > MAX_HEADERS else None
 
 
 def _allow(request: Request, *methods: str) -> None:

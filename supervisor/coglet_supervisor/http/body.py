@@ -6,11 +6,10 @@ from typing import Final, Literal
 import msgspec
 
 from coglet_supervisor.http.asgi import HttpError, Request
+from coglet_supervisor.json_text import NotJson, check_shape, decode
 
 WebhookEvent = Literal["start", "output", "logs", "completed"]
 ALL_EVENTS: Final[tuple[WebhookEvent, ...]] = ("start", "output", "logs", "completed")
-
-MAX_DEPTH: Final = 127
 
 _JSON_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 
@@ -25,7 +24,7 @@ class CreateBody(msgspec.Struct):
     webhook_events_filter: tuple[WebhookEvent, ...] = ALL_EVENTS
 
 
-_decode = msgspec.json.Decoder(CreateBody).decode
+_decoder = msgspec.json.Decoder(CreateBody)
 
 
 async def read_create_body(request: Request, limit: int) -> CreateBody:
@@ -37,37 +36,36 @@ async def read_create_body(request: Request, limit: int) -> CreateBody:
     if not body and media_type is None:
         return CreateBody()
     try:
-        return _decode(body)
+        check_shape(body)
+        return decode(body, _decoder)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
         # msgspec stops at the first wrong type; what follows may not even be JSON.
         _check_syntax(body)
-        raise HttpError.text(
-            422, f"Failed to deserialize the JSON body into the target type: {_place(str(error))}"
-        ) from None
-    except (msgspec.DecodeError, RecursionError) as error:
+        raise wrong_shape(_place(str(error))) from None
+    except NotJson as error:
         if media_type is None:
             raise _not_json() from None
-        raise not_parsable(error, body) from None
+        raise not_parsable(error if body else "EOF while parsing a value at line 1 column 0") from None
+
+
+def wrong_shape(reason: str) -> HttpError:
+    """The answer to JSON that is no creation request."""
+    return HttpError.text(422, f"Failed to deserialize the JSON body into the target type: {reason}")
+
+
+def not_parsable(reason: object) -> HttpError:
+    """The answer to a body, or an input in it, that is no JSON."""
+    return HttpError.text(400, f"Failed to parse the request body as JSON: {reason}")
 
 
 def _not_json() -> HttpError:
     return HttpError.text(415, "Expected request with `Content-Type: application/json`")
 
 
-def not_parsable(error: Exception, body: bytes = b"x") -> HttpError:
-    """The answer to a body, or an input in it, that is no JSON."""
-    reason = str(error)
-    if not body:
-        reason = "EOF while parsing a value at line 1 column 0"
-    elif isinstance(error, RecursionError):
-        reason = "recursion limit exceeded"
-    return HttpError.text(400, f"Failed to parse the request body as JSON: {reason}")
-
-
 def _check_syntax(body: bytes) -> None:
     try:
-        msgspec.json.decode(body)
-    except (msgspec.DecodeError, RecursionError) as error:
+        decode(body)
+    except NotJson as error:
         raise not_parsable(error) from None
 
 

@@ -6,8 +6,6 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-import msgspec
-
 from coglet_supervisor import service as services
 from coglet_supervisor.http.asgi import (
     JSON,
@@ -18,7 +16,8 @@ from coglet_supervisor.http.asgi import (
     encode_json,
     respond,
 )
-from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body
+from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
+from coglet_supervisor.json_text import NotJson
 from coglet_supervisor.outputs import StartTask
 from coglet_supervisor.prediction import Kind, Prediction, Snapshot
 from coglet_supervisor.service import NewPrediction, PredictionService
@@ -102,7 +101,7 @@ class PredictionRoutes:
             )
         except InvalidInput as error:
             raise HttpError.json(422, {"detail": error.problems}) from None
-        except (msgspec.DecodeError, RecursionError) as error:
+        except NotJson as error:
             raise not_parsable(error) from None
         except services.Refused as error:
             raise _refusal(error) from None
@@ -179,7 +178,7 @@ def _refusal(error: services.Refused) -> HttpError:
             return HttpError.json(409, {"error": AT_CAPACITY, "status": "failed"})
         case services.AlreadyRunning():
             return HttpError.json(409, {"error": str(error), "status": "failed"})
-    return HttpError.text(422, f"Failed to deserialize the JSON body into the target type: {error}")
+    return wrong_shape(str(error))
 
 
 def _id_mismatch(kind: Kind) -> HttpError:
