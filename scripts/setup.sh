@@ -1,0 +1,122 @@
+# Sourced by the scripts beside it, which have made the repository the current folder.
+#
+# `.venv` holds the server, the command line and the tools; each folder in `.venvs` stands for the Python of a
+# model. An environment is made once, and again when what it is made of has changed.
+
+# pip trusts the certificates of the machine; uv does when it is told to.
+export UV_SYSTEM_CERTS=true
+# A download would need a host that is no package registry.
+export UV_PYTHON_DOWNLOADS=never
+
+say() {
+    printf '== %s\n' "$*" >&2
+}
+
+# fail MESSAGE HINT
+fail() {
+    printf 'error: %s\n\nhint: %s\n' "$1" "$2" >&2
+    exit 1
+}
+
+# runs COMMAND CONDITION: the path of that Python, if there is one and its version `v` meets the condition.
+runs() {
+    "$1" -c "import sys; v = sys.version_info[:2]; print(sys.executable) if $2 else sys.exit(1)" 2>/dev/null
+}
+
+# python_of_minor 12: Python 3.12, from PATH or from pyenv, where a command on PATH need not have a Python.
+python_of_minor() {
+    versions=${PYENV_ROOT:-$(pyenv root 2>/dev/null || echo "${HOME:-}/.pyenv")}/versions
+    for candidate in "python3.$1" "$versions/3.$1".*/bin/python; do
+        runs "$candidate" "v == (3, $1)" && return
+    done
+    return 1
+}
+
+# newest_python: the newest one that the server and the model both run on.
+newest_python() {
+    for minor in 14 13 12 11; do
+        python_of_minor "$minor" && return
+    done
+    return 1
+}
+
+may_install_debian() {
+    command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]
+}
+
+install_debian() {
+    say "installing the Debian package $1"
+    apt-get update -qq >&2 &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >&2
+}
+
+# Debian ships Python without what `python -m venv` needs.
+require_venv_module() {
+    "$1" -c 'import ensurepip' 2>/dev/null && return
+    package=$("$1" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
+    { may_install_debian && install_debian "$package"; } ||
+        fail "$1 cannot make virtual environments: it has no module ensurepip" \
+            "on Debian: apt-get install $package, as root"
+}
+
+# key PYTHON UV_ARGUMENT...: a checksum of what an environment is made of.
+key() {
+    {
+        echo "$PWD" "$@"
+        "$1" -VV
+        cat pyproject.toml requirements-dev.txt examples/*/requirements.txt
+    } | cksum
+}
+
+# install PYTHON UV_ARGUMENT...
+install() {
+    # uv reads no configuration of pip, where a company names its index.
+    index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
+    into=$1
+    shift
+    .venv/bin/uv pip install --quiet --python "$into" "$@"
+}
+
+# own_environment EXTRA: `.venv` with pycoglet and its extra `all` or `dev`, as pinned in requirements-dev.txt.
+own_environment() {
+    if ! runs .venv/bin/python "v >= (3, 11)" >/dev/null; then
+        python=$(runs python3 "v >= (3, 11)" || newest_python) ||
+            fail "no Python 3.11 or newer found" "install one, and have it on PATH as python3 or python3.13"
+        require_venv_module "$python"
+        say "making .venv with $python"
+        "$python" -m venv --clear .venv
+    fi
+    wanted=$(key .venv/bin/python)
+    case $(cat .venv/made-of 2>/dev/null) in
+    "$1 $wanted" | "dev $wanted") return ;;
+    esac
+    say "installing pycoglet[$1] into .venv"
+    .venv/bin/python -m pip install --quiet --disable-pip-version-check "$(grep '^uv==' requirements-dev.txt)"
+    install .venv/bin/python -c requirements-dev.txt -e ".[$1]"
+    echo "$1 $wanted" >.venv/made-of
+}
+
+# model_environment NAME PYTHON UV_ARGUMENT...: `.venvs/NAME` with pycoglet and what else is given.
+model_environment() {
+    name=$1
+    python=$2
+    shift 2
+    wanted=$(key "$python" "$@")
+    if [ "$(cat ".venvs/$name/made-of" 2>/dev/null)" = "$wanted" ]; then
+        return
+    fi
+    say "making .venvs/$name with $("$python" -V)"
+    .venv/bin/uv venv --quiet --clear --python "$python" ".venvs/$name"
+    install ".venvs/$name/bin/python" "$@"
+    echo "$wanted" >".venvs/$name/made-of"
+}
+
+# All models in examples/ share one.
+examples_environment() {
+    set -- -c requirements-dev.txt -e .
+    for requirements in examples/*/requirements.txt; do
+        set -- "$@" -r "$requirements"
+    done
+    model_environment examples .venv/bin/python "$@"
+}
