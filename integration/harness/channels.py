@@ -1,0 +1,116 @@
+"""What a process under test says, collected by one thread: a test waits for a message, never for a time."""
+
+import contextlib
+import os
+import selectors
+import socket
+import threading
+import time
+from collections.abc import Callable
+from typing import Final, Generic, Protocol, TypeVar
+
+from integration.harness.waiting import DEADLINE_S
+
+T = TypeVar("T")
+V = TypeVar("V")
+
+_READ_BYTES: Final = 256 * 1024
+
+
+class Inbox(Generic[T]):
+    """The messages of one channel, in the order of their arrival."""
+
+    def __init__(self, name: str, explain: Callable[[], str]) -> None:
+        self.name = name
+        self._explain = explain
+        self._messages: list[T] = []
+        self._closed = False
+        self._changed = threading.Condition()
+
+    def put(self, message: T) -> None:
+        with self._changed:
+            self._messages.append(message)
+            self._changed.notify_all()
+
+    def close(self) -> None:
+        """Nothing comes any more."""
+        with self._changed:
+            self._closed = True
+            self._changed.notify_all()
+
+    @property
+    def messages(self) -> list[T]:
+        """What has arrived so far."""
+        with self._changed:
+            return list(self._messages)
+
+    def wait_closed(self) -> None:
+        """Waits for the end of the channel."""
+        with self._changed:
+            assert self._changed.wait_for(lambda: self._closed, DEADLINE_S), self._complaint("end")
+
+    def wait_for(self, find: Callable[[list[T]], V | None], what: str) -> V:
+        """The first result of `find` that is not None; it is asked after each message.
+
+        Raises AssertionError, with all that is known, at the deadline or when the channel ends.
+        """
+        deadline = time.monotonic() + DEADLINE_S
+        with self._changed:
+            while (found := find(self._messages)) is None:
+                assert not self._closed, self._complaint(what)
+                assert self._changed.wait(deadline - time.monotonic()), self._complaint(what)
+        return found
+
+    def wait_message(self, kind: type[V]) -> V:
+        """The first message of a kind."""
+        return self.wait_for(
+            lambda messages: next((each for each in messages if isinstance(each, kind)), None), kind.__name__
+        )
+
+    def _complaint(self, what: str) -> str:
+        state = "closed" if self._closed else "still open"
+        return f"no {what} on {self.name}, {state}; it said {self._messages[-20:]}\n{self._explain()}"
+
+
+class Source(Protocol):
+    """Something readable that knows what to do with what it reads."""
+
+    def fileno(self) -> int: ...
+
+    def on_readable(self) -> bool:
+        """Reads once; False at the end."""
+
+
+class Reader(threading.Thread):
+    """Reads from all sources until it is stopped."""
+
+    def __init__(self) -> None:
+        super().__init__(name="harness-reader")
+        self._selector = selectors.DefaultSelector()
+        self._stop_receiver, self._stop_sender = socket.socketpair()
+        self._selector.register(self._stop_receiver, selectors.EVENT_READ)
+
+    def add(self, source: Source) -> None:
+        """Before the start, or from `on_readable`."""
+        self._selector.register(source.fileno(), selectors.EVENT_READ, source)
+
+    def run(self) -> None:
+        while True:
+            for key, _ in self._selector.select():
+                if key.data is None:
+                    return
+                if not key.data.on_readable():
+                    self._selector.unregister(key.fd)
+
+    def stop(self) -> None:
+        self._stop_sender.close()
+        self.join()
+        self._stop_receiver.close()
+        self._selector.close()
+
+
+def read_some(descriptor: int) -> bytes:
+    """One read; empty at the end, however it comes."""
+    with contextlib.suppress(ConnectionError):
+        return os.read(descriptor, _READ_BYTES)
+    return b""

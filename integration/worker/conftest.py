@@ -1,0 +1,66 @@
+"""Workers for the tests, under each interpreter that scripts/test has prepared."""
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Final, Protocol
+
+import pytest
+from integration.harness.worker import Launch, Worker, spawn
+
+_INTERPRETERS: Final = "PYCOGLET_WORKER_PYTHONS"
+"""Colon-separated interpreters with the core of pycoglet; default: the one that runs pytest."""
+
+
+class StartWorker(Protocol):
+    """Starts a worker with a model of the given source; see `Launch`. It ends with the test."""
+
+    def __call__(
+        self,
+        source: str,
+        *,
+        ref: str = ...,
+        slots: int = ...,
+        is_train: bool = ...,
+        version: int = ...,
+        variables: Mapping[str, str] = ...,
+        files: Mapping[str, str] = ...,
+    ) -> Worker: ...
+
+
+def _interpreters() -> list[Path]:
+    return [Path(path) for path in os.environ.get(_INTERPRETERS, sys.executable).split(os.pathsep)]
+
+
+def _version_of(python: Path) -> str:
+    code = "import sys; print('python%d.%d' % sys.version_info[:2])"
+    return subprocess.run([python, "-c", code], check=True, capture_output=True, text=True).stdout.strip()
+
+
+@pytest.fixture(scope="session", params=_interpreters(), ids=_version_of)
+def worker_python(request: pytest.FixtureRequest) -> Path:
+    """The interpreter under which the worker runs."""
+    python: Path = request.param
+    return python
+
+
+@pytest.fixture
+def spawn_worker(worker_python: Path) -> Iterator[StartWorker]:
+    """Starts workers and does not wait for anything."""
+    with ExitStack() as stack:
+        yield lambda source, **launch: stack.enter_context(spawn(worker_python, source, Launch(**launch)))
+
+
+@pytest.fixture
+def start_worker(spawn_worker: StartWorker) -> StartWorker:
+    """Starts workers and waits until they are ready."""
+
+    def start(source: str, **launch: object) -> Worker:
+        worker = spawn_worker(source, **launch)  # type: ignore[arg-type]
+        worker.wait_ready()
+        return worker
+
+    return start
