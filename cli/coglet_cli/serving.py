@@ -40,7 +40,7 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
 
 
 async def _serve(command: ServerCommand, interrupts: Interrupts, terminal: Terminal) -> None:
-    terminal.info(f"Starting {command.environment['COG_PREDICT_TYPE_STUB']} in {command.folder}...")
+    terminal.info(f"Starting {command.environment['COG_PREDICT_TYPE_STUB']}...")
     async with local_server(command) as server:
         interrupts.on_second = server.kill
         try:
