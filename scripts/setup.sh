@@ -114,7 +114,7 @@ model_environment() {
 
 # All models in examples/ share one.
 examples_environment() {
-    set -- -c requirements-dev.txt -e .
+    set -- -e .
     for requirements in examples/*/requirements.txt; do
         set -- "$@" -r "$requirements"
     done
