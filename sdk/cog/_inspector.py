@@ -166,14 +166,13 @@ def _check_limits(field: InputField, where: str) -> None:
         if given and field.choices is not None and name in ("ge/le", "min_length/max_length"):
             raise ValueError(f"choices and {name} are mutually exclusive: {where}")
     if field.choices is not None:
-        _check_choices(field, where)
+        _check_choices(field.choices, primitive, where)
 
 
-def _check_choices(field: InputField, where: str) -> None:
-    choices = field.choices or ()
+def _check_choices(choices: tuple[str | int, ...], primitive: PrimitiveType, where: str) -> None:
     if len(choices) < 2:
         raise ValueError(f"choices={list(choices)!r} must have >= 2 elements: {where}")
-    if any(type(choice).__name__ != field.type.primitive.value for choice in choices):
+    if any(type(choice).__name__ != primitive.value for choice in choices):
         raise ValueError(f"not all choices have the same type as input: {where}")
 
 

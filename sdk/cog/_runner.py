@@ -20,7 +20,7 @@ def method_owner(cls: type, name: str) -> type | None:
     What comes after our bases in the MRO does not count: a mixin has to be listed before them.
     """
     for candidate in cls.__mro__:
-        if candidate is object or candidate.__module__ == __name__:
+        if candidate.__module__ == __name__:
             return None
         if callable(candidate.__dict__.get(name)):
             return candidate

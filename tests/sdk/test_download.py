@@ -311,6 +311,17 @@ def test_whatever_ends_a_download_the_half_file_goes(temp_folder: Path, error: t
     assert content.closed
 
 
+def test_unlink_at_the_very_end_of_a_download_leaves_no_file(temp_folder: Path) -> None:
+    class Last(io.RawIOBase):
+        def read(self, size: int = -1) -> bytes:
+            path.unlink()
+            return b""
+
+    path = cog.URLPath(source="http://h/x.bin", filename="x.bin", fileobj=Last())
+    path.convert()
+    assert list(temp_folder.iterdir()) == []
+
+
 def test_unlink_stops_a_download_that_another_thread_is_making(web: WebServer, temp_folder: Path) -> None:
     started, unlinked = threading.Event(), threading.Event()
 

@@ -134,7 +134,8 @@ def test_types_that_no_input_has(annotation: object, message: str) -> None:
     [
         (str, "SINGLE", "STRING"),
         (File, "SINGLE", "FILE"),
-        (dict[str, int], "SINGLE", "ANY"),
+        (dict[str, None], "SINGLE", "ANY"),
+        (int | str, "SINGLE", "ANY"),
         (list[Path], "LIST", "PATH"),
         (Iterator[str], "ITERATOR", "STRING"),
         (AsyncIterator[Path], "ITERATOR", "PATH"),
@@ -212,6 +213,7 @@ def test_types_that_no_output_has(annotation: object, message: str) -> None:
         ("def run(self): ...", "run() must have a return type annotation"),
         ("def run(self, x) -> str: ...", "missing type annotation for input: x"),
         ("def run() -> str: ...", "run() must have 'self' as first argument"),
+        ("def run(this, x: int) -> str: ...", "run() must have 'self' as first argument"),
         (
             "def predict(self) -> str: ...",
             "module_under_test.Thing must define either run() or predict(), not both",
@@ -247,6 +249,7 @@ def test_what_is_no_predictor() -> None:
         (bool, Input(le=1), "incompatible input type for ge/le: x: bool"),
         (int | str, Input(ge=1), "incompatible input type for ge/le: x: int | str"),
         (int, Input(min_length=1), "incompatible input type for min_length/max_length: x: int"),
+        (int, Input(max_length=1), "incompatible input type for min_length/max_length: x: int"),
         (int, Input(regex="b"), "incompatible input type for regex: x: int"),
         (float, Input(choices=[1, 2]), "incompatible input type for choices: x: float"),
         (str, Input(choices=["a"]), "choices=['a'] must have >= 2 elements: x: str"),

@@ -225,6 +225,30 @@ def test_run_forwards_to_predict_when_that_is_all_there_is() -> None:
     assert Old().run(x=1) == 2
 
 
+def test_run_does_not_forward_when_the_model_has_its_own() -> None:
+    class Both(cog.BaseRunner):
+        def run(self) -> object:
+            return super().run()
+
+        def predict(self) -> None: ...
+
+    with pytest.raises(NotImplementedError):
+        Both().run()
+
+
+def test_the_base_class_leaves_room_for_the_hooks_of_a_mixin() -> None:
+    seen: list[object] = []
+
+    class Mixin:
+        def __init_subclass__(cls, tag: str) -> None:
+            seen.append(tag)
+
+    class Model(cog.BaseRunner, Mixin, tag="t"): ...
+
+    assert issubclass(Model, Mixin)
+    assert seen == ["t"]
+
+
 def test_predict_calls_run_and_says_it_is_deprecated() -> None:
     class New(cog.BaseRunner):
         def run(self, x: int) -> int:
