@@ -63,6 +63,7 @@ class Ready(ControlMessage, frozen=True, kw_only=True, tag="ready"):
     """Worker -> supervisor. Setup is done; `slots` are the ids in the order of their sockets."""
 
     slots: list[str]
+    has_healthcheck: bool = True
     version: int = PROTOCOL_VERSION
 
 

@@ -7,7 +7,7 @@ import msgspec
 
 MAX_DEPTH: Final = 127
 MAX_NODES: Final = 1_000_000
-"""Arrays, objects and members. A million decode in about 50 ms; ten megabytes of `{},` hold three times as many."""
+"""Arrays, objects and members. A million decode in about 50 ms; ten megabytes of `{},` hold three million."""
 
 # Below this size no text can hold too many nodes.
 _SMALL_BYTES: Final = MAX_NODES

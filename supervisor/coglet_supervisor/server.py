@@ -21,6 +21,7 @@ from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.versions import versions
 from coglet_supervisor.worker_process import WorkerSpec
+from coglet_supervisor.worker_seat import SeatRules, WorkerSeat
 from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
 log = logging.getLogger(__name__)
@@ -38,12 +39,13 @@ class Server:
         self._listener = listen(settings.host, settings.port)
         self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
         self._pool = SlotPool()
-        self._workers = WorkerSupervisor(
-            worker_spec(settings),
-            self._pool,
-            server_log,
+        rules = SeatRules(
             policy=RestartPolicy(enabled=settings.worker_restarts),
             setup_timeout_s=settings.setup_timeout_s,
+            stop_grace_s=settings.shutdown_grace_s,
+        )
+        self._workers = WorkerSupervisor(
+            [WorkerSeat(spec, self._pool, server_log, rules) for spec in worker_specs(settings)]
         )
         self._stop_asked = asyncio.Event()
         self._cut_short = asyncio.Event()
@@ -105,7 +107,7 @@ class Server:
         workers = self.start_task(self._workers.run())
         await self._stop_asked.wait()
         await self._drain(service)
-        await self._workers.stop(settings.shutdown_grace_s)
+        await self._workers.stop()
         workers.cancel()
         self._drained.set()
 
@@ -181,19 +183,22 @@ def listen(host: str, port: int) -> socket.socket:
 SUPERVISOR_ONLY = frozenset({"WEBHOOK_AUTH_TOKEN"})
 
 
-def worker_spec(settings: Settings) -> WorkerSpec | None:
-    """How to start the worker of these settings; None without a model."""
+def worker_specs(settings: Settings) -> list[WorkerSpec]:
+    """How to start each worker of these settings; none without a model."""
     if settings.predictor_ref is None:
-        return None
+        return []
     environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
-    return WorkerSpec(
-        python=settings.worker_python,
-        predictor_ref=settings.predictor_ref,
-        is_train=settings.is_train,
-        num_slots=settings.max_concurrency or 1,
-        directory=settings.project_dir,
-        environment=environment,
-    )
+    return [
+        WorkerSpec(
+            python=settings.worker_python,
+            predictor_ref=settings.predictor_ref,
+            is_train=settings.is_train,
+            num_slots=settings.max_concurrency or 1,
+            directory=settings.project_dir,
+            environment=environment | settings.environment_of_worker(index),
+        )
+        for index in range(settings.workers)
+    ]
 
 
 def run_server(settings: Settings, server_log: ServerLog) -> None:

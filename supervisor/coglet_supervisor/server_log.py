@@ -106,6 +106,13 @@ class LineWriter:
             return  # a closed or full stderr must not end the server; there is nobody left to tell
 
 
+class SetupLogs:
+    """The records of one setup: `[target] message` a line."""
+
+    def __init__(self) -> None:
+        self.lines: list[str] = []
+
+
 class ServerLog:
     """All records of the server. Thread-safe."""
 
@@ -113,7 +120,8 @@ class ServerLog:
         self._writer = writer
         self._format = format_record
         self._threshold = _RANK[level]
-        self._setup: list[str] | None = []
+        self._collectors: list[SetupLogs] = []
+        self._boot: SetupLogs | None = SetupLogs()
 
     def record(self, level: LogLevel, target: str, message: str, **fields: object) -> None:
         """A record of the runtime itself; the log level applies."""
@@ -135,22 +143,25 @@ class ServerLog:
             if stripped := line.strip():
                 self._writer.write(self._format(timestamp, "info", "coglet::prediction", stripped, fields))
 
-    def start_setup(self) -> None:
-        """From now on the records are kept as the logs of a setup."""
-        self._setup = []
+    def collect(self) -> SetupLogs:
+        """The logs of a setup from here on; the first setup's begin with the process."""
+        logs, self._boot = self._boot or SetupLogs(), None
+        self._collectors.append(logs)
+        return logs
 
-    def end_setup(self) -> str:
-        """The logs of the setup that ends here: `[target] message` a line."""
-        lines, self._setup = self._setup or [], None
-        return "".join(lines)
+    def end_collecting(self, logs: SetupLogs) -> str:
+        """The text of `logs`, which end here."""
+        self._collectors.remove(logs)
+        return "".join(logs.lines)
 
     def flush(self, timeout_s: float = 2.0) -> None:
         """Before the process ends."""
         self._writer.flush(timeout_s)
 
     def _write(self, level: LogLevel, target: str, message: str, fields: Fields) -> None:
-        if self._setup is not None:
-            self._setup.append(f"[{target}] {message}\n")
+        for logs in (self._boot, *self._collectors):
+            if logs is not None:
+                logs.lines.append(f"[{target}] {message}\n")
         if dropped := self._writer.take_dropped():
             text = f"{dropped} log records dropped because nobody reads the log"
             self._writer.write(self._format(_now(), "warning", "coglet", text, {}))

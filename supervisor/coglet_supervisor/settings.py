@@ -1,5 +1,6 @@
 """The supervisor's settings: every variable of the environment is read here, once, and nowhere else."""
 
+import shlex
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -39,6 +40,8 @@ class Settings:
     project_dir: Path = field(default_factory=Path.cwd)
 
     worker_python: str = sys.executable  # COG_WORKER_PYTHON
+    workers: int = 1  # COG_WORKERS
+    worker_environment: str = ""  # COG_WORKER_ENV
     worker_restarts: bool = True  # COG_WORKER_RESTARTS
     max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
@@ -63,6 +66,8 @@ class Settings:
         reader = _Reader(environment)
         values: dict[str, object] = {
             "worker_python": environment.get("COG_WORKER_PYTHON") or sys.executable,
+            "workers": reader.positive_int("COG_WORKERS") or 1,
+            "worker_environment": environment.get("COG_WORKER_ENV", ""),
             "worker_restarts": reader.flag("COG_WORKER_RESTARTS", default=True),
             "max_concurrency": reader.positive_int("COG_MAX_CONCURRENCY"),
             "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
@@ -78,6 +83,14 @@ class Settings:
             "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
         }
         return cls(**{**values, **given, "warnings": tuple(reader.warnings)})  # type: ignore[arg-type]
+
+    def environment_of_worker(self, index: int) -> dict[str, str]:
+        """The variables of worker number `index`, from `NAME=value` pairs parted by blanks.
+
+        `{index}` in a value stands for the number, so that each worker can have a GPU of its own.
+        """
+        pairs = (pair.partition("=") for pair in shlex.split(self.worker_environment))
+        return {name: value.replace("{index}", str(index)) for name, _, value in pairs}
 
 
 def port_from(environment: Mapping[str, str]) -> int:

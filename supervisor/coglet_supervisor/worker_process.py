@@ -105,6 +105,11 @@ class WorkerProcess:
         return cls(spec, process, folder, listeners)
 
     @property
+    def has_healthcheck(self) -> bool:
+        """True when the model has a check of its own."""
+        return self._ready is not None and self._ready.has_healthcheck
+
+    @property
     def pid(self) -> int:
         return self._process.pid
 

@@ -122,7 +122,12 @@ class Worker:
             self._router.adopt_stray_threads = True
             self._serving = SyncLoop(runtime, connections[0])
         self._flush_logs()
-        self._control.send(control.Ready(slots=[connection.id for connection in connections]))
+        self._control.send(
+            control.Ready(
+                slots=[connection.id for connection in connections],
+                has_healthcheck=model.healthcheck is not None,
+            )
+        )
         if self._stop_requested:
             self._serving.stop()
         return self._serve_until_stopped(runtime)

@@ -1,0 +1,176 @@
+"""One worker from its start to its end, as the supervisor hears of it: setup, readiness, health, death."""
+
+import asyncio
+import logging
+from dataclasses import dataclass
+from typing import Final
+
+from coglet_protocol import control
+from coglet_protocol.errors import ProtocolError
+from coglet_supervisor.death import describe_exit
+from coglet_supervisor.health import Setup, timestamp
+from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.worker_process import WorkerProcess
+
+log = logging.getLogger(__name__)
+
+HEALTHCHECK_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class SetupFailed:
+    """The model cannot be served; a new worker would fail, too. The text is for the author."""
+
+    text: str
+
+
+@dataclass(frozen=True)
+class Died:
+    """The process ended on its own account. `reason` is for those who lost a prediction by it."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
+class Stopped:
+    """The process ended because it was asked to."""
+
+
+End = SetupFailed | Died | Stopped
+
+
+class WorkerSession:
+    """Hears one worker. `run` lasts as long as the process."""
+
+    def __init__(
+        self, worker: WorkerProcess, pool: SlotPool, server_log: ServerLog, setup_timeout_s: float | None
+    ) -> None:
+        self.worker = worker
+        self.setup = Setup(started_at=worker.spawned_at, status="starting")
+        self.ready = asyncio.Event()
+        self._pool = pool
+        self._server_log = server_log
+        self._setup_timeout_s = setup_timeout_s
+        self._setup_logs = server_log.collect()
+        self._setup_failure: str | None = None
+        self._setup_ended = asyncio.Event()
+        self._fatal: str | None = None
+        self._stop_asked = False
+        self._check: asyncio.Future[str | None] | None = None
+        self._checks_made = 0
+
+    async def run(self) -> End:
+        """Listens to the process until it has ended. Its predictions have failed then."""
+        try:
+            await self.worker.attach(self._pool, self)
+            async with asyncio.TaskGroup() as tasks:
+                guard = tasks.create_task(self._guard_setup())
+                code = await self.worker.wait_end()
+                guard.cancel()
+        finally:
+            self.worker.kill()
+        end = self._judge(code)
+        reason = end.reason if isinstance(end, Died) else "The server is shutting down"
+        self.worker.fail_predictions(reason)
+        if self._check is not None and not self._check.done():
+            self._check.set_result(f"Healthcheck error: {reason}")
+        return end
+
+    async def stop(self, grace_s: float) -> None:
+        """Ends the worker in order, or by force after `grace_s`."""
+        self._stop_asked = True
+        await self.worker.stop(grace_s)
+
+    async def check_user_health(self) -> str | None:
+        """Runs the model's own check, shared by all who ask at the same time. The problem, or None."""
+        if not self.ready.is_set() or not self.worker.has_healthcheck:
+            return None
+        if self._check is None:
+            self._checks_made += 1
+            self._check = asyncio.get_running_loop().create_future()
+            self.worker.send(control.Healthcheck(id=f"hc_{self._checks_made}"))
+        check = self._check
+        try:
+            async with asyncio.timeout(HEALTHCHECK_TIMEOUT_S):
+                return await asyncio.shield(check)
+        except TimeoutError:
+            if self._check is check:
+                self._check = None
+            return "healthcheck timed out"
+
+    # what the worker says
+
+    def on_ready(self, slot_ids: list[str]) -> None:
+        """The model is set up and the slots are connected."""
+        self.worker.open_slots(slot_ids, self._pool)
+        self._server_log.record("info", "coglet", "Server ready")
+        self._end_setup("succeeded")
+        self.ready.set()
+        log.info("Setup complete, now accepting requests")
+
+    def on_control(self, message: control.FromWorker) -> None:
+        """Any other message. Raises ProtocolError, which ends the worker."""
+        match message:
+            case control.Log():
+                target = "coglet::user" if self._setup_ended.is_set() else "coglet::setup"
+                self._server_log.output(target, message.data)
+            case control.WorkerLog():
+                self._server_log.record(message.level, message.target, message.message)
+            case control.SetupFailed():
+                self._setup_failure = f"Setup failed: {message.error}\n{message.traceback}"
+            case control.HealthcheckResult():
+                self._health_told(message)
+            case control.Failed():
+                self._slot_failed(message)
+            case control.Fatal():
+                self._fatal = message.reason
+            case control.DroppedLogs():
+                log.warning(
+                    "Log production exceeds consumption rate. %d logs dropped in last %.1fs.",
+                    message.count,
+                    message.interval_millis / 1000,
+                )
+            case control.Ready() | control.Idle() | control.Cancelled() | control.ShuttingDown():
+                log.debug("worker %d said %s", self.worker.pid, type(message).__name__)
+
+    async def _guard_setup(self) -> None:
+        try:
+            async with asyncio.timeout(self._setup_timeout_s):
+                await self._setup_ended.wait()
+        except TimeoutError:
+            self._setup_failure = "worker setup timed out"
+            self.worker.kill()
+
+    def _judge(self, exit_code: int) -> End:
+        if self._stop_asked:
+            return Stopped()
+        if self._setup_failure is not None:
+            text = f"worker setup failed: {self._setup_failure}"
+            log.error("%s", text.rstrip())
+            self._end_setup("failed")
+            return SetupFailed(text)
+        reason = self._fatal or f"Worker crashed: it {describe_exit(exit_code)}"
+        if not self._setup_ended.is_set():
+            log.error("%s during setup", reason)
+            self._end_setup("failed")
+        return Died(reason)
+
+    def _end_setup(self, status: str) -> None:
+        self._setup_ended.set()
+        self.setup.logs = self._server_log.end_collecting(self._setup_logs)
+        self.setup.completed_at = timestamp()
+        self.setup.status = "succeeded" if status == "succeeded" else "failed"
+
+    def _slot_failed(self, message: control.Failed) -> None:
+        slot = self.worker.slot_named(message.slot)
+        if slot is None:
+            raise ProtocolError(f"failed names slot {message.slot}, which it does not have")
+        slot.poison(message.error)
+
+    def _health_told(self, message: control.HealthcheckResult) -> None:
+        if self._check is None or message.id != f"hc_{self._checks_made}":
+            return  # it came after the time limit
+        if not self._check.done():
+            self._check.set_result(message.error if message.status == "unhealthy" else None)
+        self._check = None
