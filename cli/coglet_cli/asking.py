@@ -135,6 +135,6 @@ async def _follow(client: "ModelClient", request: "PredictionRequest", terminal:
         terminal.chunk(str(chunk))
 
     reply = await client.predict_streaming(request, show)
-    if has_chunks:
+    if has_chunks and reply.get("status") == "succeeded":
         terminal.end_chunks()
     return Answer(reply, is_shown=has_chunks)

@@ -119,6 +119,11 @@ def test_health(report: dict[str, str] | None, verdict: Readiness) -> None:
     assert judge(report) is verdict
 
 
+def test_health_that_fails_in_the_models_own_check() -> None:
+    with pytest.raises(UnexpectedHealth, match=r"unexpected status: UNHEALTHY \(no GPU\)$"):
+        judge({"status": "UNHEALTHY", "user_healthcheck_error": "no GPU"})
+
+
 @pytest.mark.parametrize("status", ["UNHEALTHY", "DEFUNCT", "UNKNOWN"])
 def test_health_that_never_becomes_ready(status: str) -> None:
     with pytest.raises(

@@ -12,8 +12,8 @@ import httpx
 from coglet_cli.errors import UserError
 from coglet_cli.server.events import EventParser
 
-# On loopback a healthy server answers in a millisecond; a slower one is asked again.
-HEALTH_TIMEOUT_S: Final = 0.25
+# A server answers at once, unless the model has a health check of its own: that may take ten seconds.
+HEALTH_TIMEOUT_S: Final = 12.0
 CANCEL_TIMEOUT_S: Final = 3.0
 
 Reply = Mapping[str, Any]

@@ -40,14 +40,17 @@ class SetupTimedOut(UserError):
 class UnexpectedHealth(UserError):
     """The server is in a state from which its model does not become ready by itself."""
 
-    def __init__(self, status: object) -> None:
-        super().__init__(f"Model server healthcheck returned unexpected status: {status}")
+    def __init__(self, status: object, reason: object) -> None:
+        super().__init__(
+            f"Model server healthcheck returned unexpected status: {status}"
+            + (f" ({reason})" if reason else "")
+        )
 
 
 def judge(report: Mapping[str, Any] | None) -> Readiness:
     """What to do at a health report. Raises UnexpectedHealth."""
-    status = None if report is None else report.get("status")
-    match status:
+    report = report or {}
+    match report.get("status"):
         case None | "STARTING":
             return Readiness.WAIT
         # Somebody else's prediction runs; ours waits for no setup.
@@ -55,7 +58,7 @@ def judge(report: Mapping[str, Any] | None) -> Readiness:
             return Readiness.READY
         case "SETUP_FAILED":
             return Readiness.SETUP_FAILED
-    raise UnexpectedHealth(status)
+    raise UnexpectedHealth(report.get("status"), report.get("user_healthcheck_error"))
 
 
 async def wait_listening(server: LocalServer, client: ModelClient) -> None:
