@@ -18,15 +18,21 @@ if TYPE_CHECKING:
 # CPython's own limit (MAXLEVEL in its tokenizer).
 MAX_NESTING: Final = 200
 
-# Comments and strings are matched to be skipped; a quote that matches alone opens a string that never ends.
+# Comments, strings and continued lines are matched to be skipped; a quote that matches alone opens a string that
+# never ends.
 _TOKENS: Final = re.compile(
     rb"#[^\n]*"
     rb'|"{3}(?:[^\\]|\\.)*?"{3}' + rb"|'{3}(?:[^\\]|\\.)*?'{3}"
     rb'|"(?:[^"\\\n]|\\.)*"' + rb"|'(?:[^'\\\n]|\\.)*'"
-    rb"|(?P<mark>[\"'()\[\]{}])",
+    rb"|\\\n"
+    rb"|(?P<mark>[\"'()\[\]{}:\n])",
     re.DOTALL,
 )
 _CLOSING: Final = {b"(": b")", b"[": b"]", b"{": b"}"}
+_QUOTES: Final = frozenset({b'"', b"'"})
+_HEADER: Final = re.compile(
+    rb"[ \t]*(?:async[ \t]+)?(?:class|def|if|elif|else|for|while|with|try|except|finally)\b"
+)
 
 _CLAUSES: Final = frozenset({"elif_clause", "else_clause", "except_clause", "finally_clause", "case_clause"})
 _COMPOUND: Final = frozenset(
@@ -42,17 +48,14 @@ def check_nesting(source: Source) -> None:
     """Refuses what Python refuses before it parses, as does everything here that recurses."""
     depth = 0
     for offset, mark in _marks(source.text):
-        if mark in _CLOSING:
-            depth += 1
-            if depth > MAX_NESTING:
-                raise syntax_error(source, offset, "too many nested parentheses")
-        else:
-            depth = max(depth - 1, 0)
+        depth = max(depth + _step(mark), 0)
+        if depth > MAX_NESTING:
+            raise syntax_error(source, offset, "too many nested parentheses")
 
 
 def syntax_error_in(source: Source, root: "Node") -> SchemaError:
     """The error for a tree that the parser found faulty, at the place a person would look."""
-    if fault := _bracket_fault(source.text):
+    if fault := _bracket_fault(source.text) or _missing_colon(source.text):
         return syntax_error(source, *fault)
     node = root
     while inner := next((n for n in node.children if n.has_error or n.is_missing), None):
@@ -121,10 +124,12 @@ def _check_simple_statement(source: Source, statement: "Node") -> None:
 def _bracket_fault(text: bytes) -> tuple[int, str] | None:
     opened: list[tuple[int, bytes]] = []
     for offset, mark in _marks(text):
-        if mark in (b'"', b"'"):
+        if mark in _QUOTES:
             return offset, "unterminated string literal"
         if mark in _CLOSING:
             opened.append((offset, mark))
+        elif not _step(mark):
+            continue
         elif not opened:
             return offset, f"unmatched '{mark.decode()}'"
         elif _CLOSING[opened[-1][1]] == mark:
@@ -134,8 +139,27 @@ def _bracket_fault(text: bytes) -> tuple[int, str] | None:
     return (opened[-1][0], f"'{opened[-1][1].decode()}' was never closed") if opened else None
 
 
+def _missing_colon(text: bytes) -> tuple[int, str] | None:
+    """The end of the first line that begins like a compound statement and has no colon outside brackets."""
+    depth, line_start, has_colon = 0, 0, False
+    for offset, mark in _marks(text):
+        depth += _step(mark)
+        if depth == 0 and mark == b":":
+            has_colon = True
+        elif depth == 0 and mark == b"\n":
+            if not has_colon and _HEADER.match(text, line_start):
+                return offset, "expected ':'"
+            line_start, has_colon = offset + 1, False
+    return None
+
+
+def _step(mark: bytes) -> int:
+    """How a mark changes the depth of nesting."""
+    return 1 if mark in _CLOSING else -1 if mark in b")]}" else 0
+
+
 def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """Brackets outside comments and strings, and the quotes of strings that never end."""
+    """Brackets, colons and line ends outside comments and strings, and the quotes of strings that never end."""
     for match in _TOKENS.finditer(text):
         if mark := match["mark"]:
             yield match.start(), mark

@@ -27,12 +27,14 @@ def read_string(token: str) -> str | None:
 
 def read_number(token: str) -> int | float | None:
     """The number's value; None for a complex one. Raises ValueError when Python refuses it."""
-    token = token.lower()
-    if token.endswith("j"):
+    lowered = token.lower()
+    if lowered.endswith("j"):
         return None
-    if token.startswith(("0x", "0o", "0b")) or token.replace("_", "").isdigit():
-        return int(token, 0)
-    return float(token)
+    is_integer = lowered.startswith(("0x", "0o", "0b")) or lowered.replace("_", "").isdigit()
+    try:
+        return int(lowered, 0) if is_integer else float(lowered)
+    except ValueError:
+        raise ValueError(f"invalid number `{token[:40]}`") from None
 
 
 def _unescape(match: re.Match[str]) -> str:
