@@ -176,7 +176,7 @@ def test_a_signal_cancels_the_prediction(project: Path, number: int, code: int) 
         assert cog.wait_exit() == code
     assert (project / "canceled").exists()
     assert cog.out == ""
-    assert cog.err.endswith("Canceling the prediction... (Ctrl-C again to kill it)\n")
+    assert cog.err.endswith("Canceling the prediction...\nStopping the model... (Ctrl-C again to kill it)\n")
 
 
 def test_a_signal_during_setup(project: Path) -> None:

@@ -13,7 +13,7 @@ from coglet_cli.model_schema import OutputSchema
 from coglet_cli.outputs.presentation import Reply
 from coglet_cli.outputs.target import OutputTarget
 from coglet_cli.server.address import LOOPBACK, free_address
-from coglet_cli.server.local import PortTaken, local_server
+from coglet_cli.server.local import LocalServer, PortTaken, local_server
 from coglet_cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -98,18 +98,25 @@ class LocalAsker:
         self._terminal.info("Starting the model and running setup()...")
         async with local_server(command) as server:
             interrupts.on_second = server.kill
-            # Imported while the server starts, which takes longer.
-            from coglet_cli.server.client import ConnectionLost, ModelClient
-            from coglet_cli.server.readiness import wait_set_up_within
+            try:
+                return await self._wait_and_ask(server, question)
+            except asyncio.CancelledError:
+                self._terminal.info("Stopping the model... (Ctrl-C again to kill it)")
+                raise
 
-            async with ModelClient(address.url) as client:
-                await wait_set_up_within(self._setup_timeout_s, server, client)
-                self._terminal.info("Running prediction...")
-                try:
-                    return await _ask(client, question, self._terminal)
-                except ConnectionLost:
-                    await server.explain_loss()
-                    raise
+    async def _wait_and_ask(self, server: LocalServer, question: Question) -> Answer:
+        # Imported while the server starts, which takes longer.
+        from coglet_cli.server.client import ConnectionLost, ModelClient
+        from coglet_cli.server.readiness import wait_set_up_within
+
+        async with ModelClient(server.address.url) as client:
+            await wait_set_up_within(self._setup_timeout_s, server, client)
+            self._terminal.info("Running prediction...")
+            try:
+                return await _ask(client, question, self._terminal)
+            except ConnectionLost:
+                await server.explain_loss()
+                raise
 
 
 async def _ask(client: "ModelClient", question: Question, terminal: Terminal) -> Answer:
@@ -121,7 +128,7 @@ async def _ask(client: "ModelClient", question: Question, terminal: Terminal) ->
             return Answer(await client.predict(request))
         return await _follow(client, request, terminal)
     except asyncio.CancelledError:
-        terminal.info("Canceling the prediction... (Ctrl-C again to kill it)")
+        terminal.info("Canceling the prediction...")
         await client.cancel(request.id)
         raise
 
