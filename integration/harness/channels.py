@@ -7,7 +7,7 @@ import socket
 import threading
 import time
 from collections.abc import Callable
-from typing import Final, Generic, Protocol, TypeVar
+from typing import Any, Final, Generic, Protocol, TypeVar
 
 from integration.harness.waiting import DEADLINE_S
 
@@ -24,7 +24,7 @@ class Inbox(Generic[T]):
         self.name = name
         self._explain = explain
         self._messages: list[T] = []
-        self._closed = False
+        self._end: str | None = None  # why nothing more comes
         self._changed = threading.Condition()
 
     def put(self, message: T) -> None:
@@ -32,11 +32,15 @@ class Inbox(Generic[T]):
             self._messages.append(message)
             self._changed.notify_all()
 
-    def close(self) -> None:
+    def close(self, reason: str = "closed") -> None:
         """Nothing comes any more."""
         with self._changed:
-            self._closed = True
+            self._end = reason
             self._changed.notify_all()
+
+    @property
+    def state(self) -> str:
+        return self._end or "still open"
 
     @property
     def messages(self) -> list[T]:
@@ -47,7 +51,7 @@ class Inbox(Generic[T]):
     def wait_closed(self) -> None:
         """Waits for the end of the channel."""
         with self._changed:
-            assert self._changed.wait_for(lambda: self._closed, DEADLINE_S), self._complaint("end")
+            assert self._changed.wait_for(lambda: self._end, DEADLINE_S), self._complaint("end")
 
     def wait_for(self, find: Callable[[list[T]], V | None], what: str) -> V:
         """The first result of `find` that is not None; it is asked after each message.
@@ -57,7 +61,7 @@ class Inbox(Generic[T]):
         deadline = time.monotonic() + DEADLINE_S
         with self._changed:
             while (found := find(self._messages)) is None:
-                assert not self._closed, self._complaint(what)
+                assert self._end is None, self._complaint(what)
                 assert self._changed.wait(deadline - time.monotonic()), self._complaint(what)
         return found
 
@@ -68,12 +72,15 @@ class Inbox(Generic[T]):
         )
 
     def _complaint(self, what: str) -> str:
-        state = "closed" if self._closed else "still open"
-        return f"no {what} on {self.name}, {state}; it said {self._messages[-20:]}\n{self._explain()}"
+        said = ", ".join(repr(each)[:300] for each in self._messages[-20:])
+        return f"no {what} on {self.name}, {self.state}; it said: {said}\n{self._explain()}"
 
 
 class Source(Protocol):
     """Something readable that knows what to do with what it reads."""
+
+    @property
+    def inbox(self) -> Inbox[Any]: ...
 
     def fileno(self) -> int: ...
 
@@ -82,10 +89,11 @@ class Source(Protocol):
 
 
 class Reader(threading.Thread):
-    """Reads from all sources until it is stopped."""
+    """Reads from all sources until it is stopped. `on_broken` is called for what cannot be understood."""
 
-    def __init__(self) -> None:
+    def __init__(self, on_broken: Callable[[], None]) -> None:
         super().__init__(name="harness-reader")
+        self._on_broken = on_broken
         self._selector = selectors.DefaultSelector()
         self._stop_receiver, self._stop_sender = socket.socketpair()
         self._selector.register(self._stop_receiver, selectors.EVENT_READ)
@@ -99,8 +107,16 @@ class Reader(threading.Thread):
             for key, _ in self._selector.select():
                 if key.data is None:
                     return
-                if not key.data.on_readable():
+                if not self._read(key.data):
                     self._selector.unregister(key.fd)
+
+    def _read(self, source: Source) -> bool:
+        try:
+            return source.on_readable()
+        except Exception as error:  # noqa: BLE001 - a test waits in another thread, which is told
+            source.inbox.close(f"broken by {error!r}"[:1000])
+            self._on_broken()
+            return False
 
     def stop(self) -> None:
         self._stop_sender.close()

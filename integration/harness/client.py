@@ -1,11 +1,11 @@
-"""A client that hides nothing of HTTP: a connection a request, keep-alive on demand, raw bytes when needed."""
+"""A client that hides nothing of HTTP: a connection for each request, or kept alive, or raw bytes."""
 
 import http.client
 import json
 import socket
 from collections.abc import Iterator, Mapping
 from contextlib import closing, contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from email.message import Message
 from typing import Any, Final
 
@@ -20,7 +20,7 @@ class Answer:
     """A whole response."""
 
     status: int
-    headers: Message
+    headers: Message = field(repr=False)
     body: bytes
 
     def json(self) -> Any:

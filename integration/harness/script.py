@@ -13,7 +13,8 @@ from typing import Any
 def script(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     """The input that makes a script model run `function` with these arguments."""
     source = textwrap.dedent(inspect.getsource(function))
-    return {"code": f"{source}\npredict = {function.__name__}\n", "arguments": arguments}
+    code = f"from __future__ import annotations\n{source}\npredict = {function.__name__}\n"
+    return {"code": code, "arguments": arguments}
 
 
 def returning(expression: str, *imports: str) -> dict[str, Any]:

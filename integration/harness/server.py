@@ -12,6 +12,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import quote
 
 from integration.harness import processes
 from integration.harness.client import Address, Answer
@@ -41,11 +42,15 @@ class Launch:
 class Server:
     """A server under test."""
 
-    def __init__(self, process: "subprocess.Popen[bytes]", address: Address, scratch: Path) -> None:
+    def __init__(
+        self, installation: Installation, process: "subprocess.Popen[bytes]", address: Address, scratch: Path
+    ) -> None:
+        self.installation = installation
         self.process = process
         self.address = address
         self.scratch = scratch
         self._background = ThreadPoolExecutor(64)
+        self._begun: dict[str, Future[Answer]] = {}
 
     @property
     def folder(self) -> Path:
@@ -77,6 +82,8 @@ class Server:
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
         """See `Address.request`."""
+        if method in {"POST", "PUT"} and not path.endswith("/cancel"):
+            self._let_slot_return()
         return self.address.request(method, path, body, headers)
 
     def predict(self, input: Mapping[str, Any] | None = None, **fields: Any) -> Answer:
@@ -90,11 +97,13 @@ class Server:
 
     def begin(self, input: Mapping[str, Any] | None = None, **fields: Any) -> "Future[Answer]":
         """`predict` in the background."""
-        return self._background.submit(self.predict, input, **fields)
+        answer = self._background.submit(self.predict, input, **fields)
+        self._begun[fields.get("id", "")] = answer
+        return answer
 
     def cancel(self, prediction_id: str) -> Answer:
         """`POST /predictions/{id}/cancel`."""
-        return self.request("POST", f"/predictions/{prediction_id}/cancel")
+        return self.request("POST", f"/predictions/{quote(prediction_id, safe='')}/cancel")
 
     def peek(self, prediction_id: str) -> dict[str, Any] | None:
         """The state of a prediction in flight, None when there is none of that id.
@@ -102,7 +111,7 @@ class Server:
         An idempotent PUT attaches to what runs. The model must have a required input: for an id that is not
         in flight the empty body is then refused, and nothing is started.
         """
-        answer = self.request("PUT", f"/predictions/{prediction_id}", {})
+        answer = self.address.request("PUT", f"/predictions/{quote(prediction_id, safe='')}", {})
         if answer.status == 422:
             return None
         assert answer.status == 202, answer
@@ -110,13 +119,22 @@ class Server:
         return state
 
     def wait_logged(self, prediction_id: str, text: str) -> None:
-        """Waits until a running prediction has printed `text`."""
+        """Waits until a running prediction has printed `text`. Fails at once when it has ended before."""
+        begun = self._begun.get(prediction_id)
 
         def has_logged() -> bool:
             state = self.peek(prediction_id)
+            if state is None and begun is not None and begun.done():
+                raise AssertionError(f"{prediction_id!r} has ended: {begun.result()}")
             return state is not None and text in state["logs"]
 
         wait_for(has_logged, f"log {text!r} of {prediction_id!r}")
+
+    def _let_slot_return(self) -> None:
+        """The peer frees a slot after its answer has gone out: for a moment the next request gets 409."""
+        if not self.installation.is_ours:
+            with suppress(AssertionError):
+                wait_for(lambda: self.health()["status"] != "BUSY", "free slot", deadline_s=0.5)
 
     # health
 
@@ -217,7 +235,7 @@ def _spawn(installation: Installation, model: Model, launch: Launch, scratch: Pa
             stderr=log,
             start_new_session=True,
         )
-    return Server(process, Address(HOST, port), scratch)
+    return Server(installation, process, Address((launch.host or HOST).strip("[]"), port), scratch)
 
 
 def free_port() -> int:

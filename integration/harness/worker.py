@@ -45,20 +45,22 @@ class Control:
     def __init__(self, process: "subprocess.Popen[bytes]", inbox: Inbox[control.FromWorker]) -> None:
         assert process.stdin is not None
         assert process.stdout is not None
-        self.inbox = inbox
+        self.inbox: Inbox[control.FromWorker] = inbox
         self._input = process.stdin
         self._output = process.stdout
-        self._rest = b""
+        self._rest = bytearray()
 
     def fileno(self) -> int:
         return self._output.fileno()
 
     def on_readable(self) -> bool:
         data = read_some(self.fileno())
-        *lines, self._rest = (self._rest + data).split(b"\n")
-        for line in lines:
-            assert len(line) < control.MAX_LINE_BYTES, "the supervisor would kill a worker for such a line"
-            self.inbox.put(control.decode_from_worker(line))
+        self._rest += data
+        assert len(self._rest) < control.MAX_LINE_BYTES, "the supervisor would kill a worker for such a line"
+        if b"\n" in data:
+            *lines, self._rest = self._rest.split(b"\n")
+            for line in lines:
+                self.inbox.put(control.decode_from_worker(bytes(line)))
         if not data:
             self.inbox.close()
         return bool(data)
@@ -123,7 +125,7 @@ class Worker:
     def __init__(self, process: "subprocess.Popen[bytes]", scratch: Path, num_slots: int) -> None:
         self.process = process
         self.scratch = scratch
-        self._reader = Reader()
+        self._reader = Reader(on_broken=process.kill)  # what the supervisor does, too
         self._control = Control(process, Inbox("the control channel", self._explain))
         self.slots = [
             SlotEnd(scratch / f"slot-{index}.sock", Inbox(f"slot {index}", self._explain), self._reader)
@@ -169,6 +171,11 @@ class Worker:
 
     def wait_server_log(self, text: str) -> None:
         self.said.wait_for(lambda messages: text in _text(messages) or None, f"{text!r} in the server log")
+
+    @property
+    def records(self) -> list[str]:
+        """What the worker runtime itself has reported so far."""
+        return [each.message for each in self.said.messages if isinstance(each, control.WorkerLog)]
 
     def check_health(self) -> control.HealthcheckResult:
         """The answer to a Healthcheck. Without a check of the model's own it is immediate, and then all that
@@ -245,7 +252,8 @@ class Worker:
 
     def _explain(self) -> str:
         errors = (self.scratch / "stderr").read_text(errors="replace")
-        return f"the worker's exit code is {self.process.poll()}, its stderr:\n{errors[-3000:]}"
+        state = f"the control channel is {self.said.state}; the exit code is {self.process.poll()}"
+        return f"{state}; stderr:\n{errors[-3000:]}"
 
 
 def _text(messages: list[control.FromWorker]) -> str:
