@@ -18,6 +18,7 @@ import msgspec
 from coglet_protocol import slot
 from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import read_spill
+from coglet_supervisor.output_names import UniqueNames
 from coglet_supervisor.prediction import Prediction
 
 log = logging.getLogger(__name__)
@@ -73,10 +74,12 @@ class OutputCollector:
         self._means = delivery
         self._on_log = on_log
         self._on_end = on_end
+        self._names = UniqueNames()
         self._line: deque[_Item | EndMessage] = deque()
         self._nested: dict[int, list[slot.FileOutput]] = {}
         self._delivery: asyncio.Task[None] | None = None
         self._worker_is_done = False
+        self._time_is_up: str | None = None
         prediction.on_cancel = self._cancel
 
     def started(self, cancel_in_worker: Callable[[], None]) -> None:
@@ -113,9 +116,12 @@ class OutputCollector:
         self._enqueue(message)
 
     def failed(self, reason: str) -> None:
-        """The worker is gone: the prediction fails now, whatever waits in line."""
+        """The worker is gone: the prediction ends now, whatever waits in line."""
         self._line.clear()
-        self._end("failed", error=reason)
+        if self.prediction.cancel_requested:
+            self._end("canceled")
+        else:
+            self._end("failed", error=reason)
 
     def _enqueue(self, entry: "_Item | EndMessage") -> None:
         if self._delivery is not None:
@@ -135,6 +141,12 @@ class OutputCollector:
         elif isinstance(entry, slot.Failed):
             self._end("failed", error=entry.error)
 
+    def time_out(self, limit_s: float) -> None:
+        """It takes too long: stopped like a canceled one, but it has failed."""
+        if not self.prediction.is_terminal:
+            self._time_is_up = f"Prediction timed out after {limit_s:g} seconds"
+            self.prediction.request_cancel()
+
     def _cancel(self) -> None:
         if self._worker_is_done:
             self._line.clear()
@@ -145,6 +157,8 @@ class OutputCollector:
     def _end(self, status: Any, *, error: str | None = None, is_stream: bool = False) -> None:
         if self.prediction.is_terminal:
             return
+        if self._time_is_up is not None:
+            status, error = "failed", self._time_is_up
         if self._delivery is not None and self._delivery is not asyncio.current_task():
             self._delivery.cancel()
         self._remove_folder()
@@ -179,7 +193,8 @@ class OutputCollector:
     async def _url_of(self, message: slot.FileOutput) -> str:
         path = Path(message.filename)
         try:
-            return await self._means.store.deliver(path, message.name or path.name, self.prediction.id)
+            name = self._names.take(message.name or path.name)
+            return await self._means.store.deliver(path, name, self.prediction.id)
         finally:
             path.unlink(missing_ok=True)  # noqa: ASYNC240 - one system call, on a local file
 

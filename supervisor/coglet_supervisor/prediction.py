@@ -230,6 +230,16 @@ class Prediction:
             status=self.status,
         )
 
+    def progress(self) -> Snapshot:
+        """The state as it was before the end, for news that arrives late."""
+        return Snapshot(
+            id=self.id,
+            logs=self.logs,
+            metrics=dict(self._metrics),
+            output=msgspec.Raw(b"[" + b",".join(self._items) + b"]") if self._items else msgspec.UNSET,
+            status="processing",
+        )
+
     def _tell(self, event: Event) -> None:
         for listener in self.listeners:
             listener.on_event(self, event)

@@ -74,6 +74,14 @@ class Server:
             user_healthcheck_error=user_error,
         )
 
+    def not_ready_because(self) -> str | None:
+        """Why a prediction would not be taken now, or None."""
+        if self._stop_asked.is_set():
+            return "shutting down"
+        if self._workers.state != "READY":
+            return self._workers.state
+        return None if self._pool.free else "BUSY"
+
     def ask_to_stop(self) -> None:
         """Drain and end; asked again: do not wait for what runs."""
         if self._stop_asked.is_set():
@@ -97,6 +105,7 @@ class Server:
             self._server_log,
             Delivery(self._folder, DataUrls(), self.start_task),
             stream_history=settings.stream_history,
+            timeout_s=settings.predict_timeout_s,
         )
         service.state = lambda: self._workers.state
         routes = PredictionRoutes(service, self.start_task, settings.max_body_bytes)
@@ -196,6 +205,7 @@ def worker_specs(settings: Settings) -> list[WorkerSpec]:
             num_slots=settings.max_concurrency or 1,
             directory=settings.project_dir,
             environment=environment | settings.environment_of_worker(index),
+            cancel_grace_s=settings.cancel_grace_s,
         )
         for index in range(settings.workers)
     ]

@@ -1,5 +1,6 @@
 """The one owner of predictions: nobody else creates one or takes one from the table."""
 
+import asyncio
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -10,7 +11,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.health import State
 from coglet_supervisor.identifiers import MAX_ID_CHARS, new_prediction_id
 from coglet_supervisor.outputs import Delivery, OutputCollector
-from coglet_supervisor.prediction import Kind, Listener, Prediction
+from coglet_supervisor.prediction import Completed, Event, Kind, Listener, Prediction
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.streams import PredictionStream
@@ -27,6 +28,10 @@ class Refused(Exception):
 
 class NotReady(Refused):
     """No model is ready to take it."""
+
+
+class Draining(Refused):
+    """The server is about to end."""
 
 
 class AtCapacity(Refused):
@@ -64,6 +69,7 @@ class PredictionService:
         delivery: Delivery,
         *,
         stream_history: int,
+        timeout_s: float | None = None,
     ) -> None:
         self.state: Callable[[], State] = lambda: "UNKNOWN"
         self.schema: Document | None = None
@@ -74,6 +80,7 @@ class PredictionService:
         self._server_log = server_log
         self._delivery = delivery
         self._stream_history = stream_history
+        self._timeout_s = timeout_s
         self._predictions: dict[str, Prediction] = {}
         self._sequence = 0
         self._on_empty: list[Callable[[], None]] = []
@@ -98,7 +105,9 @@ class PredictionService:
         input_json = self.validation.check(request.input_json, training=training)
         if request.id is not None and request.id in self._predictions:
             raise AlreadyRunning(request.id)
-        if self.is_draining or self.state() != "READY":
+        if self.is_draining:
+            raise Draining
+        if self.state() != "READY":
             raise NotReady
         slot = self._pool.acquire()
         if slot is None:
@@ -129,6 +138,11 @@ class PredictionService:
             slot.run(outputs, self._sequence)
         except (ProtocolError, OSError) as error:
             outputs.failed(f"Failed to send request: {error}")
+            return prediction
+        if self._timeout_s is not None:
+            loop = asyncio.get_running_loop()
+            timer = loop.call_later(self._timeout_s, outputs.time_out, self._timeout_s)
+            prediction.listeners.append(_StopTimer(timer))
         return prediction
 
     def cancel(self, prediction_id: str) -> bool:
@@ -162,6 +176,17 @@ class PredictionService:
             callbacks, self._on_empty = self._on_empty, []
             for callback in callbacks:
                 callback()
+
+
+class _StopTimer:
+    """Ends the time limit of a prediction with the prediction."""
+
+    def __init__(self, timer: asyncio.TimerHandle) -> None:
+        self._timer = timer
+
+    def on_event(self, _prediction: Prediction, event: Event) -> None:
+        if isinstance(event, Completed):
+            self._timer.cancel()
 
 
 def _check_request(request: NewPrediction) -> None:

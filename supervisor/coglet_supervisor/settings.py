@@ -45,6 +45,8 @@ class Settings:
     worker_restarts: bool = True  # COG_WORKER_RESTARTS
     max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
+    predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
+    cancel_grace_s: float | None = 60.0  # COG_CANCEL_GRACE, 0 for ever
     shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
@@ -71,6 +73,8 @@ class Settings:
             "worker_restarts": reader.flag("COG_WORKER_RESTARTS", default=True),
             "max_concurrency": reader.positive_int("COG_MAX_CONCURRENCY"),
             "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
+            "predict_timeout_s": reader.seconds("COG_PREDICT_TIMEOUT") or None,
+            "cancel_grace_s": reader.seconds("COG_CANCEL_GRACE", 60.0) or None,
             "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 30.0),
             "max_body_bytes": reader.positive_int("COG_MAX_BODY_BYTES") or cls.max_body_bytes,
             "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),

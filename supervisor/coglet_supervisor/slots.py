@@ -54,7 +54,11 @@ SlotState = Idle | Busy | Poisoned
 class SlotOwner(Protocol):
     """The worker process behind a slot, as the slot needs to know it."""
 
+    cancel_grace_s: float | None
+
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None: ...
+
+    def replace(self, reason: str) -> None: ...
 
     def slot_connected(self) -> None: ...
 
@@ -183,10 +187,23 @@ class Slot:
             self._pool.release(self)
             raise
         self._state = Busy(outputs, sequence)
-        outputs.started(lambda: self._owner.cancel(self.id, prediction.id, sequence))
+        outputs.started(lambda: self._cancel(prediction.id, sequence))
         if self._transport is not None:
             self._transport.write(frame)
         # Without a transport the worker is dying, and `poison` is about to fail this prediction.
+
+    def _cancel(self, prediction_id: str, sequence: int) -> None:
+        self._owner.cancel(self.id, prediction_id, sequence)
+        if self._owner.cancel_grace_s is not None:
+            loop = asyncio.get_running_loop()
+            loop.call_later(self._owner.cancel_grace_s, self._enforce_cancel, prediction_id, sequence)
+
+    def _enforce_cancel(self, prediction_id: str, sequence: int) -> None:
+        # The slot is never given away while its code still runs, so it is the code that goes.
+        if isinstance(self._state, Busy) and self._state.sequence == sequence:
+            self._owner.replace(
+                f"prediction {prediction_id} did not end within {self._owner.cancel_grace_s:g} s of its cancel"
+            )
 
     def retire(self) -> None:
         """Takes no further prediction; the one that runs goes on."""

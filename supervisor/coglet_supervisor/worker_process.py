@@ -41,6 +41,7 @@ class WorkerSpec:
     num_slots: int
     directory: Path
     environment: Mapping[str, str]
+    cancel_grace_s: float | None = None  # then a prediction that ignores its cancel costs the worker
 
 
 class WorkerEvents(Protocol):
@@ -63,6 +64,8 @@ class WorkerProcess:
     ) -> None:
         self.spec = spec
         self.spawned_at = timestamp()
+        self.cancel_grace_s = spec.cancel_grace_s
+        self.replaced_because: str | None = None
         self._process = process
         self._folder = folder
         self._listeners = listeners
@@ -140,6 +143,12 @@ class WorkerProcess:
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """Asks the child to cancel one prediction."""
         self.send(control.Cancel(slot=slot_id, id=prediction_id, sequence=sequence))
+
+    def replace(self, reason: str) -> None:
+        """Ends the process, because `reason`; the supervisor starts another one."""
+        log.warning("replacing worker %d: %s", self.pid, reason)
+        self.replaced_because = reason
+        self.signal_group(signal.SIGKILL)
 
     def slot_named(self, slot_id: str) -> Slot | None:
         """The slot with that id."""

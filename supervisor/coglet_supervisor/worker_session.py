@@ -150,7 +150,10 @@ class WorkerSession:
             log.error("%s", text.rstrip())
             self._end_setup("failed")
             return SetupFailed(text)
-        reason = self._fatal or f"Worker crashed: it {describe_exit(exit_code)}"
+        if self.worker.replaced_because is not None:
+            reason = f"Worker was replaced: {self.worker.replaced_because}"
+        else:
+            reason = self._fatal or f"Worker crashed: it {describe_exit(exit_code)}"
         if not self._setup_ended.is_set():
             log.error("%s during setup", reason)
             self._end_setup("failed")

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from coglet_supervisor.http.asgi import (
     JSON,
+    TEXT,
     Disconnected,
     HttpError,
     Receive,
@@ -20,6 +21,7 @@ from coglet_supervisor.prediction import Kind
 
 log = logging.getLogger(__name__)
 
+_PROBES: Final = ([b"health-check"], [b"livez"], [b"readyz"])
 _KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
 
 # What the peer accepts. A request line or headers above these are no request to a prediction server.
@@ -29,9 +31,11 @@ _CLOSE: Final = (b"connection", b"close")
 
 
 class HealthReporter(Protocol):
-    """Gives the body of GET /health-check."""
+    """Gives the body of GET /health-check, and why the next prediction would not be taken."""
 
     async def health_body(self) -> object: ...
+
+    def not_ready_because(self) -> str | None: ...
 
 
 class Pages(Protocol):
@@ -59,7 +63,7 @@ class App:
             await respond(send, refusal, b"", _CLOSE)
             return
         segments = scope["raw_path"].split(b"/")[1:]
-        if segments[0] not in _KINDS and segments != [b"health-check"]:
+        if segments[0] not in _KINDS and segments not in _PROBES:
             await self._pages(scope, receive, send)
             return
         request = Request(scope, receive)
@@ -78,6 +82,13 @@ class App:
             case [b"health-check"]:
                 _allow(request, "GET", "HEAD")
                 await respond(send, 200, encode_json(await self._health.health_body()), JSON)
+            case [b"livez"]:
+                _allow(request, "GET", "HEAD")
+                await respond(send, 200, b"ok", TEXT)
+            case [b"readyz"]:
+                _allow(request, "GET", "HEAD")
+                reason = self._health.not_ready_because()
+                await respond(send, 503 if reason else 200, (reason or "ok").encode(), TEXT)
             case [collection]:
                 _allow(request, "POST")
                 await self._predictions.create(request, send, _KINDS[collection], None)

@@ -1,14 +1,14 @@
 """The body of a creation request: decoded, or refused in the words that clients know."""
 
 import re
-from typing import Final, Literal
+from typing import Final
 
 import msgspec
 
 from coglet_supervisor.http.asgi import HttpError, Request
+from coglet_supervisor.webhook_queue import WebhookEvent
 from coglet_supervisor.json_text import NotJson, check_shape, decode
 
-WebhookEvent = Literal["start", "output", "logs", "completed"]
 ALL_EVENTS: Final[tuple[WebhookEvent, ...]] = ("start", "output", "logs", "completed")
 
 _JSON_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)

@@ -25,6 +25,7 @@ from coglet_supervisor.streams import PredictionStream, Subscription, TooManySub
 from coglet_supervisor.validation import InvalidInput, Problem
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
+DRAINING: Final = "The server is shutting down and takes no new predictions. Try another one."
 NOT_STREAMING: Final = (
     "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
 )
@@ -172,6 +173,9 @@ async def _close_on_disconnect(request: Request, subscriber: Subscription) -> No
 
 def _refusal(error: services.Refused) -> HttpError:
     match error:
+        case services.Draining():
+            body = {"error": DRAINING, "status": "failed"}
+            return HttpError(503, encode_json(body), JSON, (b"retry-after", b"5"), (b"connection", b"close"))
         case services.NotReady():
             return HttpError.json(503, {"error": NOT_READY, "status": "failed"})
         case services.AtCapacity():
