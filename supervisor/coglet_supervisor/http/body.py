@@ -6,8 +6,8 @@ from typing import Final
 import msgspec
 
 from coglet_supervisor.http.asgi import HttpError, Request
-from coglet_supervisor.webhook_queue import WebhookEvent
 from coglet_supervisor.json_text import NotJson, check_shape, decode
+from coglet_supervisor.webhook_queue import WebhookEvent
 
 ALL_EVENTS: Final[tuple[WebhookEvent, ...]] = ("start", "output", "logs", "completed")
 

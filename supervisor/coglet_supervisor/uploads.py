@@ -1,0 +1,137 @@
+"""Output files go to an upload server, and the client gets their URLs."""
+
+import asyncio
+import http
+import logging
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import BinaryIO, Final
+from urllib.parse import quote, urlsplit, urlunsplit
+
+from coglet_supervisor.files import mime_type
+from coglet_supervisor.outgoing import (
+    PIECE_BYTES,
+    Answer,
+    Message,
+    NeverSendable,
+    Outgoing,
+    SendFailed,
+    TimedOut,
+    check_url,
+)
+from coglet_supervisor.outputs import OutputFailed
+
+log = logging.getLogger(__name__)
+
+IDLE_LIMIT_S: Final = 25.0
+"""Time without progress after which an upload has failed."""
+
+RETRY_DELAYS_S: Final = (0.5, 1.0)
+
+# An upload that goes on and on, but slower than this, has failed too.
+_MIN_BYTES_PER_S: Final = 256 * 1024
+
+# Only a POST may become a GET on 301 and 302 (RFC 9110, 15.4.2 and 15.4.3).
+_REPEAT_ON: Final = frozenset({301, 302, 307, 308})
+_SEE_OTHER: Final = 303
+
+
+class _MayRecover(OutputFailed):
+    """A failure that the next attempt need not meet."""
+
+
+class Uploads:
+    """Sends files to `base_url` with PUT. Raises UnusableUrl when nothing can be sent there."""
+
+    def __init__(self, base_url: str, outgoing: Outgoing, *, idle_limit_s: float = IDLE_LIMIT_S) -> None:
+        check_url(base_url)
+        self._base_url = base_url
+        self._outgoing = outgoing
+        self._idle_limit_s = idle_limit_s
+
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
+        """Uploads the file as `name` and gives its URL. Raises OutputFailed."""
+        try:
+            with file.open("rb") as content:
+                size_bytes = os.fstat(content.fileno()).st_size
+                message = self._message(content, size_bytes, name)
+                limit_s = self._idle_limit_s + size_bytes / _MIN_BYTES_PER_S
+                return await self._persist(message, limit_s, prediction_id)
+        except OSError as error:
+            raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error
+
+    def _message(self, content: BinaryIO, size_bytes: int, name: str) -> Message:
+        return Message(
+            method="PUT",
+            url=place_of(self._base_url, name),
+            headers={
+                b"accept": b"*/*",
+                b"content-type": mime_type(name).encode(),
+                b"content-length": b"%d" % size_bytes,
+            },
+            body=lambda: _pieces(content),
+            repeat_on=_REPEAT_ON,
+            idle_limit_s=self._idle_limit_s,
+        )
+
+    async def _persist(self, message: Message, limit_s: float, prediction_id: str) -> str:
+        for delay_s in RETRY_DELAYS_S:
+            try:
+                return await self._attempt(message, limit_s)
+            except _MayRecover as error:
+                log.warning("prediction %s: %s, trying again in %g s", prediction_id, error, delay_s)
+            await asyncio.sleep(delay_s)
+        return await self._attempt(message, limit_s)
+
+    async def _attempt(self, message: Message, limit_s: float) -> str:
+        try:
+            answer = await self._outgoing.send(message, limit_s=limit_s)
+            if answer.status == _SEE_OTHER and answer.location is not None:
+                seen = Message(
+                    method="GET", url=answer.location, headers={b"accept": b"*/*"}, repeat_on=_REPEAT_ON
+                )
+                answer = await self._outgoing.send(seen, limit_s=limit_s)
+        except TimedOut:
+            raise OutputFailed("Failed to upload output: upload request timed out") from None
+        except NeverSendable as error:
+            raise OutputFailed(f"Failed to upload output: {error}") from error
+        except SendFailed as error:
+            raise _MayRecover(f"Failed to upload output: upload request failed: {error}") from error
+        if 200 <= answer.status < 300:
+            return public_url(answer)
+        failure = _MayRecover if answer.status >= 500 else OutputFailed
+        raise failure(f"Failed to upload output: upload returned status {status_text(answer.status)}")
+
+
+def place_of(base_url: str, name: str) -> str:
+    """Where the file `name` goes: below the path of `base_url`, whose query stays."""
+    parts = urlsplit(base_url)
+    return urlunsplit(
+        parts._replace(path=f"{parts.path.removesuffix('/')}/{quote(name, safe='')}", fragment="")
+    )
+
+
+def public_url(answer: Answer) -> str:
+    """The URL that a client is given: what the server names, else where the file went.
+
+    Without the query, which often holds a signature that allows to write, and without our credentials.
+    """
+    if answer.location is not None:
+        return urlunsplit(urlsplit(answer.location)._replace(query=""))
+    parts = urlsplit(answer.url)
+    return urlunsplit(parts._replace(netloc=parts.netloc.rpartition("@")[2], query=""))
+
+
+def status_text(status: int) -> str:
+    """The status with its reason, as in `404 Not Found`."""
+    try:
+        return f"{status} {http.HTTPStatus(status).phrase}"
+    except ValueError:
+        return f"{status} <unknown status code>"
+
+
+async def _pieces(content: BinaryIO) -> AsyncIterator[bytes]:
+    content.seek(0)
+    while piece := await asyncio.to_thread(content.read, PIECE_BYTES):
+        yield piece

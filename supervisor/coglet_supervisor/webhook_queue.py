@@ -1,0 +1,130 @@
+"""What a webhook sends next: decided from events and a clock, without doing it.
+
+A receiver is told the latest state, not every step: whatever happens while a send is under way, or within the
+interval after one, becomes a single send. So what waits for a slow receiver never grows.
+"""
+
+import math
+from collections.abc import Collection
+from dataclasses import dataclass
+from typing import Final, Literal
+
+WebhookEvent = Literal["start", "output", "logs", "completed"]
+
+RETRY_DELAYS_S: Final = (*(0.2 * 2**n for n in range(10)), 102.4, 102.4)
+"""Waits between the attempts to deliver the end: 12 retries in about 409 s, as the peer does."""
+
+_WORTH_RETRYING: Final = frozenset({429, 500, 502, 503, 504})
+
+
+@dataclass(frozen=True)
+class SendProgress:
+    """Send the state so far, in one attempt."""
+
+
+@dataclass(frozen=True)
+class SendEnd:
+    """Send the terminal state, until it has arrived."""
+
+
+@dataclass(frozen=True)
+class WaitForNews:
+    """Nothing to send before the next event, or before the clock shows `until`."""
+
+    until: float = math.inf
+
+
+@dataclass(frozen=True)
+class Finished:
+    """Nothing will ever be sent again."""
+
+
+Step = SendProgress | SendEnd | WaitForNews | Finished
+
+
+class WebhookQueue:
+    """The events of one prediction that its receiver has not been told yet.
+
+    `interval_s` is the least time between two sends that only logs ask for; an output is never held back.
+    """
+
+    def __init__(self, wanted: Collection[WebhookEvent], interval_s: float) -> None:
+        self._wanted = frozenset(wanted)
+        self._interval_s = interval_s
+        self._pending: set[WebhookEvent] = set()
+        self._has_ended = False
+        self._is_over = False
+        self._progress_sent_at = -math.inf
+
+    def add(self, event: WebhookEvent) -> bool:
+        """True when the next step may be another one now. The end counts even when nobody wants it."""
+        if event == "completed":
+            self._has_ended = True
+            return True
+        if event not in self._wanted or event in self._pending:
+            return False
+        self._pending.add(event)
+        return True
+
+    def next_step(self, now: float) -> Step:
+        """What to do at the time `now`; asking changes nothing."""
+        if self._is_over:
+            return Finished()
+        due_at = self._progress_due_at()
+        if due_at <= now:
+            return SendProgress()
+        if not self._has_ended:
+            return WaitForNews(due_at)
+        return SendEnd() if "completed" in self._wanted else Finished()
+
+    def progress_sent(self, now: float) -> None:
+        """The state as of `now` is on its way."""
+        self._pending.clear()
+        self._progress_sent_at = now
+
+    def give_up(self) -> None:
+        """Send nothing any more."""
+        self._is_over = True
+
+    def _progress_due_at(self) -> float:
+        if "output" in self._pending:
+            return -math.inf
+        if not self._pending:
+            return math.inf
+        if not self._has_ended:
+            return self._progress_sent_at + self._interval_s
+        # The end tells it all, so only a receiver that will not hear of the end needs the rest.
+        return math.inf if "completed" in self._wanted else -math.inf
+
+
+class Backlog:
+    """How many bytes of ended predictions wait for their receivers; bounded, so that memory is."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        self._limit_bytes = limit_bytes
+        self._bytes = 0
+
+    def enter(self, size_bytes: int) -> bool:
+        """False when there is no room. The first to wait always may, whatever its size."""
+        if self._bytes and self._bytes + size_bytes > self._limit_bytes:
+            return False
+        self._bytes += size_bytes
+        return True
+
+    def leave(self, size_bytes: int) -> None:
+        """What entered with this size waits no more."""
+        self._bytes -= size_bytes
+
+
+def is_delivered(status: int) -> bool:
+    """True when the receiver has accepted a webhook."""
+    return 200 <= status < 300
+
+
+def is_worth_retrying(status: int, *, redirects: bool) -> bool:
+    """True when the receiver may accept the terminal webhook later.
+
+    `redirects`: the answer names another place. A POST does not follow 301, 302 and 303, which would turn it
+    into a GET; gateways answer so while what is behind them is away.
+    """
+    return status in _WORTH_RETRYING or (300 <= status < 400 and redirects)

@@ -1,0 +1,199 @@
+"""Delivery of webhooks: one task a prediction sends, in order, what its queue decides.
+
+Delivery never holds up a prediction: an event costs a look into a set, and a snapshot is made when its send
+begins.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+import math
+import time
+from collections.abc import Callable, Collection, Mapping
+from typing import Final
+
+import msgspec
+
+from coglet_supervisor.outgoing import Outgoing
+from coglet_supervisor.outputs import StartTask
+from coglet_supervisor.prediction import Completed, Event, Listener, Logged, Prediction, Produced, Started
+from coglet_supervisor.versions import versions
+from coglet_supervisor.webhook_queue import (
+    Backlog,
+    Finished,
+    SendEnd,
+    SendProgress,
+    WaitForNews,
+    WebhookEvent,
+    WebhookQueue,
+)
+from coglet_supervisor.webhook_sender import NotDelivered, Sender, Turns
+
+log = logging.getLogger(__name__)
+
+MAX_BACKLOG_BYTES: Final = 256 * 1024 * 1024
+"""How much of ended predictions may wait for their receivers. What ends beyond it is not delivered."""
+_BYTES_EACH: Final = 8 * 1024  # what a delivery takes, whatever its prediction has given
+
+_EVENTS: Final[dict[type, WebhookEvent]] = {
+    Started: "start",
+    Logged: "logs",
+    Produced: "output",
+    Completed: "completed",
+}
+
+_encode: Final = msgspec.json.Encoder().encode
+
+
+class Webhooks:
+    """Makes the listeners, and waits for what they still have to deliver at the end.
+
+    `interval_s` is the least time between two sends for logs; `auth_token` goes to every receiver.
+    """
+
+    def __init__(
+        self, outgoing: Outgoing, start_task: StartTask, *, interval_s: float, auth_token: str | None
+    ) -> None:
+        self._outgoing = outgoing
+        self._start_task = start_task
+        self._interval_s = interval_s
+        self._headers = _headers(auth_token)
+        self._turns = Turns()
+        self._backlog = Backlog(MAX_BACKLOG_BYTES)
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._is_draining = asyncio.Event()
+
+    def listener(self, url: str, events: Collection[WebhookEvent], trace: Mapping[bytes, bytes]) -> Listener:
+        """Tells `url` of these events of one prediction; `trace` are headers to send along.
+
+        Raises UnusableUrl.
+        """
+        headers = {**self._headers, **trace}
+        sender = Sender(self._outgoing, self._turns, self._is_draining, url=url, headers=headers)
+        return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
+
+    async def wait_delivered(self) -> None:
+        """Returns when nothing waits any more. What waits for its next attempt makes it now."""
+        self._is_draining.set()
+        if self._tasks:
+            await asyncio.wait(self._tasks)
+
+    async def close(self) -> None:
+        """Ends the deliveries that are left; each logs what it did not deliver."""
+        for task in self._tasks:
+            task.cancel()
+        await self.wait_delivered()
+
+    def _start(self, delivery: _Delivery, prediction: Prediction) -> None:
+        task = self._start_task(delivery.run(prediction))
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+class _Delivery:
+    """Tells one receiver of one prediction. Its task begins with the first event that matters."""
+
+    def __init__(
+        self,
+        queue: WebhookQueue,
+        sender: Sender,
+        backlog: Backlog,
+        start: Callable[[_Delivery, Prediction], None],
+    ) -> None:
+        self._queue = queue
+        self._sender = sender
+        self._backlog = backlog
+        self._start = start
+        self._is_started = False
+        self._news = asyncio.Event()
+        self._bytes_in_backlog = 0
+
+    def on_event(self, prediction: Prediction, event: Event) -> None:
+        """Notes what happened."""
+        kind = _EVENTS.get(type(event))
+        if kind is None or not self._queue.add(kind):
+            return
+        if kind == "completed":
+            self._enter_backlog(prediction)
+        if self._is_started:
+            self._news.set()
+        else:
+            self._is_started = True
+            self._start(self, prediction)
+
+    async def run(self, prediction: Prediction) -> None:
+        """Sends what the queue decides, until it has nothing more."""
+        prediction_id = prediction.id
+        try:
+            if await self._tell_progress(prediction):
+                body = _encode(prediction.snapshot())
+                del prediction  # its end is all that waits for a receiver that is away
+                await self._sender.persist(body, prediction_id)
+        except NotDelivered as error:
+            self._log_loss(prediction_id, str(error))
+        except asyncio.CancelledError:
+            self._log_loss(prediction_id, "the server ends")
+            raise
+        finally:
+            self._backlog.leave(self._bytes_in_backlog)
+
+    async def _tell_progress(self, prediction: Prediction) -> bool:
+        """Sends the state whenever that is due. True when only the end is left to be sent."""
+        while True:
+            match self._queue.next_step(time.monotonic()):
+                case SendProgress():
+                    await self._send_progress(prediction)
+                case WaitForNews(until):
+                    await self._wait_news(until)
+                case SendEnd():
+                    return True
+                case Finished():
+                    return False
+
+    async def _send_progress(self, prediction: Prediction) -> None:
+        async with self._sender.turn():
+            now = time.monotonic()
+            # While it waited for its turn the prediction may have ended, which makes this superfluous.
+            if not isinstance(self._queue.next_step(now), SendProgress):
+                return
+            self._queue.progress_sent(now)
+            try:
+                await self._sender.attempt(_encode(prediction.progress()))
+            except NotDelivered as error:
+                log.warning(
+                    "prediction %s: webhook to %s failed: %s", prediction.id, self._sender.origin, error
+                )
+
+    async def _wait_news(self, until: float) -> None:
+        self._news.clear()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(None if until == math.inf else until - time.monotonic()):
+                await self._news.wait()
+
+    def _enter_backlog(self, prediction: Prediction) -> None:
+        size_bytes = (
+            _BYTES_EACH + len(prediction.input) + len(prediction.logs) + sum(map(len, prediction.items))
+        )
+        if self._backlog.enter(size_bytes):
+            self._bytes_in_backlog = size_bytes
+        else:
+            self._queue.give_up()
+            self._log_loss(prediction.id, f"{MAX_BACKLOG_BYTES} bytes wait for receivers already")
+
+    def _log_loss(self, prediction_id: str, reason: str) -> None:
+        log.error(
+            "prediction %s: webhook to %s was not delivered: %s", prediction_id, self._sender.origin, reason
+        )
+
+
+def _headers(auth_token: str | None) -> dict[bytes, bytes]:
+    headers = {
+        b"accept": b"*/*",
+        b"content-type": b"application/json",
+        b"user-agent": f"coglet/{versions().coglet}".encode(),
+    }
+    if auth_token is not None:
+        headers[b"authorization"] = b"Bearer " + auth_token.encode("utf-8", "surrogateescape")
+    return headers
