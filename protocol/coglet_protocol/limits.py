@@ -17,6 +17,18 @@ MAX_LOG_BYTES: Final = 4 * 1024 * 1024
 
 LOG_TRUNCATED_NOTICE: Final = "[**** LOG LINE TRUNCATED AT 4 MiB ****]"
 
+MAX_TEXT_CHARS: Final = 1024 * 1024
+"""Largest error, traceback or record. As JSON, a character may become six bytes."""
+
+TEXT_TRUNCATED_NOTICE: Final = "... [truncated]"
+
+
+def cut_text(text: str) -> str:
+    """Gives `text` as a message can carry it: cut to `MAX_TEXT_CHARS`, and `?` for each lone surrogate."""
+    if len(text) > MAX_TEXT_CHARS:
+        text = text[: MAX_TEXT_CHARS - len(TEXT_TRUNCATED_NOTICE)] + TEXT_TRUNCATED_NOTICE
+    return text.encode("utf-8", "replace").decode()
+
 
 def split_log(text: str) -> Iterator[str]:
     """Gives `text` in pieces that fit one message, cut between lines.

@@ -201,9 +201,8 @@ class Slot:
     def _enforce_cancel(self, prediction_id: str, sequence: int) -> None:
         # The slot is never given away while its code still runs, so it is the code that goes.
         if isinstance(self._state, Busy) and self._state.sequence == sequence:
-            self._owner.replace(
-                f"prediction {prediction_id} did not end within {self._owner.cancel_grace_s:g} s of its cancel"
-            )
+            grace_s = self._owner.cancel_grace_s
+            self._owner.replace(f"prediction {prediction_id} ignored its cancel for {grace_s:g} s")
 
     def retire(self) -> None:
         """Takes no further prediction; the one that runs goes on."""

@@ -14,12 +14,14 @@ import signal
 import socket
 import subprocess
 import tempfile
+import uuid
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
 
 from coglet_protocol import control
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
@@ -61,6 +63,7 @@ class WorkerProcess:
         process: "subprocess.Popen[bytes]",
         folder: Path,
         listeners: list[socket.socket],
+        cookie: str,
     ) -> None:
         self.spec = spec
         self.spawned_at = timestamp()
@@ -69,6 +72,7 @@ class WorkerProcess:
         self._process = process
         self._folder = folder
         self._listeners = listeners
+        self._cookie = cookie
         self._servers: list[asyncio.AbstractServer] = []
         self._control: asyncio.WriteTransport | None = None
         self._slots: list[Slot] = []
@@ -77,11 +81,13 @@ class WorkerProcess:
         self._channels_closed = asyncio.Event()
         self._events: WorkerEvents | None = None
         self._ended = False
+        self._killed = False
 
     @classmethod
     def spawn(cls, spec: WorkerSpec) -> "WorkerProcess":
         """Starts the child and tells it what to load. Raises OSError."""
         folder = Path(tempfile.mkdtemp(prefix="pycoglet-slots-"))
+        cookie = uuid.uuid4().hex
         listeners: list[socket.socket] = []
         try:
             for index in range(spec.num_slots):
@@ -90,7 +96,7 @@ class WorkerProcess:
                 listener.listen(1)
                 listener.setblocking(False)
                 listeners.append(listener)
-            process = _popen(spec)
+            process = _popen(spec, cookie)
         except OSError:
             for listener in listeners:
                 listener.close()
@@ -105,7 +111,7 @@ class WorkerProcess:
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # a child that died at once is seen by `wait_end`
             os.write(process.stdin.fileno(), control.encode_line(init))
-        return cls(spec, process, folder, listeners)
+        return cls(spec, process, folder, listeners, cookie)
 
     @property
     def has_healthcheck(self) -> bool:
@@ -196,9 +202,13 @@ class WorkerProcess:
         self.kill()
 
     def kill(self) -> None:
-        """Ends the whole process group now, reaps the child, and removes its folder. Safe to repeat."""
+        """Ends the child and all that it has started, reaps it, and removes its folder. Safe to repeat."""
+        if self._killed:
+            return
+        self._killed = True
         self.signal_group(signal.SIGKILL)
         self._process.wait()
+        kill_all(self._cookie)  # what has left the process group
         if self._control is not None:
             self._control.close()
         for server in self._servers:
@@ -265,12 +275,12 @@ class _ControlReader(asyncio.Protocol):
         self._worker._channel_closed()
 
 
-def _popen(spec: WorkerSpec) -> "subprocess.Popen[bytes]":
+def _popen(spec: WorkerSpec, cookie: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
         [spec.python, "-m", "coglet_worker"],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=spec.directory,
-        env=dict(spec.environment),
+        env={**spec.environment, COOKIE_VARIABLE: cookie},
         start_new_session=True,  # a group of its own, so that what the model starts can be ended with it
     )

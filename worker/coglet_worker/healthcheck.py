@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_protocol.control import Healthcheck, HealthcheckResult
+from coglet_protocol.limits import cut_text
 from coglet_worker.model import Model, describe
 
 if TYPE_CHECKING:
@@ -44,7 +45,7 @@ class HealthChecker:
         if problem is None:
             self._reply(HealthcheckResult(id=check_id, status="healthy"))
         else:
-            error = f"Healthcheck failed: {problem}"
+            error = cut_text(f"Healthcheck failed: {problem}")
             self._reply(HealthcheckResult(id=check_id, status="unhealthy", error=error))
 
     def _run(self, check: Callable[[], Any]) -> str | None:

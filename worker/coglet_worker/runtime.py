@@ -7,6 +7,7 @@ from typing import Any, Final
 
 from coglet import _scope
 from coglet_protocol import control, slot
+from coglet_protocol.limits import cut_text
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
@@ -20,7 +21,6 @@ from coglet_worker.streams import LogRouter
 Terminal = slot.Done | slot.Failed | slot.Cancelled
 
 MAX_METRIC_BYTES: Final = 1024 * 1024
-_MAX_ERROR_CHARS: Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -84,19 +84,12 @@ class Runtime:
     def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
         # The author needs it, the client must not have it: to the server log only.
         record = f"prediction {prediction.id} raised\n{author_traceback(error)}"
-        for line in without_surrogates(record).rstrip().split("\n"):
+        for line in cut_text(record).rstrip().split("\n"):
             self.control.send(control.WorkerLog(target="coglet::prediction", level="error", message=line))
 
 
 def _failed(prediction: RunningPrediction, text: str) -> slot.Failed:
-    if len(text) > _MAX_ERROR_CHARS:
-        text = text[:_MAX_ERROR_CHARS] + "... [truncated]"
-    return slot.Failed(id=prediction.id, error=without_surrogates(text))
-
-
-def without_surrogates(text: str) -> str:
-    """`text` with `?` for what UTF-8 cannot hold, and so the wire cannot."""
-    return text.encode("utf-8", "replace").decode()
+    return slot.Failed(id=prediction.id, error=cut_text(text))
 
 
 class _MetricSender:

@@ -6,6 +6,7 @@ heard by the control thread; the main thread belongs to the model.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import signal
 import sys
@@ -15,7 +16,9 @@ from typing import TYPE_CHECKING, Any
 
 from coglet import _runtime
 from coglet_protocol import control
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
+from coglet_protocol.limits import cut_text
 from coglet_worker import model as models
 from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
@@ -24,7 +27,7 @@ from coglet_worker.control import ControlChannel
 from coglet_worker.descriptors import take_over
 from coglet_worker.healthcheck import HealthChecker
 from coglet_worker.model import Model, SetupError
-from coglet_worker.runtime import Runtime, without_surrogates
+from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
 
 if TYPE_CHECKING:
@@ -41,6 +44,7 @@ class Worker:
 
     def __init__(self) -> None:
         _runtime.mark_active()
+        _volunteer_for_the_oom_killer()
         self._descriptors = take_over()
         self._gate = CancelationGate()
         self._gate.install()
@@ -73,8 +77,8 @@ class Worker:
             self._control.send(
                 control.SetupFailed(
                     kind=error.kind,
-                    error=without_surrogates(str(error)),
-                    traceback=without_surrogates(error.traceback),
+                    error=cut_text(str(error)),
+                    traceback=cut_text(error.traceback),
                 )
             )
             return EXIT_SETUP_FAILED
@@ -177,7 +181,9 @@ class Worker:
             self._serving.stop()
 
     def _supervisor_gone(self) -> None:
-        """Nobody is left to serve. What the model has started goes, too, where we lead the process group."""
+        """Nobody is left to serve, and what the model has started goes, too."""
+        if cookie := os.environ.get(COOKIE_VARIABLE):
+            kill_all(cookie)
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(EXIT_SUPERVISOR_GONE)
@@ -219,6 +225,12 @@ class Worker:
     @staticmethod
     def _start_thread(target: Callable[[], None], name: str) -> None:
         threading.Thread(target=target, name=name, daemon=True).start()
+
+
+def _volunteer_for_the_oom_killer() -> None:
+    """When memory runs out, the model goes and not the supervisor, which can start it again."""
+    with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
+        score.write("500")
 
 
 def main() -> int:
