@@ -1,10 +1,20 @@
-"""Log text is cut between lines to what one message carries; only a line too long by itself loses text."""
+"""Text is cut to what one message carries.
+
+A log is cut between lines, and only a line too long by itself loses text.
+"""
 
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_protocol.limits import LOG_TRUNCATED_NOTICE, MAX_LOG_BYTES, split_log
+from coglet_protocol.limits import (
+    LOG_TRUNCATED_NOTICE,
+    MAX_LOG_BYTES,
+    MAX_TEXT_CHARS,
+    TEXT_TRUNCATED_NOTICE,
+    cut_text,
+    split_log,
+)
 
 TOO_LONG = MAX_LOG_BYTES + 1
 
@@ -62,3 +72,20 @@ def test_a_lone_surrogate_becomes_a_question_mark() -> None:
 
 def test_nothing_is_nothing() -> None:
     assert "".join(split_log("")) == ""
+
+
+@given(st.text())
+def test_an_ordinary_text_is_not_cut(text: str) -> None:
+    assert cut_text(text) == text
+
+
+@pytest.mark.parametrize("character", ["x", "😀"])
+def test_a_text_that_is_too_long_ends_in_a_notice(character: str) -> None:
+    assert cut_text(character * MAX_TEXT_CHARS) == character * MAX_TEXT_CHARS
+    cut = cut_text(character * (MAX_TEXT_CHARS + 1))
+    assert len(cut) == MAX_TEXT_CHARS
+    assert set(cut.removesuffix(TEXT_TRUNCATED_NOTICE)) == {character}
+
+
+def test_a_text_that_is_no_unicode_has_question_marks() -> None:
+    assert cut_text("a\ud800b") == "a?b"
