@@ -19,7 +19,6 @@ from coglet_protocol import control
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.limits import cut_text
-from coglet_protocol.limits import cut_text
 from coglet_worker import model as models
 from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
