@@ -11,7 +11,6 @@ import contextlib
 import re
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
 from dataclasses import dataclass, replace
-from http.cookiejar import CookieJar, DefaultCookiePolicy
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
@@ -84,6 +83,10 @@ class Outgoing:
         self._client: httpx.AsyncClient | None = None
         self._building = asyncio.Lock()
 
+    async def prepare(self) -> None:
+        """Does now what the first message would have to wait for."""
+        await self._ready_client()
+
     async def send(self, message: Message, *, limit_s: float) -> Answer:
         """The answer, whatever its status, within `limit_s` seconds. Raises SendFailed."""
         client = await self._ready_client()
@@ -138,6 +141,8 @@ def origin_of(url: str) -> str:
 
 
 def _build_client() -> httpx.AsyncClient:
+    from http.cookiejar import CookieJar, DefaultCookiePolicy
+
     import httpx
 
     return httpx.AsyncClient(

@@ -8,12 +8,14 @@ import shutil
 import signal
 import socket
 import tempfile
+import time
 from collections.abc import Coroutine
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
+from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
 from coglet_supervisor.restart import RestartPolicy
 from coglet_supervisor.schema_source import load_document
 from coglet_supervisor.server_log import ServerLog
@@ -24,9 +26,15 @@ from coglet_supervisor.worker_process import WorkerSpec
 from coglet_supervisor.worker_seat import SeatRules, WorkerSeat
 from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
+if TYPE_CHECKING:
+    from coglet_supervisor.outputs import FileStore
+
 log = logging.getLogger(__name__)
 
 READINESS_FILE = Path("/var/run/cog/ready")
+
+# When the predictions have used up the grace time, their last webhooks still have this long.
+LAST_WEBHOOKS_S = 2.0
 
 
 class Server:
@@ -36,6 +44,7 @@ class Server:
     def __init__(self, settings: Settings, server_log: ServerLog) -> None:
         self._settings = settings
         self._server_log = server_log
+        _check_upload_url(settings)
         self._listener = listen(settings.host, settings.port)
         self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
         self._pool = SlotPool()
@@ -90,35 +99,49 @@ class Server:
 
     async def _serve(self) -> None:
         # Imported now: the worker is loading the model meanwhile.
-        from coglet_supervisor.files import DataUrls
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
         from coglet_supervisor.http_server import serve_http
         from coglet_supervisor.outputs import Delivery
         from coglet_supervisor.service import PredictionService
+        from coglet_supervisor.webhooks import Webhooks
 
         settings = self._settings
         self._handle_signals()
+        outgoing = Outgoing()
+        if settings.upload_url is not None:
+            self.start_task(outgoing.prepare())
+        webhooks = Webhooks(
+            outgoing,
+            self.start_task,
+            interval_s=settings.webhook_interval_s,
+            auth_token=settings.webhook_auth_token,
+        )
         service = PredictionService(
             self._pool,
             self._server_log,
-            Delivery(self._folder, DataUrls(), self.start_task),
+            Delivery(self._folder, _file_store(settings, outgoing), self.start_task),
             stream_history=settings.stream_history,
             timeout_s=settings.predict_timeout_s,
         )
         service.state = lambda: self._workers.state
-        routes = PredictionRoutes(service, self.start_task, settings.max_body_bytes)
+        routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
         app = App(routes, self, LazyPages(service, self.ask_to_stop))
         self.start_task(serve_http(app, self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
         await self._stop_asked.wait()
+        grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
         await self._workers.stop()
         workers.cancel()
         self._drained.set()
+        time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
+        await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
+        await webhooks.close()
+        await outgoing.close()
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Every task of the server lives in one group."""
@@ -129,16 +152,18 @@ class Server:
         service.is_draining = True
         empty = asyncio.Event()
         service.when_empty(empty.set)
-        cut = self.start_task(_as_task(self._cut_short))
-        done = self.start_task(_as_task(empty))
-        await asyncio.wait(
-            {cut, done}, timeout=self._settings.shutdown_grace_s, return_when="FIRST_COMPLETED"
-        )
-        cut.cancel()
-        done.cancel()
+        await self._unless_cut_short(_as_task(empty), self._settings.shutdown_grace_s)
         if service.in_flight:
             log.warning("%d predictions did not end in time, canceling them", service.in_flight)
             service.cancel_all()
+
+    async def _unless_cut_short(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        """Does the work, but ends it after `limit_s` seconds, or when we are asked again to stop."""
+        doing = self.start_task(work)
+        cut = self.start_task(_as_task(self._cut_short))
+        await asyncio.wait({doing, cut}, timeout=limit_s, return_when="FIRST_COMPLETED")
+        doing.cancel()
+        cut.cancel()
 
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
@@ -164,6 +189,23 @@ class Server:
             READINESS_FILE.touch()
         except OSError as error:
             log.warning("cannot create %s: %s", READINESS_FILE, error)
+
+
+def _check_upload_url(settings: Settings) -> None:
+    if settings.upload_url is None:
+        return
+    try:
+        check_url(settings.upload_url)
+    except UnusableUrl as error:
+        raise StartupError(f"cannot upload output files: {error}; correct --upload-url") from None
+
+
+def _file_store(settings: Settings, outgoing: Outgoing) -> "FileStore":
+    """Where output files go."""
+    from coglet_supervisor.files import DataUrls
+    from coglet_supervisor.uploads import Uploads
+
+    return DataUrls() if settings.upload_url is None else Uploads(settings.upload_url, outgoing)
 
 
 async def _as_task(event: asyncio.Event) -> None:

@@ -18,11 +18,13 @@ from coglet_supervisor.http.asgi import (
 )
 from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
 from coglet_supervisor.json_text import NotJson
+from coglet_supervisor.outgoing import UnusableUrl
 from coglet_supervisor.outputs import StartTask
-from coglet_supervisor.prediction import Kind, Prediction, Snapshot
+from coglet_supervisor.prediction import Kind, Listener, Prediction, Snapshot
 from coglet_supervisor.service import NewPrediction, PredictionService
 from coglet_supervisor.streams import PredictionStream, Subscription, TooManySubscribers
 from coglet_supervisor.validation import InvalidInput, Problem
+from coglet_supervisor.webhooks import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
 DRAINING: Final = "The server is shutting down and takes no new predictions. Try another one."
@@ -31,6 +33,7 @@ NOT_STREAMING: Final = (
 )
 NO_TRAINING_STREAM: Final = "Training endpoints do not support streaming responses."
 EVENT_STREAM: Final = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"))
+TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
 AT_CAPACITY: Final = "At capacity - all prediction slots busy"
 
 
@@ -59,8 +62,11 @@ _NO_PREFERENCE: Final = Preference()
 class PredictionRoutes:
     """The routes below /predictions and /trainings."""
 
-    def __init__(self, service: PredictionService, start_task: StartTask, max_body_bytes: int) -> None:
+    def __init__(
+        self, service: PredictionService, webhooks: Webhooks, start_task: StartTask, max_body_bytes: int
+    ) -> None:
         self._service = service
+        self._webhooks = webhooks
         self._start_task = start_task
         self._max_body_bytes = max_body_bytes
 
@@ -80,7 +86,8 @@ class PredictionRoutes:
         if wants_stream and not self._service.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         prefer = Preference.parse(request.header(b"prefer"))
-        prediction = self._create(body, kind, path_id if path_id is not None else body.id)
+        listeners = self._listeners(body, request)
+        prediction = self._create(body, kind, path_id if path_id is not None else body.id, listeners)
         if wants_stream:
             assert prediction.stream is not None
             prediction.stream.cancel_when_abandoned = True
@@ -95,10 +102,25 @@ class PredictionRoutes:
         found = self._service.cancel(prediction_id)
         await respond(send, 200 if found else 404, b"{}", JSON)
 
-    def _create(self, body: CreateBody, kind: Kind, prediction_id: str | None) -> Prediction:
+    def _listeners(self, body: CreateBody, request: Request) -> list[Listener]:
+        """Who is to be told of the events of the new prediction. Raises HttpError."""
+        if body.webhook is None:
+            return []
+        headers = ((name, request.header(name)) for name in TRACE_HEADERS)
+        trace = {name: value.encode("latin-1") for name, value in headers if value is not None}
+        try:
+            listener = self._webhooks.listener(body.webhook, body.webhook_events_filter, trace)
+        except UnusableUrl as error:
+            raise wrong_shape(f"webhook: {error}") from None
+        return [listener] if body.webhook_events_filter else []
+
+    def _create(
+        self, body: CreateBody, kind: Kind, prediction_id: str | None, listeners: list[Listener]
+    ) -> Prediction:
         try:
             return self._service.create(
-                NewPrediction(id=prediction_id, kind=kind, input_json=body.input, context=body.context)
+                NewPrediction(id=prediction_id, kind=kind, input_json=body.input, context=body.context),
+                listeners,
             )
         except InvalidInput as error:
             raise HttpError.json(422, {"detail": error.problems}) from None
