@@ -143,6 +143,8 @@ class Worker:
         except SlotBroken as error:
             self._control.send(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
+        if not self._stop_requested:
+            self._supervisor_gone()  # its end of the slots closes as early as its end of the control channel
         runtime.flush_logs()
         self._control.send(control.ShuttingDown())
         return EXIT_OK
