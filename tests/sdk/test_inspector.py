@@ -298,6 +298,7 @@ def test_limits_that_cannot_be(annotation: object, info: object, message: str) -
         (Colour, "red", "red"),
         (Secret, "s", Secret("s")),
         (Path, "local", Path("local")),
+        (int | str | None, None, None),
     ],
     ids=str,
 )
@@ -305,6 +306,22 @@ def test_values_that_fit(annotation: object, value: object, expected: object) ->
     checked = check_input({"x": field_of(annotation)}, {"x": value})["x"]
     assert checked == expected
     assert type(checked) is type(expected)
+
+
+@pytest.mark.parametrize(
+    ("annotation", "info", "value"),
+    [
+        (int, Input(ge=1, le=3), 1),
+        (int, Input(ge=1, le=3), 3),
+        (str, Input(min_length=2, max_length=3), "ab"),
+        (str, Input(min_length=2, max_length=3), "abc"),
+        (str, Input(regex="b+"), "ba"),
+        (str, Input(choices=["a", "b"]), "b"),
+    ],
+    ids=str,
+)
+def test_values_within_the_limits(annotation: object, info: object, value: object) -> None:
+    assert check_input({"x": field_of(annotation, info)}, {"x": value}) == {"x": value}
 
 
 def test_urls_become_remote_files() -> None:

@@ -85,6 +85,12 @@ def test_a_name_is_taken_as_it_is(model: Model) -> None:
         load_quietly(f"{file}:Yours")
 
 
+@pytest.mark.parametrize("train", [False, True])
+def test_a_named_class_is_checked_too(model: Model, train: bool) -> None:
+    with pytest.raises(ValueError, match=r"^run or predict method not found: Empty$"):
+        load_quietly(f"{model('class Empty: pass')}:Empty", train=train)
+
+
 def test_a_file_that_is_no_module(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"^Cannot load module from model\.txt$"):
         load_predictor_from_ref("model.txt:Runner")

@@ -60,8 +60,11 @@ def test_a_model_may_write_its_own_constructor() -> None:
     class Child(Plain):
         b: int = 1
 
+    class PlainChild(Plain, auto_dataclass=False): ...
+
     assert dataclasses.asdict(Own()) == {"a": 5}
     assert not dataclasses.is_dataclass(Plain)
+    assert not dataclasses.is_dataclass(PlainChild)
     assert [field.name for field in dataclasses.fields(Child)] == ["b"]
 
 
@@ -81,6 +84,17 @@ def test_the_first_base_has_to_be_a_model() -> None:
     with pytest.raises(TypeError, match=r'^Primary base class of "X" must inherit from BaseModel$'):
         type("X", (Mixin, BaseModel), {})
     assert dataclasses.is_dataclass(type("Y", (BaseModel, Mixin), {}))
+
+
+def test_the_hooks_of_a_mixin_run() -> None:
+    seen: list[str] = []
+
+    class Mixin:
+        def __init_subclass__(cls) -> None:
+            seen.append(cls.__name__)
+
+    type("X", (BaseModel, Mixin), {})
+    assert seen == ["X"]
 
 
 def test_a_further_base_that_is_a_dataclass_is_refused() -> None:
