@@ -20,6 +20,7 @@ from integration.harness.prediction import Prediction
 from integration.harness.waiting import DEADLINE_S
 
 from coglet_protocol import control, slot
+from coglet_protocol.cookie import COOKIE_VARIABLE
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import PROTOCOL_VERSION
 
@@ -37,6 +38,8 @@ class Launch:
     variables: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, str] = field(default_factory=dict)
     """More files of the model's folder, by name."""
+    first_words: bytes | None = None
+    """What the worker is told instead of Init."""
 
 
 class Control:
@@ -276,7 +279,7 @@ def spawn(python: Path, source: str, launch: Launch) -> Iterator[Worker]:
             scratch.joinpath("model", file).write_text(textwrap.dedent(text))
         worker = Worker(_popen(python, scratch, launch, mark), scratch, launch.slots)
         try:
-            worker.say(_init(scratch, launch))
+            worker.say_bytes(launch.first_words or control.encode_line(_init(scratch, launch)))
             yield worker
         finally:
             worker.close()
@@ -295,7 +298,12 @@ def _init(scratch: Path, launch: Launch) -> control.Init:
 
 
 def _popen(python: Path, scratch: Path, launch: Launch, mark: str) -> "subprocess.Popen[bytes]":
-    own = {"TMPDIR": str(scratch / "tmp"), processes.MARK: mark, **launch.variables}
+    own = {
+        "TMPDIR": str(scratch / "tmp"),
+        COOKIE_VARIABLE: mark,
+        processes.MARK: mark,
+        **launch.variables,
+    }
     with scratch.joinpath("stderr").open("wb") as errors:
         return subprocess.Popen(
             [python, "-m", "coglet_worker"],

@@ -28,6 +28,7 @@ class StartWorker(Protocol):
         version: int = ...,
         variables: Mapping[str, str] = ...,
         files: Mapping[str, str] = ...,
+        first_words: bytes = ...,
     ) -> Worker: ...
 
 

@@ -59,5 +59,5 @@ class DescriptorCapture:
         except BlockingIOError:
             return True  # the other thread was faster
         if text := self._decoder.decode(data, final=not data):
-            self._target().write(self._source, text)
+            self._target().write_captured(self._source, text)
         return bool(data)

@@ -82,7 +82,7 @@ def run_setup(model: Model, run_async: Callable[[Any], Any]) -> None:
             result = setup(cog.predictor.extract_setup_weights(model.instance))
         else:
             result = setup()
-        if _flags(setup) & _CO_COROUTINE:
+        if hasattr(result, "__await__"):  # not its flags: a plain function may wrap an async one
             run_async(result)
     except BaseException as error:  # sys.exit() in setup is a failed setup, too
         raise SetupError("setup", error) from error

@@ -22,6 +22,8 @@ class LogTarget(Protocol):
 
     def write(self, source: LogSource, text: str) -> None: ...
 
+    def write_captured(self, source: LogSource, text: str) -> None: ...
+
     def flush(self, source: LogSource) -> None: ...
 
 
@@ -31,23 +33,37 @@ class BufferedLog:
     def __init__(self, gate: CancelationGate) -> None:
         self._gate = gate
         self._lock = threading.Lock()
-        self._lines: dict[LogSource, LineBuffer] = {"stdout": LineBuffer(), "stderr": LineBuffer()}
+        self._printed: dict[LogSource, LineBuffer] = {"stdout": LineBuffer(), "stderr": LineBuffer()}
+        # A child's line must not end up inside one that the model has not finished.
+        self._captured: dict[LogSource, LineBuffer] = {"stdout": LineBuffer(), "stderr": LineBuffer()}
 
     def write(self, source: LogSource, text: str) -> None:
         """Whole lines go out, the rest waits for its end."""
-        with self._gate.shielded(), self._lock:
-            if ready := self._lines[source].write(text):
-                self._emit(source, ready)
+        self._write(self._printed[source], source, text)
+
+    def write_captured(self, source: LogSource, text: str) -> None:
+        """The same for what was written to the descriptor."""
+        self._write(self._captured[source], source, text)
 
     def flush(self, source: LogSource) -> None:
         """Sends an unfinished line, as `print(..., flush=True)` asks."""
-        with self._gate.shielded(), self._lock:
-            if ready := self._lines[source].take():
-                self._emit(source, ready)
+        self._flush(self._printed[source], source)
 
     def flush_all(self) -> None:
-        self.flush("stdout")
-        self.flush("stderr")
+        """Sends all unfinished lines."""
+        for lines in (self._captured, self._printed):
+            for source, buffer in lines.items():
+                self._flush(buffer, source)
+
+    def _write(self, lines: LineBuffer, source: LogSource, text: str) -> None:
+        with self._gate.shielded(), self._lock:
+            if ready := lines.write(text):
+                self._emit(source, ready)
+
+    def _flush(self, lines: LineBuffer, source: LogSource) -> None:
+        with self._gate.shielded(), self._lock:
+            if ready := lines.take():
+                self._emit(source, ready)
 
     def _emit(self, source: LogSource, text: str) -> None:
         raise NotImplementedError

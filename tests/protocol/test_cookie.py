@@ -1,0 +1,64 @@
+"""A worker's children are found by what they inherit, wherever they have moved to."""
+
+import os
+import secrets
+import subprocess
+import sys
+from collections.abc import Iterator
+
+import pytest
+
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, processes_with
+
+pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+
+WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
+
+
+@pytest.fixture
+def cookie() -> str:
+    return secrets.token_hex(8)
+
+
+@pytest.fixture
+def child(cookie: str) -> Iterator["subprocess.Popen[bytes]"]:
+    """A process with the cookie that has left the process group."""
+    with subprocess.Popen(
+        [sys.executable, "-c", WAITS],
+        env={**os.environ, COOKIE_VARIABLE: cookie},
+        start_new_session=True,
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+        yield process
+        process.kill()
+
+
+def test_a_child_that_has_left_the_group_is_found(cookie: str, child: "subprocess.Popen[bytes]") -> None:
+    assert list(processes_with(cookie)) == [child.pid]
+
+
+def test_another_cookie_finds_nothing(cookie: str, child: "subprocess.Popen[bytes]") -> None:
+    assert list(processes_with(cookie[:-1])) == []
+    kill_all(cookie[:-1])
+    assert child.poll() is None
+
+
+def test_all_with_the_cookie_are_killed(cookie: str, child: "subprocess.Popen[bytes]") -> None:
+    kill_all(cookie)
+    assert child.wait() == -9
+    assert list(processes_with(cookie)) == []
+
+
+def test_who_asks_is_spared(cookie: str) -> None:
+    code = f"from coglet_protocol.cookie import kill_all; kill_all({cookie!r}); print('alive')"
+    done = subprocess.run(
+        [sys.executable, "-c", code],
+        env={**os.environ, COOKIE_VARIABLE: cookie},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.stdout == "alive\n"
