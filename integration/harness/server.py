@@ -43,12 +43,18 @@ class Server:
     """A server under test."""
 
     def __init__(
-        self, installation: Installation, process: "subprocess.Popen[bytes]", address: Address, scratch: Path
+        self,
+        installation: Installation,
+        process: "subprocess.Popen[bytes]",
+        address: Address,
+        scratch: Path,
+        mark: str,
     ) -> None:
         self.installation = installation
         self.process = process
         self.address = address
         self.scratch = scratch
+        self.mark = mark
         self._background = ThreadPoolExecutor(64)
         self._begun: dict[str, Future[Answer]] = {}
 
@@ -235,7 +241,7 @@ def _spawn(installation: Installation, model: Model, launch: Launch, scratch: Pa
             stderr=log,
             start_new_session=True,
         )
-    return Server(installation, process, Address((launch.host or HOST).strip("[]"), port), scratch)
+    return Server(installation, process, Address((launch.host or HOST).strip("[]"), port), scratch, mark)
 
 
 def free_port() -> int:
