@@ -12,6 +12,8 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
 
     A child that the model has forked keeps pipes and sockets open, so their EOF tells nothing.
     """
+    if process.poll() is not None:  # and reaped, so that its pid may be another process by now
+        return process.wait()
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
 

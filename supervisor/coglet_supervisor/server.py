@@ -102,7 +102,7 @@ class Server:
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
-        from coglet_supervisor.http_server import serve_http
+        from coglet_supervisor.http_server import HttpServer
         from coglet_supervisor.outputs import Delivery
         from coglet_supervisor.service import PredictionService
         from coglet_supervisor.webhooks import Webhooks
@@ -128,7 +128,7 @@ class Server:
         service.state = lambda: self._workers.state
         routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
         app = App(routes, self, LazyPages(service, self.ask_to_stop))
-        self.start_task(serve_http(app, self._listener, self._drained.wait))
+        self.start_task(HttpServer(app, self.start_task).serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
