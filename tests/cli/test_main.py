@@ -1,5 +1,6 @@
 """The command line itself: help, version, errors and exit codes. Nothing here starts a model."""
 
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -140,6 +141,22 @@ def test_help_is_quick_because_it_imports_little() -> None:
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     heavy = {"httpx", "rich", "yaml", "asyncio", "jsonschema_rs", "coglet_schema", "coglet_supervisor"}
     assert not heavy & set(result.stderr.split())
+
+
+def test_a_reader_that_went_away_ends_it_quietly(project: Path) -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    try:
+        result = subprocess.run(
+            [sys.executable, "-m", "coglet_cli", "schema"],
+            cwd=project,
+            stdout=write_end,
+            stderr=subprocess.PIPE,
+            check=False,
+        )
+    finally:
+        os.close(write_end)
+    assert (result.returncode, result.stderr) == (1, b"")
 
 
 def test_init_writes_a_project_that_works(

@@ -5,11 +5,11 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Coroutine, Iterator, Mapping
 from contextlib import asynccontextmanager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final, TypeVar
 
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import Address, bracketed
@@ -19,6 +19,8 @@ STOP_GRACE_S: Final = 5.0
 _LOST_CONNECTION_GRACE_S: Final = 1.0
 # Something that left the server's process group can hold its log open; nobody waits for that.
 _LAST_LINES_S: Final = 1.0
+
+T = TypeVar("T")
 
 
 class ServerExited(UserError):
@@ -85,11 +87,21 @@ class LocalServer:
                 await self._process.wait()
         return self._process.returncode is not None
 
-    def raise_exited(self) -> None:
-        """Raises PortTaken when that explains why the process ended, else ServerExited."""
-        if not self.address.is_free:
-            raise PortTaken(self.address)
-        raise ServerExited(self._process.returncode or 0)
+    async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises ServerExited or PortTaken as soon as the process ends before it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watcher = tasks.create_task(self._raise_at_exit())
+                result = await work
+                watcher.cancel()
+                return result
+        except ExceptionGroup as group:  # noqa: F821 - ruff checks for 3.10, this package needs 3.11
+            # The task that failed first has canceled the other one.
+            raise group.exceptions[0] from None
+
+    async def _raise_at_exit(self) -> None:
+        code = await self._process.wait()
+        raise ServerExited(code) if self.address.is_free else PortTaken(self.address)
 
     async def explain_loss(self) -> None:
         """After a lost connection: raises ServerExited when the end of the process is the reason."""

@@ -63,20 +63,24 @@ def judge(report: Mapping[str, Any] | None) -> Readiness:
 
 async def wait_listening(server: LocalServer, client: ModelClient) -> None:
     """Returns at the first health report. Raises ServerExited or PortTaken when none can come."""
-    while await client.health() is None:
-        await _next_poll(server)
+
+    async def poll() -> None:
+        while await client.health() is None:  # noqa: ASYNC110 - a server tells nobody that it listens
+            await asyncio.sleep(POLL_S)
+
+    await server.while_starting(poll())
 
 
 async def wait_set_up(server: LocalServer, client: ModelClient) -> None:
     """Returns when the model takes predictions. Raises UserError when it never will."""
-    while True:
-        match judge(await client.health()):
-            case Readiness.READY:
-                return
-            case Readiness.SETUP_FAILED:
-                raise SetupFailed()
-            case Readiness.WAIT:
-                await _next_poll(server)
+
+    async def poll() -> None:
+        while (readiness := judge(await client.health())) is Readiness.WAIT:  # noqa: ASYNC110 - as above
+            await asyncio.sleep(POLL_S)
+        if readiness is Readiness.SETUP_FAILED:
+            raise SetupFailed()
+
+    await server.while_starting(poll())
 
 
 async def wait_set_up_within(limit_s: float, server: LocalServer, client: ModelClient) -> None:
@@ -86,8 +90,3 @@ async def wait_set_up_within(limit_s: float, server: LocalServer, client: ModelC
             await wait_set_up(server, client)
     except TimeoutError:
         raise SetupTimedOut(limit_s) from None
-
-
-async def _next_poll(server: LocalServer) -> None:
-    if await server.exited_within(POLL_S):
-        server.raise_exited()
