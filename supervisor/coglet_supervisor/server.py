@@ -168,6 +168,7 @@ class Server:
     def _handle_signals(self) -> None:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
+        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
         if self._settings.await_explicit_shutdown:
             # A handler and not SIG_IGN, which the worker and its children would inherit.
             loop.add_signal_handler(
@@ -175,6 +176,10 @@ class Server:
             )
         else:
             loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
+
+    def _on_hangup(self) -> None:
+        log.info("Received SIGHUP, replacing the workers")
+        self.start_task(self._workers.reload())
 
     def _on_signal(self, name: str) -> None:
         log.info("Received %s, shutting down...", name)

@@ -62,6 +62,8 @@ class SlotOwner(Protocol):
 
     def slot_connected(self) -> None: ...
 
+    def slot_idle(self) -> None: ...
+
     def slot_lost(self, lost: Slot, reason: str) -> None: ...
 
     def is_worker(self, peer: socket.socket) -> bool: ...
@@ -152,9 +154,14 @@ class Slot:
     def __init__(self, pool: SlotPool, owner: SlotOwner) -> None:
         self.id = "(not ready)"  # chosen by the worker, told with Ready
         self._state: SlotState = Idle()
+        self._is_retired = False
         self._pool = pool
         self._owner = owner
         self._transport: asyncio.Transport | None = None
+
+    @property
+    def is_busy(self) -> bool:
+        return isinstance(self._state, Busy)
 
     @property
     def is_connected(self) -> bool:
@@ -206,6 +213,7 @@ class Slot:
 
     def retire(self) -> None:
         """Takes no further prediction; the one that runs goes on."""
+        self._is_retired = True
         self._pool.remove(self)
 
     def poison(self, reason: str) -> None:
@@ -216,6 +224,8 @@ class Slot:
             self._transport.abort()
         if isinstance(state, Busy):
             state.outputs.failed(reason)
+        if self._is_retired:
+            self._owner.slot_idle()
 
     def receive(self, message: slot.FromWorker) -> None:
         """A message of the worker, of the prediction that runs. Raises ProtocolError."""
@@ -239,6 +249,8 @@ class Slot:
                 # First the slot, then the news: see the module's first lines.
                 self._state = Idle()
                 self._pool.release(self)
+                if self._is_retired:
+                    self._owner.slot_idle()
                 outputs.ended(message)
 
 

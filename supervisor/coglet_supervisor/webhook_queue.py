@@ -7,14 +7,9 @@ interval after one, becomes a single send. So what waits for a slow receiver nev
 import math
 from collections.abc import Collection
 from dataclasses import dataclass
-from typing import Final, Literal
+from typing import Literal
 
 WebhookEvent = Literal["start", "output", "logs", "completed"]
-
-RETRY_DELAYS_S: Final = (*(0.2 * 2**n for n in range(10)), 102.4, 102.4)
-"""Waits between the attempts to deliver the end: 12 retries in about 409 s, as the peer does."""
-
-_WORTH_RETRYING: Final = frozenset({429, 500, 502, 503, 504})
 
 
 @dataclass(frozen=True)
@@ -114,17 +109,3 @@ class Backlog:
     def leave(self, size_bytes: int) -> None:
         """What entered with this size waits no more."""
         self._bytes -= size_bytes
-
-
-def is_delivered(status: int) -> bool:
-    """True when the receiver has accepted a webhook."""
-    return 200 <= status < 300
-
-
-def is_worth_retrying(status: int, *, redirects: bool) -> bool:
-    """True when the receiver may accept the terminal webhook later.
-
-    `redirects`: the answer names another place. A POST does not follow 301, 302 and 303, which would turn it
-    into a GET; gateways answer so while what is behind them is away.
-    """
-    return status in _WORTH_RETRYING or (300 <= status < 400 and redirects)

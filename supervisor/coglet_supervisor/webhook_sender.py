@@ -5,47 +5,66 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import time
 from collections.abc import AsyncIterator, Mapping
 from typing import Final
 from weakref import WeakValueDictionary
 
-from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, SendFailed, check_url, origin_of
-from coglet_supervisor.webhook_queue import RETRY_DELAYS_S, is_delivered, is_worth_retrying
+from coglet_supervisor.outgoing import (
+    Answer,
+    Message,
+    NeverSendable,
+    Outgoing,
+    SendFailed,
+    check_url,
+    origin_of,
+)
+from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, judge
 
 log = logging.getLogger(__name__)
 
 ATTEMPT_LIMIT_S: Final = 30.0
 
-MAX_SENDS: Final = 128
+MAX_SENDS: Final = 64
 """How many sends are under way at once, in all and to one origin: a slow one must not take all turns."""
-MAX_SENDS_TO_ONE: Final = 32
+MAX_SENDS_TO_ONE: Final = 16
 
 
 class NotDelivered(Exception):
     """The receiver does not have it; the text says why."""
+
+    log_level: int = logging.WARNING
 
 
 class _MayRecover(NotDelivered):
     """The next attempt may reach the receiver."""
 
 
-class Turns:
-    """Who may send now."""
+class _Spared(_MayRecover):
+    """An attempt that was not made, because it is known how it ends."""
+
+    # There is one for each event of each prediction, as long as the receiver is away.
+    log_level = logging.DEBUG
+
+
+class _Origin:
+    """What all who send to one origin share."""
 
     def __init__(self) -> None:
-        self._all = asyncio.Semaphore(MAX_SENDS)
-        # An origin is forgotten with the last sender to it.
-        self._by_origin: WeakValueDictionary[str, asyncio.Semaphore] = WeakValueDictionary()
+        self.turns = asyncio.Semaphore(MAX_SENDS_TO_ONE)
+        self.outage = Outage()
 
-    def of_origin(self, origin: str) -> asyncio.Semaphore:
-        """The turns that all senders to one origin share."""
-        return self._by_origin.setdefault(origin, asyncio.Semaphore(MAX_SENDS_TO_ONE))
 
-    @contextlib.asynccontextmanager
-    async def take(self, of_origin: asyncio.Semaphore) -> AsyncIterator[None]:
-        """Waits for a turn; it is over at the end of the block."""
-        async with of_origin, self._all:
-            yield
+class Origins:
+    """The origins to which anybody sends; one is forgotten with its last sender."""
+
+    def __init__(self) -> None:
+        self.turns = asyncio.Semaphore(MAX_SENDS)
+        self._by_name: WeakValueDictionary[str, _Origin] = WeakValueDictionary()
+
+    def find(self, name: str) -> _Origin:
+        """The origin of that name, `scheme://host:port`."""
+        return self._by_name.setdefault(name, _Origin())
 
 
 class Sender:
@@ -57,38 +76,32 @@ class Sender:
     def __init__(
         self,
         outgoing: Outgoing,
-        turns: Turns,
+        origins: Origins,
         hurry: asyncio.Event,
         *,
         url: str,
         headers: Mapping[bytes, bytes],
     ) -> None:
         check_url(url)
-        self.origin = origin_of(url)
+        self.origin_name = origin_of(url)
         self._outgoing = outgoing
-        self._turns = turns
-        self._turns_of_origin = turns.of_origin(self.origin)
+        self._origin = origins.find(self.origin_name)
+        self._all_turns = origins.turns
         self._hurry = hurry
         self._url = url
         self._headers = headers
 
-    def turn(self) -> contextlib.AbstractAsyncContextManager[None]:
-        """The block in which one attempt may be made."""
-        return self._turns.take(self._turns_of_origin)
+    @contextlib.asynccontextmanager
+    async def turn(self) -> AsyncIterator[None]:
+        """Waits until one more attempt may be made at the same time; it is to be made in the block."""
+        async with self._origin.turns, self._all_turns:
+            yield
 
     async def attempt(self, body: bytes) -> None:
         """One attempt, within a turn. Raises NotDelivered."""
-        message = Message(method="POST", url=self._url, headers=self._headers, body=body)
-        try:
-            answer = await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
-        except NeverSendable as error:
-            raise NotDelivered(str(error)) from error
-        except SendFailed as error:
-            raise _MayRecover(str(error)) from error
-        if is_delivered(answer.status):
-            return
-        retry = is_worth_retrying(answer.status, redirects=answer.location is not None)
-        raise (_MayRecover if retry else NotDelivered)(f"it answered with status {answer.status}")
+        if self._origin.outage.spares(time.monotonic()):
+            raise _Spared("it could not be reached just before")
+        await self._attempt_really(body)
 
     async def persist(self, body: bytes, prediction_id: str) -> None:
         """Attempts until it is delivered. Raises NotDelivered after the last one."""
@@ -97,16 +110,42 @@ class Sender:
                 async with self.turn():
                     return await self.attempt(body)
             except _MayRecover as error:
-                log.warning(
+                log.log(
+                    error.log_level,
                     "prediction %s: webhook to %s failed, trying again in %g s: %s",
                     prediction_id,
-                    self.origin,
+                    self.origin_name,
                     delay_s,
                     error,
                 )
             await self._pause(delay_s)
         async with self.turn():
-            await self.attempt(body)
+            await self._attempt_really(body)
+
+    async def _attempt_really(self, body: bytes) -> None:
+        outage = self._origin.outage
+        try:
+            answer = await self._post(body)
+        except _MayRecover:
+            outage.failed(time.monotonic())
+            raise
+        verdict = judge(answer.status, redirects=answer.location is not None)
+        if verdict == "away":
+            outage.failed(time.monotonic())
+        else:
+            outage.reached()
+        if verdict != "delivered":
+            failure = NotDelivered if verdict == "refused" else _MayRecover
+            raise failure(f"it answered with status {answer.status}")
+
+    async def _post(self, body: bytes) -> Answer:
+        message = Message(method="POST", url=self._url, headers=self._headers, body=body)
+        try:
+            return await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
+        except NeverSendable as error:
+            raise NotDelivered(str(error)) from error
+        except SendFailed as error:
+            raise _MayRecover(str(error)) from error
 
     async def _pause(self, delay_s: float) -> None:
         if self._hurry.is_set():

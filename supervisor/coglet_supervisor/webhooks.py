@@ -29,7 +29,7 @@ from coglet_supervisor.webhook_queue import (
     WebhookEvent,
     WebhookQueue,
 )
-from coglet_supervisor.webhook_sender import NotDelivered, Sender, Turns
+from coglet_supervisor.webhook_sender import NotDelivered, Origins, Sender
 
 log = logging.getLogger(__name__)
 
@@ -60,7 +60,7 @@ class Webhooks:
         self._start_task = start_task
         self._interval_s = interval_s
         self._headers = _headers(auth_token)
-        self._turns = Turns()
+        self._origins = Origins()
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
         self._is_draining = asyncio.Event()
@@ -71,7 +71,7 @@ class Webhooks:
         Raises UnusableUrl.
         """
         headers = {**self._headers, **trace}
-        sender = Sender(self._outgoing, self._turns, self._is_draining, url=url, headers=headers)
+        sender = Sender(self._outgoing, self._origins, self._is_draining, url=url, headers=headers)
         return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
 
     async def wait_delivered(self) -> None:
@@ -162,8 +162,12 @@ class _Delivery:
             try:
                 await self._sender.attempt(_encode(prediction.progress()))
             except NotDelivered as error:
-                log.warning(
-                    "prediction %s: webhook to %s failed: %s", prediction.id, self._sender.origin, error
+                log.log(
+                    error.log_level,
+                    "prediction %s: webhook to %s failed: %s",
+                    prediction.id,
+                    self._sender.origin_name,
+                    error,
                 )
 
     async def _wait_news(self, until: float) -> None:
@@ -184,7 +188,10 @@ class _Delivery:
 
     def _log_loss(self, prediction_id: str, reason: str) -> None:
         log.error(
-            "prediction %s: webhook to %s was not delivered: %s", prediction_id, self._sender.origin, reason
+            "prediction %s: webhook to %s was not delivered: %s",
+            prediction_id,
+            self._sender.origin_name,
+            reason,
         )
 
 

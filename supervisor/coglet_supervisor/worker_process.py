@@ -79,6 +79,7 @@ class WorkerProcess:
         self._ready: control.Ready | None = None
         self._open_channels = 0
         self._channels_closed = asyncio.Event()
+        self._all_idle = asyncio.Event()  # counts only once no slot is handed out any more
         self._events: WorkerEvents | None = None
         self._ended = False
         self._killed = False
@@ -181,10 +182,17 @@ class WorkerProcess:
         for slot in self._slots:
             slot.poison(reason)
 
-    def retire(self) -> None:
-        """No slot is handed out again; what runs goes on."""
+    async def retire(self) -> None:
+        """No slot is handed out again; returns when what runs has ended."""
         for slot in self._slots:
             slot.retire()
+        self.slot_idle()
+        await self._all_idle.wait()
+
+    def slot_idle(self) -> None:
+        """A slot runs nothing any more."""
+        if not any(slot.is_busy for slot in self._slots):
+            self._all_idle.set()
 
     def signal_group(self, number: int) -> None:
         """Signals the child and all that it has started and that has not left its process group."""

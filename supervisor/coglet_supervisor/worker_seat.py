@@ -39,7 +39,9 @@ class WorkerSeat:
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
-        self._session: WorkerSession | None = None
+        self._session: WorkerSession | None = None  # the one that serves
+        self._successor: WorkerSession | None = None
+        self._sessions: set[WorkerSession] = set()
         self._stopping = False
         self._deaths: list[float] = []
         self._has_been_ready = False
@@ -51,30 +53,46 @@ class WorkerSeat:
 
     async def run(self) -> None:
         """Keeps a worker alive until `stop`, or until there is no hope."""
-        while not self._stopping:
-            try:
-                worker = self._take_first() or WorkerProcess.spawn(self._spec)
-            except OSError as error:
-                self._fail_setup(f"failed to spawn worker: {self._spec.python}: {error.strerror or error}")
-                return
-            end = await self._live(worker)
-            delay_s = self._after(end)
-            if delay_s is None:
-                return
-            await asyncio.sleep(delay_s)
+        async with asyncio.TaskGroup() as tasks:
+            self._tasks = tasks
+            delay_s: float | None = 0.0
+            while delay_s is not None:
+                await asyncio.sleep(delay_s)
+                delay_s = self._after(await self._fill())
+
+    async def reload(self) -> None:
+        """Puts a new worker in the place of the old one, which first ends what it runs: nothing is lost.
+
+        Both exist for a while. A new one that fails leaves the old one where it is.
+        """
+        old = self._session
+        if old is None or self.state != "READY" or self._successor is not None:
+            return
+        try:
+            new = self._open(WorkerProcess.spawn(self._spec))
+        except OSError as error:
+            log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
+            return
+        if not await new.wait_ready():
+            log.error("the new worker failed, worker %d stays", old.worker.pid)
+            return
+        self._successor = new
+        self._adopt(new)
+        await old.worker.retire()
+        await old.stop(self._rules.stop_grace_s)
 
     async def stop(self) -> None:
         """Ends the worker in order, or by force after the grace time."""
         self._stopping = True
-        if self._session is not None:
-            await self._session.stop(self._rules.stop_grace_s)
+        for session in list(self._sessions):
+            await session.stop(self._rules.stop_grace_s)
 
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""
         if self._first is not None:
             self._first.kill()
-        if self._session is not None:
-            self._session.worker.kill()
+        for session in self._sessions:
+            session.worker.kill()
 
     async def check_user_health(self) -> str | None:
         """What the model's own check finds wrong, if anything."""
@@ -82,33 +100,48 @@ class WorkerSeat:
             return None
         return await self._session.check_user_health()
 
+    async def _fill(self) -> End:
+        """The life of one worker in this seat, and of those that are put in its place."""
+        try:
+            session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
+        except OSError as error:
+            return SetupFailed(f"failed to spawn worker: {self._spec.python}: {error.strerror or error}")
+        self._session = session
+        self.setup = session.setup
+        if await session.wait_ready():
+            self._adopt(session)
+        end = await session.wait_end()
+        while self._successor is not None:
+            successor, self._successor = self._successor, None
+            end = await successor.wait_end()
+        return end
+
     def _take_first(self) -> WorkerProcess | None:
         first, self._first = self._first, None
         return first
 
-    async def _live(self, worker: WorkerProcess) -> End:
+    def _open(self, worker: WorkerProcess) -> WorkerSession:
         session = WorkerSession(worker, self._pool, self._server_log, self._rules.setup_timeout_s)
+        self._sessions.add(session)
+        session.start(self._tasks)
+        return session
+
+    def _adopt(self, session: WorkerSession) -> None:
         self._session = session
         self.setup = session.setup
-        async with asyncio.TaskGroup() as tasks:
-            watch = tasks.create_task(self._become_ready(session))
-            end = await session.run()
-            watch.cancel()
-        return end
-
-    async def _become_ready(self, session: WorkerSession) -> None:
-        await session.ready.wait()
         self.state = "READY"
         self._has_been_ready = True
 
     def _after(self, end: End) -> float | None:
         """Seconds until the next worker; None when there will be none."""
+        self._sessions.clear()
         if self._stopping:
             return None
         if isinstance(end, SetupFailed):
             self._fail_setup(end.text)
             return None
-        assert isinstance(end, Died)
+        if not isinstance(end, Died):
+            return None
         # A model that was ready before is not to blame when its next worker is killed during setup.
         if not self._has_been_ready:
             self._fail_setup(end.reason)

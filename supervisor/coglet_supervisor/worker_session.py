@@ -41,14 +41,15 @@ End = SetupFailed | Died | Stopped
 
 
 class WorkerSession:
-    """Hears one worker. `run` lasts as long as the process."""
+    """Hears one worker, from `start` until its process has ended."""
 
     def __init__(
         self, worker: WorkerProcess, pool: SlotPool, server_log: ServerLog, setup_timeout_s: float | None
     ) -> None:
         self.worker = worker
         self.setup = Setup(started_at=worker.spawned_at, status="starting")
-        self.ready = asyncio.Event()
+        self._ready = asyncio.Event()
+        self._changed = asyncio.Event()  # ready, or ended
         self._pool = pool
         self._server_log = server_log
         self._setup_timeout_s = setup_timeout_s
@@ -57,11 +58,24 @@ class WorkerSession:
         self._setup_ended = asyncio.Event()
         self._fatal: str | None = None
         self._stop_asked = False
+        self._ended: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         self._check: asyncio.Future[str | None] | None = None
         self._checks_made = 0
 
-    async def run(self) -> End:
-        """Listens to the process until it has ended. Its predictions have failed then."""
+    def start(self, tasks: asyncio.TaskGroup) -> None:
+        """Begins to listen."""
+        tasks.create_task(self._run())
+
+    async def wait_ready(self) -> bool:
+        """True when the model is set up, False when the process has ended before."""
+        await self._changed.wait()
+        return self._ready.is_set()
+
+    async def wait_end(self) -> End:
+        """Returns when the process has ended and its predictions have failed."""
+        return await asyncio.shield(self._ended)
+
+    async def _run(self) -> None:
         try:
             await self.worker.attach(self._pool, self)
             async with asyncio.TaskGroup() as tasks:
@@ -75,7 +89,8 @@ class WorkerSession:
         self.worker.fail_predictions(reason)
         if self._check is not None and not self._check.done():
             self._check.set_result(f"Healthcheck error: {reason}")
-        return end
+        self._ended.set_result(end)
+        self._changed.set()
 
     async def stop(self, grace_s: float) -> None:
         """Ends the worker in order, or by force after `grace_s`."""
@@ -84,7 +99,7 @@ class WorkerSession:
 
     async def check_user_health(self) -> str | None:
         """Runs the model's own check, shared by all who ask at the same time. The problem, or None."""
-        if not self.ready.is_set() or not self.worker.has_healthcheck:
+        if not self._ready.is_set() or not self.worker.has_healthcheck:
             return None
         if self._check is None:
             self._checks_made += 1
@@ -106,7 +121,8 @@ class WorkerSession:
         self.worker.open_slots(slot_ids, self._pool)
         self._server_log.record("info", "coglet", "Server ready")
         self._end_setup("succeeded")
-        self.ready.set()
+        self._ready.set()
+        self._changed.set()
         log.info("Setup complete, now accepting requests")
 
     def on_control(self, message: control.FromWorker) -> None:

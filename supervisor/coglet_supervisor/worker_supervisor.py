@@ -40,6 +40,11 @@ class WorkerSupervisor:
             for seat in self._seats:
                 tasks.create_task(seat.stop())
 
+    async def reload(self) -> None:
+        """Replaces the workers one after the other, so that at most one more than usual is in memory."""
+        for seat in self._seats:
+            await seat.reload()
+
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""
         for seat in self._seats:
