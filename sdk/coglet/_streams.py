@@ -84,10 +84,15 @@ def new_slot_log_writer(
     return writer
 
 
+def _nothing() -> None:
+    return None
+
+
 class _TeeWriter(_LogStream):
     """Writes to the log (`inner`) and to the stream that the model put in its place (`user_stream`).
 
-    Everything but writing is the model's stream, so that `getvalue()` and the like keep working.
+    Everything but writing is the model's stream, so that `getvalue()` and the like keep working. All that is
+    asked of it is a `write`; what else a stream has is made up where it is missing.
     """
 
     def __init__(self, inner: TextIO, user_stream: TextIO, name: str) -> None:
@@ -104,21 +109,21 @@ class _TeeWriter(_LogStream):
 
     def flush(self) -> None:
         self.inner.flush()
-        self.user_stream.flush()
+        getattr(self.user_stream, "flush", _nothing)()
 
     def fileno(self) -> int:
         return self.user_stream.fileno()
 
     def isatty(self) -> bool:
-        return self.user_stream.isatty()
+        return bool(getattr(self.user_stream, "isatty", _nothing)())
 
     @property
     def encoding(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
-        return self.user_stream.encoding
+        return getattr(self.user_stream, "encoding", "utf-8")
 
     @property
     def errors(self) -> str | None:  # type: ignore[override]  # typeshed has a plain attribute
-        return self.user_stream.errors
+        return getattr(self.user_stream, "errors", None)
 
     def __getattr__(self, name: str) -> Any:
         if name == "user_stream":  # not set yet: a copy or an unpickled tee, which must not recurse

@@ -158,6 +158,12 @@ def test_warnings(model: Model, source: str, expected: list[tuple[type[Warning],
     assert warnings_of(model(HEAD + source)) == expected
 
 
+def test_a_predictor_that_is_a_thing_is_warned_about_like_any(model: Model) -> None:
+    assert warnings_of(model("Predictor = [1]")) == [
+        (DeprecationWarning, "Predictor is deprecated; use Runner instead")
+    ]
+
+
 def test_the_author_sees_deprecations_without_any_option(bare_python: BarePython, model: Model) -> None:
     file = model(f"{HEAD}class Predictor(BasePredictor):\n{PREDICT}")
     (bare_python.folder / "worker.py").write_text(
@@ -285,6 +291,7 @@ def test_whether_setup_takes_weights(model: Model, setup: str, expected: bool) -
 
 def test_a_function_has_no_setup() -> None:
     assert has_setup_weights(lambda: None) is False
+    assert extract_setup_weights(lambda: None) is None
 
 
 def test_weights_come_from_the_environment_as_text(model: Model, monkeypatch: pytest.MonkeyPatch) -> None:

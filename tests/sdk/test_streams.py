@@ -84,6 +84,30 @@ def test_a_tee_is_the_users_stream_in_everything_but_writing() -> None:
         _ = tee.no_such_attribute
 
 
+def test_a_tee_needs_no_more_of_the_users_stream_than_write() -> None:
+    class Progress:
+        text = ""
+
+        def write(self, text: str) -> None:
+            self.text += text
+
+    users = Progress()
+    tee = _TeeWriter(io.StringIO(), users, "stdout")  # type: ignore[arg-type]  # what models do
+    print("50 %", file=tee, flush=True)
+    assert users.text == "50 %\n"
+    assert (tee.isatty(), tee.encoding, tee.errors) == (False, "utf-8", None)
+
+
+def test_flushing_a_tee_flushes_both(log: list[str], writer: _SlotLogWriter) -> None:
+    users = io.TextIOWrapper(io.BytesIO())
+    tee = _TeeWriter(writer, users, "stdout")  # type: ignore[arg-type]
+    tee.write("x")
+    assert users.buffer.getvalue() == b""
+    tee.flush()
+    assert users.buffer.getvalue() == b"x"
+    assert log == ["x", "<flush>"]
+
+
 def test_closing_a_tee_closes_neither() -> None:
     log, users = io.StringIO(), io.StringIO()
     tee = _TeeWriter(log, users, "stdout")
