@@ -1,0 +1,45 @@
+"""The oldest releases that pyproject.toml allows still carry a prediction: scripts/test installs them."""
+
+import os
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PYTHON = os.environ.get("PYCOGLET_LOWEST_PYTHON", "")
+PACKAGES = (
+    "coglet_protocol",
+    "coglet_schema",
+    "cog",
+    "coglet",
+    "coglet_worker",
+    "coglet_supervisor",
+    "coglet_cli",
+)
+IMPORT_ALL = """
+import importlib, pkgutil, sys
+for name in sys.argv[1:]:
+    package = importlib.import_module(name)
+    for module in pkgutil.walk_packages(package.__path__, name + "."):
+        if not module.name.endswith("__main__"):
+            importlib.import_module(module.name)
+"""
+
+pytestmark = pytest.mark.skipif(not PYTHON, reason="scripts/test makes the environment of the lower bounds")
+
+
+def test_every_module_can_be_imported() -> None:
+    subprocess.run([PYTHON, "-c", IMPORT_ALL, *PACKAGES], check=True, timeout=60)
+
+
+def test_a_prediction_over_http() -> None:
+    done = subprocess.run(
+        [Path(PYTHON).with_name("cog"), "predict", "-i", "name=Ada"],
+        cwd=ROOT / "examples" / "hello",
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n"), done.stderr
