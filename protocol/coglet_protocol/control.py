@@ -55,6 +55,13 @@ class Healthcheck(ControlMessage, frozen=True, kw_only=True, tag="healthcheck"):
     id: str
 
 
+class Ping(ControlMessage, frozen=True, kw_only=True, tag="ping"):
+    """Supervisor -> worker. Asks for a Pong, on the way that a prediction takes as far as that can be asked:
+    over the event loop of an async model, from the control thread of a sync one."""
+
+    id: int
+
+
 class Shutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
     """Supervisor -> worker. End in order."""
 
@@ -122,6 +129,12 @@ class HealthcheckResult(ControlMessage, frozen=True, kw_only=True, tag="healthch
     error: str | None = None
 
 
+class Pong(ControlMessage, frozen=True, kw_only=True, tag="pong"):
+    """Worker -> supervisor. Answer to the Ping of the same id."""
+
+    id: int
+
+
 class ShuttingDown(ControlMessage, frozen=True, kw_only=True, tag="shutting_down"):
     """Worker -> supervisor. The last message of an orderly end."""
 
@@ -134,7 +147,7 @@ class SetupFailed(ControlMessage, frozen=True, kw_only=True, tag="setup_failed")
     traceback: str
 
 
-ToWorker = Init | Cancel | Healthcheck | Shutdown
+ToWorker = Init | Cancel | Healthcheck | Ping | Shutdown
 FromWorker = (
     Ready
     | Log
@@ -145,6 +158,7 @@ FromWorker = (
     | Fatal
     | DroppedLogs
     | HealthcheckResult
+    | Pong
     | ShuttingDown
     | SetupFailed
 )

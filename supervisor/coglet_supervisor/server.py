@@ -23,7 +23,8 @@ from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.versions import versions
 from coglet_supervisor.worker_process import WorkerSpec
-from coglet_supervisor.worker_seat import SeatRules, WorkerSeat
+from coglet_supervisor.worker_seat import WorkerSeat
+from coglet_supervisor.worker_session import WorkerRules
 from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
@@ -48,13 +49,14 @@ class Server:
         self._listener = listen(settings.host, settings.port)
         self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
         self._pool = SlotPool()
-        rules = SeatRules(
-            policy=RestartPolicy(enabled=settings.worker_restarts),
+        policy = RestartPolicy(enabled=settings.worker_restarts)
+        rules = WorkerRules(
             setup_timeout_s=settings.setup_timeout_s,
+            hang_timeout_s=settings.hang_timeout_s,
             stop_grace_s=settings.shutdown_grace_s,
         )
         self._workers = WorkerSupervisor(
-            [WorkerSeat(spec, self._pool, server_log, rules) for spec in worker_specs(settings)]
+            [WorkerSeat(spec, self._pool, server_log, rules, policy) for spec in worker_specs(settings)]
         )
         self._stop_asked = asyncio.Event()
         self._cut_short = asyncio.Event()

@@ -47,6 +47,7 @@ class Settings:
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
     predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
     cancel_grace_s: float | None = 60.0  # COG_CANCEL_GRACE, 0 for ever
+    hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for never
     shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
@@ -75,6 +76,7 @@ class Settings:
             "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
             "predict_timeout_s": reader.seconds("COG_PREDICT_TIMEOUT") or None,
             "cancel_grace_s": reader.seconds("COG_CANCEL_GRACE", 60.0) or None,
+            "hang_timeout_s": reader.seconds("COG_HANG_TIMEOUT", 300.0) or None,
             "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 30.0),
             "max_body_bytes": reader.positive_int("COG_MAX_BODY_BYTES") or cls.max_body_bytes,
             "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),

@@ -8,37 +8,35 @@ import contextlib
 import logging
 import random
 import time
-from dataclasses import dataclass
 
 from coglet_supervisor.health import Setup, State, timestamp
 from coglet_supervisor.restart import GiveUp, RestartPolicy
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
-from coglet_supervisor.worker_session import Died, End, SetupFailed, WorkerSession
+from coglet_supervisor.worker_session import Died, End, SetupFailed, WorkerRules, WorkerSession
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(frozen=True, kw_only=True)
-class SeatRules:
-    """What applies to every worker of a server."""
-
-    policy: RestartPolicy
-    setup_timeout_s: float | None
-    stop_grace_s: float
 
 
 class WorkerSeat:
     """Keeps one worker alive. The only one that starts it."""
 
-    def __init__(self, spec: WorkerSpec, pool: SlotPool, server_log: ServerLog, rules: SeatRules) -> None:
+    def __init__(
+        self,
+        spec: WorkerSpec,
+        pool: SlotPool,
+        server_log: ServerLog,
+        rules: WorkerRules,
+        policy: RestartPolicy,
+    ) -> None:
         self.state: State = "STARTING"
         self.setup = Setup(started_at=timestamp(), status="starting")
         self._spec = spec
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
+        self._policy = policy
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
         self._sessions: set[WorkerSession] = set()
@@ -121,7 +119,7 @@ class WorkerSeat:
         return first
 
     def _open(self, worker: WorkerProcess) -> WorkerSession:
-        session = WorkerSession(worker, self._pool, self._server_log, self._rules.setup_timeout_s)
+        session = WorkerSession(worker, self._pool, self._server_log, self._rules)
         self._sessions.add(session)
         session.start(self._tasks)
         return session
@@ -148,7 +146,7 @@ class WorkerSeat:
             return None
         now = time.monotonic()
         self._deaths.append(now)
-        decision = self._rules.policy.decide(self._deaths, now=now, dice=random.random())
+        decision = self._policy.decide(self._deaths, now=now, dice=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", end.reason, decision.reason)
             self.state = "DEFUNCT"

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -9,6 +10,7 @@ from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
+from coglet_supervisor.liveness import Liveness, processor_seconds
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.worker_process import WorkerProcess
@@ -40,11 +42,20 @@ class Stopped:
 End = SetupFailed | Died | Stopped
 
 
+@dataclass(frozen=True, kw_only=True)
+class WorkerRules:
+    """What applies to every worker of a server. None stands for no limit."""
+
+    setup_timeout_s: float | None
+    hang_timeout_s: float | None
+    stop_grace_s: float
+
+
 class WorkerSession:
     """Hears one worker, from `start` until its process has ended."""
 
     def __init__(
-        self, worker: WorkerProcess, pool: SlotPool, server_log: ServerLog, setup_timeout_s: float | None
+        self, worker: WorkerProcess, pool: SlotPool, server_log: ServerLog, rules: WorkerRules
     ) -> None:
         self.worker = worker
         self.setup = Setup(started_at=worker.spawned_at, status="starting")
@@ -52,7 +63,8 @@ class WorkerSession:
         self._changed = asyncio.Event()  # ready, or ended
         self._pool = pool
         self._server_log = server_log
-        self._setup_timeout_s = setup_timeout_s
+        self._rules = rules
+        self._liveness: Liveness | None = None
         self._setup_logs = server_log.collect()
         self._setup_failure: str | None = None
         self._setup_ended = asyncio.Event()
@@ -79,9 +91,10 @@ class WorkerSession:
         try:
             await self.worker.attach(self._pool, self)
             async with asyncio.TaskGroup() as tasks:
-                guard = tasks.create_task(self._guard_setup())
+                guards = [tasks.create_task(self._guard_setup()), tasks.create_task(self._guard_liveness())]
                 code = await self.worker.wait_end()
-                guard.cancel()
+                for guard in guards:
+                    guard.cancel()
         finally:
             self.worker.kill()
         end = self._judge(code)
@@ -141,22 +154,39 @@ class WorkerSession:
                 self._slot_failed(message)
             case control.Fatal():
                 self._fatal = message.reason
+            case control.Pong():
+                self._answered()
             case control.DroppedLogs():
+                interval_s = message.interval_millis / 1000
                 log.warning(
                     "Log production exceeds consumption rate. %d logs dropped in last %.1fs.",
                     message.count,
-                    message.interval_millis / 1000,
+                    interval_s,
                 )
             case control.Ready() | control.Idle() | control.Cancelled() | control.ShuttingDown():
                 log.debug("worker %d said %s", self.worker.pid, type(message).__name__)
 
     async def _guard_setup(self) -> None:
         try:
-            async with asyncio.timeout(self._setup_timeout_s):
+            async with asyncio.timeout(self._rules.setup_timeout_s):
                 await self._setup_ended.wait()
         except TimeoutError:
             self._setup_failure = "worker setup timed out"
             self.worker.kill()
+
+    async def _guard_liveness(self) -> None:
+        # Not during setup: loading may hold the interpreter for as long as it takes.
+        await self._ready.wait()
+        limit_s = self._rules.hang_timeout_s
+        if limit_s is None:
+            return
+        loop = asyncio.get_running_loop()
+        self._liveness = Liveness(limit_s, loop.time())
+        ticks_per_s = os.sysconf("SC_CLK_TCK")
+        while not self._liveness.hangs(loop.time(), processor_seconds(self.worker.pid, ticks_per_s)):
+            self.worker.send(control.Ping(id=0))
+            await asyncio.sleep(limit_s / 4)
+        self.worker.replace(f"it neither answered nor computed for {limit_s:g} s")
 
     def _judge(self, exit_code: int) -> End:
         if self._stop_asked:
@@ -180,6 +210,10 @@ class WorkerSession:
         self.setup.logs = self._server_log.end_collecting(self._setup_logs)
         self.setup.completed_at = timestamp()
         self.setup.status = "succeeded" if status == "succeeded" else "failed"
+
+    def _answered(self) -> None:
+        if self._liveness is not None:
+            self._liveness.answered(asyncio.get_running_loop().time())
 
     def _slot_failed(self, message: control.Failed) -> None:
         slot = self.worker.slot_named(message.slot)

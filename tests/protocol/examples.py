@@ -20,6 +20,7 @@ CONTROL_TO_WORKER: Final[dict[str, control.ToWorker]] = {
     ),
     "cancel": control.Cancel(slot=SLOT_ID, id="pred_1", sequence=7),
     "healthcheck": control.Healthcheck(id="hc_1"),
+    "ping": control.Ping(id=7),
     "shutdown": control.Shutdown(),
 }
 
@@ -35,6 +36,7 @@ CONTROL_FROM_WORKER: Final[dict[str, control.FromWorker]] = {
     "healthcheck_result": control.HealthcheckResult(id="hc_1", status="healthy"),
     "healthcheck_result-unhealthy": control.HealthcheckResult(id="hc_2", status="unhealthy", error="no GPU"),
     "shutting_down": control.ShuttingDown(),
+    "pong": control.Pong(id=7),
     "setup_failed": control.SetupFailed(kind="load", error="no class `Runner`", traceback="Traceback\n"),
 }
 

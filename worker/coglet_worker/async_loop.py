@@ -11,7 +11,7 @@ from collections.abc import AsyncIterator, Sequence
 from types import GeneratorType
 from typing import Any
 
-from coglet_protocol import slot
+from coglet_protocol import control, slot
 from coglet_worker.outputs import send_item, send_items, send_result
 from coglet_worker.running import RunningPrediction
 from coglet_worker.runtime import Runtime, Terminal
@@ -50,6 +50,10 @@ class AsyncLoop:
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """From the control thread."""
         self._loop.call_soon_threadsafe(self._slots[slot_id].cancel, sequence)
+
+    def ping(self, ping_id: int) -> None:
+        """From the control thread; the loop answers, for a loop that is blocked serves nobody."""
+        self._loop.call_soon_threadsafe(self._runtime.control.send, control.Pong(id=ping_id))
 
     def stop(self) -> None:
         """From the control thread: what runs is finished, then `serve` returns."""

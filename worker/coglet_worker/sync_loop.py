@@ -7,7 +7,7 @@ No hand-over between threads on the way of a prediction. A cancel interrupts the
 import time
 from types import GeneratorType
 
-from coglet_protocol import slot
+from coglet_protocol import control, slot
 from coglet_worker.outputs import send_items, send_result
 from coglet_worker.running import RunningPrediction
 from coglet_worker.runtime import Runtime, Terminal
@@ -30,6 +30,10 @@ class SyncLoop:
     def cancel(self, _slot: str, _prediction_id: str, sequence: int) -> None:
         """From the control thread."""
         self._runtime.gate.request(sequence)
+
+    def ping(self, ping_id: int) -> None:
+        """From the control thread, which answers: the main thread may be in the model's code for long."""
+        self._runtime.control.send(control.Pong(id=ping_id))
 
     def stop(self) -> None:
         """From the control thread: what runs is finished, then `serve` returns."""

@@ -166,6 +166,9 @@ class Worker:
                     self._serving.cancel(message.slot, message.id, message.sequence)
             case control.Healthcheck():
                 self._check_health(message)
+            case control.Ping():
+                if self._serving is not None:
+                    self._serving.ping(message.id)
             case control.Shutdown():
                 self._shut_down()
             case control.Init():
