@@ -4,11 +4,15 @@ The control thread asks (`request`), the signal wakes the main thread out of wha
 handler raises if, and only if, the asked-for prediction is inside its cancelable region, was not interrupted
 before, and the main thread is not inside a piece of the runtime that must not be torn (`shielded`): a frame
 half written would end the slot.
+
+Other code of the model gets into such a piece, too: a signal handler, or a `__del__` that the garbage
+collector calls. What it prints waits for the end of the piece, since its own thread holds the locks.
 """
 
 import signal
 import threading
-from collections.abc import Iterator
+from collections import deque
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Final
@@ -23,9 +27,8 @@ class CancelationGate:
 
     def __init__(self) -> None:
         self._main_thread = threading.main_thread().ident
-        self._shield = _Shield(self)
-        self._no_shield = _NoShield()
-        self._depth = 0
+        self._shield = Shield(self._raise_if_due)
+        self._others = _ShieldOfThread()
         self._running: int | None = None  # sequence of the prediction inside the region
         self._requested = -1
         self._interrupted = False
@@ -55,11 +58,11 @@ class CancelationGate:
         finally:
             self._running = None
 
-    def shielded(self) -> "_Shield | _NoShield":
+    def shielded(self) -> "Shield":
         """A block that a cancel must not tear; it is raised at the end of the block instead."""
         if threading.get_ident() == self._main_thread:
             return self._shield
-        return self._no_shield  # signals never interrupt other threads
+        return self._others.shield
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         self._raise_if_due()
@@ -67,44 +70,50 @@ class CancelationGate:
     def _raise_if_due(self) -> None:
         if self._running is None or self._requested != self._running:
             return
-        if self._interrupted or self._depth:
+        if self._interrupted or self._shield.depth:
             return
         self._interrupted = True
         raise CancelationException
 
-    def _enter(self) -> None:
-        self._depth += 1
 
-    def _leave(self) -> None:
-        self._depth -= 1
-        if not self._depth:
-            self._raise_if_due()
+class Shield:
+    """A block of one thread, and what has to wait for its end. Reused, because a print enters it."""
 
+    __slots__ = ("_at_end", "_ending", "_postponed", "depth")
 
-class _Shield:
-    """Reused, because a print enters it: `contextmanager` would double the cost of a line."""
+    def __init__(self, at_end: Callable[[], None]) -> None:
+        self._at_end = at_end
+        self.depth = 0  # of nested blocks; to be read only
+        self._ending = False
+        self._postponed: deque[Callable[[], None]] = deque()
 
-    __slots__ = ("_gate",)
-
-    def __init__(self, gate: CancelationGate) -> None:
-        self._gate = gate
+    def postpone(self, action: Callable[[], None]) -> None:
+        """Calls `action` at the end of the block."""
+        self._postponed.append(action)
 
     def __enter__(self) -> None:
-        self._gate._enter()
+        self.depth += 1
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._gate._leave()
+        self.depth -= 1
+        if not self.depth and not self._ending:
+            if self._postponed:
+                self._catch_up()
+            self._at_end()
+
+    def _catch_up(self) -> None:
+        self._ending = True  # what is postponed meanwhile is done by this loop, not inside of it
+        try:
+            while self._postponed:
+                self._postponed.popleft()()
+        finally:
+            self._ending = False
 
 
-class _NoShield:
-    __slots__ = ()
+class _ShieldOfThread(threading.local):
+    """Of any thread but the main one, which no signal interrupts."""
 
-    def __enter__(self) -> None:
-        return
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        return
+    def __init__(self) -> None:
+        self.shield = Shield(lambda: None)

@@ -2,6 +2,7 @@
 
 import threading
 from contextvars import ContextVar
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -56,12 +57,20 @@ class BufferedLog:
                 self._flush(buffer, source)
 
     def _write(self, lines: LineBuffer, source: LogSource, text: str) -> None:
-        with self._gate.shielded(), self._lock:
+        shield = self._gate.shielded()
+        if shield.depth:
+            shield.postpone(partial(self._write, lines, source, text))
+            return
+        with shield, self._lock:
             if ready := lines.write(text):
                 self._emit(source, ready)
 
     def _flush(self, lines: LineBuffer, source: LogSource) -> None:
-        with self._gate.shielded(), self._lock:
+        shield = self._gate.shielded()
+        if shield.depth:
+            shield.postpone(partial(self._flush, lines, source))
+            return
+        with shield, self._lock:
             if ready := lines.take():
                 self._emit(source, ready)
 

@@ -11,6 +11,8 @@ import time
 import uuid
 from collections import deque
 from collections.abc import Callable
+from functools import partial
+from queue import SimpleQueue
 from typing import Final
 
 from coglet_protocol import slot
@@ -32,29 +34,23 @@ class SlotBroken(Exception):
 
 
 class Flusher:
-    """One thread that writes out what slots have batched. It starts when first needed."""
+    """One thread that writes out what slots have batched."""
 
     def __init__(self) -> None:
-        self._due: set[SlotConnection] = set()
-        self._condition = threading.Condition(threading.Lock())
-        self._thread: threading.Thread | None = None
+        # Its `put` may be called by a `__del__` in the middle of another `put`; a Condition would deadlock.
+        self._due: SimpleQueue[SlotConnection] = SimpleQueue()
+        threading.Thread(target=self._run, name="cog-flusher", daemon=True).start()
 
     def schedule(self, connection: "SlotConnection") -> None:
-        """Flushes `connection` in `FLUSH_DELAY_S`. The caller is shielded and holds its lock."""
-        with self._condition:
-            self._due.add(connection)
-            if self._thread is None:
-                self._thread = threading.Thread(target=self._run, name="cog-flusher", daemon=True)
-                self._thread.start()
-            self._condition.notify()
+        """Flushes `connection` in `FLUSH_DELAY_S`."""
+        self._due.put(connection)
 
     def _run(self) -> None:
         while True:
-            with self._condition:
-                self._condition.wait_for(lambda: self._due)
+            due = [self._due.get()]
             time.sleep(FLUSH_DELAY_S)
-            with self._condition:
-                due, self._due = self._due, set()
+            while not self._due.empty():
+                due.append(self._due.get())
             for connection in due:
                 connection.flush()
 
@@ -138,7 +134,11 @@ class SlotConnection:
     def send(self, message: slot.FromWorker, *, now: bool = False) -> None:
         """Everything else, in order with the logs. `now`: a client waits for it."""
         encoded = slot.encode_frame(message)
-        with self._gate.shielded(), self._lock:
+        shield = self._gate.shielded()
+        if shield.depth:
+            shield.postpone(partial(self.send, message, now=now))
+            return
+        with shield, self._lock:
             self._seal_log()
             self._buffer += encoded
             if now:

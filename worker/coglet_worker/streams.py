@@ -176,7 +176,7 @@ def _inherit_context_in_threads() -> None:
     @functools.wraps(start)
     def start_in_context(self: threading.Thread) -> None:
         if current_prediction.get() is not None:
-            self.run = functools.partial(contextvars.copy_context().run, self.run)  # type: ignore[method-assign]
+            self.run = functools.partial(_run_in, contextvars.copy_context(), self.run)  # type: ignore[method-assign]
         start(self)
 
     @functools.wraps(submit)  # type: ignore[arg-type]
@@ -189,3 +189,10 @@ def _inherit_context_in_threads() -> None:
 
     threading.Thread.start = start_in_context  # type: ignore[method-assign]
     ThreadPoolExecutor.submit = submit_in_context  # type: ignore[assignment, method-assign]
+
+
+def _run_in(context: contextvars.Context, run: Callable[[], None]) -> None:
+    """Not `context.run`: what reports an exception of the thread comes after `run`, in the same context."""
+    for variable, value in context.items():
+        variable.set(value)
+    run()
