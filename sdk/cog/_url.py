@@ -52,18 +52,17 @@ def decode_data_url(url: str) -> Iterator[bytes]:
 
     Raises ValueError for a URL without a comma and for broken base64.
     """
-    comma = url.find(",")
     _, is_base64 = _split_data_header(url)
-    pieces = _unquoted_slices(url, comma + 1)
+    pieces = _unquoted_slices(url, url.find(",") + 1)
     return _decode_base64(pieces) if is_base64 else pieces
 
 
 def _split_data_header(url: str) -> tuple[str, bool]:
     """Media type (default `text/plain`, RFC 2397) and whether the content is base64."""
-    header, comma, _ = url.partition(",")
-    if not comma:
+    comma = url.find(",")  # not partition(), which copies the content
+    if comma < 0:
         raise ValueError(f"data URL has no comma between its media type and its content: {url[:40]!r}")
-    media_type, *parameters = header.partition(":")[2].split(";")
+    media_type, *parameters = url[:comma].partition(":")[2].split(";")
     return media_type.strip().lower() or "text/plain", bool(parameters) and parameters[-1].lower() == "base64"
 
 
