@@ -1,9 +1,9 @@
-"""requirements-dev.txt pins everything that pyproject.toml asks for, and says nothing of where it came from."""
+"""requirements-dev.txt pins all that pyproject.toml asks for, and does not say where it came from."""
 
-import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
+import tomllib
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 from packaging.version import Version
