@@ -101,6 +101,7 @@ class Server:
 
     async def _serve(self) -> None:
         # Imported now: the worker is loading the model meanwhile.
+        from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
@@ -129,7 +130,8 @@ class Server:
         )
         service.state = lambda: self._workers.state
         routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
-        app = App(routes, self, LazyPages(service, self.ask_to_stop))
+        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
+        app = App(access, routes, self, LazyPages(service, self.ask_to_stop))
         self.start_task(HttpServer(app, self.start_task).serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
@@ -238,7 +240,7 @@ def listen(host: str, port: int) -> socket.socket:
 
 
 # What only the supervisor may know; the model and whatever it starts do not.
-SUPERVISOR_ONLY = frozenset({"WEBHOOK_AUTH_TOKEN"})
+SUPERVISOR_ONLY = frozenset({"COG_API_TOKEN", "WEBHOOK_AUTH_TOKEN", "WEBHOOK_SIGNING_SECRET"})
 
 
 def worker_specs(settings: Settings) -> list[WorkerSpec]:

@@ -56,6 +56,8 @@ class Settings:
     stream_history: int = 1024  # COG_STREAM_HISTORY_CAPACITY
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
+    api_token: str | None = None  # COG_API_TOKEN
+    allowed_hosts: frozenset[str] = frozenset()  # COG_ALLOWED_HOSTS
     log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
     log_format: LogFormat = "json"  # LOG_FORMAT
     warnings: tuple[str, ...] = ()
@@ -85,6 +87,8 @@ class Settings:
             "stream_history": reader.count("COG_STREAM_HISTORY_CAPACITY", 1024),
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
+            "api_token": environment.get("COG_API_TOKEN") or None,
+            "allowed_hosts": frozenset(environment.get("COG_ALLOWED_HOSTS", "").replace(",", " ").split()),
             "log_level": _log_level(environment),
             "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
         }

@@ -3,6 +3,7 @@
 import logging
 from typing import Final, Protocol
 
+from coglet_supervisor.http.access import Access
 from coglet_supervisor.http.asgi import (
     JSON,
     TEXT,
@@ -47,7 +48,10 @@ class Pages(Protocol):
 class App:
     """Routes of predictions, trainings and health; the rest goes to `pages`."""
 
-    def __init__(self, predictions: PredictionRoutes, health: HealthReporter, pages: Pages) -> None:
+    def __init__(
+        self, access: Access, predictions: PredictionRoutes, health: HealthReporter, pages: Pages
+    ) -> None:
+        self._access = access
         self._predictions = predictions
         self._health = health
         self._pages = pages
@@ -62,12 +66,13 @@ class App:
         if refusal := _refusal(scope):
             await respond(send, refusal, b"", _CLOSE)
             return
-        segments = scope["raw_path"].split(b"/")[1:]
-        if segments[0] not in _KINDS and segments not in _PROBES:
-            await self._pages(scope, receive, send)
-            return
         request = Request(scope, receive)
+        segments = request.path.split(b"/")[1:]
         try:
+            self._access.check(request)
+            if segments[0] not in _KINDS and segments not in _PROBES:
+                await self._pages(scope, receive, send)
+                return
             await self._route(request, send, segments)
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
