@@ -24,8 +24,8 @@ PIECE_BYTES: Final = 256 * 1024
 # A connection can be used again only when its response was read; more than this is not worth it.
 _MAX_DRAINED_BYTES: Final = 64 * 1024
 _MAX_DRAIN_S: Final = 1.0
-# A pool looks at all its connections for each request; few idle ones keep that cheap.
-_MAX_IDLE_CONNECTIONS: Final = 16
+# With fewer, httpcore closes connections as soon as that many are busy.
+_MAX_IDLE_CONNECTIONS: Final = 64
 
 _MAX_URL_CHARS: Final = 65_536
 _MAX_HOST_CHARS: Final = 253
@@ -85,7 +85,8 @@ class Outgoing:
 
     async def prepare(self) -> None:
         """Does now what the first message would have to wait for."""
-        await self._ready_client()
+        with contextlib.suppress(SendFailed):  # the first message will tell
+            await self._ready_client()
 
     async def send(self, message: Message, *, limit_s: float) -> Answer:
         """The answer, whatever its status, within `limit_s` seconds. Raises SendFailed."""
@@ -145,13 +146,17 @@ def _build_client() -> httpx.AsyncClient:
 
     import httpx
 
-    return httpx.AsyncClient(
-        # Cookies of a receiver would be kept for ever.
-        cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-        # How many requests run at once is decided by those who send.
-        limits=httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS),
-        timeout=None,
-    )
+    try:
+        return httpx.AsyncClient(
+            # Cookies of a receiver would be kept for ever.
+            cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
+            # How many requests run at once is decided by those who send.
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS),
+            timeout=None,
+        )
+    except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
+        # What the environment says of proxies and certificates.
+        raise NeverSendable(f"the HTTP client cannot be set up: {_reason(error)}") from error
 
 
 async def _follow(client: httpx.AsyncClient, message: Message) -> tuple[httpx.Response, str]:

@@ -48,6 +48,7 @@ class WebhookQueue:
         self._interval_s = interval_s
         self._pending: set[WebhookEvent] = set()
         self._has_ended = False
+        self._is_behind = False
         self._is_over = False
         self._progress_sent_at = -math.inf
 
@@ -77,19 +78,27 @@ class WebhookQueue:
         self._pending.clear()
         self._progress_sent_at = now
 
+    def fell_behind(self) -> None:
+        """The receiver cannot keep up: it is spared whatever the end tells again."""
+        self._is_behind = True
+
     def give_up(self) -> None:
         """Send nothing any more."""
         self._is_over = True
 
     def _progress_due_at(self) -> float:
-        if "output" in self._pending:
-            return -math.inf
-        if not self._pending:
+        if not self._pending or self._end_tells_all:
             return math.inf
-        if not self._has_ended:
-            return self._progress_sent_at + self._interval_s
-        # The end tells it all, so only a receiver that will not hear of the end needs the rest.
-        return math.inf if "completed" in self._wanted else -math.inf
+        if "output" in self._pending or self._has_ended:
+            return -math.inf
+        return self._progress_sent_at + self._interval_s
+
+    @property
+    def _end_tells_all(self) -> bool:
+        if not self._has_ended or "completed" not in self._wanted:
+            return False
+        # An output is told on its own, as it always was, even when the end follows at once.
+        return self._is_behind or "output" not in self._pending
 
 
 class Backlog:

@@ -92,10 +92,14 @@ class Sender:
         self._headers = headers
 
     @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
-        """Waits until one more attempt may be made at the same time; it is to be made in the block."""
+    async def turn(self) -> AsyncIterator[bool]:
+        """Waits until one more attempt may be made at the same time; it is to be made in the block.
+
+        Gives True when that took a while, because the receiver or all of them are slow.
+        """
+        had_to_wait = self._origin.turns.locked() or self._all_turns.locked()
         async with self._origin.turns, self._all_turns:
-            yield
+            yield had_to_wait
 
     async def attempt(self, body: bytes) -> None:
         """One attempt, within a turn. Raises NotDelivered."""

@@ -153,15 +153,18 @@ class _Delivery:
                     return False
 
     async def _send_progress(self, prediction: Prediction) -> None:
-        async with self._sender.turn():
+        async with self._sender.turn() as had_to_wait:
+            if had_to_wait:
+                self._queue.fell_behind()
             now = time.monotonic()
-            # While it waited for its turn the prediction may have ended, which makes this superfluous.
+            # Meanwhile the prediction may have ended, which makes this superfluous.
             if not isinstance(self._queue.next_step(now), SendProgress):
                 return
             self._queue.progress_sent(now)
             try:
                 await self._sender.attempt(_encode(prediction.progress()))
             except NotDelivered as error:
+                self._queue.fell_behind()
                 log.log(
                     error.log_level,
                     "prediction %s: webhook to %s failed: %s",
