@@ -7,13 +7,16 @@ text: it can use what it imports itself, `memory` (a dict that lives as long as 
 import inspect
 import textwrap
 from collections.abc import Callable
-from typing import Any
+from typing import Any, Final
+
+# What the annotations of such functions may name.
+_HEAD: Final = "from collections.abc import AsyncIterator, Iterator\nfrom typing import Any"
 
 
 def script(function: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
     """The input that makes a script model run `function` with these arguments."""
     source = textwrap.dedent(inspect.getsource(function))
-    code = f"from __future__ import annotations\n{source}\npredict = {function.__name__}\n"
+    code = f"{_HEAD}\n{source}\npredict = {function.__name__}\n"
     return {"code": code, "arguments": arguments}
 
 
