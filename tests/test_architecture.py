@@ -33,7 +33,17 @@ MAX_LINES = 400
 def source_files() -> list[Path]:
     return sorted(
         path
-        for folder in ("protocol", "schema", "sdk", "worker", "supervisor", "cli", "tests", "integration", "bench")
+        for folder in (
+            "protocol",
+            "schema",
+            "sdk",
+            "worker",
+            "supervisor",
+            "cli",
+            "tests",
+            "integration",
+            "bench",
+        )
         for path in (ROOT / folder).rglob("*.py")
         if "corpus" not in path.parts
     )
