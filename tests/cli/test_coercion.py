@@ -49,6 +49,7 @@ def union(*members: dict[str, Any]) -> dict[str, Any]:
         (".5", NUMBER, 0.5),
         ("5.", NUMBER, 5.0),
         ("-1e-3", NUMBER, -0.001),
+        ("10.05", NUMBER, 10.05),
         ("0.1", NUMBER, 0.1),
         ("nan", NUMBER, "nan"),
         ("inf", NUMBER, "inf"),

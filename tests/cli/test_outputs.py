@@ -110,6 +110,12 @@ def test_a_directory_gets_a_file_inside(folder: Path) -> None:
     assert files(folder) == {"there/output.png": b"cat"}
 
 
+def test_an_earlier_output_is_replaced(folder: Path) -> None:
+    (folder / "out.png").write_text("earlier")
+    show(PNG, FILE, "out.png")
+    assert files(folder) == {"out.png": b"cat"}
+
+
 def test_home_is_expanded(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("HOME", str(folder))
     show(PNG, FILE, "~/cat.png")

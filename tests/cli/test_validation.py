@@ -134,6 +134,12 @@ def test_text_for_an_object_gets_a_hint() -> None:
     assert caught.value.hint == """an object is given as JSON: -i x='{"key": "value"}'"""
 
 
+def test_other_types_get_no_hint() -> None:
+    with pytest.raises(InputError) as caught:
+        check_values({"x": "four"}, schema(x={"type": "integer"}))
+    assert caught.value.hint is None
+
+
 def test_a_long_or_secret_text_is_not_repeated() -> None:
     secret = {"type": "string", "format": "password", "pattern": "^r8_", "minLength": 40}
     assert "hunter2" not in refusal("hunter2", secret)
