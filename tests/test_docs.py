@@ -1,0 +1,43 @@
+"""docs/configuration.md and docs/cli.md leave nothing out."""
+
+import re
+from pathlib import Path
+
+import pytest
+
+from coglet_supervisor.__main__ import parser
+
+ROOT = Path(__file__).resolve().parents[1]
+COMPONENTS = ("protocol", "schema", "sdk", "worker", "supervisor", "cli")
+# A string in the source that is a name of ours, or one that we share with the platforms we run on.
+VARIABLE = re.compile(
+    r'"((?:COG|COGLET|KUBERNETES|LOG|NO|OTEL|PYCOGLET|REPLICATE|RUST|WEBHOOK)_[A-Z0-9_]*[A-Z0-9]|PORT)"'
+)
+FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
+
+
+def variables_in_source() -> set[str]:
+    sources = [path for component in COMPONENTS for path in (ROOT / component).rglob("*.py")]
+    return {name for path in sources for name in VARIABLE.findall(path.read_text())}
+
+
+def documented(page: str) -> set[str]:
+    """What a page shows as code."""
+    lines = (ROOT / "docs" / page).read_text().splitlines()
+    return {code for line in lines for code in re.findall(r"`([^`]+)`", line)}
+
+
+@pytest.mark.parametrize("name", sorted(variables_in_source()))
+def test_every_variable_is_documented(name: str) -> None:
+    assert name in documented("configuration.md") | documented("cli.md")
+
+
+def test_every_documented_variable_exists() -> None:
+    shown = {name for name in documented("configuration.md") if VARIABLE.fullmatch(f'"{name}"')}
+    assert shown <= variables_in_source()
+
+
+def test_every_flag_of_the_server_is_documented() -> None:
+    flags = set(FLAG.findall(parser().format_help()))
+    assert flags >= {"-h", "--host", "--await-explicit-shutdown"}
+    assert flags <= documented("configuration.md")
