@@ -5,8 +5,11 @@ when there is exactly one, else to the server log: a descriptor does not tell wh
 """
 
 import codecs
+import fcntl
 import os
 import select
+import sys
+import termios
 import threading
 from collections.abc import Callable
 from typing import Final
@@ -31,18 +34,17 @@ class DescriptorCapture:
         self._target = target
         self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
         self._lock = threading.Lock()
-        self._poll = select.poll()
-        self._poll.register(descriptor, select.POLLIN)
 
     def start(self) -> None:
         """Starts the thread, which lives as long as the process."""
         threading.Thread(target=self._run, name=f"cog-capture-{self._source}", daemon=True).start()
 
     def drain(self) -> None:
-        """Delivers all that has been written so far."""
+        """Delivers all that has been written so far; not more, as a child may go on writing for ever."""
         with self._gate.shielded(), self._lock:
-            while self._poll.poll(0) and self._deliver():
-                pass
+            unread = _unread_bytes(self._descriptor)
+            while unread > 0 and (read := self._deliver(unread)):
+                unread -= read
 
     def _run(self) -> None:
         poll = select.poll()
@@ -51,13 +53,18 @@ class DescriptorCapture:
         while open_for_writing:
             poll.poll()
             with self._lock:
-                open_for_writing = self._deliver()
+                open_for_writing = self._deliver(_READ_BYTES) != 0
 
-    def _deliver(self) -> bool:
+    def _deliver(self, most_bytes: int) -> int | None:
+        """Gives the number of bytes: 0 at the end, None when there is nothing now."""
         try:
-            data = os.read(self._descriptor, _READ_BYTES)
+            data = os.read(self._descriptor, most_bytes)
         except BlockingIOError:
-            return True  # the other thread was faster
+            return None  # the other thread was faster
         if text := self._decoder.decode(data, final=not data):
             self._target().write_captured(self._source, text)
-        return bool(data)
+        return len(data)
+
+
+def _unread_bytes(descriptor: int) -> int:
+    return int.from_bytes(fcntl.ioctl(descriptor, termios.FIONREAD, bytes(4)), sys.byteorder)

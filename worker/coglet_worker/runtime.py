@@ -2,7 +2,10 @@
 
 import json
 import math
-from dataclasses import dataclass
+import os
+import sys
+import traceback
+from dataclasses import dataclass, field
 from typing import Any, Final
 
 from coglet import _scope
@@ -32,6 +35,7 @@ class Runtime:
     router: LogRouter
     captures: tuple[DescriptorCapture, ...]
     model: Model
+    pid: int = field(default_factory=os.getpid)
 
     def begin(self, message: slot.Predict, connection: SlotConnection) -> RunningPrediction:
         """Binds the calling context to a new prediction: its prints, metrics and context are its own."""
@@ -43,6 +47,7 @@ class Runtime:
 
     def end(self, prediction: RunningPrediction, terminal: Terminal) -> None:
         """Delivers the last logs and then the terminal message; the slot is free when it arrives."""
+        self._leave_if_forked()
         for capture in self.captures:
             capture.drain()
         self.router.ended(prediction)
@@ -68,6 +73,7 @@ class Runtime:
 
     def explain(self, prediction: RunningPrediction, error: BaseException) -> slot.Failed:
         """The terminal message for what the model's code, its input or its output raised."""
+        self._leave_if_forked(error)
         if isinstance(error, InputError):
             return _failed(prediction, str(error))
         if isinstance(error, OutputError):
@@ -81,11 +87,34 @@ class Runtime:
             prediction.connection.send(slot.Output(output=outcome.output))
         return slot.Cancelled(id=prediction.id)
 
+    def _leave_if_forked(self, error: BaseException | None = None) -> None:
+        """A child that the model has forked, and that leaves `run`, ends as it would under plain Python.
+
+        Here it would go on as a second worker, on descriptors that are not its own.
+        """
+        if os.getpid() == self.pid:
+            return
+        code = _exit_code(error)
+        sys.stdout.flush()
+        os._exit(code)
+
     def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
         # The author needs it, the client must not have it: to the server log only.
         record = f"prediction {prediction.id} raised\n{author_traceback(error)}"
         for line in cut_text(record).rstrip().split("\n"):
             self.control.send(control.WorkerLog(target="coglet::prediction", level="error", message=line))
+
+
+def _exit_code(error: BaseException | None) -> int:
+    if error is None:
+        return 0
+    if not isinstance(error, SystemExit):
+        traceback.print_exception(type(error), error, error.__traceback__)
+        return 1
+    if error.code is None or isinstance(error.code, int):
+        return error.code or 0
+    print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    return 1
 
 
 def _failed(prediction: RunningPrediction, text: str) -> slot.Failed:

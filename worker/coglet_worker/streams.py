@@ -13,12 +13,15 @@ import threading
 import types
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import Any, Final, TextIO
+from typing import TYPE_CHECKING, Any, Final, TextIO
 
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.control import ControlChannel
 from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, current_prediction
+
+if TYPE_CHECKING:
+    from typing_extensions import Buffer
 
 
 class OrphanLog(BufferedLog):
@@ -151,12 +154,22 @@ class _WatchedSys(types.ModuleType):
 _routed: Final[dict[str, RoutedStream]] = {}
 
 
+class _UnbufferedWriter(io.BufferedWriter):
+    """`sys.stdout.buffer`: what is written there is in the logs in time, flushed or not."""
+
+    def write(self, data: "Buffer", /) -> int:
+        written = super().write(data)
+        self.flush()
+        return written
+
+
 def install(router: LogRouter) -> None:
     """Gives the model its streams, and its threads the context of the prediction that starts them."""
     for source, descriptor in (("stdout", 1), ("stderr", 2)):
-        raw = open(descriptor, "wb", closefd=False)
-        stream = RoutedStream(source, descriptor, router, raw)  # type: ignore[arg-type]
+        buffer = _UnbufferedWriter(io.FileIO(descriptor, "w", closefd=False))
+        stream = RoutedStream(source, descriptor, router, buffer)  # type: ignore[arg-type]
         setattr(sys, source, stream)
+        setattr(sys, f"__{source}__", stream)  # a model that restores its streams takes it from there
         _routed[source] = stream
     sys.__class__ = _WatchedSys
     _inherit_context_in_threads()
@@ -166,7 +179,9 @@ def uninstall_in_child() -> None:
     """After a fork: the child writes to the plain descriptors, where the capture finds it."""
     _routed.clear()
     for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        setattr(sys, name, open(descriptor, "w", buffering=1, closefd=False))
+        stream = open(descriptor, "w", buffering=1, closefd=False)
+        setattr(sys, name, stream)
+        setattr(sys, f"__{name}__", stream)
 
 
 def _inherit_context_in_threads() -> None:
