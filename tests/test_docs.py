@@ -1,4 +1,4 @@
-"""docs/configuration.md and docs/cli.md leave nothing out."""
+"""docs/configuration.md and docs/cli.md leave nothing out; docs/architecture.md speaks of what is there."""
 
 import re
 from pathlib import Path
@@ -16,9 +16,11 @@ VARIABLE = re.compile(
 FLAG = re.compile(r"(?<![\w-])--?[a-z][a-z-]*")
 
 
+SOURCES = {path: path.read_text() for component in COMPONENTS for path in (ROOT / component).rglob("*.py")}
+
+
 def variables_in_source() -> set[str]:
-    sources = [path for component in COMPONENTS for path in (ROOT / component).rglob("*.py")]
-    return {name for path in sources for name in VARIABLE.findall(path.read_text())}
+    return {name for text in SOURCES.values() for name in VARIABLE.findall(text)}
 
 
 def documented(page: str) -> set[str]:
@@ -41,3 +43,12 @@ def test_every_flag_of_the_server_is_documented() -> None:
     flags = set(FLAG.findall(parser().format_help()))
     assert flags >= {"-h", "--host", "--await-explicit-shutdown"}
     assert flags <= documented("configuration.md")
+
+
+def test_the_classes_and_files_of_the_architecture_exist() -> None:
+    classes = {name for text in SOURCES.values() for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
+    named = documented("architecture.md")
+    assert {name for name in named if re.fullmatch(r"([A-Z][a-z]+)+", name)} <= classes
+    for name in named:
+        if name.endswith(".py"):
+            assert any(str(path).endswith(f"/{name}") for path in [*SOURCES, *ROOT.glob("tests/*.py")]), name
