@@ -13,6 +13,8 @@ from coglet_schema.syntax.parser import parse_quoted
 
 # Names that mean the same wherever they are imported from.
 _SPELLINGS: Final = {"List": "list", "Dict": "dict"}
+# A type takes longer to read than a literal.
+_STEPS_PER_TYPE: Final = 5
 
 
 @dataclass(frozen=True)
@@ -74,9 +76,9 @@ class LiteralForm(TypeForm):
     values: tuple[Bound, ...]
 
 
-def read_annotation(bound: Bound, aliases: tuple[Bound, ...] = ()) -> TypeForm:
+def read_annotation(bound: Bound, aliases: tuple[Expression, ...] = ()) -> TypeForm:
     """The form of an annotation; `aliases` are the ones being followed, so that a cycle ends."""
-    bound.scope.module.project.spend()
+    bound.scope.module.project.spend(_STEPS_PER_TYPE)
     match bound.expression:
         case Constant(value=None):
             return NoneForm(bound)
@@ -115,13 +117,15 @@ def unresolvable_import(form: TypeForm, symbol: External) -> SchemaError:
     return SchemaError(ErrorKind.UNRESOLVABLE_TYPE, message, form.written.place)
 
 
-def _read_name(bound: Bound, aliases: tuple[Bound, ...]) -> TypeForm:
+def _read_name(bound: Bound, aliases: tuple[Expression, ...]) -> TypeForm:
     symbol = resolve(bound)
     match symbol:
         case ValueSymbol(value=value):
-            if isinstance(value.expression, Name | Attribute) or value in aliases:
+            if isinstance(value.expression, Name | Attribute) or any(
+                value.expression is alias for alias in aliases
+            ):
                 return Plain(bound, "", symbol)
-            return replace(read_annotation(value, (*aliases, value)), written=bound)
+            return replace(read_annotation(value, (*aliases, value.expression)), written=bound)
         case External(name="Annotated"):
             raise unsupported(Plain(bound, "", symbol), "Annotated expects at least 1 type argument")
         case External(name=name):
@@ -130,7 +134,7 @@ def _read_name(bound: Bound, aliases: tuple[Bound, ...]) -> TypeForm:
 
 
 def _read_generic(
-    bound: Bound, base: Bound, arguments: tuple[Expression, ...], aliases: tuple[Bound, ...]
+    bound: Bound, base: Bound, arguments: tuple[Expression, ...], aliases: tuple[Expression, ...]
 ) -> TypeForm:
     symbol = resolve(base)
     name = _SPELLINGS.get(symbol.name, symbol.name) if isinstance(symbol, External) else base.text

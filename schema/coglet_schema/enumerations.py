@@ -5,7 +5,7 @@ from typing import Final
 from coglet_schema.annotations import LiteralForm, unsupported
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.literals import JsonValue, NotLiteral, evaluate
-from coglet_schema.names import Bound, ClassSymbol, External, bases
+from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases
 from coglet_schema.syntax.definitions import Assignment
 
 _ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
@@ -22,14 +22,10 @@ def literal_values(form: LiteralForm) -> list[JsonValue]:
     return values
 
 
-def is_enum(symbol: ClassSymbol, seen: tuple[ClassSymbol, ...] = ()) -> bool:
+def is_enum(symbol: ClassSymbol) -> bool:
     """Whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
-    for base in bases(symbol):
-        if isinstance(base, External) and base.name in _ENUM_BASES:
-            return True
-        if isinstance(base, ClassSymbol) and base not in seen and is_enum(base, (*seen, symbol)):
-            return True
-    return False
+    parents = (base for owner in ancestry(symbol) for base in bases(owner))
+    return any(isinstance(base, External) and base.name in _ENUM_BASES for base in parents)
 
 
 def enum_values(symbol: ClassSymbol) -> list[JsonValue]:

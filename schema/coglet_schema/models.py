@@ -8,14 +8,16 @@ from typing import Final
 
 from coglet_schema.annotations import Generic, Plain, TypeForm, read_annotation
 from coglet_schema.errors import SchemaError
-from coglet_schema.names import Bound, ClassSymbol, External, bases, resolve
-from coglet_schema.syntax.definitions import Assignment
+from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases, resolve
+from coglet_schema.syntax.definitions import Assignment, Class
 from coglet_schema.syntax.expressions import Attribute, Call, Constant, Dots, Expression
 
 _MODEL_PACKAGES: Final = frozenset({"cog", "pydantic"})
 _FIELD_FUNCTIONS: Final = frozenset({"Field", "field"})
 # Annotations of what is no field of the value.
 _NO_FIELDS: Final = frozenset({"ClassVar", "InitVar"})
+# A field takes longer to describe than a literal.
+_STEPS_PER_FIELD: Final = 5
 
 
 class ModelKind(Enum):
@@ -35,36 +37,42 @@ class Field:
     has_default: bool
 
 
-def model_kind(symbol: ClassSymbol, seen: tuple[ClassSymbol, ...] = ()) -> ModelKind | None:
+def model_kind(symbol: ClassSymbol) -> ModelKind | None:
     """What kind of model the class is, by itself or by inheritance; None when it is none."""
-    if _is_dataclass(symbol):
-        return ModelKind.DATACLASS
-    for written, base in zip(symbol.definition.bases, bases(symbol), strict=True):
-        match base:
-            case External(name="TypedDict"):
-                return ModelKind.TYPED_DICT
-            case External(name="BaseModel") if _is_model_base(written, base):
-                return ModelKind.BASE_MODEL
-            case ClassSymbol() if base not in seen and (kind := model_kind(base, (*seen, symbol))):
-                return kind
+    for owner in ancestry(symbol):
+        if _is_dataclass(owner):
+            return ModelKind.DATACLASS
+        for written, base in zip(owner.definition.bases, bases(owner), strict=True):
+            match base:
+                case External(name="TypedDict"):
+                    return ModelKind.TYPED_DICT
+                case External(name="BaseModel") if _is_model_base(written, base):
+                    return ModelKind.BASE_MODEL
     return None
 
 
-def model_fields(symbol: ClassSymbol, seen: tuple[ClassSymbol, ...] = ()) -> dict[str, Field]:
+def model_fields(symbol: ClassSymbol) -> dict[str, Field]:
     """The fields by name, those of the parents first."""
     kind = model_kind(symbol)
-    parents = [
-        base for base in bases(symbol) if isinstance(base, ClassSymbol) and base not in (*seen, symbol)
-    ]
+    fields: dict[str, Field] = {}
+    for owner in _parents_first(symbol, kind, set()):
+        if kind is not ModelKind.DATACLASS or _is_dataclass(owner):
+            fields |= {field.name: field for field in _own_fields(owner, kind)}
+    return fields
+
+
+def _parents_first(symbol: ClassSymbol, kind: ModelKind | None, seen: set[Class]) -> Iterator[ClassSymbol]:
+    """The models among the class and its parents, in the order in which fields are collected; each once."""
+    if symbol.definition in seen:
+        return
+    seen.add(symbol.definition)
+    parents = [base for base in bases(symbol) if isinstance(base, ClassSymbol)]
     if kind is not ModelKind.TYPED_DICT:
         parents.reverse()  # as dataclasses and pydantic do, which go up the method resolution order
-    fields: dict[str, Field] = {}
     for parent in parents:
-        if model_kind(parent):
-            fields |= model_fields(parent, (*seen, symbol))
-    if kind is not ModelKind.DATACLASS or _is_dataclass(symbol):
-        fields |= {field.name: field for field in _own_fields(symbol, kind)}
-    return fields
+        yield from _parents_first(parent, kind, seen)
+    if model_kind(symbol):
+        yield symbol
 
 
 @contextmanager
@@ -82,7 +90,7 @@ def _own_fields(symbol: ClassSymbol, kind: ModelKind | None) -> Iterator[Field]:
     for name, definition in symbol.definition.body.names.items():
         if not isinstance(definition, Assignment) or definition.annotation is None or name.startswith("_"):
             continue
-        symbol.scope.module.project.spend()
+        symbol.scope.module.project.spend(_STEPS_PER_FIELD)
         with errors_of_field(name):
             form = read_annotation(Bound(definition.annotation, symbol.scope))
         if isinstance(form, Plain | Generic) and form.name in _NO_FIELDS:

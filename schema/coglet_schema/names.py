@@ -1,6 +1,6 @@
 """What a name means: a definition of the project, or something imported from elsewhere."""
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Final
 
@@ -13,6 +13,8 @@ from coglet_schema.syntax.expressions import Attribute, Expression, Name
 _BUILTINS: Final = frozenset({"str", "int", "float", "bool", "list", "dict", "set"})
 # Ends chains of names that never arrive, such as two modules that import a name from each other.
 _MAX_HOPS: Final = 50
+# Looking up the bases of a class takes longer than reading a literal.
+_STEPS_PER_CLASS: Final = 5
 
 
 @dataclass(frozen=True)
@@ -148,16 +150,38 @@ def bases(symbol: ClassSymbol) -> list[Symbol]:
     return [resolve(Bound(base, symbol.scope)) for base in symbol.definition.bases]
 
 
+def ancestry(symbol: ClassSymbol) -> Iterator[ClassSymbol]:
+    """The class and its parents within the project, depth first, each once."""
+    seen: set[Class] = set()
+    pending = [symbol]
+    while pending:
+        current = pending.pop()
+        if current.definition not in seen:
+            current.scope.module.project.spend(_STEPS_PER_CLASS)
+            seen.add(current.definition)
+            yield current
+            pending += [base for base in reversed(bases(current)) if isinstance(base, ClassSymbol)]
+
+
 def _global(name: str, module: Module, hops: int) -> Symbol | None:
-    definition = module.body.names.get(name)
-    if definition is not None:
-        return _defined(definition, name, Scope(module), hops)
-    if hops < _MAX_HOPS and not name.startswith("_"):
-        for star in module.body.star_imports:
-            target = _find(star, module)
-            if isinstance(target, Module) and (found := _global(name, target, hops + 1)):
-                return found
+    for source in [module] if name.startswith("_") else _star_imported(module):
+        definition = source.body.names.get(name)
+        if definition is not None:
+            return _defined(definition, name, Scope(source), hops)
     return None
+
+
+def _star_imported(module: Module) -> Iterator[Module]:
+    """The module, and those whose names it takes over by `from ... import *`, each once."""
+    seen: set[Module] = set()
+    pending = [module]
+    while pending:
+        current = pending.pop()
+        if current not in seen:
+            seen.add(current)
+            yield current
+            targets = [_find(star, current) for star in reversed(current.body.star_imports)]
+            pending += [target for target in targets if isinstance(target, Module)]
 
 
 def _defined(definition: Definition, name: str, scope: Scope, hops: int) -> Symbol:
@@ -207,12 +231,9 @@ def _in_module(module: Module | Namespace, name: str, hops: int) -> Symbol | Non
 
 
 def _in_class(symbol: ClassSymbol, name: str, hops: int) -> Symbol | None:
-    definition = symbol.definition.body.names.get(name)
-    if definition is not None:
-        found = _defined(definition, name, symbol.body_scope, hops)
-        return replace(found, owner=symbol) if isinstance(found, ValueSymbol) else found
-    if hops < _MAX_HOPS:
-        for base in bases(symbol):
-            if isinstance(base, ClassSymbol) and (inherited := _in_class(base, name, hops + 1)):
-                return inherited
+    for owner in ancestry(symbol):
+        definition = owner.definition.body.names.get(name)
+        if definition is not None:
+            found = _defined(definition, name, owner.body_scope, hops)
+            return replace(found, owner=owner) if isinstance(found, ValueSymbol) else found
     return None

@@ -6,7 +6,7 @@ from typing import Any
 
 from coglet_schema.annotations import read_annotation
 from coglet_schema.decorators import concurrency_max, supports_streaming
-from coglet_schema.errors import ErrorKind, SchemaError
+from coglet_schema.errors import ErrorKind, Place, SchemaError
 from coglet_schema.inputs import InputField, read_inputs
 from coglet_schema.names import Bound
 from coglet_schema.output_types import read_output_type
@@ -38,13 +38,12 @@ class PredictorInfo:
 def read_predictor(project: Project, ref: str, mode: Mode) -> PredictorInfo:
     """Reads the predictor that `ref` names. Raises SchemaError."""
     file, name = split_reference(ref)
-    module = project.open(file)
     try:
-        return _describe(find_target(module, name, mode), mode)
+        return _describe(find_target(project.open(file), name, mode), mode)
     except RecursionError:
         # Source that nests beyond reason: bases of bases, models in models, operators without brackets.
         message = f"{name} is nested too deeply to be analysed"
-        raise SchemaError(ErrorKind.OTHER, message, module.source.place(0)) from None
+        raise SchemaError(ErrorKind.OTHER, message, Place(file, 1, 1)) from None
 
 
 def _describe(target: Target, mode: Mode) -> PredictorInfo:

@@ -14,8 +14,8 @@ from coglet_schema.syntax.definitions import Body
 from coglet_schema.syntax.parser import parse_module
 from coglet_schema.syntax.source import Source, read_source
 
-# Literals and fields that one schema may hold: constants that multiply each other must not fill the memory.
-MAX_STEPS: Final = 200_000
+# What one schema may hold: constants, aliases and models that multiply each other must not take for ever.
+MAX_STEPS: Final = 50_000
 
 # Over all files that one schema needs. Parsing this much takes about half a second.
 MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024
@@ -52,23 +52,23 @@ class Project:
         self._bytes_left = MAX_SOURCE_BYTES
         self._steps_left = MAX_STEPS
 
-    def spend(self) -> None:
-        """Counts one literal or field. Raises SchemaError when a schema gets absurdly large."""
-        self._steps_left -= 1
+    def spend(self, steps: int = 1) -> None:
+        """Counts a literal, or a few steps for more. Raises SchemaError when a schema gets absurdly large."""
+        self._steps_left -= steps
         if self._steps_left < 0:
-            message = f"the schema is too large: more than {MAX_STEPS} literals and fields"
+            message = "the schema is too large: its types and literals multiply each other"
             raise SchemaError(ErrorKind.OTHER, message, hint="annotate large structures as `dict`")
 
     def open(self, path: str) -> Module:
         """The module in the file `path`, which is relative to the source directory."""
         relative = PurePosixPath(os.path.normpath(path))
-        if relative.is_absolute() or relative.parts[:1] == ("..",) or not self._contains(relative):
-            message = f'predictor source path "{path}" is outside source directory'
-            raise SchemaError(ErrorKind.OTHER, message, hint="give the path relative to the source directory")
         try:
+            if relative.is_absolute() or relative.parts[:1] == ("..",) or not self._contains(relative):
+                message = f'predictor source path "{path}" is outside source directory'
+                raise SchemaError(ErrorKind.OTHER, message, hint="give it relative to the source directory")
             return self._module(relative, _dotted_name(relative))
-        except OSError as error:
-            reason = error.strerror or str(error)
+        except (OSError, ValueError) as error:  # ValueError: a null character in the path
+            reason = getattr(error, "strerror", None) or str(error)
             message = f"failed to read predictor source {self._root / relative}: {reason}"
             raise SchemaError(ErrorKind.OTHER, message) from None
 
@@ -86,7 +86,7 @@ class Project:
             for path in (candidate, candidate.with_suffix(".pyi")):
                 if self._exists(path):
                     return self._imported(path, dotted_name)
-        return Namespace(self, dotted_name) if (self._root / folder).is_dir() else None
+        return Namespace(self, dotted_name) if os.path.isdir(self._root / folder) else None
 
     def _exists(self, path: PurePosixPath) -> bool:
         return os.path.lexists(self._root / path)

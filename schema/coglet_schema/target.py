@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from coglet_schema.errors import ErrorKind, SchemaError
-from coglet_schema.names import ClassSymbol, FunctionSymbol, Scope, bases, lookup
+from coglet_schema.names import ClassSymbol, FunctionSymbol, Scope, ancestry, lookup
 from coglet_schema.project import Module
 from coglet_schema.syntax.definitions import Function
 
@@ -71,15 +71,10 @@ def _prediction_method(symbol: ClassSymbol) -> Target:
     raise SchemaError(ErrorKind.METHOD_NOT_FOUND, message, place)
 
 
-def _find_method(
-    symbol: ClassSymbol, name: str, seen: tuple[ClassSymbol, ...] = ()
-) -> tuple[Function, Scope] | None:
+def _find_method(symbol: ClassSymbol, name: str) -> tuple[Function, Scope] | None:
     """The method in the class or, depth first, in its parents."""
-    method = symbol.definition.body.names.get(name)
-    if isinstance(method, Function):
-        return method, symbol.body_scope
-    for base in bases(symbol):
-        if isinstance(base, ClassSymbol) and base not in seen:
-            if found := _find_method(base, name, (*seen, symbol)):
-                return found
+    for owner in ancestry(symbol):
+        method = owner.definition.body.names.get(name)
+        if isinstance(method, Function):
+            return method, owner.body_scope
     return None

@@ -57,7 +57,9 @@ def read_case(path: Path) -> Case:
         predict_ref=refs.get("predict") if refs else "run.py:run",
         train_ref=refs.get("train"),
         files={name: text for name, text in parts.items() if not name.startswith(_EXPECT)},
-        expected={name.removeprefix(_EXPECT): text for name, text in parts.items() if name.startswith(_EXPECT)},
+        expected={
+            name.removeprefix(_EXPECT): text for name, text in parts.items() if name.startswith(_EXPECT)
+        },
     )
 
 

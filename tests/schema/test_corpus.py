@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 from openapi_spec_validator import validate
+from tests.schema.cases import Case, all_cases
 
 import coglet_schema
-from tests.schema.cases import Case, all_cases
 
 CASES = all_cases()
 DOCUMENTS = [case for case in CASES if not case.is_error]

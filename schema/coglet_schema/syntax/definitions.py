@@ -4,10 +4,10 @@ Looked at are the statements of the body itself and, for imports alone, those in
 (`if TYPE_CHECKING:`). When a name is defined twice the last definition counts, as it does in Python.
 """
 
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from functools import cached_property, partial
+from functools import cached_property
 from typing import TYPE_CHECKING, Final
 
 from coglet_schema.syntax.expressions import Binary, Expression
@@ -32,19 +32,33 @@ class Import:
 
 @dataclass(frozen=True, eq=False)
 class Assignment:
-    """`name: annotation = value`, or `type name = value`. Its expressions are read when asked for."""
+    """`name: annotation = value`, `name += value` or `type name = value`."""
 
-    start: int
-    read_annotation: Callable[[], Expression | None]
-    read_value: Callable[[], Expression | None]
+    node: "Node" = field(repr=False)
+    reader: Reader = field(repr=False)
+    # What `+=` adds to.
+    before: "Definition | None" = None
 
     @cached_property
     def annotation(self) -> Expression | None:
-        return self.read_annotation()
+        return _optional(self.reader, self.node.child_by_field_name("type"))
 
     @cached_property
     def value(self) -> Expression | None:
-        return self.read_value()
+        value = self.node.child_by_field_name("right")
+        if self.node.type == "augmented_assignment":
+            return self._sum(child(self.node, "right"))
+        while value is not None and value.type == "assignment":  # a = b = value
+            value = value.child_by_field_name("right")
+        return _optional(self.reader, value)
+
+    def _sum(self, operand: "Node") -> Expression:
+        """The old value and the operand, joined by `+`; after any other operator nothing is known."""
+        span = self.reader.span(self.node)
+        known = self.before.value if isinstance(self.before, Assignment) else None
+        if known is None or self.reader.text(child(self.node, "operator")) != "+=":
+            return Expression(*span)
+        return Binary(*span, "+", known, self.reader.expression(operand))
 
 
 class ParameterKind(Enum):
@@ -153,7 +167,7 @@ def read_body(reader: Reader, block: "Node") -> Body:
     names: dict[str, Definition] = {}
     stars: list[Import] = []
     for statement in children(block):
-        if statement.type in _CONDITIONAL:
+        if statement.type in _CONDITIONAL and "import" in reader.text(statement):
             for name, imported in _conditional_imports(reader, statement):
                 names.setdefault(name, imported)
         for name, definition in _read_statement(reader, statement, names):
@@ -191,13 +205,10 @@ def _read_statement(
             decorators = tuple(n for n in children(statement) if n.type == "decorator")
             yield _read_definition(reader, child(statement, "definition"), decorators)
         case "type_alias_statement":
-            yield from _read_type_alias(reader, statement)
+            yield _read_type_alias(reader, statement)
         case "expression_statement":
             for node in children(statement):
-                if node.type == "assignment":
-                    yield from _read_assignment(reader, node)
-                elif node.type == "augmented_assignment":
-                    yield from _read_augmented(reader, node, names)
+                yield from _read_assignment(reader, node, names)
 
 
 def _read_definition(
@@ -229,45 +240,23 @@ def _read_import(reader: Reader, statement: "Node") -> Iterator[tuple[str, Impor
             yield top, Import(top, 0, None, start)
 
 
-def _read_type_alias(reader: Reader, statement: "Node") -> Iterator[tuple[str, Assignment]]:
-    target, value = child(statement, "left"), child(statement, "right")
+def _read_type_alias(reader: Reader, statement: "Node") -> tuple[str, Assignment]:
+    target = child(statement, "left")
     while target.type in ("type", "generic_type"):
         target = children(target)[0]
-    definition = Assignment(reader.span(target)[0], lambda: None, partial(reader.expression, value))
-    yield reader.identifier(target), definition
+    return reader.identifier(target), Assignment(statement, reader)
 
 
-def _read_assignment(reader: Reader, node: "Node") -> Iterator[tuple[str, Assignment]]:
-    chain = [node]  # a = b = value
-    while (value := chain[-1].child_by_field_name("right")) is not None and value.type == "assignment":
-        chain.append(value)
-    for link in chain:
-        target, annotation = child(link, "left"), link.child_by_field_name("type")
-        if target.type == "identifier":
-            start = reader.span(target)[0]
-            yield (
-                reader.identifier(target),
-                Assignment(start, partial(_optional, reader, annotation), partial(_optional, reader, value)),
-            )
-
-
-def _read_augmented(
-    reader: Reader, node: "Node", names: Mapping[str, Definition]
+def _read_assignment(
+    reader: Reader, node: "Node | None", names: Mapping[str, Definition]
 ) -> Iterator[tuple[str, Assignment]]:
-    """`name += value` adds to a constant; after any other operator its value is unknown."""
-    target, operand = child(node, "left"), child(node, "right")
-    if target.type != "identifier":
-        return
-    name, span = reader.identifier(target), reader.span(node)
-    before = names.get(name)
-
-    def read_value() -> Expression:
-        known = before.value if isinstance(before, Assignment) else None
-        if known is None or reader.text(child(node, "operator")) != "+=":
-            return Expression(*span)
-        return Binary(*span, "+", known, reader.expression(operand))
-
-    yield name, Assignment(span[0], lambda: None, read_value)
+    while node is not None and node.type in ("assignment", "augmented_assignment"):  # a = b = value
+        target = child(node, "left")
+        if target.type == "identifier":
+            name = reader.identifier(target)
+            before = names.get(name) if node.type == "augmented_assignment" else None
+            yield name, Assignment(node, reader, before)
+        node = node.child_by_field_name("right")
 
 
 def _read_parameter(reader: Reader, node: "Node") -> Parameter | None:

@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 # CPython's own limit (MAXLEVEL in its tokenizer).
 MAX_NESTING: Final = 200
 
-# Comments, strings and continued lines are matched to be skipped; a quote that matches alone opens a string that
-# never ends.
+# Comments, strings and continued lines are matched to be skipped; a quote that matches alone opens a string
+# that never ends.
 _TOKENS: Final = re.compile(
     rb"#[^\n]*"
     rb'|"{3}(?:[^\\]|\\.)*?"{3}' + rb"|'{3}(?:[^\\]|\\.)*?'{3}"
@@ -29,6 +29,7 @@ _TOKENS: Final = re.compile(
     re.DOTALL,
 )
 _CLOSING: Final = {b"(": b")", b"[": b"]", b"{": b"}"}
+_NO_BRACKETS: Final = bytes(set(range(256)) - set(b"()[]{}"))
 _QUOTES: Final = frozenset({b'"', b"'"})
 _HEADER: Final = re.compile(
     rb"[ \t]*(?:async[ \t]+)?(?:class|def|if|elif|else|for|while|with|try|except|finally)\b"
@@ -45,12 +46,25 @@ _PYTHON_2: Final = {"print_statement": "print", "exec_statement": "exec"}
 
 
 def check_nesting(source: Source) -> None:
-    """Refuses what Python refuses before it parses, as does everything here that recurses."""
+    """Refuses what Python refuses before it parses; what recurses over expressions relies on it."""
+    if not _nests_at_first_sight(source.text):
+        return
     depth = 0
     for offset, mark in _marks(source.text):
         depth = max(depth + _step(mark), 0)
         if depth > MAX_NESTING:
             raise syntax_error(source, offset, "too many nested parentheses")
+
+
+def _nests_at_first_sight(text: bytes) -> bool:
+    """A quick look at the brackets alone, which also counts those in strings and comments."""
+    depth = 0
+    for bracket in text.translate(None, _NO_BRACKETS):
+        depth += 1 if bracket in b"([{" else -1
+        if depth > MAX_NESTING:
+            return True
+        depth = max(depth, 0)
+    return False
 
 
 def syntax_error_in(source: Source, root: "Node") -> SchemaError:
@@ -82,14 +96,17 @@ def _check_block(source: Source, block: "Node", statements: "list[Node]") -> Non
         raise syntax_error(source, block.start_byte, "expected an indented block")
     expected = "" if block.type == "module" else None
     for statement in statements:
-        for part in (statement, *(n for n in children(statement) if n.type in _CLAUSES)):
+        parts = [statement]
+        if statement.type in _COMPOUND:
+            parts += [part for part in children(statement) if part.type in _CLAUSES]
+        elif statement.type not in _CLAUSES:
+            _check_simple_statement(source, statement)
+        for part in parts:
             indentation = _indentation(source, part)
             if expected is None:
                 expected = indentation
             elif indentation is not None and indentation != expected:
                 raise syntax_error(source, part.start_byte, "inconsistent indentation")
-        if statement.type not in _COMPOUND and statement.type not in _CLAUSES:
-            _check_simple_statement(source, statement)
 
 
 def _indentation(source: Source, node: "Node") -> str | None:
@@ -159,7 +176,7 @@ def _step(mark: bytes) -> int:
 
 
 def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """Brackets, colons and line ends outside comments and strings, and the quotes of strings that never end."""
+    """Brackets, colons and line ends outside strings and comments; quotes of strings that never end."""
     for match in _TOKENS.finditer(text):
         if mark := match["mark"]:
             yield match.start(), mark

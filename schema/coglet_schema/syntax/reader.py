@@ -27,8 +27,8 @@ from coglet_schema.syntax.source import Source, syntax_error
 if TYPE_CHECKING:
     from tree_sitter import Node
 
-# A list of more literals is data, not a default or a choice; reading it would take seconds.
-MAX_ITEMS: Final = 10_000
+# A larger list or dict is data, not a default or a set of choices; reading it would take seconds.
+MAX_NODES: Final = 50_000
 
 _KEYWORD_VALUES: Final = {"none": None, "true": True, "false": False}
 _OPERATORS: Final[dict[str, Literal["+", "|"]]] = {"+": "+", "|": "|"}
@@ -165,7 +165,7 @@ def _read_call(reader: Reader, node: "Node") -> Expression:
 
 
 def _read_items(reader: Reader, node: "Node") -> Expression:
-    if node.named_child_count > MAX_ITEMS:
+    if node.descendant_count > MAX_NODES:
         return Expression(*reader.span(node))
     items = tuple(map(reader.expression, children(node)))
     return Items(*reader.span(node), _DISPLAYS[node.type], items)
@@ -176,8 +176,10 @@ def _read_starred(reader: Reader, node: "Node") -> Expression:
 
 
 def _read_dictionary(reader: Reader, node: "Node") -> Expression:
+    if node.descendant_count > MAX_NODES:
+        return Expression(*reader.span(node))
     pairs = children(node)
-    if len(pairs) > MAX_ITEMS or any(pair.type != "pair" for pair in pairs):
+    if any(pair.type != "pair" for pair in pairs):
         return Expression(*reader.span(node))
     return Pairs(
         *reader.span(node),
