@@ -24,10 +24,11 @@ _SWEEP_S: Final = 0.5
 class HttpServer:
     """Serves one application on one socket."""
 
-    def __init__(self, app: App, start_task: StartTask) -> None:
+    def __init__(self, app: App, start_task: StartTask, max_connections: int) -> None:
         self.is_stopping = False
         self._app = app
         self._start_task = start_task
+        self._max_connections = max_connections
         self._connections: set[Connection] = set()
         self._none_left = asyncio.Event()
         self._http2: WorkerContext | None = None
@@ -47,7 +48,9 @@ class HttpServer:
     # for connections
 
     def opened(self, connection: Connection) -> None:
-        """A client has connected."""
+        """A client has connected. Too many of them at once: the newest is told so and closed."""
+        if len(self._connections) >= self._max_connections:
+            connection.refuse_at_capacity()
         self._connections.add(connection)
         self._none_left.clear()
 

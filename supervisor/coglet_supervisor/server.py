@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
+from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
 from coglet_supervisor.restart import RestartPolicy
 from coglet_supervisor.schema_source import load_document
@@ -32,6 +33,7 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+_REAP_S = 1.0
 READINESS_FILE = Path("/var/run/cog/ready")
 
 # When the predictions have used up the grace time, their last webhooks still have this long.
@@ -46,7 +48,9 @@ class Server:
         self._settings = settings
         self._server_log = server_log
         _check_upload_url(settings)
-        self._listener = listen(settings.host, settings.port)
+        self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
+        self._listener.setblocking(False)
+        self._notifier = Notifier(os.environ)
         self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
         self._pool = SlotPool()
         policy = RestartPolicy(enabled=settings.worker_restarts)
@@ -132,20 +136,38 @@ class Server:
         routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         app = App(access, routes, self, LazyPages(service, self.ask_to_stop))
-        self.start_task(HttpServer(app, self.start_task).serve(self._listener, self._drained.wait))
+        self.start_task(
+            HttpServer(app, self.start_task, settings.max_connections).serve(
+                self._listener, self._drained.wait
+            )
+        )
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
+        duties = self.start_task(self._do_init_duties())
         await self._stop_asked.wait()
+        self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
         await self._workers.stop()
         workers.cancel()
+        duties.cancel()
         self._drained.set()
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
         await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
         await webhooks.close()
         await outgoing.close()
+
+    async def _do_init_duties(self) -> None:
+        await self._workers.wait_ready()
+        self._notifier.notify("READY=1")
+        watchdog_s = watchdog_interval_s(os.environ)
+        while True:
+            await asyncio.sleep(min(watchdog_s or _REAP_S, _REAP_S))
+            if watchdog_s is not None:
+                self._notifier.notify("WATCHDOG=1")
+            if os.getpid() == 1:
+                reap_orphans(self._workers.pids)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
         """Every task of the server lives in one group."""
@@ -232,7 +254,6 @@ def listen(host: str, port: int) -> socket.socket:
     except OSError as error:
         listener.close()
         raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    listener.setblocking(False)
     bound = listener.getsockname()
     shown = f"[{bound[0]}]" if family == socket.AF_INET6 else bound[0]
     log.info("Starting coglet server on %s:%d", shown, bound[1])
@@ -257,6 +278,8 @@ def worker_specs(settings: Settings) -> list[WorkerSpec]:
             directory=settings.project_dir,
             environment=environment | settings.environment_of_worker(index),
             cancel_grace_s=settings.cancel_grace_s,
+            max_predictions=settings.worker_max_predictions,
+            max_rss_bytes=settings.worker_max_rss_bytes,
         )
         for index in range(settings.workers)
     ]

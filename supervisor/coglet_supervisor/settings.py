@@ -43,6 +43,9 @@ class Settings:
     workers: int = 1  # COG_WORKERS
     worker_environment: str = ""  # COG_WORKER_ENV
     worker_restarts: bool = True  # COG_WORKER_RESTARTS
+    worker_max_predictions: int | None = None  # COG_WORKER_MAX_PREDICTIONS
+    worker_max_rss_bytes: int | None = None  # COG_WORKER_MAX_RSS_BYTES
+    max_connections: int = 4096  # COG_MAX_CONNECTIONS
     max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
     predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
@@ -74,6 +77,9 @@ class Settings:
             "workers": reader.positive_int("COG_WORKERS") or 1,
             "worker_environment": environment.get("COG_WORKER_ENV", ""),
             "worker_restarts": reader.flag("COG_WORKER_RESTARTS", default=True),
+            "worker_max_predictions": reader.positive_int("COG_WORKER_MAX_PREDICTIONS"),
+            "worker_max_rss_bytes": reader.positive_int("COG_WORKER_MAX_RSS_BYTES"),
+            "max_connections": reader.positive_int("COG_MAX_CONNECTIONS") or cls.max_connections,
             "max_concurrency": reader.positive_int("COG_MAX_CONCURRENCY"),
             "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
             "predict_timeout_s": reader.seconds("COG_PREDICT_TIMEOUT") or None,

@@ -64,6 +64,8 @@ class SlotOwner(Protocol):
 
     def slot_idle(self) -> None: ...
 
+    def prediction_ended(self) -> None: ...
+
     def slot_lost(self, lost: Slot, reason: str) -> None: ...
 
     def is_worker(self, peer: socket.socket) -> bool: ...
@@ -252,6 +254,7 @@ class Slot:
                 if self._is_retired:
                     self._owner.slot_idle()
                 outputs.ended(message)
+                self._owner.prediction_ended()
 
 
 def _predict(outputs: OutputCollector, sequence: int) -> slot.Predict:

@@ -9,13 +9,14 @@ import contextlib
 import functools
 import logging
 import os
+import random
 import shutil
 import signal
 import socket
 import subprocess
 import tempfile
 import uuid
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final, Protocol
@@ -25,6 +26,7 @@ from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
+from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
 
 log = logging.getLogger(__name__)
@@ -44,6 +46,8 @@ class WorkerSpec:
     directory: Path
     environment: Mapping[str, str]
     cancel_grace_s: float | None = None  # then a prediction that ignores its cancel costs the worker
+    max_predictions: int | None = None
+    max_rss_bytes: int | None = None
 
 
 class WorkerEvents(Protocol):
@@ -69,6 +73,10 @@ class WorkerProcess:
         self.spawned_at = timestamp()
         self.cancel_grace_s = spec.cancel_grace_s
         self.replaced_because: str | None = None
+        self.on_worn_out: Callable[[], None] = lambda: None
+        self._wear = Wear(spec.max_predictions, spec.max_rss_bytes, dice=random.random())
+        self._predictions = 0
+        self._is_worn_out = False
         self._process = process
         self._folder = folder
         self._listeners = listeners
@@ -189,8 +197,15 @@ class WorkerProcess:
         self.slot_idle()
         await self._all_idle.wait()
 
+    def prediction_ended(self) -> None:
+        """Between predictions is the time to see whether this process should be replaced."""
+        self._predictions += 1
+        if self._wear.is_worn_out(self._predictions, self.pid) and not self._is_worn_out:
+            self._is_worn_out = True
+            self.on_worn_out()
+
     def slot_idle(self) -> None:
-        """A slot runs nothing any more."""
+        """A slot of a retired worker runs nothing any more."""
         if not any(slot.is_busy for slot in self._slots):
             self._all_idle.set()
 

@@ -42,7 +42,7 @@ class WorkerSeat:
         self._sessions: set[WorkerSession] = set()
         self._stopping = False
         self._deaths: list[float] = []
-        self._has_been_ready = False
+        self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
         # Before there is an event loop, so that the model loads meanwhile. What goes wrong here goes wrong
         # again, and is told, in `run`.
@@ -79,6 +79,10 @@ class WorkerSeat:
         await old.worker.retire()
         await old.stop(self._rules.stop_grace_s)
 
+    def _renew(self, worker: WorkerProcess) -> None:
+        log.info("worker %d has done its share, replacing it", worker.pid)
+        self._tasks.create_task(self.reload())
+
     async def stop(self) -> None:
         """Ends the worker in order, or by force after the grace time."""
         self._stopping = True
@@ -91,6 +95,12 @@ class WorkerSeat:
             self._first.kill()
         for session in self._sessions:
             session.worker.kill()
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of this seat."""
+        first = {self._first.pid} if self._first is not None else set()
+        return first | {session.worker.pid for session in self._sessions}
 
     async def check_user_health(self) -> str | None:
         """What the model's own check finds wrong, if anything."""
@@ -120,6 +130,7 @@ class WorkerSeat:
 
     def _open(self, worker: WorkerProcess) -> WorkerSession:
         session = WorkerSession(worker, self._pool, self._server_log, self._rules)
+        worker.on_worn_out = lambda: self._renew(worker)
         self._sessions.add(session)
         session.start(self._tasks)
         return session
@@ -128,7 +139,7 @@ class WorkerSeat:
         self._session = session
         self.setup = session.setup
         self.state = "READY"
-        self._has_been_ready = True
+        self.was_ready.set()
 
     def _after(self, end: End) -> float | None:
         """Seconds until the next worker; None when there will be none."""
@@ -141,7 +152,7 @@ class WorkerSeat:
         if not isinstance(end, Died):
             return None
         # A model that was ready before is not to blame when its next worker is killed during setup.
-        if not self._has_been_ready:
+        if not self.was_ready.is_set():
             self._fail_setup(end.reason)
             return None
         now = time.monotonic()

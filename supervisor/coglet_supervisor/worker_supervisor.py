@@ -40,6 +40,20 @@ class WorkerSupervisor:
             for seat in self._seats:
                 tasks.create_task(seat.stop())
 
+    @property
+    def pids(self) -> set[int]:
+        """The processes that are ours to wait for."""
+        return {pid for seat in self._seats for pid in seat.pids}
+
+    async def wait_ready(self) -> None:
+        """Returns when the first worker is ready; never when none will be."""
+        async with asyncio.TaskGroup() as tasks:
+            waiting = [tasks.create_task(seat.was_ready.wait()) for seat in self._seats]
+            if waiting:
+                await asyncio.wait(waiting, return_when="FIRST_COMPLETED")
+            for task in waiting:
+                task.cancel()
+
     async def reload(self) -> None:
         """Replaces the workers one after the other, so that at most one more than usual is in memory."""
         for seat in self._seats:

@@ -193,6 +193,10 @@ class Connection(asyncio.Protocol):
         self.is_closing = True
         self._transport.close()
 
+    def refuse_at_capacity(self) -> None:
+        """Too many others are connected."""
+        self._refuse(503)
+
     def abort(self) -> None:
         """At once."""
         self.is_closing = True
