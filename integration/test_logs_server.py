@@ -1,0 +1,124 @@
+"""runtime.md 7.5 and 7.6: the server's own log."""
+
+import re
+
+import pytest
+from integration.conftest import Serve
+from integration.harness.holding import holding
+from integration.harness.model import Model
+from integration.harness.script import returning
+from integration.harness.server import Server
+from integration.harness.waiting import wait_for
+
+TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
+PRINTING = returning("print('printed')")
+
+
+def messages(server: Server) -> set[str]:
+    return {record["fields"].get("message", "") for record in server.records}
+
+
+def test_each_line_is_a_json_record(serve: Serve) -> None:
+    with serve("script") as server:
+        server.predict(PRINTING)
+        wait_for(lambda: "printed" in messages(server), "the record of the print")
+        assert len(server.records) == len(server.log.splitlines())
+        for record in server.records:
+            assert {"timestamp", "level", "fields", "target"} <= record.keys()
+            assert TIMESTAMP.fullmatch(record["timestamp"])
+            assert record["level"] in {"DEBUG", "INFO", "WARN", "ERROR"}
+
+
+def test_the_life_of_predictions_is_told(serve: Serve) -> None:
+    with serve("script") as server:
+        server.predict(returning("1"), id="good")
+        server.predict(returning("1 / 0"), id="bad")
+        with holding(server, "stopped"):
+            server.cancel("stopped")
+        server.request("POST", "/shutdown")
+        server.wait_exit()
+        told = {(r["fields"].get("message"), r["fields"].get("prediction_id")) for r in server.records}
+        assert {
+            ("Starting prediction", "good"),
+            ("Prediction failed", "bad"),
+            ("Cancelling prediction", "stopped"),
+            ("Prediction cancelled", "stopped"),
+            ("Shutdown requested via HTTP", None),
+        } <= told
+
+
+@pytest.mark.parametrize(
+    ("variables", "hidden"),
+    [
+        ({"COG_LOG_LEVEL": "error"}, True),
+        ({"COG_LOG_LEVEL": "warning"}, True),
+        ({"COG_LOG_LEVEL": "info"}, False),
+        ({"COG_LOG_LEVEL": "nonsense"}, False),
+        ({"COG_LOG_LEVEL": "info", "RUST_LOG": "error"}, True),
+    ],
+)
+def test_the_level_hides_the_servers_own_records(
+    serve: Serve, variables: dict[str, str], hidden: bool
+) -> None:
+    with serve("script", variables=variables) as server:
+        server.predict(PRINTING, id="the-id")
+        server.request("POST", "/shutdown")
+        server.wait_exit()
+        assert ("Server ready" not in server.log) == hidden
+        assert ("printed" not in server.log) == hidden
+
+
+def test_prints_of_setup_are_shown_at_any_level(serve: Serve) -> None:
+    source = (
+        "class Predictor:\n"
+        "    def setup(self):\n"
+        "        print('set up')\n"
+        "    def predict(self) -> int:\n"
+        "        return 1\n"
+    )
+    with serve(Model(source), variables={"COG_LOG_LEVEL": "error"}) as server:
+        wait_for(lambda: "set up" in server.log, "the line of setup")
+
+
+@pytest.mark.ours("runtime.md 16.24: the peer's COG_LOG_LEVEL is case-sensitive")
+def test_the_level_may_be_written_in_capitals(serve: Serve) -> None:
+    with serve("script", variables={"COG_LOG_LEVEL": "ERROR"}) as server:
+        assert "Server ready" not in server.log
+
+
+def test_console_lines_are_for_people(serve: Serve) -> None:
+    with serve("script", variables={"LOG_FORMAT": "console"}) as server:
+        server.predict(PRINTING)
+        wait_for(lambda: "printed" in server.log, "the print in the log")
+        assert server.records == []
+        assert "Server ready" in server.log
+
+
+@pytest.mark.ours("decisions.md: colour only on a terminal")
+def test_console_lines_in_a_file_have_no_colour(serve: Serve) -> None:
+    with serve("script", variables={"LOG_FORMAT": "console"}) as server:
+        assert "\x1b[" not in server.log
+
+
+@pytest.mark.ours("runtime.md 7.6: ours blocks the writer; the peer drops lines outside predictions")
+def test_lines_outside_predictions_are_not_dropped(serve: Serve) -> None:
+    source = (
+        "import threading\n"
+        "class Predictor:\n"
+        "    def setup(self):\n"
+        "        self.go = threading.Event()\n"
+        "        threading.Thread(target=self.speak, daemon=True).start()\n"
+        "    def speak(self):\n"
+        "        self.go.wait()\n"
+        "        for number in range(20_000):\n"
+        "            print('aside', number)\n"
+        "    def healthcheck(self):\n"
+        "        self.go.set()\n"
+        "    def predict(self) -> int:\n"
+        "        return 1\n"
+    )
+    with serve(Model(source)) as server:
+        server.health()
+        wait_for(lambda: "aside 19999" in server.log, "the last line")
+        asides = [m for r in server.records if (m := r["fields"].get("message", "")).startswith("aside ")]
+        assert asides == [f"aside {number}" for number in range(20_000)]
