@@ -160,6 +160,7 @@ def test_rules_for_weights(problems: Problems, weights: str, problem: str) -> No
     [
         # Without a GPU none of these versions is installed.
         BUILD + "  cuda: 11.8\n  cudnn: 9",
+        BUILD + "  cuda: 11.0",
         BUILD + "  gpu: true\n  cuda: 12.4\n  python_requirements: requirements.txt",
         BUILD + "  gpu: true\n  cuda: 11.8.0\n  cudnn: 8.6",
         "run: pkg/run.py:Runner",

@@ -62,7 +62,7 @@ def test_what_is_no_record(text: str) -> None:
         ({}, False, line("coglet", "worker died", "ERROR"), "warning: coglet: worker died\n"),
         ({}, True, line("coglet", "spawning", "DEBUG"), "coglet: spawning\n"),
         ({"COG_LOG_LEVEL": "info"}, False, line("coglet", "Server ready"), "coglet: Server ready\n"),
-        ({"COG_LOG_LEVEL": "error"}, False, line("coglet", "no schema", "WARN"), ""),
+        ({"COG_LOG_LEVEL": "ERROR"}, False, line("coglet", "no schema", "WARN"), ""),
         # Who chose a format gets it.
         ({"LOG_FORMAT": "console"}, False, line("coglet", "x"), line("coglet", "x") + "\n"),
     ],
