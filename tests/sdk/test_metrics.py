@@ -178,6 +178,8 @@ def test_a_list_takes_items_of_any_type(recording: SimpleNamespace) -> None:
     recording.metrics.record("m", [1])
     recording.metrics.record("m", "a", "append")
     recording.metrics.record("m", [2])
+    with pytest.raises(TypeError, match="Metric 'm' has type list, cannot set to int without deleting first"):
+        recording.metrics.record("m", 1)
     assert [change[1] for change in recording.emitted] == [[1], "a", [2]]
 
 
