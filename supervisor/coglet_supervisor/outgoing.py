@@ -132,7 +132,7 @@ def check_url(text: str) -> None:
     # urlsplit has looked into brackets; what is not ASCII is for the resolver to judge.
     is_name = host.isascii() and ":" not in host
     if is_name and (len(host) > _MAX_HOST_CHARS or not _HOST_LABELS.fullmatch(host)):
-        raise UnusableUrl("the URL's host is not a valid name")
+        raise UnusableUrl("the URL has a host that is no valid name")
 
 
 def origin_of(url: str) -> str:

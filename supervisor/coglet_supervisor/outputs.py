@@ -162,8 +162,8 @@ class OutputCollector:
         if self._delivery is not None and self._delivery is not asyncio.current_task():
             self._delivery.cancel()
         self._remove_folder()
-        self._on_end(self.prediction)
         self.prediction.finish(status, error=error, is_stream=is_stream)
+        self._on_end(self.prediction)
 
     async def _deliver(self) -> None:
         """Works off the line until it is empty."""

@@ -1,5 +1,7 @@
 """One server from its first to its last moment: sockets, worker, HTTP, signals, end."""
 
+from __future__ import annotations
+
 import asyncio
 import contextlib
 import logging
@@ -30,6 +32,7 @@ from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.outputs import FileStore
+    from coglet_supervisor.service import PredictionService
 
 log = logging.getLogger(__name__)
 
@@ -110,8 +113,6 @@ class Server:
         from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
         from coglet_supervisor.http_server import HttpServer
-        from coglet_supervisor.outputs import Delivery
-        from coglet_supervisor.service import PredictionService
         from coglet_supervisor.webhooks import Webhooks
 
         settings = self._settings
@@ -125,22 +126,12 @@ class Server:
             interval_s=settings.webhook_interval_s,
             auth_token=settings.webhook_auth_token,
         )
-        service = PredictionService(
-            self._pool,
-            self._server_log,
-            Delivery(self._folder, _file_store(settings, outgoing), self.start_task),
-            stream_history=settings.stream_history,
-            timeout_s=settings.predict_timeout_s,
-        )
-        service.state = lambda: self._workers.state
+        service = self._make_service(outgoing)
         routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         app = App(access, routes, self, LazyPages(service, self.ask_to_stop))
-        self.start_task(
-            HttpServer(app, self.start_task, settings.max_connections).serve(
-                self._listener, self._drained.wait
-            )
-        )
+        http = HttpServer(app, self.start_task, settings.max_connections)
+        self.start_task(http.serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
@@ -158,6 +149,20 @@ class Server:
         await webhooks.close()
         await outgoing.close()
 
+    def _make_service(self, outgoing: Outgoing) -> PredictionService:
+        from coglet_supervisor.outputs import Delivery
+        from coglet_supervisor.service import PredictionService
+
+        service = PredictionService(
+            self._pool,
+            self._server_log,
+            Delivery(self._folder, _file_store(self._settings, outgoing), self.start_task),
+            stream_history=self._settings.stream_history,
+            timeout_s=self._settings.predict_timeout_s,
+        )
+        service.state = lambda: self._workers.state
+        return service
+
     async def _do_init_duties(self) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
@@ -169,11 +174,11 @@ class Server:
             if os.getpid() == 1:
                 reap_orphans(self._workers.pids)
 
-    def start_task(self, work: Coroutine[Any, Any, None]) -> "asyncio.Task[None]":
+    def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Every task of the server lives in one group."""
         return self._tasks.create_task(work)
 
-    async def _drain(self, service: Any) -> None:
+    async def _drain(self, service: PredictionService) -> None:
         """Lets what runs come to its end, for as long as the grace time, or until asked again."""
         service.is_draining = True
         empty = asyncio.Event()
@@ -231,7 +236,7 @@ def _check_upload_url(settings: Settings) -> None:
         raise StartupError(f"cannot upload output files: {error}; correct --upload-url") from None
 
 
-def _file_store(settings: Settings, outgoing: Outgoing) -> "FileStore":
+def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
     """Where output files go."""
     from coglet_supervisor.files import DataUrls
     from coglet_supervisor.uploads import Uploads

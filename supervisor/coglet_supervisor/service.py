@@ -1,7 +1,6 @@
 """The one owner of predictions: nobody else creates one or takes one from the table."""
 
 import asyncio
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -17,9 +16,8 @@ from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.streams import PredictionStream
 from coglet_supervisor.validation import Document, Validation, is_streaming, output_is_array
 
-log = logging.getLogger(__name__)
-
 MAX_CONTEXT_BYTES = 1024 * 1024
+_ENDED = {"succeeded": "Prediction succeeded", "canceled": "Prediction cancelled"}
 
 
 class Refused(Exception):
@@ -132,7 +130,7 @@ class PredictionService:
             on_log=self._server_log.echo,
             on_end=self._forget,
         )
-        log.debug("Starting prediction %s", prediction.id)
+        self._record("Starting prediction", prediction)
         self._predictions[prediction.id] = prediction
         try:
             slot.run(outputs, self._sequence)
@@ -150,7 +148,7 @@ class PredictionService:
         prediction = self._predictions.get(prediction_id)
         if prediction is None:
             return False
-        log.info("Cancelling prediction %s", prediction_id)
+        self._record("Cancelling prediction", prediction)
         prediction.request_cancel()
         return True
 
@@ -170,7 +168,14 @@ class PredictionService:
         else:
             callback()
 
+    def _record(self, message: str, prediction: Prediction, **fields: object) -> None:
+        self._server_log.record("info", "coglet::prediction", message, prediction_id=prediction.id, **fields)
+
     def _forget(self, prediction: Prediction) -> None:
+        if prediction.status == "failed":
+            self._record("Prediction failed", prediction, error=prediction.error)
+        else:
+            self._record(_ENDED[prediction.status], prediction)
         del self._predictions[prediction.id]
         if not self._predictions:
             callbacks, self._on_empty = self._on_empty, []
