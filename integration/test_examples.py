@@ -33,6 +33,20 @@ def example(serve: Serve, name: str) -> Iterator[Server]:
         yield server
 
 
+def cog(*arguments: str, folder: Path) -> str:
+    """What the command shows on stdout."""
+    done = subprocess.run(
+        [Path(sys.executable).with_name("cog"), *arguments],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=60,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
 def output(server: Server, **inputs: Any) -> Any:
     answer = server.predict(inputs)
     assert answer.status == 200, answer
@@ -94,15 +108,15 @@ def test_the_command_of_each_readme_works(name: str, shown: str, tmp_path: Path)
     ]
     [command] = commands
     _, *arguments = shlex.split(command.replace("small.png", str(tmp_path / "small.png")))
-    done = subprocess.run(
-        [Path(sys.executable).with_name("cog"), *arguments, "--python", PYTHON],
-        cwd=EXAMPLES / name,
-        capture_output=True,
-        text=True,
-        check=False,
-        timeout=60,
-    )
-    assert done.returncode == 0, done.stderr
-    assert shown in done.stdout
+    assert shown in cog(*arguments, "--python", PYTHON, folder=EXAMPLES / name)
     if name == "resize":
         assert (tmp_path / "small.png").stat().st_size > 0
+
+
+def test_the_model_of_the_main_readme_works(tmp_path: Path) -> None:
+    text = (EXAMPLES.parent / "README.md").read_text()
+    for name, language in (("predict.py", "python"), ("cog.yaml", "yaml")):
+        content = text.split(f"```{language}\n")[1].split("```")[0]
+        (tmp_path / name).write_text(content)
+    assert "$ cog predict -i name=Ada\nHello, Ada!\n" in text
+    assert cog("predict", "-i", "name=Ada", folder=tmp_path) == "Hello, Ada!\n"
