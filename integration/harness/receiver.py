@@ -1,0 +1,175 @@
+"""What servers send to: a web server that keeps what it gets and answers as the test says."""
+
+import hashlib
+import json
+import threading
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any, Final
+
+from integration.harness.server import HOST
+from integration.harness.waiting import DEADLINE_S
+
+_PIECE_BYTES: Final = 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Received:
+    """One request. `body` is cut after a MiB, `sha256` and `size` are of all of it; `at` is monotonic."""
+
+    method: str
+    path: str
+    headers: Mapping[str, str]
+    body: bytes
+    size: int
+    sha256: str
+    at: float
+
+    def json(self) -> Any:
+        """The body, decoded."""
+        return json.loads(self.body)
+
+
+@dataclass(frozen=True)
+class Reply:
+    """What to answer."""
+
+    status: int = 200
+    headers: Mapping[str, str] = field(default_factory=dict)
+    body: bytes = b""
+
+
+HANG_UP: Final = Reply(status=0)
+"""No answer at all: the connection is closed."""
+
+Answering = Callable[[Received], Reply]
+
+
+class Receiver:
+    """A web server on a port of its own. Requests are in `received` in the order in which they arrived."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.received: list[Received] = []
+        self.answer: Answering = lambda _: Reply()
+        self.connections = 0
+        self._changed = threading.Condition()
+        outer = self
+
+        class Requests(BaseHTTPRequestHandler):
+            protocol_version = "HTTP/1.1"
+
+            def handle_one_request(self) -> None:
+                try:
+                    super().handle_one_request()
+                except ConnectionError:  # the sender has hung up
+                    self.close_connection = True
+
+            def do_POST(self) -> None:
+                outer._handle(self)
+
+            do_PUT = do_GET = do_POST
+
+            def log_message(self, format: str, *args: Any) -> None:
+                """Nothing on stderr."""
+
+        class Listener(ThreadingHTTPServer):
+            daemon_threads = True
+            request_queue_size = 128
+
+            def get_request(self) -> Any:
+                outer.connections += 1
+                return super().get_request()
+
+        self._server = Listener((HOST, port), Requests)
+        self.port: int = self._server.server_port
+        self.url = f"http://{HOST}:{self.port}"
+
+    @contextmanager
+    def listening(self) -> Iterator["Receiver"]:
+        """Answers within the block; past it the port is closed."""
+        thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
+        thread.start()
+        try:
+            yield self
+        finally:
+            self._server.shutdown()
+            thread.join()
+            self._server.server_close()
+
+    def bodies(self, path: str | None = None) -> list[Any]:
+        """The JSON of what has arrived, of all or of one path."""
+        return [request.json() for request in list(self.received) if path in (None, request.path)]
+
+    def wait_until(self, holds: Callable[[list[Received]], object], what: str) -> list[Received]:
+        """Waits until what has arrived satisfies the condition; gives it."""
+        with self._changed:
+            arrived = self._changed.wait_for(lambda: holds(self.received), DEADLINE_S)
+            statuses = [(request.path, request.body[:200]) for request in self.received]
+        assert arrived, f"no {what} within {DEADLINE_S:g} s; received {statuses}"
+        return list(self.received)
+
+    def wait_count(self, count: int) -> list[Received]:
+        """Waits for that many requests."""
+        return self.wait_until(lambda received: len(received) >= count, f"{count} requests")
+
+    def wait_end(self, prediction_id: str | None = None) -> list[Any]:
+        """Waits for the terminal webhook, of one prediction or of any; gives all bodies until then."""
+
+        def has_ended(received: list[Received]) -> bool:
+            return any(
+                body["status"] in ("succeeded", "failed", "canceled") and prediction_id in (None, body["id"])
+                for body in (request.json() for request in received)
+            )
+
+        return [request.json() for request in self.wait_until(has_ended, "terminal webhook")]
+
+    def _handle(self, handler: BaseHTTPRequestHandler) -> None:
+        received = _read(handler)
+        with self._changed:
+            self.received.append(received)
+            self._changed.notify_all()
+        reply = self.answer(received)
+        if reply is HANG_UP:
+            handler.close_connection = True
+            return
+        handler.send_response(reply.status)
+        for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
+            handler.send_header(name, value)
+        handler.end_headers()
+        handler.wfile.write(reply.body)
+
+
+def _read(handler: BaseHTTPRequestHandler) -> Received:
+    left = int(handler.headers.get("content-length", 0))
+    digest, size, kept = hashlib.sha256(), 0, b""
+    while left > 0:
+        piece = handler.rfile.read(min(left, _PIECE_BYTES))
+        if not piece:
+            raise ConnectionError("the sender has hung up within a body")
+        digest.update(piece)
+        kept = kept or piece
+        size += len(piece)
+        left -= len(piece)
+    headers = {name.lower(): value for name, value in handler.headers.items()}
+    path = handler.path
+    return Received(handler.command, path, headers, kept, size, digest.hexdigest(), time.monotonic())
+
+
+def redirect(location: str, status: int) -> Reply:
+    """The answer that sends the request elsewhere."""
+    return Reply(status, {"Location": location})
+
+
+def in_turn(*replies: Reply) -> Answering:
+    """Gives these replies one after the other, and the last one from then on."""
+    left = list(replies)
+    lock = threading.Lock()
+
+    def answer(_: Received) -> Reply:
+        with lock:
+            return left.pop(0) if len(left) > 1 else left[0]
+
+    return answer

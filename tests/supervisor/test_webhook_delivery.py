@@ -1,0 +1,340 @@
+"""runtime.md 10: webhooks on their way to a receiver that is well, slow, failing or away."""
+
+import asyncio
+import itertools
+import threading
+from collections.abc import AsyncIterator, Collection, Iterator
+from contextlib import asynccontextmanager
+
+import pytest
+from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
+from integration.harness.waiting import wait_for
+
+from coglet_supervisor import webhook_sender
+from coglet_supervisor import webhooks as webhooks_module
+from coglet_supervisor.outgoing import Outgoing
+from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.webhook_queue import WebhookEvent
+from coglet_supervisor.webhooks import Webhooks
+
+ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().listening() as receiver:
+        yield receiver
+
+
+@asynccontextmanager
+async def delivering(*, interval_s: float = 0.5, auth_token: str | None = None) -> AsyncIterator[Webhooks]:
+    """Past the block everything is delivered."""
+    outgoing = Outgoing()
+    async with asyncio.TaskGroup() as tasks:
+        webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, auth_token=auth_token)
+        yield webhooks
+        await webhooks.wait_delivered()
+        await outgoing.close()
+
+
+def started(
+    webhooks: Webhooks, url: str, events: Collection[WebhookEvent] = ALL, prediction_id: str = "p"
+) -> Prediction:
+    prediction = Prediction(prediction_id, "prediction", b"{}", context={}, output_is_array=False)
+    prediction.listeners.append(webhooks.listener(url, events, {}))
+    prediction.start()
+    return prediction
+
+
+async def arrived(receiver: Receiver, count: int) -> list[Received]:
+    return await asyncio.to_thread(receiver.wait_count, count)
+
+
+async def arrived_at(receiver: Receiver, path: str, count: int) -> None:
+    def has_arrived(received: list[Received]) -> bool:
+        return sum(request.path == path for request in received) >= count
+
+    await asyncio.to_thread(receiver.wait_until, has_arrived, f"{count} requests for {path}")
+
+
+def statuses(receiver: Receiver) -> list[str]:
+    return [body["status"] for body in receiver.bodies()]
+
+
+async def test_each_event_as_it_happens(receiver: Receiver) -> None:
+    async with delivering() as webhooks:
+        prediction = started(webhooks, f"{receiver.url}/hook")
+        await arrived(receiver, 1)
+        prediction.produce(b'"hello"')
+        await arrived(receiver, 2)
+        prediction.finish("succeeded")
+    start, output, end = receiver.bodies("/hook")
+    assert start == {"id": "p", "logs": "", "metrics": {}, "status": "processing"}
+    assert output == {"id": "p", "logs": "", "metrics": {}, "output": ["hello"], "status": "processing"}
+    assert end.pop("metrics")["predict_time"] >= 0
+    assert end == {"id": "p", "logs": "", "output": "hello", "status": "succeeded"}
+
+
+async def test_a_single_value_is_an_output_even_when_the_end_follows_at_once(receiver: Receiver) -> None:
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url)
+        await arrived(receiver, 1)
+        prediction.produce(b'"hello"')
+        prediction.finish("succeeded")
+    assert [body.get("output") for body in receiver.bodies()] == [None, ["hello"], "hello"]
+
+
+async def test_what_happens_during_a_send_is_told_in_one(receiver: Receiver) -> None:
+    go_on = threading.Event()
+
+    def answer_first_late(received: Received) -> Reply:
+        if b"output" not in received.body:
+            go_on.wait(10)
+        return Reply()
+
+    receiver.answer = answer_first_late
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url)
+        await arrived(receiver, 1)
+        for item in range(100):
+            prediction.log("stdout", f"{item}\n")
+            prediction.produce(b"%d" % item)
+        go_on.set()
+        await arrived(receiver, 2)
+        prediction.finish("succeeded", is_stream=True)
+    _, output, end = receiver.bodies()
+    assert output["output"] == end["output"] == list(range(100))
+    assert output["logs"] == end["logs"]
+
+
+async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
+    ids = [f"p{number}" for number in range(50)]
+    async with delivering() as webhooks:
+        predictions = [started(webhooks, f"{receiver.url}/{name}", prediction_id=name) for name in ids]
+        await arrived(receiver, 20)
+        for prediction in predictions:
+            prediction.produce(b"1")
+            prediction.produce(b"2")
+            prediction.finish("succeeded")
+    for name in ids:
+        of_one = [body["status"] for body in receiver.bodies(f"/{name}")]
+        assert of_one[-1] == "succeeded"
+        assert set(of_one[:-1]) <= {"processing"}
+
+
+async def test_logs_are_held_back_but_their_last_state_is_not_lost(receiver: Receiver) -> None:
+    async with delivering(interval_s=0.0) as eager, delivering(interval_s=0.3) as webhooks:
+        prediction = started(webhooks, f"{receiver.url}/held")
+        prediction.listeners.append(eager.listener(f"{receiver.url}/eager", ALL, {}))
+        await arrived(receiver, 1)
+        prediction.log("stdout", "a\n")
+        await arrived_at(receiver, "/eager", 1)
+        prediction.log("stdout", "b\n")
+        await arrived_at(receiver, "/held", 2)
+        prediction.finish("succeeded")
+    assert [body["logs"] for body in receiver.bodies("/held")] == ["", "a\nb\n", "a\nb\n"]
+
+
+async def test_who_wants_logs_alone_gets_the_last_ones(receiver: Receiver) -> None:
+    async with delivering(interval_s=60.0) as webhooks:
+        prediction = started(webhooks, receiver.url, ["logs"])
+        prediction.log("stdout", "a\n")
+        await arrived(receiver, 1)
+        prediction.log("stdout", "b\n")
+        prediction.finish("failed", error="no")
+    assert [(body["logs"], body["status"]) for body in receiver.bodies()] == [
+        ("a\n", "processing"),
+        ("a\nb\n", "processing"),
+    ]
+
+
+async def test_headers(receiver: Receiver) -> None:
+    async with delivering(auth_token="secret") as webhooks:
+        prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=False)
+        trace = {b"traceparent": b"00-ab-cd-01", b"tracestate": b"k=\xe9"}
+        prediction.listeners.append(webhooks.listener(receiver.url, ["completed"], trace))
+        prediction.start()
+        prediction.finish("canceled")
+    headers = dict(receiver.received[0].headers)
+    assert headers.pop("user-agent").startswith("coglet/")
+    assert headers.pop("content-length") == str(receiver.received[0].size)
+    assert headers == {
+        "host": f"127.0.0.1:{receiver.port}",
+        "accept": "*/*",
+        "content-type": "application/json",
+        "authorization": "Bearer secret",
+        "traceparent": "00-ab-cd-01",
+        "tracestate": "k=\xe9",
+    }
+
+
+@pytest.mark.parametrize("failing", [Reply(429), Reply(500), Reply(502), Reply(503), Reply(504), HANG_UP])
+async def test_the_end_is_tried_again(receiver: Receiver, failing: Reply) -> None:
+    receiver.answer = in_turn(failing, failing, failing, Reply())
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        attempts = await arrived(receiver, 4)
+    assert len(receiver.received) == 4
+    assert len({attempt.body for attempt in attempts}) == 1
+    waits = [later.at - earlier.at for earlier, later in itertools.pairwise(attempts)]
+    assert waits[0] > 0.15
+    assert waits[1] > 0.35
+
+
+async def test_progress_is_tried_once(receiver: Receiver) -> None:
+    receiver.answer = lambda received: Reply(200 if b"succeeded" in received.body else 503)
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url)
+        await arrived(receiver, 1)
+        prediction.produce(b"1")
+        await arrived(receiver, 2)
+        prediction.finish("succeeded")
+    assert statuses(receiver) == ["processing", "processing", "succeeded"]
+
+
+@pytest.mark.parametrize("status", [400, 401, 404, 408, 410, 301])
+async def test_a_refusal_ends_it(receiver: Receiver, status: int, caplog: pytest.LogCaptureFixture) -> None:
+    receiver.answer = lambda _: Reply(status)
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+    assert len(receiver.received) == 1
+    assert f"not delivered: it answered with status {status}" in caplog.text
+
+
+async def test_a_log_does_not_repeat_the_secrets_of_a_url(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer = lambda _: Reply(404)
+    async with delivering() as webhooks:
+        url = f"http://user:password@127.0.0.1:{receiver.port}/path-token?token=secret"
+        started(webhooks, url).finish("succeeded")
+    assert f"http://127.0.0.1:{receiver.port}" in caplog.text
+    for secret in ("user", "password", "token", "secret"):
+        assert secret not in caplog.text
+
+
+@pytest.mark.parametrize("status", [307, 308])
+async def test_a_redirect_that_keeps_the_method_is_followed(receiver: Receiver, status: int) -> None:
+    receiver.answer = lambda received: redirect("/new", status) if received.path == "/old" else Reply()
+    async with delivering(auth_token="secret") as webhooks:
+        started(webhooks, f"{receiver.url}/old", ["completed"]).finish("succeeded")
+    old, new = receiver.received
+    assert (new.method, new.path, new.body) == ("POST", "/new", old.body)
+    assert new.headers["authorization"] == "Bearer secret"
+
+
+async def test_the_token_does_not_follow_to_another_place(receiver: Receiver) -> None:
+    with Receiver().listening() as other:
+        receiver.answer = lambda _: redirect(f"{other.url}/new", 307)
+        async with delivering(auth_token="secret") as webhooks:
+            started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        assert "authorization" not in other.received[0].headers
+        assert other.received[0].json()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize("status", [301, 302, 303])
+async def test_a_redirect_that_would_drop_the_body_is_a_failure(receiver: Receiver, status: int) -> None:
+    receiver.answer = in_turn(redirect("/elsewhere", status), redirect("/elsewhere", status), Reply())
+    async with delivering() as webhooks:
+        started(webhooks, f"{receiver.url}/hook", ["completed"]).finish("succeeded")
+        await arrived(receiver, 3)
+    assert [(request.method, request.path) for request in receiver.received] == [("POST", "/hook")] * 3
+
+
+async def test_an_endless_redirect_ends(receiver: Receiver) -> None:
+    replies = iter([redirect("/hook", 307)] * 11)
+    receiver.answer = lambda _: next(replies, Reply())
+    async with delivering() as webhooks:
+        started(webhooks, f"{receiver.url}/hook", ["completed"]).finish("succeeded")
+        await arrived(receiver, 12)
+    assert receiver.received[11].at - receiver.received[10].at > 0.15
+
+
+async def test_each_end_arrives_once_when_the_receiver_is_back() -> None:
+    with Receiver().listening() as gone:
+        port = gone.port
+    ids = {f"p{number}" for number in range(200)}
+    async with delivering() as webhooks:
+        for name in ids:
+            prediction = started(webhooks, f"http://127.0.0.1:{port}/hook", prediction_id=name)
+            prediction.produce(b"1")
+            prediction.finish("succeeded")
+        with Receiver(port).listening() as back:
+            await webhooks.wait_delivered()
+            ended = [body["id"] for body in back.bodies() if body["status"] == "succeeded"]
+    assert len(ended) == 200
+    assert set(ended) == ids
+
+
+async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> None:
+    go_on = threading.Event()
+    with Receiver().listening() as slow:
+        slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        async with delivering() as webhooks:
+            for number in range(40):
+                started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
+            started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+            await arrived(receiver, 1)
+            go_on.set()
+    assert statuses(receiver) == ["succeeded"]
+    assert sum(status == "succeeded" for status in statuses(slow)) == 40
+
+
+async def test_a_large_end_is_sent_whole(receiver: Receiver) -> None:
+    text = "x" * 900_000
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url, ["completed"])
+        prediction.log("stdout", text)
+        prediction.finish("succeeded")
+    assert receiver.bodies()[0]["logs"] == text
+
+
+async def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
+    receiver.answer = lambda _: Reply(200, {"Content-Length": "1000000000000"}, b"x" * 1_000_000)
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+    assert len(receiver.received) == 1
+
+
+async def test_what_is_left_at_the_end_is_ended_and_logged(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url).finish("succeeded")
+        await arrived(receiver, 1)
+        await webhooks.close()
+    go_on.set()
+    assert "prediction p: webhook to http://127.0.0.1" in caplog.text
+    assert "not delivered: the server ends" in caplog.text
+
+
+async def test_what_waits_for_its_next_attempt_makes_it_when_the_server_ends(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (3600.0,))
+    receiver.answer = in_turn(Reply(500), Reply())
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        await asyncio.to_thread(wait_for, lambda: "again in 3600 s" in caplog.text, "failed attempt")
+        await webhooks.wait_delivered()
+    assert statuses(receiver) == ["succeeded", "succeeded"]
+
+
+async def test_a_full_backlog_refuses_more(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks_module, "MAX_BACKLOG_BYTES", 50_000)
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    async with delivering() as webhooks:
+        for name in ("first", "second", "third"):
+            prediction = started(webhooks, receiver.url, ["completed"], prediction_id=name)
+            prediction.produce(b'"%b"' % (b"x" * 15_000))
+            prediction.finish("succeeded")
+        await arrived(receiver, 2)
+        go_on.set()
+    assert {body["id"] for body in receiver.bodies()} == {"first", "second"}
+    assert "prediction third" in caplog.text
+    assert "50000 bytes wait for receivers already" in caplog.text

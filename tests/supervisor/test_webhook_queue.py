@@ -1,0 +1,193 @@
+"""runtime.md 10.2 and 10.4: which webhook goes out next."""
+
+import math
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coglet_supervisor.webhook_queue import (
+    Backlog,
+    Finished,
+    SendEnd,
+    SendProgress,
+    WaitForNews,
+    WebhookEvent,
+    WebhookQueue,
+)
+
+ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
+INTERVAL_S = 0.5
+
+
+def queue_of(*wanted: WebhookEvent) -> WebhookQueue:
+    return WebhookQueue(wanted or ALL, INTERVAL_S)
+
+
+def send_progress(queue: WebhookQueue, now: float) -> None:
+    assert queue.next_step(now) == SendProgress()
+    queue.progress_sent(now)
+
+
+def test_nothing_has_happened_yet() -> None:
+    assert queue_of().next_step(0.0) == WaitForNews()
+
+
+def test_the_start_goes_out_at_once() -> None:
+    queue = queue_of()
+    assert queue.add("start")
+    assert queue.next_step(0.0) == SendProgress()
+
+
+def test_what_happens_before_a_send_begins_is_one_send() -> None:
+    queue = queue_of()
+    for event in ("start", "logs", "output", "logs", "output"):
+        queue.add(event)
+    send_progress(queue, 0.0)
+    assert queue.next_step(0.0) == WaitForNews()
+
+
+def test_logs_wait_until_the_interval_is_over() -> None:
+    queue = queue_of()
+    queue.add("start")
+    send_progress(queue, 10.0)
+    queue.add("logs")
+    assert queue.next_step(10.1) == WaitForNews(until=10.5)
+    assert queue.next_step(10.5) == SendProgress()
+
+
+def test_logs_after_a_silence_go_out_at_once() -> None:
+    queue = queue_of()
+    queue.add("start")
+    send_progress(queue, 0.0)
+    queue.add("logs")
+    assert queue.next_step(7.0) == SendProgress()
+
+
+def test_an_output_is_never_held_back_and_takes_the_logs_along() -> None:
+    queue = queue_of()
+    queue.add("start")
+    send_progress(queue, 0.0)
+    queue.add("logs")
+    queue.add("output")
+    send_progress(queue, 0.01)
+    assert queue.next_step(100.0) == WaitForNews()
+
+
+def test_an_output_begins_a_new_interval_for_logs() -> None:
+    queue = queue_of()
+    queue.add("output")
+    send_progress(queue, 0.4)
+    queue.add("logs")
+    assert queue.next_step(0.5) == WaitForNews(until=0.9)
+
+
+def test_without_an_interval_logs_go_out_at_once() -> None:
+    queue = WebhookQueue(ALL, 0.0)
+    queue.add("logs")
+    send_progress(queue, 0.0)
+    queue.add("logs")
+    assert queue.next_step(0.0) == SendProgress()
+
+
+@pytest.mark.parametrize("event", ["start", "output", "logs"])
+def test_what_the_filter_leaves_out_is_not_sent(event: WebhookEvent) -> None:
+    queue = queue_of(*(wanted for wanted in ALL if wanted != event))
+    assert not queue.add(event)
+    assert queue.next_step(0.0) == WaitForNews()
+
+
+def test_an_event_that_is_pending_already_wakes_nobody() -> None:
+    queue = queue_of()
+    assert queue.add("logs")
+    assert not queue.add("logs")
+
+
+def test_the_end_makes_start_and_logs_superfluous() -> None:
+    queue = queue_of()
+    queue.add("start")
+    queue.add("logs")
+    assert queue.add("completed")
+    assert queue.next_step(0.0) == SendEnd()
+
+
+def test_an_output_is_told_before_the_end() -> None:
+    queue = queue_of()
+    queue.add("output")
+    queue.add("completed")
+    send_progress(queue, 0.0)
+    assert queue.next_step(0.0) == SendEnd()
+
+
+def test_the_end_makes_an_output_superfluous_for_a_receiver_that_is_behind() -> None:
+    queue = queue_of()
+    queue.add("output")
+    queue.fell_behind()
+    assert queue.next_step(0.0) == SendProgress()
+    queue.add("completed")
+    assert queue.next_step(0.0) == SendEnd()
+
+
+@pytest.mark.parametrize("event", ["start", "output", "logs"])
+def test_who_does_not_want_the_end_gets_the_last_state_at_once(event: WebhookEvent) -> None:
+    queue = queue_of("start", "output", "logs")
+    queue.progress_sent(0.0)
+    queue.add(event)
+    queue.fell_behind()
+    queue.add("completed")
+    send_progress(queue, 0.1)
+    assert queue.next_step(0.1) == Finished()
+
+
+def test_after_giving_up_nothing_is_sent() -> None:
+    queue = queue_of()
+    queue.add("output")
+    queue.add("completed")
+    queue.give_up()
+    assert queue.next_step(0.0) == Finished()
+
+
+@given(
+    wanted=st.sets(st.sampled_from(ALL)),
+    happenings=st.lists(st.tuples(st.sampled_from(ALL[:-1]), st.floats(0, 2), st.booleans())),
+)
+def test_whatever_happens_the_last_state_arrives_and_logs_keep_their_distance(
+    wanted: set[WebhookEvent], happenings: list[tuple[WebhookEvent, float, bool]]
+) -> None:
+    queue = WebhookQueue(wanted, INTERVAL_S)
+    now, last_sent, state, told = 0.0, -math.inf, 0, 0
+    has_output = False
+    for event, passed, looks in happenings:
+        now += passed
+        queue.add(event)
+        if event in wanted:
+            state += 1
+            has_output = has_output or event == "output"
+        if looks and queue.next_step(now) == SendProgress():
+            assert has_output or now - last_sent >= INTERVAL_S
+            queue.progress_sent(now)
+            last_sent, told, has_output = now, state, False
+    queue.add("completed")
+    if queue.next_step(now) == SendProgress():
+        queue.progress_sent(now)
+        told = state
+    if "completed" in wanted:
+        assert queue.next_step(now) == SendEnd()
+    else:
+        assert queue.next_step(now) == Finished()
+        assert told == state
+
+
+def test_a_backlog_has_room_up_to_its_limit() -> None:
+    backlog = Backlog(100)
+    assert backlog.enter(60)
+    assert not backlog.enter(41)
+    assert backlog.enter(40)
+    backlog.leave(60)
+    assert backlog.enter(60)
+
+
+def test_an_empty_backlog_takes_what_is_larger_than_its_limit() -> None:
+    backlog = Backlog(100)
+    assert backlog.enter(1000)
+    assert not backlog.enter(1)

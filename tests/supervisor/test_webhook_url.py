@@ -1,0 +1,71 @@
+"""Which URLs are taken for webhooks and uploads, and what happens to one that only the client refuses."""
+
+import subprocess
+import sys
+
+import pytest
+
+from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, UnusableUrl, check_url
+
+
+@pytest.mark.parametrize(
+    ("url", "reason"),
+    [
+        ("", "does not begin with http"),
+        ("x", "does not begin with http"),
+        ("//host/x", "does not begin with http"),
+        ("ftp://host/", "does not begin with http"),
+        ("http://", "no host"),
+        ("http:///x", "no host"),
+        ("http://[::1", "cannot be parsed"),
+        ("http://host:x/", "cannot be parsed"),
+        ("http://host:99999/", "cannot be parsed"),
+        ("http://host:0/", "port 0"),
+        ("http://a b/", "a blank or a control character"),
+        ("http://host/\n", "a blank or a control character"),
+        ("http://<>/", "no valid name"),
+        ("http://a..b/", "no valid name"),
+        (f"http://{'a' * 64}.b/", "no valid name"),
+        (f"http://host/{'x' * 70_000}", "70012 characters"),
+    ],
+)
+def test_a_url_to_which_nothing_can_be_sent(url: str, reason: str) -> None:
+    with pytest.raises(UnusableUrl, match=f"^the URL .*{reason}"):
+        check_url(url)
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "http://host",
+        "HTTPS://host.example.com.:8443/a/b?c=d#e",
+        "http://user:pass@host/",
+        "http://[::1]:1/x",
+        "http://127.0.0.1/",
+        "http://under_score/",
+        "http://ex\u00e4mple.org/\u00e4",
+    ],
+)
+def test_a_url_that_may_work(url: str) -> None:
+    check_url(url)
+
+
+@pytest.mark.parametrize("url", ["http://999.1.1.1/", "http://xn--/"])
+async def test_a_url_that_only_the_client_refuses(url: str) -> None:
+    outgoing = Outgoing()
+    with pytest.raises(NeverSendable, match=r"^the URL cannot be used: "):
+        await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=5)
+    await outgoing.close()
+
+
+async def test_a_client_that_cannot_be_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("HTTP_PROXY", "nonsense://proxy:1")
+    with pytest.raises(NeverSendable, match=r"^the HTTP client cannot be set up: .*nonsense"):
+        await Outgoing().send(Message(method="POST", url="http://127.0.0.1/", headers={}), limit_s=5)
+
+
+def test_the_client_is_imported_only_when_it_is_needed() -> None:
+    code = (
+        "import sys, coglet_supervisor.webhooks, coglet_supervisor.uploads; sys.exit('httpx' in sys.modules)"
+    )
+    assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0
