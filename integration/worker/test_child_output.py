@@ -19,13 +19,15 @@ WRITERS = {
     "descriptor of the stream": "os.write(sys.stdout.fileno(), b'hello\\n')",
     "C library": "libc.puts(b'hello'); libc.fflush(None)",
     "fork": "fork(print, 'hello')",
+    "logger of a fork": "fork(logging.error, 'hello')",
     "fork that exits": "fork(sys.exit, print('hello', end=''))",
     "multiprocessing fork": "run_process('fork')",
     "multiprocessing spawn": "run_process('spawn')",
 }
 MODEL = """
-    import ctypes, multiprocessing, os, subprocess, sys
+    import ctypes, logging, multiprocessing, os, subprocess, sys
 
+    logging.basicConfig(format="%(message)s")
     libc = ctypes.CDLL(None)
 
     def run_process(method):

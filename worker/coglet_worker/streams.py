@@ -4,24 +4,23 @@ The context variable alone decides. Threads and executor jobs that a prediction 
 that their prints are its own; a thread that belongs to no prediction writes to the server log.
 """
 
+import codecs
 import contextlib
 import contextvars
 import functools
 import io
+import os
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
-from typing import TYPE_CHECKING, Any, Final, TextIO
+from typing import Any, Final, TextIO
 
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.control import ControlChannel
 from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, current_prediction
-
-if TYPE_CHECKING:
-    from typing_extensions import Buffer
 
 
 class OrphanLog(BufferedLog):
@@ -73,28 +72,42 @@ class RoutedStream(io.TextIOBase):
     mode = "w"
     line_buffering = True
 
-    def __init__(
-        self, source: LogSource, descriptor: int, router: LogRouter, buffer: io.BufferedIOBase
-    ) -> None:
+    def __init__(self, source: LogSource, descriptor: int, router: "LogRouter | DescriptorLog") -> None:
         self.name = f"<{source}>"
-        self.buffer = buffer
+        self.buffer: Any = _RoutedBytes(self)  # what `sys.stdout.buffer` is, whatever the base class says
+        self.router = router
         self._source: LogSource = source
         self._descriptor = descriptor
-        self._router = router
         self._closed = False
+        self._listeners: dict[int, bool] = {}
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._router.target().write(self._source, text)
+        if self._listeners and threading.get_ident() in self._listeners:
+            self._listeners[threading.get_ident()] = True
+        self.router.target().write(self._source, text)
         return len(text)
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator[Callable[[], bool]]:
+        """Gives a function that tells whether this thread has written something within the block."""
+        thread = threading.get_ident()
+        outer = self._listeners.get(thread)
+        self._listeners[thread] = False
+        try:
+            yield lambda: self._listeners[thread]
+        finally:
+            heard = self._listeners.pop(thread)
+            if outer is not None:
+                self._listeners[thread] = outer or heard
 
     def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
         for line in lines:
             self.write(line)
 
     def flush(self) -> None:
-        self._router.target().flush(self._source)
+        self.router.target().flush(self._source)
 
     def fileno(self) -> int:
         return self._descriptor
@@ -117,16 +130,22 @@ class RoutedStream(io.TextIOBase):
 
 
 class TeeStream:
-    """What the model put in the place of `sys.stdout`, with a copy of its text for the logs."""
+    """What the model put in the place of `sys.stdout`, with a copy of its text for the logs.
+
+    There is no copy when the replacement has itself passed the text on to the stream it replaced.
+    """
 
     def __init__(self, routed: RoutedStream, replacement: TextIO) -> None:
         self._routed = routed
         self._replacement = replacement
 
     def write(self, text: str) -> int:
-        written = self._replacement.write(text)
-        self._routed.write(text)
-        return written
+        with self._routed.listening() as has_passed_on:
+            try:
+                return self._replacement.write(text)
+            finally:
+                if not has_passed_on():
+                    self._routed.write(text)
 
     def writelines(self, lines: Iterable[str]) -> None:
         for line in lines:
@@ -141,33 +160,88 @@ class TeeStream:
         return getattr(self._replacement, name)
 
 
+class _RoutedBytes(io.BufferedIOBase):
+    """`sys.stdout.buffer`: bytes become text of the same stream. Never closes, as a wrapper of it would."""
+
+    def __init__(self, stream: RoutedStream) -> None:
+        self._stream = stream
+        self._decoder = codecs.getincrementaldecoder("utf-8")("replace")
+        self._target: object = None
+
+    def write(self, data: Any, /) -> int:
+        encoded = memoryview(data).cast("B")
+        target = self._stream.router.target()
+        if target is not self._target:  # half a character of another prediction is not ours
+            self._decoder.reset()
+            self._target = target
+        if text := self._decoder.decode(encoded):
+            self._stream.write(text)
+        return len(encoded)
+
+    def flush(self) -> None:
+        """Nothing is held back; TextIOWrapper calls it."""
+
+    def close(self) -> None:
+        return
+
+    def fileno(self) -> int:
+        return self._stream.fileno()
+
+    def writable(self) -> bool:
+        return True
+
+
+class DescriptorLog:
+    """Router and target in a child that the model has forked: plain writes, which the capture finds."""
+
+    def target(self) -> LogTarget:
+        return self
+
+    def write(self, source: LogSource, text: str) -> None:
+        rest = memoryview(text.encode("utf-8", "replace"))
+        while rest:
+            rest = rest[os.write(1 if source == "stdout" else 2, rest) :]
+
+    write_captured = write
+
+    def flush(self, source: LogSource) -> None:
+        """Nothing is held back."""
+
+
 class _WatchedSys(types.ModuleType):
     """The class of the `sys` module in a worker: it sees `sys.stdout = x`, which no audit event reports."""
 
     def __setattr__(self, name: str, value: object) -> None:
         routed = _routed.get(name)
-        if routed is not None and value is not None and not isinstance(value, RoutedStream | TeeStream):
-            value = TeeStream(routed, value)  # type: ignore[arg-type]
-        super().__setattr__(name, value)
+        super().__setattr__(name, value if routed is None else _in_place_of(routed, value))
+
+
+def _in_place_of(routed: RoutedStream, value: Any) -> object:
+    """What the model gets that puts `value` in the place of a stream."""
+    if value is None or isinstance(value, RoutedStream | TeeStream):
+        return value
+    if isinstance(value, io.TextIOWrapper) and _is_on(routed.fileno(), value):
+        # `io.TextIOWrapper(sys.stdout.buffer)` or `open(1, "w")`, for another encoding: its text arrives
+        # anyhow, and must do so before the next prediction.
+        value.reconfigure(line_buffering=True, write_through=True)
+        return value
+    return TeeStream(routed, value)
+
+
+def _is_on(descriptor: int, stream: io.TextIOWrapper) -> bool:
+    try:
+        return stream.fileno() == descriptor
+    except OSError:  # it has none
+        return False
 
 
 _routed: Final[dict[str, RoutedStream]] = {}
 
 
-class _UnbufferedWriter(io.BufferedWriter):
-    """`sys.stdout.buffer`: what is written there is in the logs in time, flushed or not."""
-
-    def write(self, data: "Buffer", /) -> int:
-        written = super().write(data)
-        self.flush()
-        return written
-
-
 def install(router: LogRouter) -> None:
     """Gives the model its streams, and its threads the context of the prediction that starts them."""
     for source, descriptor in (("stdout", 1), ("stderr", 2)):
-        buffer = _UnbufferedWriter(io.FileIO(descriptor, "w", closefd=False))
-        stream = RoutedStream(source, descriptor, router, buffer)  # type: ignore[arg-type]
+        stream = RoutedStream(source, descriptor, router)  # type: ignore[arg-type]
         setattr(sys, source, stream)
         setattr(sys, f"__{source}__", stream)  # a model that restores its streams takes it from there
         _routed[source] = stream
@@ -176,12 +250,9 @@ def install(router: LogRouter) -> None:
 
 
 def uninstall_in_child() -> None:
-    """After a fork: the child writes to the plain descriptors, where the capture finds it."""
-    _routed.clear()
-    for name, descriptor in (("stdout", 1), ("stderr", 2)):
-        stream = open(descriptor, "w", buffering=1, closefd=False)
-        setattr(sys, name, stream)
-        setattr(sys, f"__{name}__", stream)
+    """After a fork. The streams stay the same objects, which a logger may hold."""
+    for stream in _routed.values():
+        stream.router = DescriptorLog()
 
 
 def _inherit_context_in_threads() -> None:
