@@ -1,5 +1,7 @@
 """Server-sent events and log lines, as they come from a model server."""
 
+import json
+
 import pytest
 
 from coglet_cli.server.events import EventParser, ServerEvent
@@ -33,8 +35,8 @@ def test_half_an_event_is_none() -> None:
     assert events("event: x", "data: 1") == []
 
 
-def line(target: str, message: str, level: str = "INFO") -> str:
-    return f'{{"level":"{level}","fields":{{"message":"{message}"}},"target":"{target}"}}'
+def line(target: str, message: str, level: str = "INFO", **fields: str) -> str:
+    return json.dumps({"level": level, "fields": {"message": message, **fields}, "target": target})
 
 
 def test_a_record() -> None:
@@ -52,8 +54,11 @@ def test_what_is_no_record(text: str) -> None:
         # The model's own lines, as they are.
         ({}, False, line("coglet::setup", "loading"), "loading\n"),
         ({}, False, line("coglet::user", "a thread"), "a thread\n"),
-        ({}, False, line("coglet::prediction", "step 1"), "step 1\n"),
+        ({}, False, line("coglet::prediction", "step 1", source="Stdout"), "step 1\n"),
+        # Ours about the prediction: the traceback is shown, the rest is not.
         ({}, False, line("coglet::prediction", "ValueError: x", "ERROR"), "ValueError: x\n"),
+        ({}, False, line("coglet::prediction", "Starting prediction"), ""),
+        ({}, True, line("coglet::prediction", "Starting prediction"), "Starting prediction\n"),
         # What is no record was written by something else.
         ({}, False, "Segmentation fault", "Segmentation fault\n"),
         # The server's records, when they matter.

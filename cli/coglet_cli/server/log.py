@@ -19,8 +19,10 @@ class Level(IntEnum):
 
 
 _LEVEL_NAMES: Final = {"debug": Level.DEBUG, "warn": Level.WARN, "warning": Level.WARN, "error": Level.ERROR}
-# What the model prints: before, in and beside predictions.
-_MODEL_TARGETS: Final = ("coglet::setup", "coglet::prediction", "coglet::user")
+# What the model prints before and beside predictions.
+_OUTPUT_TARGETS: Final = ("coglet::setup", "coglet::user")
+# What it prints in predictions, in records with a source, among records of ours about predictions.
+_PREDICTION: Final = "coglet::prediction"
 
 
 @dataclass(frozen=True)
@@ -30,13 +32,22 @@ class Record:
     level: Level
     target: str
     message: str
+    has_source: bool = False
+
+    @property
+    def is_output(self) -> bool:
+        """True for a line that the model printed."""
+        return self.target in _OUTPUT_TARGETS or (self.target == _PREDICTION and self.has_source)
 
 
 def parse_record(line: str) -> Record | None:
     """The record in a line of the log; None for a line that something else has written."""
     try:
         entry = read_json(line)
-        return Record(Level[entry["level"]], entry["target"], str(entry["fields"]["message"]))
+        fields = entry["fields"]
+        return Record(
+            Level[entry["level"]], entry["target"], str(fields["message"]), has_source="source" in fields
+        )
     except (ValueError, TypeError, KeyError):
         return None
 
@@ -67,8 +78,13 @@ class LogView:
         record = None if self.is_raw else parse_record(line)
         if record is None:
             terminal.log(line)
-        elif record.target in _MODEL_TARGETS:
+        elif record.is_output:
             terminal.log(record.message)
-        elif record.level >= self.threshold:
+        elif record.level < self.threshold:
+            return
+        elif record.target == _PREDICTION:
+            # The lines of a traceback, for one.
+            terminal.log(record.message)
+        else:
             write = terminal.warning if record.level >= Level.WARN else terminal.info
             write(f"{record.target}: {record.message}")
