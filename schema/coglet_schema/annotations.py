@@ -127,7 +127,7 @@ def _read_name(bound: Bound, aliases: tuple[Expression, ...]) -> TypeForm:
                 return Plain(bound, "", symbol)
             return replace(read_annotation(value, (*aliases, value.expression)), written=bound)
         case External(name="Annotated"):
-            raise unsupported(Plain(bound, "", symbol), "Annotated expects at least 1 type argument")
+            raise _annotated_alone(bound)
         case External(name=name):
             return Plain(bound, _SPELLINGS.get(name, name), symbol)
     return Plain(bound, "", symbol)
@@ -146,16 +146,21 @@ def _read_generic(
     forms = tuple(read_annotation(bound.with_(argument), aliases) for argument in arguments)
     match name:
         case "Annotated":
-            raise unsupported(TypeForm(bound), "Annotated expects at least 1 type argument")
+            raise _annotated_alone(bound)
         case "Optional":
             if len(forms) != 1:
-                raise unsupported(
-                    TypeForm(bound), f"Optional expects exactly 1 type argument, got {len(forms)}"
-                )
+                message = f"Optional expects exactly 1 type argument, got {len(forms)}"
+                raise unsupported(TypeForm(bound), message, "write `Optional[T]`")
             return Union(bound, (*_flattened(forms[0]), NoneForm(bound)))
         case "Union":
             return _union(bound, forms)
     return Generic(bound, name, forms)
+
+
+def _annotated_alone(bound: Bound) -> SchemaError:
+    return unsupported(
+        TypeForm(bound), "Annotated expects at least 1 type argument", "write `Annotated[T, ...]`"
+    )
 
 
 def _union(bound: Bound, members: tuple[TypeForm, ...]) -> TypeForm:

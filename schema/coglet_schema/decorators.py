@@ -20,6 +20,7 @@ def supports_streaming(function: Function, scope: Scope, output: TypeForm) -> bo
             Bound(decorator, scope),
             "@streaming requires Iterator[...], AsyncIterator[...], ConcatenateIterator[...] or "
             "AsyncConcatenateIterator[...] return type",
+            "yield the output in pieces, or remove @streaming",
         )
     return decorator is not None
 
@@ -63,5 +64,7 @@ def _find(function: Function, scope: Scope, name: str) -> Expression | None:
     return None
 
 
-def _fail(bound: Bound, message: str) -> NoReturn:
-    raise SchemaError(ErrorKind.OTHER, message, bound.place)
+def _fail(
+    bound: Bound, message: str, hint: str = "write `@concurrent(max=4)` above an `async def`"
+) -> NoReturn:
+    raise SchemaError(ErrorKind.OTHER, message, bound.place, hint)

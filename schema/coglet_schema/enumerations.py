@@ -8,6 +8,7 @@ from coglet_schema.literals import JsonValue, NotLiteral, evaluate
 from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases
 from coglet_schema.syntax.definitions import Assignment
 
+_HINT: Final = "write all values as strings, or all as integers"
 _ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
 
 
@@ -18,7 +19,7 @@ def literal_values(form: LiteralForm) -> list[JsonValue]:
     except NotLiteral:
         values = []
     if not _alike([value for value in values if value is not None]):
-        raise unsupported(form, "Literal[...] members must be all str or all int")
+        raise unsupported(form, "Literal[...] members must be all str or all int", _HINT)
     return values
 
 
@@ -38,7 +39,8 @@ def enum_values(symbol: ClassSymbol) -> list[JsonValue]:
             )
     if not _alike(values):
         message = f"unsupported type: {symbol.definition.name} has members that are not all str or all int"
-        raise SchemaError(ErrorKind.UNSUPPORTED_TYPE, message, symbol.scope.place(symbol.definition.start))
+        place = symbol.scope.place(symbol.definition.start)
+        raise SchemaError(ErrorKind.UNSUPPORTED_TYPE, message, place, _HINT)
     return list(dict.fromkeys(values))
 
 
@@ -47,7 +49,8 @@ def _member_value(bound: Bound, name: str) -> JsonValue:
         return evaluate(bound)
     except NotLiteral:
         message = f"enum member {name}: value `{bound.text}` cannot be statically resolved"
-        raise SchemaError(ErrorKind.CHOICES_NOT_RESOLVABLE, message, bound.place) from None
+        hint = "write the values of the members as literals"
+        raise SchemaError(ErrorKind.CHOICES_NOT_RESOLVABLE, message, bound.place, hint) from None
 
 
 def _alike(values: list[JsonValue]) -> bool:

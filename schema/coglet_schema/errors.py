@@ -36,7 +36,7 @@ _HINTS: Final = {
     ErrorKind.DEFAULT_FACTORY_NOT_SUPPORTED: "write a literal default: `Input(default=...)`",
     ErrorKind.METHOD_CONFLICT: "keep run() and delete predict()",
     ErrorKind.OPTIONAL_OUTPUT: "always return a value, or a BaseModel with an optional field",
-    ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[...]` for items that are no text",
+    ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[T]` for items that are no text",
     ErrorKind.CHOICES_NOT_RESOLVABLE: "write a list of literals, or a constant that is one at the top level",
     ErrorKind.DEFAULT_NOT_RESOLVABLE: "write a literal, or a constant that is one at the top level",
     ErrorKind.ACCEPT_ON_NON_FILE_TYPE: "remove `accept`, or annotate the input as `Path`",

@@ -20,6 +20,7 @@ class UnreadableCall(Exception):
     """An `Input(...)` whose arguments cannot be told apart."""
 
     reason: str
+    hint: str
 
 
 def find_input_call(default: Bound) -> Mapping[str, Bound] | None:
@@ -41,7 +42,8 @@ def find_input_call(default: Bound) -> Mapping[str, Bound] | None:
 
 def _named_arguments(bound: Bound, call: Call) -> dict[str, Bound]:
     if len(call.positional) > 1:
-        raise UnreadableCall("Input() takes one positional argument, the default")
+        reason = "Input() takes one positional argument, the default"
+        raise UnreadableCall(reason, "give the other arguments by name")
     named = {"default": bound.with_(call.positional[0])} if call.positional else {}
     for operand in call.unpacked:
         named |= _unpacked(bound.with_(operand))
@@ -55,7 +57,8 @@ def _unpacked(bound: Bound) -> dict[str, Bound]:
         named = {_key(key): value.with_(item) for key, item in value.expression.pairs}
         if None not in named:
             return {name: item for name, item in named.items() if name is not None}
-    raise UnreadableCall(f"`**{bound.text}` in Input() cannot be statically resolved")
+    reason = f"`**{bound.text}` in Input() cannot be statically resolved"
+    raise UnreadableCall(reason, "write the arguments out, or keep them in a constant dict at the top level")
 
 
 def _key(expression: Expression) -> str | None:

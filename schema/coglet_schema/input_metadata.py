@@ -28,6 +28,7 @@ class _Constraint:
     keyword: str
     is_valid: Callable[[JsonValue], bool]
     expected: str
+    example: str
 
 
 def _is_number(value: JsonValue) -> bool:
@@ -47,13 +48,13 @@ def _is_flag(value: JsonValue) -> bool:
 
 
 _CONSTRAINTS: Final = {
-    "ge": _Constraint("minimum", _is_number, "a number"),
-    "le": _Constraint("maximum", _is_number, "a number"),
-    "min_length": _Constraint("minLength", _is_length, "an integer of 0 or more"),
-    "max_length": _Constraint("maxLength", _is_length, "an integer of 0 or more"),
-    "regex": _Constraint("pattern", _is_text, "a string"),
-    "deprecated": _Constraint("deprecated", _is_flag, "True or False"),
-    "accept": _Constraint("x-cog-accept", _is_text, "a string"),
+    "ge": _Constraint("minimum", _is_number, "a number", "ge=0"),
+    "le": _Constraint("maximum", _is_number, "a number", "le=10"),
+    "min_length": _Constraint("minLength", _is_length, "an integer of 0 or more", "min_length=1"),
+    "max_length": _Constraint("maxLength", _is_length, "an integer of 0 or more", "max_length=100"),
+    "regex": _Constraint("pattern", _is_text, "a string", 'regex="^[a-z]+$"'),
+    "deprecated": _Constraint("deprecated", _is_flag, "True or False", "deprecated=True"),
+    "accept": _Constraint("x-cog-accept", _is_text, "a string", 'accept="image/*"'),
 }
 _ARGUMENTS: Final = frozenset({"default", "default_factory", "description", "choices", *_CONSTRAINTS})
 # Keywords that restrict the value itself; in a union it would be unclear which member they restrict.
@@ -128,7 +129,7 @@ def _constraint(parameter: str, name: str, argument: Bound) -> dict[str, Any]:
         return {}
     if not constraint.is_valid(value):
         message = f"parameter '{parameter}': {name} must be {constraint.expected}, got `{argument.text}`"
-        hint = "write a literal, or a constant that is one at the top level"
+        hint = f"write a literal such as `{constraint.example}`, or a constant that is one at the top level"
         raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place, hint)
     return {constraint.keyword: value}
 
@@ -143,5 +144,6 @@ def _choices(parameter: str, argument: Bound | None) -> tuple[JsonValue, ...]:
         raise SchemaError(ErrorKind.CHOICES_NOT_RESOLVABLE, message, argument.place) from None
     if not all(isinstance(choice, str | int | float) for choice in choices):
         message = f"parameter '{parameter}': choices must be strings or numbers"
-        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place)
+        hint = "use a list input with choices when several may be chosen"
+        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place, hint)
     return tuple(choices)

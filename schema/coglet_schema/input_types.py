@@ -27,6 +27,7 @@ _HINT: Final = (
     "an input may be a str, int, float, bool, Path, Secret, dict or Any, a list of these, "
     "a Literal, an Enum, or a union of JSON types"
 )
+_NESTED_UNION_HINT: Final = "write all members into one union: `int | str | None`"
 
 
 @dataclass(frozen=True)
@@ -62,7 +63,8 @@ def read_input_type(form: TypeForm) -> InputType:
 def _union_type(form: Union) -> InputType:
     match form.non_null:
         case ():
-            raise unsupported(form, "union inputs must include at least one non-None type")
+            message = "union inputs must include at least one non-None type"
+            raise unsupported(form, message, "write `Optional[T]`")
         case (only,):
             return replace(read_input_type(only), is_nullable=True)
     variants: list[dict[str, Any]] = []
@@ -80,21 +82,30 @@ def _union_type(form: Union) -> InputType:
 def _union_member(form: TypeForm) -> InputType:
     if isinstance(form, Union):
         if form.is_nullable:
-            raise unsupported(form, "nested nullable variants are not supported in union inputs")
-        raise unsupported(form, "nested union inputs are not supported", "write the members into one union")
+            raise unsupported(
+                form, "nested nullable variants are not supported in union inputs", _NESTED_UNION_HINT
+            )
+        raise unsupported(form, "nested union inputs are not supported", _NESTED_UNION_HINT)
     member = read_input_type(form)
     if member.element in _NOT_IN_UNIONS:
         raise unsupported(
             form, f"{member.element} is not supported in union inputs", "use two inputs, both optional"
         )
     if member.choices:
-        raise unsupported(form, "constraints and choices are not supported on union inputs")
+        raise restricted_union(form)
     return member
+
+
+def restricted_union(form: TypeForm) -> SchemaError:
+    """An error about a union that does not take every value of its types."""
+    message = "constraints and choices are not supported on union inputs"
+    return unsupported(form, message, "check the value in the method, or use one type")
 
 
 def _list_type(form: Generic) -> InputType:
     if len(form.arguments) != 1:
-        raise unsupported(form, f"List expects exactly 1 type argument, got {len(form.arguments)}")
+        message = f"List expects exactly 1 type argument, got {len(form.arguments)}"
+        raise unsupported(form, message, "write `list[T]`")
     (item,) = form.arguments
     match item:
         case Union() | Plain(name="list"):

@@ -4,11 +4,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-from coglet_schema.annotations import TypeForm, read_annotation, unsupported
+from coglet_schema.annotations import TypeForm, read_annotation
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.input_calls import UnreadableCall, find_input_call
 from coglet_schema.input_metadata import RESTRICTIONS, Metadata, read_default, read_metadata
-from coglet_schema.input_types import InputType, read_input_type
+from coglet_schema.input_types import InputType, read_input_type, restricted_union
 from coglet_schema.names import Bound, Scope
 from coglet_schema.simple_types import FILE_TYPES
 from coglet_schema.syntax.definitions import Function, Parameter, ParameterKind
@@ -101,7 +101,7 @@ def _read_metadata(parameter: Parameter, scope: Scope) -> Metadata:
         arguments = find_input_call(default)
     except UnreadableCall as error:
         message = f"parameter '{parameter.name}': {error.reason}"
-        raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, default.place) from None
+        raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, default.place, error.hint) from None
     if arguments is None:
         return Metadata(has_default=True, default=read_default(parameter.name, default))
     return read_metadata(parameter.name, arguments)
@@ -110,14 +110,13 @@ def _read_metadata(parameter: Parameter, scope: Scope) -> Metadata:
 def _checked(input_type: InputType, metadata: Metadata, name: str, annotation: Bound) -> InputType:
     """The input type with the choices of `Input(...)`, if all that `Input(...)` says fits the type."""
     if input_type.is_union and (metadata.choices or RESTRICTIONS & metadata.keywords.keys()):
-        form = TypeForm(annotation)
-        raise unsupported(form, "constraints and choices are not supported on union inputs")
+        raise restricted_union(TypeForm(annotation))
     if metadata.accept and input_type.element not in FILE_TYPES:
         message = f"accept is only valid on Path or File inputs (parameter '{name}')"
         raise SchemaError(ErrorKind.ACCEPT_ON_NON_FILE_TYPE, message, metadata.accept.place)
     if metadata.choices and input_type.choices:
-        message = f"parameter '{name}': choices are given by the type already, leave out `choices`"
-        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, annotation.place)
+        message = f"parameter '{name}': choices are given by the type already"
+        raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, annotation.place, "leave out `choices`")
     return replace(input_type, choices=metadata.choices or input_type.choices)
 
 

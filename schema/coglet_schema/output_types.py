@@ -21,6 +21,11 @@ from coglet_schema.titles import title_of
 
 _ITERATORS: Final = frozenset({"Iterator", "AsyncIterator"})
 _TEXT_ITERATORS: Final = frozenset({"ConcatenateIterator", "AsyncConcatenateIterator"})
+_HINT: Final = (
+    "an output may be a str, int, float, bool, Path, dict, list or Any, an iterator of these, "
+    "or a BaseModel, TypedDict or dataclass made of these"
+)
+_TEXT_HINT: Final = "write `ConcatenateIterator[str]`, or `Iterator[T]` for items that are no text"
 ITERATOR_TYPES: Final = _ITERATORS | _TEXT_ITERATORS
 
 
@@ -52,8 +57,8 @@ def _text_iterator(form: Generic) -> dict[str, Any]:
             message = f"{form.name} element type must be str, got {element.text}"
             raise SchemaError(ErrorKind.CONCAT_ITERATOR_NOT_STR, message, element.written.place)
         case (element,):
-            raise unsupported(element, f"{form.name} element type must be a simple type")
-    raise unsupported(form, f"{form.name} expects exactly 1 type argument")
+            raise unsupported(element, f"{form.name} element type must be a simple type", _TEXT_HINT)
+    raise unsupported(form, f"{form.name} expects exactly 1 type argument", _TEXT_HINT)
 
 
 # The models that are being described, outermost first; a model inside itself is shown as any object.
@@ -79,13 +84,13 @@ def _schema(form: TypeForm, open_models: _Open) -> dict[str, Any]:
 
 def _only_argument(form: Generic, open_models: _Open) -> dict[str, Any]:
     if len(form.arguments) != 1:
-        raise unsupported(form, f"{form.name} expects exactly 1 type argument")
+        raise unsupported(form, f"{form.name} expects exactly 1 type argument", f"write `{form.name}[T]`")
     return _schema(form.arguments[0], open_models)
 
 
 def _dict(form: Generic, open_models: _Open) -> dict[str, Any]:
     if len(form.arguments) != 2:
-        raise unsupported(form, "dict expects 0 or 2 type arguments")
+        raise unsupported(form, "dict expects 0 or 2 type arguments", "write `dict[str, T]` or `dict`")
     try:
         values = _schema(form.arguments[1], open_models)
     except SchemaError as error:
@@ -124,13 +129,13 @@ def _refusal(form: TypeForm) -> SchemaError:
             hint = "annotate `Any`, or return a BaseModel with one optional field per type"
             return unsupported(form, "union types are not supported as output", hint)
         case Generic(name=name):
-            return unsupported(form, f"{name}[...] is not a supported output type")
+            return unsupported(form, f"{name}[...] is not a supported output type", _HINT)
         case LiteralForm():
-            return unsupported(form, "Literal[...] is not a supported output type")
+            return unsupported(form, "Literal[...] is not a supported output type", "annotate `str` or `int`")
         case Plain(symbol=External(imported=True) as symbol):
             return unresolvable_import(form, symbol)
     message = (
         f"cannot resolve type '{form.text}' - it is not a primitive type (str, int, float, bool, Path) "
         "and no BaseModel definition was found in the predict file"
     )
-    return SchemaError(ErrorKind.UNRESOLVABLE_TYPE, message, form.written.place)
+    return SchemaError(ErrorKind.UNRESOLVABLE_TYPE, message, form.written.place, _HINT)

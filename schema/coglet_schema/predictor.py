@@ -43,7 +43,8 @@ def read_predictor(project: Project, ref: str, mode: Mode) -> PredictorInfo:
     except RecursionError:
         # Source that nests beyond reason: bases of bases, models in models, operators without brackets.
         message = f"{name} is nested too deeply to be analysed"
-        raise SchemaError(ErrorKind.OTHER, message, Place(file, 1, 1)) from None
+        hint = "annotate deep structures as `dict` or `Any`"
+        raise SchemaError(ErrorKind.OTHER, message, Place(file, 1, 1), hint) from None
 
 
 def _describe(target: Target, mode: Mode) -> PredictorInfo:

@@ -10,11 +10,16 @@
     ...
     -- expect info --             fields of the PredictorInfo, as JSON
     ...
-    -- expect error --            the kind and place of the error, then its message
+    -- expect error --            the kind and place of the error, its message, and the hint
     UnsupportedType run.py:3:11
     unsupported type: ...
 
-Of the components, those that are neither Input nor Output must all be given.
+    hint: ...
+
+    -- expect text --             pieces of the serialised document, a line each
+    -- expect order --            the names of the components, as JSON
+
+Of the components, those with choices must all be given; the others are looked at when they are given.
 """
 
 import re

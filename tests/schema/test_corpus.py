@@ -62,5 +62,6 @@ def test_error(case: Case, tmp_path: Path) -> None:
         coglet_schema.generate_combined(tmp_path, case.predict_ref, case.train_ref)
     error = caught.value
     place = f"{error.location}:{error.column}" if error.place else "-"
-    assert f"{error.kind} {place}\n{error}\n" == case.expected["error"]
-    assert error.describe().startswith(f"{error.location}: " if error.place else str(error))
+    hint = f"\n\nhint: {error.hint}" if error.hint else ""
+    assert f"{error.kind} {place}\n{error}{hint}\n" == case.expected["error"]
+    assert error.describe() == (f"{error.location}: " if error.place else "") + f"{error}{hint}"
