@@ -39,7 +39,8 @@ class CancelationGate:
 
     def request(self, sequence: int) -> None:
         """From any thread: cancels prediction number `sequence`, now or as soon as it starts."""
-        self._requested = sequence
+        # A cancel of an earlier prediction may come late, and must not take the place of this one's.
+        self._requested = max(self._requested, sequence)
         if self._main_thread is not None:
             signal.pthread_kill(self._main_thread, CANCEL_SIGNAL)
 

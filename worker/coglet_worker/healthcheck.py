@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coglet_protocol.control import Healthcheck, HealthcheckResult
 from coglet_protocol.limits import cut_text
 from coglet_worker.model import Model, describe
+from coglet_worker.running import LogTarget, log_target
 
 if TYPE_CHECKING:
     import asyncio  # imported where it is used: a sync model never needs it
@@ -25,11 +26,16 @@ class HealthChecker:
     """Answers Healthcheck messages. A check that hangs costs its own thread and nothing else."""
 
     def __init__(
-        self, model: Model, loop: asyncio.AbstractEventLoop | None, reply: Callable[[HealthcheckResult], None]
+        self,
+        model: Model,
+        loop: asyncio.AbstractEventLoop | None,
+        reply: Callable[[HealthcheckResult], None],
+        log: LogTarget,
     ) -> None:
         self._check = model.healthcheck
         self._loop = loop
         self._reply = reply
+        self._log = log
 
     def start(self, message: Healthcheck) -> None:
         """From the control thread; the answer follows."""
@@ -41,6 +47,7 @@ class HealthChecker:
         ).start()
 
     def _answer(self, check_id: str, check: Callable[[], Any]) -> None:
+        log_target.set(self._log)  # not the log of the prediction that happens to run
         problem = self._run(check)
         if problem is None:
             self._reply(HealthcheckResult(id=check_id, status="healthy"))

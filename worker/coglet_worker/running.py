@@ -1,4 +1,4 @@
-"""The prediction that runs: where its prints and files go. A context variable binds it to the code."""
+"""The prediction that runs: where its prints and files go. A context variable binds code to its log."""
 
 import threading
 from contextvars import ContextVar
@@ -13,10 +13,6 @@ from coglet_worker.cancelation import CancelationGate
 from coglet_worker.lines import LineBuffer
 from coglet_worker.slot import SlotConnection
 
-current_prediction: Final[ContextVar["RunningPrediction | None"]] = ContextVar(
-    "current_prediction", default=None
-)
-
 
 class LogTarget(Protocol):
     """Takes what code prints: a prediction, or the server log."""
@@ -26,6 +22,10 @@ class LogTarget(Protocol):
     def write_captured(self, source: LogSource, text: str) -> None: ...
 
     def flush(self, source: LogSource) -> None: ...
+
+
+log_target: Final[ContextVar[LogTarget | None]] = ContextVar("log_target", default=None)
+"""Where the prints of the running code belong; None in a thread that nothing of ours has started."""
 
 
 class BufferedLog:

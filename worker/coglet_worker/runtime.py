@@ -17,7 +17,7 @@ from coglet_worker.control import ControlChannel
 from coglet_worker.encoding import OutputError
 from coglet_worker.inputs import InputError
 from coglet_worker.model import Model, author_traceback
-from coglet_worker.running import RunningPrediction, current_prediction
+from coglet_worker.running import RunningPrediction, log_target
 from coglet_worker.slot import SlotConnection
 from coglet_worker.streams import LogRouter
 
@@ -41,7 +41,7 @@ class Runtime:
         """Binds the calling context to a new prediction: its prints, metrics and context are its own."""
         prediction = RunningPrediction(message, connection, self.gate, self.router.orphans)
         self.router.started(prediction)
-        current_prediction.set(prediction)
+        log_target.set(prediction)
         prediction.scope = _scope.activate(dict(message.context), _MetricSender(connection))
         return prediction
 
@@ -54,7 +54,7 @@ class Runtime:
         prediction.end()
         if prediction.scope is not None:
             _scope.deactivate(prediction.scope)
-        current_prediction.set(None)
+        log_target.set(None)
         prediction.connection.send(terminal, now=True)
 
     def poison(self, connection: SlotConnection, error: str) -> None:

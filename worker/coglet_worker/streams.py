@@ -20,7 +20,7 @@ from typing import Any, Final, TextIO
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.control import ControlChannel
-from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, current_prediction
+from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, log_target
 
 
 class OrphanLog(BufferedLog):
@@ -57,10 +57,10 @@ class LogRouter:
 
     def target(self) -> LogTarget:
         """Where the calling code's prints belong."""
-        prediction = current_prediction.get()
-        if prediction is None and self.adopt_stray_threads:
-            prediction = self.sole_running()
-        return prediction or self.orphans
+        target = log_target.get()
+        if target is None and self.adopt_stray_threads:
+            target = self.sole_running()
+        return target or self.orphans
 
 
 class RoutedStream(io.TextIOBase):
@@ -261,7 +261,7 @@ def _inherit_context_in_threads() -> None:
 
     @functools.wraps(start)
     def start_in_context(self: threading.Thread) -> None:
-        if current_prediction.get() is not None:
+        if log_target.get() is not None:
             self.run = functools.partial(_run_in, contextvars.copy_context(), self.run)  # type: ignore[method-assign]
         start(self)
 
@@ -269,7 +269,7 @@ def _inherit_context_in_threads() -> None:
     def submit_in_context(
         self: ThreadPoolExecutor, function: Callable[..., Any], /, *args: Any, **kwargs: Any
     ) -> Future[Any]:
-        if current_prediction.get() is not None:
+        if log_target.get() is not None:
             function = functools.partial(contextvars.copy_context().run, function)
         return submit(self, function, *args, **kwargs)
 

@@ -115,7 +115,9 @@ class Worker:
         runtime = Runtime(self._control, self._gate, self._router, self._captures, model)
         for connection in connections:
             connection.on_broken = runtime.poison
-        self._health = HealthChecker(model, self._loop if model.is_async else None, self._control.send)
+        self._health = HealthChecker(
+            model, self._loop if model.is_async else None, self._control.send, self._router.orphans
+        )
         if model.is_async:
             from coglet_worker.async_loop import AsyncLoop
 
