@@ -9,7 +9,7 @@ from integration.cli_process import start_cog_on_terminal
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
 
-# Goes on when the test has seen the first piece.
+# Goes on when the test has seen what came before.
 MODEL: Final = """
 import time
 from pathlib import Path
@@ -22,6 +22,8 @@ class Runner(BaseRunner):
         while not Path("seen").exists():
             time.sleep(0.01)
         print("a log line")
+        while not Path("logged").exists():
+            time.sleep(0.01)
         yield "two"
 """
 CTRL_C: Final = b"\x03"
@@ -38,6 +40,8 @@ def test_text_is_shown_while_it_is_made(project: Path) -> None:
     with start_cog_on_terminal(project, "predict") as (cog, _):
         cog.wait_shown("one ")
         (project / "seen").touch()
+        cog.wait_shown("a log line")
+        (project / "logged").touch()
         assert cog.wait_exit() == 0
     # A log line between two pieces gets a line of its own.
     assert cog.out.replace("\r\n", "\n").endswith("one \na log line\ntwo\n")
@@ -60,6 +64,7 @@ def test_ctrl_c_ends_a_server_well(project: Path) -> None:
 
 def test_messages_are_coloured_and_results_are_not(project: Path) -> None:
     (project / "seen").touch()
+    (project / "logged").touch()
     with start_cog_on_terminal(project, "predict", "-o", "answer") as (cog, _):
         assert cog.wait_exit() == 0
     assert "\x1b[36m ⚙ \x1b[0mRunning prediction..." in cog.out
