@@ -8,9 +8,10 @@ from __future__ import annotations
 import base64
 import os
 import re
+import socket
 import zlib
 from contextlib import contextmanager
-from http.client import HTTPException, HTTPResponse
+from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
@@ -30,7 +31,10 @@ from cog.errors import DownloadError
 from coglet import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Callable, Iterator, Sequence
+
+    # Gives the addresses of a host that may be connected to, or raises OSError.
+    Resolve = Callable[[str, int], Sequence[str]]
 
 # To connect, and for each read: a slow download goes on as long as something arrives.
 TIMEOUT_S: Final = 10
@@ -60,14 +64,62 @@ def download(url: str) -> Iterator[bytes]:
         yield from chunks
 
 
+_resolve: Resolve | None = None
+
+
+def restrict_addresses(resolve: Resolve) -> None:
+    """From now on downloads connect to the addresses that `resolve` gives, and to no others.
+
+    The worker calls it with the server's rules; outside a worker every address may be reached.
+    """
+    global _resolve
+    _resolve = resolve
+
+
+def _connect(address: tuple[str, int], timeout: float, source: Any = None) -> socket.socket:
+    """`socket.create_connection` for addresses that were checked, so that nothing is resolved twice."""
+    host, port = address
+    if _resolve is None:
+        return socket.create_connection(address, timeout, source)
+    failure: OSError | None = None
+    for allowed in _resolve(host, port):
+        try:
+            return socket.create_connection((allowed, port), timeout, source)
+        except OSError as error:
+            failure = error
+    raise failure or OSError(f"{host} has no address")
+
+
+class _HTTPConnection(HTTPConnection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._create_connection = _connect
+
+
+class _HTTPSConnection(HTTPSConnection):
+    def __init__(self, *arguments: Any, **options: Any) -> None:
+        super().__init__(*arguments, **options)
+        self._create_connection = _connect
+
+
+class _HTTPHandler(HTTPHandler):
+    def http_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_HTTPConnection, req)
+
+
+class _HTTPSHandler(HTTPSHandler):
+    def https_open(self, req: Request) -> HTTPResponse:
+        return self.do_open(_HTTPSConnection, req)
+
+
 def _opener() -> OpenerDirector:
     """Knows HTTP and HTTPS alone: a redirect must not lead to `file:` or `ftp:`."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),
         UnknownHandler(),
-        HTTPHandler(),
-        HTTPSHandler(),
+        _HTTPHandler(),
+        _HTTPSHandler(),
         HTTPDefaultErrorHandler(),
         _Redirects(),
         HTTPErrorProcessor(),

@@ -14,6 +14,8 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
+from coglet_protocol.url_guard import UrlGuard
+
 if TYPE_CHECKING:
     import httpx
 
@@ -24,12 +26,12 @@ PIECE_BYTES: Final = 256 * 1024
 # A connection can be used again only when its response was read; more than this is not worth it.
 _MAX_DRAINED_BYTES: Final = 64 * 1024
 _MAX_DRAIN_S: Final = 1.0
-# With fewer, httpcore closes connections as soon as that many are busy.
-_MAX_IDLE_CONNECTIONS: Final = 64
 
 _MAX_URL_CHARS: Final = 65_536
 _MAX_HOST_CHARS: Final = 253
 _HOST_LABELS: Final = re.compile(r"(?!-)[A-Za-z0-9_-]{1,63}(?:\.[A-Za-z0-9_-]{1,63})*\.?")
+
+_NO_RULES: Final = UrlGuard()
 
 Pieces = Callable[[], AsyncIterator[bytes]]
 
@@ -79,7 +81,8 @@ class Answer:
 class Outgoing:
     """Sends messages. One for the whole server, so that connections are used again."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: UrlGuard = _NO_RULES) -> None:
+        self._guard = guard
         self._client: httpx.AsyncClient | None = None
         self._building = asyncio.Lock()
 
@@ -108,7 +111,7 @@ class Outgoing:
         if self._client is None:
             async with self._building:
                 if self._client is None:
-                    self._client = await asyncio.to_thread(_build_client)
+                    self._client = await asyncio.to_thread(_build_client, self._guard)
         return self._client
 
 
@@ -141,17 +144,18 @@ def origin_of(url: str) -> str:
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
 
-def _build_client() -> httpx.AsyncClient:
+def _build_client(guard: UrlGuard) -> httpx.AsyncClient:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
 
     import httpx
 
+    from coglet_supervisor.guarded_transport import guarded_transport
+
     try:
         return httpx.AsyncClient(
+            transport=guarded_transport(guard),
             # Cookies of a receiver would be kept for ever.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
-            # How many requests run at once is decided by those who send.
-            limits=httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS),
             timeout=None,
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:

@@ -15,6 +15,7 @@ from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
 from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
@@ -117,7 +118,7 @@ class Server:
 
         settings = self._settings
         self._handle_signals()
-        outgoing = Outgoing()
+        outgoing = Outgoing(UrlGuard.from_environment(os.environ))
         if settings.upload_url is not None:
             self.start_task(outgoing.prepare())
         webhooks = Webhooks(

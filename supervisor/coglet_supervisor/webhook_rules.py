@@ -43,13 +43,19 @@ class Outage:
 
     def spares(self, now: float) -> bool:
         """True when an attempt at the time `now` need not be made to know that it fails."""
-        return self._failures >= _TOLERATED_FAILURES and now < self._last_failure + _SPACING_S
+        return self._is_on and now < self._last_failure + _SPACING_S
 
     def failed(self, now: float) -> None:
         """An attempt did not reach it."""
         self._failures += 1
         self._last_failure = now
 
-    def reached(self) -> None:
-        """An attempt reached it, whatever it answered."""
+    def reached(self) -> bool:
+        """An attempt reached it, whatever it answered. True when that ends an outage."""
+        was_on = self._is_on
         self._failures = 0
+        return was_on
+
+    @property
+    def _is_on(self) -> bool:
+        return self._failures >= _TOLERATED_FAILURES

@@ -53,6 +53,18 @@ class _Origin:
     def __init__(self) -> None:
         self.turns = asyncio.Semaphore(MAX_SENDS_TO_ONE)
         self.outage = Outage()
+        self._woken = asyncio.Event()
+
+    async def pause(self, delay_s: float) -> None:
+        """Waits for `delay_s` seconds, or until there is a reason to try earlier."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._woken.wait()
+
+    def wake(self) -> None:
+        """Ends all pauses."""
+        self._woken.set()
+        self._woken = asyncio.Event()
 
 
 class Origins:
@@ -66,28 +78,23 @@ class Origins:
         """The origin of that name, `scheme://host:port`."""
         return self._by_name.setdefault(name, _Origin())
 
+    def wake(self) -> None:
+        """What waits for its next attempt makes it now."""
+        for origin in list(self._by_name.values()):
+            origin.wake()
+
 
 class Sender:
-    """Sends to `url`. Raises UnusableUrl when that is impossible.
-
-    Once `hurry` is set, nothing that waits for its next attempt waits any longer.
-    """
+    """Sends to `url`. Raises UnusableUrl when that is impossible."""
 
     def __init__(
-        self,
-        outgoing: Outgoing,
-        origins: Origins,
-        hurry: asyncio.Event,
-        *,
-        url: str,
-        headers: Mapping[bytes, bytes],
+        self, outgoing: Outgoing, origins: Origins, *, url: str, headers: Mapping[bytes, bytes]
     ) -> None:
         check_url(url)
         self.origin_name = origin_of(url)
         self._outgoing = outgoing
         self._origin = origins.find(self.origin_name)
         self._all_turns = origins.turns
-        self._hurry = hurry
         self._url = url
         self._headers = headers
 
@@ -122,7 +129,7 @@ class Sender:
                     delay_s,
                     error,
                 )
-            await self._pause(delay_s)
+            await self._origin.pause(delay_s)
         async with self.turn():
             await self._attempt_really(body)
 
@@ -136,8 +143,8 @@ class Sender:
         verdict = judge(answer.status, redirects=answer.location is not None)
         if verdict == "away":
             outage.failed(time.monotonic())
-        else:
-            outage.reached()
+        elif outage.reached():
+            self._origin.wake()
         if verdict != "delivered":
             failure = NotDelivered if verdict == "refused" else _MayRecover
             raise failure(f"it answered with status {answer.status}")
@@ -150,11 +157,3 @@ class Sender:
             raise NotDelivered(str(error)) from error
         except SendFailed as error:
             raise _MayRecover(str(error)) from error
-
-    async def _pause(self, delay_s: float) -> None:
-        if self._hurry.is_set():
-            await asyncio.sleep(delay_s)
-            return
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(delay_s):
-                await self._hurry.wait()

@@ -63,7 +63,6 @@ class Webhooks:
         self._origins = Origins()
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
-        self._is_draining = asyncio.Event()
 
     def listener(self, url: str, events: Collection[WebhookEvent], trace: Mapping[bytes, bytes]) -> Listener:
         """Tells `url` of these events of one prediction; `trace` are headers to send along.
@@ -71,12 +70,12 @@ class Webhooks:
         Raises UnusableUrl.
         """
         headers = {**self._headers, **trace}
-        sender = Sender(self._outgoing, self._origins, self._is_draining, url=url, headers=headers)
+        sender = Sender(self._outgoing, self._origins, url=url, headers=headers)
         return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
 
     async def wait_delivered(self) -> None:
         """Returns when nothing waits any more. What waits for its next attempt makes it now."""
-        self._is_draining.set()
+        self._origins.wake()
         if self._tasks:
             await asyncio.wait(self._tasks)
 

@@ -1,5 +1,6 @@
 """Files that an input names by URL, fetched before the model runs, several at a time."""
 
+import functools
 import os
 import threading
 from collections import deque
@@ -26,6 +27,7 @@ def fetch_all(arguments: dict[str, Any], names: Iterable[str], files: TemporaryF
                 urls[id(item)] = item
     if not urls:
         return
+    _apply_url_guard()
     fetched = dict(zip(urls, _Downloads(list(urls.values()), files).run(), strict=True))
     for name in names:
         value = arguments.get(name)
@@ -33,6 +35,15 @@ def fetch_all(arguments: dict[str, Any], names: Iterable[str], files: TemporaryF
             arguments[name] = [fetched.get(id(item), item) for item in value]
         elif id(value) in fetched:
             arguments[name] = fetched[id(value)]
+
+
+@functools.cache
+def _apply_url_guard() -> None:
+    # Not at start: most models never download, and the HTTP modules take 30 ms to import.
+    from cog._download import restrict_addresses
+    from coglet_protocol.url_guard import UrlGuard
+
+    restrict_addresses(UrlGuard.from_environment(os.environ).resolve)
 
 
 class _Downloads:

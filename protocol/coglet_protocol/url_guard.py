@@ -1,0 +1,80 @@
+"""Which addresses a URL that a client has named may lead to.
+
+The check is made on the address that is then connected to, never on the name alone: a name may resolve to
+something else the next time. Both processes follow the same rules, the worker for inputs, the supervisor for
+uploads and webhooks.
+"""
+
+import fnmatch
+import ipaddress
+import socket
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Final
+
+Address = ipaddress.IPv4Address | ipaddress.IPv6Address
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
+
+# Where cloud providers answer with credentials: AWS and most others, AWS over IPv6, Alibaba.
+_METADATA: Final = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200"})
+_SHARED: Final = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, which `is_private` leaves out
+
+
+class AddressRefused(OSError):
+    """The URL leads to an address that it must not reach. The text names both and says what allows it."""
+
+    def __init__(self, host: str, address: str) -> None:
+        super().__init__(
+            f"{host} is at {address}, which may not be reached (see COG_URL_GUARD, COG_ALLOW_URLS)"
+        )
+
+
+@dataclass(frozen=True)
+class UrlGuard:
+    """The rules of one server.
+
+    Link-local and metadata addresses are always refused; with `strict` also loopback, private and all other
+    addresses that are not public. What `hosts` (patterns) and `networks` name is allowed all the same.
+    """
+
+    strict: bool = False
+    hosts: tuple[str, ...] = ()
+    networks: tuple[Network, ...] = ()
+
+    @classmethod
+    def from_environment(cls, environment: Mapping[str, str]) -> "UrlGuard":
+        """`COG_URL_GUARD=strict`, and `COG_ALLOW_URLS`: host patterns and networks, parted by commas."""
+        hosts: list[str] = []
+        networks: list[Network] = []
+        for entry in environment.get("COG_ALLOW_URLS", "").replace(",", " ").split():
+            try:
+                networks.append(ipaddress.ip_network(entry, strict=False))
+            except ValueError:
+                hosts.append(entry.lower())
+        return cls(environment.get("COG_URL_GUARD") == "strict", tuple(hosts), tuple(networks))
+
+    def allows(self, host: str, address: str) -> bool:
+        """True when `host`, which resolves to `address`, may be connected to there."""
+        if any(fnmatch.fnmatchcase(host.lower(), pattern) for pattern in self.hosts):
+            return True
+        ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
+        if any(ip in network for network in self.networks):
+            return True
+        if ip.is_link_local or str(ip) in _METADATA:
+            return False
+        return not self.strict or (ip.is_global and not ip.is_multicast and ip not in _SHARED)
+
+    def resolve(self, host: str, port: int) -> list[str]:
+        """The addresses of `host` that may be connected to. Blocks. Raises AddressRefused and OSError."""
+        found = [entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
+        allowed = [str(address) for address in found if self.allows(host, str(address))]
+        if not allowed:
+            raise AddressRefused(host, ", ".join(dict.fromkeys(map(str, found))))
+        return allowed
+
+
+def _unwrapped(ip: Address) -> Address:
+    """The IPv4 address inside an IPv6 one, which leads to the same place."""
+    if isinstance(ip, ipaddress.IPv6Address):
+        return ip.ipv4_mapped or ip.sixtofour or ip
+    return ip
