@@ -1,5 +1,6 @@
 """Predictions that run until the test lets them go."""
 
+import secrets
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, wait
 from contextlib import contextmanager
@@ -38,7 +39,7 @@ def holding(
     server: Server, prediction_id: str, act: Callable[..., Any] = hold, **fields: Any
 ) -> Iterator["Future[Answer]"]:
     """Within the block a prediction of that id is running; past the block it has ended."""
-    gate = server.folder / f"let-go-{len(list(server.folder.iterdir()))}"
+    gate = server.folder / f"let-go-{secrets.token_hex(4)}"
     answer = server.begin(script(act, until=gate.name), id=prediction_id, **fields)
     try:
         server.wait_logged(prediction_id, "held")
