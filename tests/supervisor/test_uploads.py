@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 
+from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing import Outgoing, UnusableUrl
 from coglet_supervisor.outputs import OutputFailed
 from coglet_supervisor.uploads import Uploads
@@ -36,7 +37,7 @@ def file_of(content: bytes, folder: Path) -> Path:
 
 @asynccontextmanager
 async def uploading(base_url: str, idle_limit_s: float = 25.0) -> AsyncIterator[Uploads]:
-    outgoing = Outgoing()
+    outgoing = Outgoing(UrlGuard())
     try:
         yield Uploads(base_url, outgoing, idle_limit_s=idle_limit_s)
     finally:
@@ -194,7 +195,7 @@ async def test_canceling_an_upload_hangs_up(receiver: Receiver, file: Path) -> N
 
 def test_a_base_url_to_which_nothing_can_be_sent_is_refused() -> None:
     with pytest.raises(UnusableUrl):
-        Uploads("s3://bucket/", Outgoing())
+        Uploads("s3://bucket/", Outgoing(UrlGuard()))
 
 
 def wait_for_event(event: threading.Event) -> Callable[[Received], Reply]:

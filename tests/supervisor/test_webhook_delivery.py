@@ -2,6 +2,7 @@
 
 import asyncio
 import itertools
+import logging
 import threading
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
@@ -10,6 +11,7 @@ import pytest
 from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 from integration.harness.waiting import wait_for
 
+from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor import webhook_sender
 from coglet_supervisor import webhooks as webhooks_module
 from coglet_supervisor.outgoing import Outgoing
@@ -29,7 +31,7 @@ def receiver() -> Iterator[Receiver]:
 @asynccontextmanager
 async def delivering(*, interval_s: float = 0.5, auth_token: str | None = None) -> AsyncIterator[Webhooks]:
     """Past the block everything is delivered."""
-    outgoing = Outgoing()
+    outgoing = Outgoing(UrlGuard())
     async with asyncio.TaskGroup() as tasks:
         webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, auth_token=auth_token)
         yield webhooks
@@ -250,20 +252,26 @@ async def test_an_endless_redirect_ends(receiver: Receiver) -> None:
     assert receiver.received[11].at - receiver.received[10].at > 0.15
 
 
-async def test_each_end_arrives_once_when_the_receiver_is_back() -> None:
+async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (0.2, 3600.0))
+    caplog.set_level(logging.DEBUG, "coglet_supervisor")
     with Receiver().listening() as gone:
-        port = gone.port
-    ids = {f"p{number}" for number in range(200)}
+        url, port = f"{gone.url}/hook", gone.port
+    ids = [f"p{number}" for number in range(200)]
     async with delivering() as webhooks:
         for name in ids:
-            prediction = started(webhooks, f"http://127.0.0.1:{port}/hook", prediction_id=name)
+            prediction = started(webhooks, url, prediction_id=name)
             prediction.produce(b"1")
             prediction.finish("succeeded")
+        await asyncio.to_thread(
+            wait_for, lambda: caplog.text.count("again in 3600 s") == 200, "second attempts"
+        )
         with Receiver(port).listening() as back:
-            await webhooks.wait_delivered()
-            ended = [body["id"] for body in back.bodies() if body["status"] == "succeeded"]
-    assert len(ended) == 200
-    assert set(ended) == ids
+            started(webhooks, url, ["completed"], prediction_id="late").finish("succeeded")
+            await asyncio.to_thread(back.wait_count, 201)
+    assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
 
 
 async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> None:

@@ -54,6 +54,7 @@ def outage(failures: int, at: float = 0.0) -> Outage:
 
 def test_a_few_failures_are_no_outage() -> None:
     assert not outage(failures=4).spares(0.0)
+    assert not outage(failures=4).reached()
 
 
 def test_in_an_outage_attempts_keep_their_distance() -> None:
@@ -64,8 +65,9 @@ def test_in_an_outage_attempts_keep_their_distance() -> None:
 
 def test_an_outage_ends_with_the_first_answer() -> None:
     away = outage(failures=50, at=10.0)
-    away.reached()
+    assert away.reached()
     assert not away.spares(10.0)
+    assert not away.reached()
 
 
 def test_the_attempts_of_one_prediction_are_never_spared() -> None:

@@ -5,6 +5,7 @@ import sys
 
 import pytest
 
+from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, UnusableUrl, check_url
 
 
@@ -52,16 +53,18 @@ def test_a_url_that_may_work(url: str) -> None:
 
 @pytest.mark.parametrize("url", ["http://999.1.1.1/", "http://xn--/"])
 async def test_a_url_that_only_the_client_refuses(url: str) -> None:
-    outgoing = Outgoing()
+    outgoing = Outgoing(UrlGuard())
     with pytest.raises(NeverSendable, match=r"^the URL cannot be used: "):
         await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=5)
     await outgoing.close()
 
 
 async def test_a_client_that_cannot_be_set_up_is_a_failure(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("HTTP_PROXY", "nonsense://proxy:1")
-    with pytest.raises(NeverSendable, match=r"^the HTTP client cannot be set up: .*nonsense"):
-        await Outgoing().send(Message(method="POST", url="http://127.0.0.1/", headers={}), limit_s=5)
+    monkeypatch.setenv("SSL_CERT_FILE", "/gone.pem")
+    with pytest.raises(NeverSendable, match=r"^the HTTP client cannot be set up: .*No such file"):
+        await Outgoing(UrlGuard()).send(
+            Message(method="POST", url="http://127.0.0.1/", headers={}), limit_s=5
+        )
 
 
 def test_the_client_is_imported_only_when_it_is_needed() -> None:
