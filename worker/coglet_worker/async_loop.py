@@ -49,7 +49,10 @@ class AsyncLoop:
 
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """From the control thread."""
-        self._loop.call_soon_threadsafe(self._slots[slot_id].cancel, sequence)
+        if slot_id in self._slots:
+            self._loop.call_soon_threadsafe(self._slots[slot_id].cancel, sequence)
+        else:
+            self._runtime.warn(f"cancel of {prediction_id} on slot {slot_id}, which is none of this worker")
 
     def ping(self, ping_id: int) -> None:
         """From the control thread; the loop answers, for a loop that is blocked serves nobody."""
