@@ -1,10 +1,10 @@
-"""When a dead worker is replaced, and when not any more. Pure: the clock and the dice are arguments."""
+"""When a dead worker is replaced, and when not any more. Pure: the dice are an argument."""
 
-from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import Final
 
-BACKOFF_START_S = 0.1
-BACKOFF_CAP_S = 30.0
+FIRST_DELAY_S: Final = 0.1
+LONGEST_DELAY_S: Final = 30.0
 
 
 @dataclass(frozen=True)
@@ -23,25 +23,20 @@ class GiveUp:
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """At most `burst` deaths within `window_s` seconds, with a delay that doubles from death to death.
+    """A crash loop is slowed down, and ended after `max_in_a_row` restarts that led to nothing.
 
-    Source: burst and window as in OTP `sup_princ`, "Tuning the intensity and period".
+    What counts are deaths in a row: a worker that has ended a prediction has proven itself, and the next death
+    is the first one again. So a worker that is killed once an hour is replaced for ever, and at once.
     """
 
     enabled: bool = True
-    burst: int = 8
-    window_s: float = 300.0
+    max_in_a_row: int = 8
 
-    def decide(self, deaths: Sequence[float], *, now: float, dice: float) -> Restart | GiveUp:
-        """What follows the latest of `deaths` (times in seconds, ascending).
-
-        `dice` in [0, 1) spreads the delays of many servers that share a cause. A death that nothing preceded
-        for `window_s` starts at the first delay again.
-        """
+    def decide(self, deaths_in_a_row: int, *, dice: float) -> Restart | GiveUp:
+        """What follows a death. `dice` in [0, 1) spreads the delays of many servers that share a cause."""
         if not self.enabled:
             return GiveUp("restarts are off (COG_WORKER_RESTARTS=0)")
-        recent = sum(1 for death in deaths if now - death <= self.window_s)
-        if recent > self.burst:
-            return GiveUp(f"the worker died {recent} times within {self.window_s:g} s")
-        delay = min(BACKOFF_START_S * 2 ** max(recent - 1, 0), BACKOFF_CAP_S)
-        return Restart(delay * (0.5 + dice / 2))
+        if deaths_in_a_row > self.max_in_a_row:
+            return GiveUp(f"the worker died {deaths_in_a_row} times in a row without ending a prediction")
+        delay_s = min(FIRST_DELAY_S * 2 ** (deaths_in_a_row - 1), LONGEST_DELAY_S)
+        return Restart(delay_s * (0.5 + dice / 2))

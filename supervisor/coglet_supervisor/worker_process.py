@@ -197,6 +197,11 @@ class WorkerProcess:
         self.slot_idle()
         await self._all_idle.wait()
 
+    @property
+    def has_proven_itself(self) -> bool:
+        """True once it has ended a prediction."""
+        return self._predictions > 0
+
     def prediction_ended(self) -> None:
         """Between predictions is the time to see whether this process should be replaced."""
         self._predictions += 1

@@ -7,7 +7,6 @@ import asyncio
 import contextlib
 import logging
 import random
-import time
 
 from coglet_supervisor.health import Setup, State, timestamp
 from coglet_supervisor.restart import GiveUp, RestartPolicy
@@ -41,7 +40,7 @@ class WorkerSeat:
         self._successor: WorkerSession | None = None
         self._sessions: set[WorkerSession] = set()
         self._stopping = False
-        self._deaths: list[float] = []
+        self._deaths_in_a_row = 0
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
         # Before there is an event loop, so that the model loads meanwhile. What goes wrong here goes wrong
@@ -155,9 +154,9 @@ class WorkerSeat:
         if not self.was_ready.is_set():
             self._fail_setup(end.reason)
             return None
-        now = time.monotonic()
-        self._deaths.append(now)
-        decision = self._policy.decide(self._deaths, now=now, dice=random.random())
+        proven = self._session is not None and self._session.worker.has_proven_itself
+        self._deaths_in_a_row = 1 if proven else self._deaths_in_a_row + 1
+        decision = self._policy.decide(self._deaths_in_a_row, dice=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", end.reason, decision.reason)
             self.state = "DEFUNCT"
