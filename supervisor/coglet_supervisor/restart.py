@@ -25,8 +25,8 @@ class GiveUp:
 class RestartPolicy:
     """A crash loop is slowed down, and ended after `max_in_a_row` restarts that led to nothing.
 
-    What counts are deaths in a row: a worker that has ended a prediction has proven itself, and the next death
-    is the first one again. So a worker that is killed once an hour is replaced for ever, and at once.
+    What counts are deaths in a row: a worker that has ended a prediction has proven itself, and the next
+    death is the first one again. So a worker that is killed once an hour is replaced for ever, and at once.
     """
 
     enabled: bool = True
