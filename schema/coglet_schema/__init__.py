@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from coglet_schema.inputs import InputField
     from coglet_schema.predictor import PredictorInfo
     from coglet_schema.serialise import dump
+    from coglet_schema.server_routes import with_server_routes
     from coglet_schema.storage import SCHEMA_PATH, load_schema, write_schema
     from coglet_schema.validate import load_document, validate_document
 
@@ -32,6 +33,7 @@ __all__ = [
     "load_schema",
     "run_tool",
     "validate_document",
+    "with_server_routes",
     "write_schema",
 ]
 
@@ -50,6 +52,7 @@ _HOMES: Final = {
     "InputField": "inputs",
     "PredictorInfo": "predictor",
     "dump": "serialise",
+    "with_server_routes": "server_routes",
     "SCHEMA_PATH": "storage",
     "load_schema": "storage",
     "write_schema": "storage",

@@ -6,7 +6,6 @@ prompt: str = Inputs.prompt(default="x")   # method or function that returns Inp
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 
 from coglet_schema.names import Bound, External, FunctionSymbol, Scope, ValueSymbol, resolve
 from coglet_schema.syntax.definitions import ParameterKind
@@ -15,12 +14,12 @@ from coglet_schema.syntax.expressions import Attribute, Call, Constant, Expressi
 _RECEIVERS = frozenset({"self", "cls"})
 
 
-@dataclass(frozen=True)
 class UnreadableCall(Exception):
     """An `Input(...)` whose arguments cannot be told apart."""
 
-    reason: str
-    hint: str
+    def __init__(self, reason: str, hint: str) -> None:
+        super().__init__(reason)
+        self.hint = hint
 
 
 def find_input_call(default: Bound) -> Mapping[str, Bound] | None:

@@ -100,7 +100,7 @@ def _read_metadata(parameter: Parameter, scope: Scope) -> Metadata:
     try:
         arguments = find_input_call(default)
     except UnreadableCall as error:
-        message = f"parameter '{parameter.name}': {error.reason}"
+        message = f"parameter '{parameter.name}': {error}"
         raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, default.place, error.hint) from None
     if arguments is None:
         return Metadata(has_default=True, default=read_default(parameter.name, default))

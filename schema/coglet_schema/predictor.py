@@ -54,12 +54,16 @@ def _describe(target: Target, mode: Mode) -> PredictorInfo:
         message = f"missing return type annotation on {function.name}"
         raise SchemaError(ErrorKind.MISSING_RETURN_TYPE, message, scope.place(function.start))
     output = read_annotation(Bound(function.returns, scope))
+    try:
+        output_schema = read_output_type(output)
+    except SchemaError as error:
+        raise error.at(output.written.place) from None
     return PredictorInfo(
         mode=mode,
         class_name=target.class_name,
         method_name=function.name,
         inputs=inputs,
-        output=read_output_type(output),
+        output=output_schema,
         is_async=function.is_async,
         supports_streaming=mode == "predict" and supports_streaming(function, scope, output),
         concurrency_max=concurrency_max(function, scope),

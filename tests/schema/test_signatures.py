@@ -1,4 +1,4 @@
-"""Random models: what is read from the source agrees with what Python sees when it imports the same source."""
+"""Random models: what is read from the source agrees with what Python sees when it imports it."""
 
 import importlib.util
 import inspect
@@ -144,7 +144,8 @@ module_numbers = itertools.count()
 
 def imported_method(path: Path) -> Any:
     spec = importlib.util.spec_from_file_location(f"random_model_{next(module_numbers)}", path)
-    assert spec and spec.loader
+    assert spec
+    assert spec.loader
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return module.Runner.run

@@ -45,10 +45,10 @@ def read_source(path: Path, file: str, max_bytes: int) -> Source:
     with path.open("rb") as stream:
         data = stream.read(max_bytes + 1)
     if len(data) > max_bytes:
-        raise SchemaError(
-            ErrorKind.PARSE,
-            f"failed to parse Python source: more than {max_bytes} bytes of source to analyse ({file}:1)",
-            Place(file, 1, 1),
+        raise syntax_error(
+            Source(file, b""),
+            0,
+            "too many bytes of source to analyse",
             hint="keep large data out of the files that define inputs and outputs",
         )
     return decode_source(data, file)
@@ -69,11 +69,11 @@ def decode_source(data: bytes, file: str) -> Source:
         raise syntax_error(Source(file, data), 0, str(error)) from None
 
 
-def syntax_error(source: Source, offset: int, reason: str) -> SchemaError:
+def syntax_error(source: Source, offset: int, reason: str, hint: str = "") -> SchemaError:
     """An error for text that is no Python."""
     place = source.place(offset)
     message = f"failed to parse Python source: {reason} ({place.file}:{place.line}:{place.column})"
-    return SchemaError(ErrorKind.PARSE, message, place)
+    return SchemaError(ErrorKind.PARSE, message, place, hint)
 
 
 def _declared_encoding(data: bytes, file: str) -> str:

@@ -1,0 +1,159 @@
+"""Documents that contradict themselves are refused, whoever wrote them."""
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coglet_schema import SchemaError, generate, load_document, validate_document
+
+
+def schema_of(folder: Path, signature: str) -> dict[str, Any]:
+    source = f"from typing import Optional\nfrom cog import Input, Path\ndef run({signature}) -> str: ...\n"
+    (folder / "run.py").write_text(source)
+    return generate(folder, "run.py:run")
+
+
+@pytest.mark.parametrize(
+    ("parameter", "reason"),
+    [
+        ("int = Input(default=0, ge=1)", "default 0 is less than the minimum 1"),
+        ("float = Input(default=1.5, le=1)", "default 1.5 is greater than the maximum 1"),
+        ("str = Input(default='ab', min_length=3)", 'default "ab" is shorter than 3 characters'),
+        ("str = Input(default='ab', max_length=1)", 'default "ab" is longer than 1 characters'),
+        ("str = Input(default='ab', regex='^b')", "default \"ab\" does not match '^b'"),
+        ("str = Input(default='c', choices=['a', 'b'])", "default \"c\" is none of ['a', 'b']"),
+        (
+            "list[str] = Input(default=['c'], choices=['a'])",
+            "default [\"c\"] has an item that is none of ['a']",
+        ),
+        ("int = '3'", 'default "3" is no integer'),
+        ("int = 1.5", "default 1.5 is no integer"),
+        ("int = True", "default true is no integer"),
+        ("bool = 1", "default 1 is no boolean"),
+        ("str = 1", "default 1 is no string"),
+        ("list[int] = 3", "default 3 is no array"),
+        ("dict = []", "default [] is no object"),
+        ("list[int] = [1, 'a']", 'default [1, "a"] has an item that is no integer'),
+        ("int | str = 1.5", "default 1.5 fits none of the types"),
+        ("Optional[int] = 'x'", 'default "x" is no integer'),
+    ],
+)
+def test_a_default_that_breaks_its_own_limits(tmp_path: Path, parameter: str, reason: str) -> None:
+    document = schema_of(tmp_path, f"x: {parameter}")
+    with pytest.raises(SchemaError) as caught:
+        validate_document(document)
+    first, blank, *rest = str(caught.value).split("\n")
+    assert first == f"Model schema is invalid: components.schemas.Input.properties.x: {reason}"
+    assert blank == ""
+    assert json.loads("\n".join(rest)) == document
+
+
+def test_choices_that_are_not_of_the_type(tmp_path: Path) -> None:
+    document = schema_of(tmp_path, "x: int = Input(choices=['a'])")
+    with pytest.raises(SchemaError, match=r'components\.schemas\.x: enum value "a" is no integer'):
+        validate_document(document)
+
+
+@pytest.mark.parametrize(
+    "parameter",
+    [
+        "int = Input(default=1, ge=1, le=1)",
+        "float = 3",
+        "Optional[int] = None",
+        "int | str | None = None",
+        "str = Input(default='ab', regex='b')",
+        "str = Input(default='x', regex='[')",
+        "list = [{}]",
+        "Path = 'relative/path'",
+        # A pattern on which Python's engine would not end in a lifetime.
+        f"str = Input(default='{'a' * 60}b', regex='^(a+)+$')",
+    ],
+)
+def test_a_default_that_keeps_them(tmp_path: Path, parameter: str) -> None:
+    validate_document(schema_of(tmp_path, f"x: {parameter}"))
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("openapi", "2.0", "openapi: a version 3 is expected"),
+        ("info", {"title": "x"}, "info: title and version are required"),
+        ("paths", [], "paths: an object is expected"),
+        ("paths predictions", {}, "paths.predictions: a path starts with / and holds operations"),
+        ("paths / get", {}, "paths./.get: responses are required"),
+        ("components schemas", [], "components.schemas: an object is expected"),
+    ],
+)
+def test_a_file_that_is_no_openapi(tmp_path: Path, path: str, value: object, reason: str) -> None:
+    assert_invalid(schema_of(tmp_path, "x: int"), path, value, reason)
+
+
+@pytest.mark.parametrize(
+    ("path", "value", "reason"),
+    [
+        ("Input", 3, "Input: a schema is expected"),
+        ("Input type", "text", "Input: unknown type 'text'"),
+        ("Input properties", [], "Input: properties has the wrong type"),
+        ("Input required", ["y"], "Input: required names 'y', which is no property"),
+        (
+            "Output",
+            {"$ref": "#/components/schemas/No"},
+            "Output: $ref '#/components/schemas/No' leads nowhere",
+        ),
+        ("Output", {"$ref": "other.json"}, "Output: $ref 'other.json' leads nowhere"),
+        ("Output", {"items": {"anyOf": [{}, {"type": "?"}]}}, "Output.items.anyOf.1: unknown type '?'"),
+        ("Output", {"additionalProperties": {"type": "?"}}, "Output.additionalProperties: unknown type '?'"),
+    ],
+)
+def test_a_component_that_is_no_schema(tmp_path: Path, path: str, value: object, reason: str) -> None:
+    document = schema_of(tmp_path, "x: int")
+    assert_invalid(document, f"components schemas {path}", value, f"components.schemas.{reason}")
+
+
+def assert_invalid(document: dict[str, Any], path: str, value: object, reason: str) -> None:
+    """The document is refused for `reason` once `value` stands at `path`."""
+    parent = document
+    *parents, last = path.split()
+    for key in parents:
+        parent = parent[key]
+    parent[last] = value
+    with pytest.raises(SchemaError) as caught:
+        validate_document(document)
+    assert str(caught.value).split("\n")[0] == f"Model schema is invalid: {reason}"
+
+
+def test_a_removed_component_leaves_a_dangling_reference(tmp_path: Path) -> None:
+    document = schema_of(tmp_path, "x: int")
+    del document["components"]["schemas"]["PredictionRequest"]
+    with pytest.raises(SchemaError, match="PredictionRequest' leads nowhere"):
+        validate_document(document)
+
+
+def test_references_that_lead_to_themselves_end(tmp_path: Path) -> None:
+    document = schema_of(tmp_path, "x: int = 3")
+    itself = {"$ref": "#/components/schemas/Loop"}
+    document["components"]["schemas"]["Loop"] = itself
+    document["components"]["schemas"]["Input"]["properties"]["x"] = {"allOf": [itself], "default": 3}
+    validate_document(document)
+
+
+def test_deep_documents_end(tmp_path: Path) -> None:
+    document = schema_of(tmp_path, "x: int")
+    deep: dict[str, Any] = {}
+    for _ in range(300):
+        deep = {"items": deep}
+    document["components"]["schemas"]["Output"] = deep
+    with pytest.raises(SchemaError, match="nested too deeply"):
+        validate_document(document)
+
+
+@pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"3", b"\xff", b"[" * 100_000])
+def test_a_file_that_is_no_json_object(data: bytes) -> None:
+    with pytest.raises(SchemaError, match="^Failed to load model schema JSON: "):
+        load_document(data)
+
+
+def test_a_file_that_is_one() -> None:
+    assert load_document(b'{"openapi": "3.0.2"}') == {"openapi": "3.0.2"}
