@@ -22,6 +22,10 @@ class _TimedOut(Exception):
     """Ours, because the author's check may raise any TimeoutError of its own."""
 
 
+class _WantsToExit(Exception):
+    """The check raised SystemExit or KeyboardInterrupt, with which it would end the shared loop."""
+
+
 class HealthChecker:
     """Answers Healthcheck messages. A check that hangs costs its own thread and nothing else."""
 
@@ -62,6 +66,8 @@ class HealthChecker:
                 result = self._await(result)
         except _TimedOut:
             return f"user-defined healthcheck timed out after {TIMEOUT_S:.1f} seconds"
+        except _WantsToExit as error:
+            return str(error)
         except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() is a failed check
             return describe(error)
         return "user-defined healthcheck returned False" if result is False else None
@@ -87,7 +93,7 @@ async def _await_with_limit(awaitable: Any) -> Any:
         try:
             return await awaitable
         except (SystemExit, KeyboardInterrupt) as error:
-            raise RuntimeError(describe(error)) from error  # must not end the shared loop
+            raise _WantsToExit(describe(error)) from error
 
     task = asyncio.get_running_loop().create_task(check())
     done, _ = await asyncio.wait([task], timeout=TIMEOUT_S)

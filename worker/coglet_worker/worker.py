@@ -6,6 +6,7 @@ heard by the control thread; the main thread belongs to the model.
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import os
 import signal
@@ -147,6 +148,7 @@ class Worker:
             return EXIT_PROTOCOL
         if not self._stop_requested:
             self._supervisor_gone()  # its end of the slots closes as early as its end of the control channel
+        atexit._run_exitfuncs()  # what it prints comes before our last word
         runtime.flush_logs()
         self._control.send(control.ShuttingDown())
         return EXIT_OK
