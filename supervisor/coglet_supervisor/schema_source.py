@@ -46,3 +46,26 @@ def _generate(settings: Settings) -> Document | None:
     except SchemaError as error:
         log.warning("no schema could be generated from the source: %s; every input is accepted", error)
         return None
+
+
+def declared_concurrency(settings: Settings) -> int:
+    """The number of slots that `@cog.concurrent(max=N)` asks for; 1 when the source does not say.
+
+    Before the worker is started, so only a source that mentions the decorator is looked into at all.
+    """
+    assert settings.predictor_ref is not None
+    file = settings.project_dir / settings.predictor_ref.partition(":")[0]
+    try:
+        if b"concurrent" not in file.read_bytes():
+            return 1
+    except OSError:
+        return 1  # the worker will tell what is wrong
+    from coglet_schema import SchemaError, generate_info
+
+    try:
+        info = generate_info(
+            settings.project_dir, settings.predictor_ref, "train" if settings.is_train else "predict"
+        )
+    except SchemaError:
+        return 1
+    return info.concurrency_max or 1

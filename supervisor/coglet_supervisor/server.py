@@ -21,7 +21,7 @@ from coglet_supervisor.health import HealthBody, report
 from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
 from coglet_supervisor.restart import RestartPolicy
-from coglet_supervisor.schema_source import load_document
+from coglet_supervisor.schema_source import declared_concurrency, load_document
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
@@ -274,13 +274,14 @@ def worker_specs(settings: Settings) -> list[WorkerSpec]:
     """How to start each worker of these settings; none without a model."""
     if settings.predictor_ref is None:
         return []
+    num_slots = settings.max_concurrency or declared_concurrency(settings)
     environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
     return [
         WorkerSpec(
             python=settings.worker_python,
             predictor_ref=settings.predictor_ref,
             is_train=settings.is_train,
-            num_slots=settings.max_concurrency or 1,
+            num_slots=num_slots,
             directory=settings.project_dir,
             environment=environment | settings.environment_of_worker(index),
             cancel_grace_s=settings.cancel_grace_s,

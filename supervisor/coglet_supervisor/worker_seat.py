@@ -47,6 +47,7 @@ class WorkerSeat:
         # again, and is told, in `run`.
         with contextlib.suppress(OSError):
             self._first = WorkerProcess.spawn(spec)
+            self.setup.started_at = self._first.spawned_at
 
     async def run(self) -> None:
         """Keeps a worker alive until `stop`, or until there is no hope."""
