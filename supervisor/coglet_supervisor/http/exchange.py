@@ -105,8 +105,7 @@ class Exchange:
             self.keep_alive = False
             head = encode_head(500, [(b"content-length", b"0")], chunked=False, keep_alive=False)
             self._line.write(head)
-            self.responded = True
-            self._line.finished(self)
+            self._finish()
 
     # for the application
 
@@ -139,10 +138,14 @@ class Exchange:
         if data:
             self._line.write(data)
         if not more:
-            self.responded = True
-            self._line.finished(self)
+            self._finish()
         else:
             await self._line.wait_writable()
+
+    def _finish(self) -> None:
+        self.responded = True
+        self.disconnect()  # for the application the client is gone: a `receive` that waits must end
+        self._line.finished(self)
 
     def _take_body(self) -> Message:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
