@@ -18,7 +18,7 @@ HELLO = returning("'hello'")
 
 @pytest.fixture(scope="module")
 def server(serve: Serve) -> Iterator[Server]:
-    with serve("script", variables={"COG_THROTTLE_RESPONSE_INTERVAL": "3600"}) as server:
+    with serve("script") as server:
         yield server
 
 
@@ -53,6 +53,7 @@ def test_a_single_value_is_told_as_start_output_and_end(server: Server, receiver
         ("succeeded", "hello"),
     ]
     end = next(body for body in bodies if body["status"] == "succeeded")
+    assert (end.pop("metrics").keys(), body.pop("metrics").keys()) == ({"predict_time"}, {"predict_time"})
     assert end == body
 
 
@@ -138,13 +139,14 @@ def test_an_empty_filter_wants_nothing(server: Server, receiver: Receiver) -> No
 
 
 @pytest.mark.ours("decisions.md: no state is lost to the throttle, nor to the filter")
-def test_logs_that_were_held_back_are_told_at_the_end(server: Server, receiver: Receiver) -> None:
+def test_logs_that_were_held_back_are_told_at_the_end(serve: Serve, receiver: Receiver) -> None:
     def predict() -> None:
         for line in range(50):
             print(line, flush=True)
 
-    answer = server.predict(script(predict), webhook=receiver.url, webhook_events_filter=["logs"])
-    told = receiver.wait_until(partial(last_logs_are, answer.json()["logs"]), "all logs")
+    with serve("script", variables={"COG_THROTTLE_RESPONSE_INTERVAL": "3600"}) as server:
+        answer = server.predict(script(predict), webhook=receiver.url, webhook_events_filter=["logs"])
+        told = receiver.wait_until(partial(last_logs_are, answer.json()["logs"]), "all logs")
     assert len(told) <= 2
     assert {request.json()["status"] for request in told} == {"processing"}
 
