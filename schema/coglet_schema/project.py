@@ -79,8 +79,8 @@ class Project:
         return self._found[dotted_name]
 
     def _search(self, dotted_name: tuple[str, ...]) -> Module | Namespace | None:
-        if not dotted_name or not all(part.isidentifier() for part in dotted_name):
-            return None
+        if not dotted_name:  # `from . import x` in a file of the source directory itself
+            return Namespace(self, ())
         folder = PurePosixPath(*dotted_name)
         for candidate in (folder / "__init__.py", folder.with_suffix(".py")):
             for path in (candidate, candidate.with_suffix(".pyi")):

@@ -18,7 +18,7 @@ _SCHEMA_LIST_KEYS: Final = frozenset({"anyOf", "allOf", "oneOf"})
 
 def dump(document: Mapping[str, Any]) -> bytes:
     """The document as UTF-8 JSON without a final newline."""
-    if {"/predictions", "/trainings"} <= document.get("paths", {}).keys():
+    if {"/predictions", "/trainings"} <= document["paths"].keys():
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=2)
     else:
         arranged = _arranged_document(document)
@@ -28,9 +28,9 @@ def dump(document: Mapping[str, Any]) -> bytes:
 
 def _arranged_document(document: Mapping[str, Any]) -> dict[str, Any]:
     arranged = {key: _sorted(document[key]) for key in sorted(document)}
-    arranged["paths"] = {path: _sorted(item) for path, item in document.get("paths", {}).items()}
-    components = document.get("components", {})
-    schemas = {name: _arranged_schema(schema) for name, schema in components.get("schemas", {}).items()}
+    arranged["paths"] = {path: _sorted(item) for path, item in document["paths"].items()}
+    components = document["components"]
+    schemas = {name: _arranged_schema(schema) for name, schema in components["schemas"].items()}
     arranged["components"] = {**_sorted(components), "schemas": schemas}
     return arranged
 

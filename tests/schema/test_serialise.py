@@ -52,6 +52,15 @@ def test_a_merged_document_is_sorted_throughout(folder: Path) -> None:
     assert list(merged["paths"]) == sorted(merged["paths"])
 
 
+def test_schemas_of_other_authors_can_be_written_too() -> None:
+    schema = {"type": "object", "additionalProperties": False}
+    document = {"paths": {}, "components": {"schemas": {"Input": schema}}}
+    expected = (
+        '{"components":{"schemas":{"Input":{"additionalProperties":false,"type":"object"}}},"paths":{}}'
+    )
+    assert dump(document).decode() == expected
+
+
 def test_the_modes_are_ways_to_the_same_documents(folder: Path) -> None:
     info = generate_info(folder, "run.py:train", "train")
     assert generate(folder, "run.py:train", "train") == build_document(None, info)

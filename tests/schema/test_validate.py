@@ -127,7 +127,7 @@ def assert_invalid(document: dict[str, Any], path: str, value: object, reason: s
 def test_a_removed_component_leaves_a_dangling_reference(tmp_path: Path) -> None:
     document = schema_of(tmp_path, "x: int")
     del document["components"]["schemas"]["PredictionRequest"]
-    with pytest.raises(SchemaError, match="PredictionRequest' leads nowhere"):
+    with pytest.raises(SchemaError, match=r"PredictionRequest' leads nowhere"):
         validate_document(document)
 
 
@@ -151,7 +151,7 @@ def test_deep_documents_end(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"3", b"\xff", b"[" * 100_000])
 def test_a_file_that_is_no_json_object(data: bytes) -> None:
-    with pytest.raises(SchemaError, match="^Failed to load model schema JSON: "):
+    with pytest.raises(SchemaError, match=r"^Failed to load model schema JSON: "):
         load_document(data)
 
 

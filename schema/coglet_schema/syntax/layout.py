@@ -74,8 +74,6 @@ def syntax_error_in(source: Source, root: "Node") -> SchemaError:
     node = root
     while inner := next((n for n in node.children if n.has_error or n.is_missing), None):
         node = inner
-    if node.is_missing:
-        return syntax_error(source, node.start_byte, f"expected '{node.type}'")
     unexpected = next((n for n in node.children if not n.is_named), node)
     return syntax_error(source, unexpected.start_byte, "invalid syntax")
 
