@@ -40,23 +40,18 @@ newest_python() {
     return 1
 }
 
-may_install_debian() {
-    command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ]
-}
-
-install_debian() {
-    say "installing the Debian package $1"
-    apt-get update -qq >&2 &&
-        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >&2
-}
-
 # Debian ships Python without what `python -m venv` needs.
 require_venv_module() {
     "$1" -c 'import ensurepip' 2>/dev/null && return
     package=$("$1" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
-    { may_install_debian && install_debian "$package"; } ||
+    if [ "$(id -u)" -eq 0 ] && command -v apt-get >/dev/null; then
+        say "installing the Debian package $package"
+        apt-get update -qq >&2
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" >&2
+    else
         fail "$1 cannot make virtual environments: it has no module ensurepip" \
             "on Debian: apt-get install $package, as root"
+    fi
 }
 
 # key PYTHON UV_ARGUMENT...: a checksum of what an environment is made of.
