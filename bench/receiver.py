@@ -21,6 +21,7 @@ class Receiver:
         self._expected = expected
         self._complete = asyncio.Event()
         self._url = ""
+        self._connections: set[asyncio.WriteTransport] = set()
 
     @property
     def url(self) -> str:
@@ -38,14 +39,24 @@ class Receiver:
         if len(self.bodies) >= self._expected:
             self._complete.set()
 
+    def connected(self, connection: asyncio.WriteTransport) -> None:
+        """Remembers a sender's connection, to close it in the end."""
+        self._connections.add(connection)
+
     @asynccontextmanager
     async def listening(self) -> AsyncIterator[None]:
         """Listens on a free local port while in the block."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: _Delivery(self), "127.0.0.1", 0)
-        async with server:
+        try:
             self._url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/hook"
             yield
+        finally:
+            server.close()
+            # A sender may keep its connections open for ever, and the loop would wait for them.
+            for connection in self._connections:
+                connection.close()
+            await server.wait_closed()
 
 
 class _Delivery(asyncio.Protocol):
@@ -59,6 +70,7 @@ class _Delivery(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.WriteTransport)
         self._transport = transport
+        self._receiver.connected(transport)
 
     def data_received(self, data: bytes) -> None:
         self._received += data

@@ -76,11 +76,11 @@ async def _measure_webhooks(server: Server, effort: Effort) -> Sample:
 
     async with receiver.listening():
         began_at = time.perf_counter()
-        async with asyncio.TaskGroup() as tasks:
-            for _ in range(_WEBHOOK_CONNECTIONS):
-                tasks.create_task(keep_busy())
         with suppress(TimeoutError):
-            await asyncio.wait_for(receiver.wait_complete(), _WAIT_LIMIT_S)
+            async with asyncio.timeout(_WAIT_LIMIT_S), asyncio.TaskGroup() as tasks:
+                for _ in range(_WEBHOOK_CONNECTIONS):
+                    tasks.create_task(keep_busy())
+                await receiver.wait_complete()
     _check_deliveries(receiver.bodies, ids)
     return {"delivered/s": count / (receiver.last_at - began_at), "errors": refused}
 
