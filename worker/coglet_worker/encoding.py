@@ -21,11 +21,21 @@ FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
 
 
 class OutputError(Exception):
-    """The model's output cannot be sent. The text names the place inside the output."""
+    """The model's output cannot be sent."""
+
+
+class EncodingError(OutputError):
+    """JSON cannot hold the output. The text names the place inside the output."""
+
+    def __init__(self, reason: str) -> None:
+        super().__init__(f"Failed to serialize output: {reason}")
 
 
 def encode_json(value: object, on_file: FileHook) -> bytes:
-    """`value` as compact JSON text in UTF-8. Raises OutputError for what JSON cannot hold."""
+    """`value` as compact JSON text in UTF-8.
+
+    Raises EncodingError for what JSON cannot hold, and what `on_file` raises.
+    """
 
     def default(unknown: object) -> object:
         if isinstance(unknown, os.PathLike | io.IOBase):
@@ -36,16 +46,16 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
         text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
         return text.encode()
     except UnicodeEncodeError as error:
-        raise OutputError(
+        raise EncodingError(
             f"output is no valid Unicode text: {error.reason}{_place(value, _has_surrogate)}"
         ) from error
     except ValueError as error:
         # Only now, because the walk costs as much as the encoding.
-        raise OutputError(f"{_reason(error)}{_place(value, _is_not_finite)}") from error
+        raise EncodingError(f"{_reason(error)}{_place(value, _is_not_finite)}") from error
     except TypeError as error:
-        raise OutputError(f"TypeError: {error}") from error
+        raise EncodingError(f"TypeError: {error}") from error
     except RecursionError as error:
-        raise OutputError("output is nested too deeply for JSON") from error
+        raise EncodingError("output is nested too deeply for JSON") from error
 
 
 def to_plain(value: object) -> object:

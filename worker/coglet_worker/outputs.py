@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import IO, Any, Final
 
 from coglet_protocol import slot
-from coglet_protocol.limits import MAX_INLINE_BYTES
+from coglet_protocol.limits import MAX_INLINE_BYTES, cut_text
 from coglet_protocol.spill import write_spill
 from coglet_worker.encoding import OutputError, encode_json
 from coglet_worker.running import RunningPrediction
@@ -65,10 +65,7 @@ def _encode(prediction: RunningPrediction, value: object, index: int) -> bytes:
         _send_file(prediction, file, index, placeholder)
         return placeholder
 
-    try:
-        return encode_json(value, on_file)
-    except OutputError as error:
-        raise OutputError(f"Failed to serialize output: {error}") from error
+    return encode_json(value, on_file)
 
 
 def _spill(prediction: RunningPrediction, encoded: bytes, index: int) -> None:
@@ -95,8 +92,12 @@ def _send_file(
     except OSError as error:
         where = f" {error.filename}" if error.filename else ""
         raise OutputError(f"Failed to read output file{where}: {error.strerror or error}") from error
+    except ValueError as error:  # a closed handle, text that is no Unicode, a NUL in a path
+        raise OutputError(f"Failed to read output file: {error}") from error
     prediction.connection.send(
-        slot.FileOutput(filename=str(copy), kind="file_type", name=name, index=index, placeholder=placeholder)
+        slot.FileOutput(
+            filename=str(copy), kind="file_type", name=cut_text(name), index=index, placeholder=placeholder
+        )
     )
 
 
@@ -104,9 +105,10 @@ def _copy_path(prediction: RunningPrediction, path: "os.PathLike[str]") -> tuple
     source = Path(path)
     # Not blocking, so that a FIFO is refused below and not waited for.
     descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
+    if not _is_regular(descriptor):
+        os.close(descriptor)
+        raise OutputError(f"Failed to read output file {source}: not a regular file")
     with open(descriptor, "rb") as opened:
-        if not _is_regular(opened.fileno()):
-            raise OutputError(f"Failed to read output file {source}: not a regular file")
         return source.name, _copy(opened, prediction.output_dir, source.suffix)
 
 
@@ -126,7 +128,7 @@ def _copy_handle(prediction: RunningPrediction, handle: io.IOBase) -> tuple[str,
 
 def _copy(source: Any, folder: Path, suffix: str) -> Path:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    path = folder / f"{uuid.uuid4()}{suffix[:32]}"
+    path = folder / f"{uuid.uuid4()}{cut_text(suffix[:32])}"
     try:
         with open(path, "xb", opener=_private) as copy:
             if not _copy_in_kernel(source, copy):
