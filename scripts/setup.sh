@@ -23,19 +23,14 @@ runs() {
     "$1" -c "import sys; v = sys.version_info[:2]; print(sys.executable) if $2 else sys.exit(1)" 2>/dev/null
 }
 
-# python_of_minor 12: Python 3.12, from PATH or from pyenv, where a command on PATH need not have a Python.
-python_of_minor() {
+# first_python 14 13: Python 3.14 if it is here, else 3.13, from PATH or from pyenv, where a command on PATH need
+# not have a Python behind it.
+first_python() {
     versions=${PYENV_ROOT:-$(pyenv root 2>/dev/null || echo "${HOME:-}/.pyenv")}/versions
-    for candidate in "python3.$1" "$versions/3.$1".*/bin/python; do
-        runs "$candidate" "v == (3, $1)" && return
-    done
-    return 1
-}
-
-# newest_python: the newest one that the server and the model both run on.
-newest_python() {
-    for minor in 14 13 12 11; do
-        python_of_minor "$minor" && return
+    for minor in "$@"; do
+        for candidate in "python3.$minor" "$versions/3.$minor".*/bin/python; do
+            runs "$candidate" "v == (3, $minor)" && return
+        done
     done
     return 1
 }
@@ -75,8 +70,8 @@ install() {
 
 # own_environment EXTRA: `.venv` with pycoglet and its extra `all` or `dev`, as pinned in requirements-dev.txt.
 own_environment() {
-    if ! runs .venv/bin/python "v >= (3, 11)" >/dev/null; then
-        python=$(runs python3 "v >= (3, 11)" || newest_python) ||
+    if ! runs .venv/bin/python "v >= (3, 11) and __import__('pip')" >/dev/null; then
+        python=$(runs python3 "v >= (3, 11)" || first_python 14 13 12 11) ||
             fail "no Python 3.11 or newer found" "install one, and have it on PATH as python3 or python3.13"
         require_venv_module "$python"
         say "making .venv with $python"
