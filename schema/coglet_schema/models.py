@@ -92,7 +92,7 @@ def _own_fields(symbol: ClassSymbol, kind: ModelKind | None) -> Iterator[Field]:
             continue
         symbol.scope.module.project.spend(_STEPS_PER_FIELD)
         with errors_of_field(name):
-            form = read_annotation(Bound(definition.annotation, symbol.scope))
+            form = read_annotation(Bound(definition.annotation, symbol.nested_scope))
         if isinstance(form, Plain | Generic) and form.name in _NO_FIELDS:
             continue
         field = Field(name, form, optional or _has_default(definition.value, symbol))

@@ -64,6 +64,12 @@ class ClassSymbol:
         names = self.definition.body.names.items()
         return Scope(self.scope.module, {name: d for name, d in names if not isinstance(d, Function)})
 
+    @property
+    def nested_scope(self) -> Scope:
+        """Where annotations of fields are evaluated: a field named like a type must not hide it."""
+        names = self.definition.body.names.items()
+        return Scope(self.scope.module, {name: d for name, d in names if isinstance(d, Class)})
+
 
 @dataclass(frozen=True)
 class FunctionSymbol:
