@@ -44,6 +44,10 @@ READINESS_FILE = Path("/var/run/cog/ready")
 LAST_WEBHOOKS_S = 2.0
 
 
+class _Ended(Exception):
+    """All is done; a task that is still there waits for nothing that could come, and is canceled."""
+
+
 class Server:
     """Holds the parts together. Making one opens the port and starts the worker, which loads the model while
     the rest is imported."""
@@ -76,6 +80,9 @@ class Server:
         try:
             async with asyncio.TaskGroup() as self._tasks:
                 await self._serve()
+                raise _Ended
+        except* _Ended:
+            pass
         finally:
             self._workers.kill()
             shutil.rmtree(self._folder, ignore_errors=True)
@@ -132,7 +139,7 @@ class Server:
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         app = App(access, routes, self, LazyPages(service, self.ask_to_stop))
         http = HttpServer(app, self.start_task, settings.max_connections)
-        self.start_task(http.serve(self._listener, self._drained.wait))
+        serving = self.start_task(http.serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
@@ -149,6 +156,7 @@ class Server:
         await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
         await webhooks.close()
         await outgoing.close()
+        await serving
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
         from coglet_supervisor.outputs import Delivery
