@@ -1,7 +1,6 @@
 """`python -m coglet_worker`: a worker on stdin and stdout, as the supervisor starts it."""
 
 import os
-import sys
 
 from coglet_worker.worker import main as run_worker
 
@@ -9,7 +8,6 @@ from coglet_worker.worker import main as run_worker
 def main() -> None:
     """Runs one worker and ends the process."""
     code = run_worker()
-    sys.stdout.flush()
     # Not `sys.exit`: a thread of the model that is no daemon would keep a process that nobody serves.
     # What `atexit` holds still runs, as model authors have no other hook.
     import atexit

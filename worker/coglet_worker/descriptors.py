@@ -5,14 +5,18 @@ that neither the model nor its children can read or write them by accident, and 
 stdin and a pipe each as stdout and stderr (see `coglet_worker.capture`).
 """
 
+import contextlib
+import fcntl
 import os
+import resource
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Final
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
-# Above what daemon idioms ("close everything from 3 to 100") and small select() sets touch.
-_FIRST_PRIVATE: Final = 128
+# Above what daemon idioms close ("everything from 3 to 100", "to 255").
+_FIRST_PRIVATE: Final = 256
 
 
 @dataclass(frozen=True)
@@ -33,9 +37,27 @@ class Descriptors:
 
 def private_duplicate(descriptor: int) -> int:
     """A close-on-exec duplicate out of the way of the model's own descriptors."""
-    import fcntl
+    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _first_private())
 
-    return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _FIRST_PRIVATE)
+
+@contextlib.contextmanager
+def out_of_the_way() -> Iterator[None]:
+    """What is opened within the block gets a number out of the way: a selector cannot be moved afterwards."""
+    first = _first_private()
+    taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
+    try:
+        while taken[-1] < first - 1:
+            taken.append(os.dup(taken[-1]))
+        yield
+    finally:
+        for descriptor in taken:
+            os.close(descriptor)
+
+
+def _first_private() -> int:
+    limit = resource.getrlimit(resource.RLIMIT_NOFILE)[0]
+    # macOS starts processes with a limit of 256; others may have none, which is -1.
+    return min(_FIRST_PRIVATE, limit // 2) if limit > 0 else _FIRST_PRIVATE
 
 
 def take_over() -> Descriptors:

@@ -94,9 +94,7 @@ class Runtime:
         """
         if os.getpid() == self.pid:
             return
-        code = _exit_code(error)
-        sys.stdout.flush()
-        os._exit(code)
+        os._exit(_exit_code(error))
 
     def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
         # The author needs it, the client must not have it: to the server log only.

@@ -25,7 +25,7 @@ from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
-from coglet_worker.descriptors import take_over
+from coglet_worker.descriptors import out_of_the_way, take_over
 from coglet_worker.healthcheck import HealthChecker
 from coglet_worker.model import Model, SetupError
 from coglet_worker.runtime import Runtime
@@ -97,10 +97,11 @@ class Worker:
     def _connect(self, init: control.Init) -> list[SlotConnection]:
         flusher = Flusher()
         folder = init.transport_info.dir
-        connections = [
-            SlotConnection(os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher)
-            for index in range(init.num_slots)
-        ]
+        with out_of_the_way():
+            connections = [
+                SlotConnection(os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher)
+                for index in range(init.num_slots)
+            ]
         os.register_at_fork(after_in_child=lambda: self._after_fork(connections))
         return connections
 
@@ -202,7 +203,8 @@ class Worker:
         if self._loop is None:
             import asyncio
 
-            self._loop = asyncio.new_event_loop()
+            with out_of_the_way():
+                self._loop = asyncio.new_event_loop()
             asyncio.set_event_loop(self._loop)
         return self._loop
 
