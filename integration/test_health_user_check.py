@@ -89,7 +89,7 @@ def test_requests_at_the_same_time_share_one_run(server: Server) -> None:
     with ExitStack() as stack:
         sockets = [stack.enter_context(server.address.socket()) for _ in range(8)]
         for sock in sockets:
-            sock.sendall(b"GET /health-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+            sock.sendall(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         wait_for(lambda: len(checks.read_text().splitlines()) > before, "begin of a check")
         server.request("GET", "/")  # it has read the eight before
         (server.folder / "shared").touch()
@@ -132,7 +132,7 @@ def test_a_check_delays_neither_cancels_nor_predictions(server: Server) -> None:
     checks = server.folder / "checks"
     before = len(checks.read_text().splitlines())
     with server.address.socket() as sock:
-        sock.sendall(b"GET /health-check HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+        sock.sendall(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         wait_for(lambda: len(checks.read_text().splitlines()) > before, "begin of a check")
         with holding(server, "canceled-meanwhile") as answer:
             server.cancel("canceled-meanwhile")

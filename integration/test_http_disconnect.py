@@ -35,7 +35,7 @@ def note_the_cancel() -> None:
 
 def send(server: Server, sock: socket.socket, prediction_id: str, act: Callable[..., object]) -> None:
     body = json.dumps({"id": prediction_id, "input": script(act)}).encode()
-    head = b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+    head = b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     sock.sendall(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
     server.wait_logged(prediction_id, "held")
 

@@ -99,7 +99,7 @@ def test_a_chunked_request_is_understood(server: Server) -> None:
     cut = len(body) // 2
     chunks = b"".join(b"%x\r\n%s\r\n" % (len(part), part) for part in (body[:cut], body[cut:], b""))
     answer = server.address.send_raw(
-        b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+        b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
         b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n" + chunks
     )
     assert b'"output":3' in answer
@@ -109,7 +109,7 @@ def test_expect_100_continue(server: Server) -> None:
     body = b'{"input":{"code":"def predict():\\n    return 4"}}'
     with server.address.socket() as sock:
         sock.sendall(
-            b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n"
+            b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
             b"Content-Length: %d\r\nExpect: 100-continue\r\nConnection: close\r\n\r\n" % len(body)
         )
         assert sock.recv(65536).startswith(b"HTTP/1.1 100 ")
@@ -120,7 +120,12 @@ def test_expect_100_continue(server: Server) -> None:
 def test_http_2_by_prior_knowledge(server: Server) -> None:
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     client.initiate_connection()
-    headers = [(":method", "GET"), (":path", "/health-check"), (":scheme", "http"), (":authority", "x")]
+    headers = [
+        (":method", "GET"),
+        (":path", "/health-check"),
+        (":scheme", "http"),
+        (":authority", "localhost"),
+    ]
     client.send_headers(1, headers, end_stream=True)
     with server.address.socket() as sock:
         sock.sendall(client.data_to_send())
@@ -188,15 +193,16 @@ def test_head_works_wherever_get_does(server: Server, path: str) -> None:
     ("request_bytes", "status"),
     [
         pytest.param(
-            b"GET /health-check HTTP/1.1\r\nHost: x\r\n" + b"x-filler: 1\r\n" * 150 + b"\r\n",
+            b"GET /health-check HTTP/1.1\r\nHost: localhost\r\n" + b"x-filler: 1\r\n" * 150 + b"\r\n",
             431,
             id="150 headers",
         ),
-        pytest.param(b"GET /%s HTTP/1.1\r\nHost: x\r\n\r\n" % (b"a" * 70_000), 414, id="long URI"),
+        pytest.param(b"GET /%s HTTP/1.1\r\nHost: localhost\r\n\r\n" % (b"a" * 70_000), 414, id="long URI"),
         pytest.param(b"this is not HTTP\r\n\r\n", 400, id="malformed request line"),
         pytest.param(b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03" + b"\x00" * 200, 400, id="TLS"),
         pytest.param(
-            b"POST /predictions HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
+            b"POST /predictions HTTP/1.1\r\nHost: localhost\r\n"
+            b"Content-Length: 5\r\nContent-Length: 6\r\n\r\nabcdef",
             400,
             id="two lengths",
         ),
