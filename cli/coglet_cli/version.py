@@ -1,6 +1,6 @@
 """Which release of the command line this is."""
 
-from datetime import datetime, timezone
+from datetime import UTC, datetime
 from importlib import metadata
 
 DISTRIBUTION = "pycoglet"
@@ -17,5 +17,5 @@ def _installed_at(distribution: metadata.Distribution) -> str | None:
     for file in distribution.files or ():
         if file.name == "METADATA":
             seconds = file.locate().stat().st_mtime  # type: ignore[attr-defined]
-            return datetime.fromtimestamp(seconds, timezone.utc).strftime("%Y-%m-%dT%H:%M:%SZ")
+            return datetime.fromtimestamp(seconds, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     return None

@@ -42,5 +42,5 @@ def report(state: State, *, free_slots: int, user_error: str | None) -> Reported
 def timestamp() -> str:
     """Now, as the health report writes it."""
     nanoseconds = time.time_ns()
-    moment = datetime.datetime.fromtimestamp(nanoseconds // 1_000_000_000, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(nanoseconds // 1_000_000_000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 1_000_000_000:09d}+00:00"

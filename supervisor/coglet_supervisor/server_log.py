@@ -218,5 +218,5 @@ def _now() -> str:
 
 @functools.lru_cache(maxsize=1)
 def _second(seconds: int) -> str:
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.timezone.utc)
+    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}"

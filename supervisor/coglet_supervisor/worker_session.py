@@ -106,9 +106,12 @@ class WorkerSession:
         self._changed.set()
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the worker in order, or by force after `grace_s`."""
+        """Ends the worker in order, or by force after `grace_s`. A setup has nothing to be saved."""
         self._stop_asked = True
-        await self.worker.stop(grace_s)
+        if self._ready.is_set():
+            await self.worker.stop(grace_s)
+        else:
+            self.worker.kill()
 
     async def check_user_health(self) -> str | None:
         """Runs the model's own check, shared by all who ask at the same time. The problem, or None."""

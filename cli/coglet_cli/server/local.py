@@ -95,7 +95,7 @@ class LocalServer:
                 result = await work
                 watcher.cancel()
                 return result
-        except ExceptionGroup as group:  # noqa: F821 - ruff checks for 3.10, this package needs 3.11
+        except ExceptionGroup as group:
             # The task that failed first has canceled the other one.
             raise group.exceptions[0] from None
 

@@ -1,6 +1,7 @@
 """The routes that are not on the way of a prediction, on Quart: discovery, the schema, shutdown."""
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
@@ -11,6 +12,9 @@ from coglet_supervisor.versions import versions
 
 if TYPE_CHECKING:
     from quart import Quart
+
+
+log = logging.getLogger(__name__)
 
 
 class LazyPages:
@@ -58,6 +62,7 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None]) -> "Q
 
     @app.post("/shutdown")
     async def shutdown() -> Response:
+        log.info("Shutdown requested via HTTP")
         shut_down()
         return json_response({})
 
