@@ -124,17 +124,26 @@ async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
         assert set(of_one[:-1]) <= {"processing"}
 
 
-async def test_logs_are_held_back_but_their_last_state_is_not_lost(receiver: Receiver) -> None:
-    async with delivering(interval_s=0.0) as eager, delivering(interval_s=0.3) as webhooks:
+async def test_logs_are_held_back_within_the_interval(receiver: Receiver) -> None:
+    async with delivering(interval_s=0.0) as eager, delivering(interval_s=3600.0) as webhooks:
         prediction = started(webhooks, f"{receiver.url}/held")
         prediction.listeners.append(eager.listener(f"{receiver.url}/eager", ALL, {}))
+        await arrived_at(receiver, "/held", 1)
+        for count, line in enumerate(("a\n", "b\n"), start=1):
+            prediction.log("stdout", line)
+            await arrived_at(receiver, "/eager", count)
+        prediction.finish("succeeded")
+    assert [body["logs"] for body in receiver.bodies("/held")] == ["", "a\nb\n"]
+
+
+async def test_logs_are_told_when_the_interval_is_over(receiver: Receiver) -> None:
+    async with delivering(interval_s=0.2) as webhooks:
+        prediction = started(webhooks, receiver.url)
         await arrived(receiver, 1)
         prediction.log("stdout", "a\n")
-        await arrived_at(receiver, "/eager", 1)
-        prediction.log("stdout", "b\n")
-        await arrived_at(receiver, "/held", 2)
+        await arrived(receiver, 2)
         prediction.finish("succeeded")
-    assert [body["logs"] for body in receiver.bodies("/held")] == ["", "a\nb\n", "a\nb\n"]
+    assert [body["logs"] for body in receiver.bodies()] == ["", "a\n", "a\n"]
 
 
 async def test_who_wants_logs_alone_gets_the_last_ones(receiver: Receiver) -> None:
@@ -272,6 +281,19 @@ async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
             started(webhooks, url, ["completed"], prediction_id="late").finish("succeeded")
             await asyncio.to_thread(back.wait_count, 201)
     assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
+
+
+async def test_a_receiver_that_is_away_is_hardly_tried(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "coglet_supervisor")
+    receiver.answer = lambda _: Reply(503)
+    async with delivering() as webhooks:
+        for number in range(300):
+            started(webhooks, receiver.url, prediction_id=f"p{number}").finish("succeeded")
+        await asyncio.to_thread(wait_for, lambda: caplog.text.count("again in 0.2 s") == 300, "failures")
+        assert len(receiver.received) < 150
+        receiver.answer = lambda _: Reply()
 
 
 async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> None:
