@@ -24,11 +24,11 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         self._guard = guard
         self._backend = httpcore.AnyIOBackend()
 
-    async def connect_tcp(  # noqa: ASYNC109 - the signature of the base class
+    async def connect_tcp(
         self,
         host: str,
         port: int,
-        timeout: float | None = None,
+        timeout: float | None = None,  # noqa: ASYNC109 - the signature of the base class
         local_address: str | None = None,
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
