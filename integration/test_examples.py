@@ -3,6 +3,7 @@
 import base64
 import io
 import os
+import re
 import shlex
 import subprocess
 import sys
@@ -81,10 +82,12 @@ def test_resize_gives_a_picture_of_the_width_that_was_asked_for(serve: Serve) ->
         assert png_size(output(server, image=png_url())) == (320, 320)
 
 
-def test_tokens_come_in_order(serve: Serve) -> None:
+def test_tokens_come_in_order_and_as_events(serve: Serve) -> None:
     with example(serve, "tokens") as server:
-        words = output(server, prompt="three two one", delay=0)
-        assert words == ["one ", "two ", "three "]
+        assert output(server, prompt="three two one", delay=0) == ["one ", "two ", "three "]
+        question = {"input": {"prompt": "two one", "delay": 0}}
+        events = server.request("POST", "/predictions", question, {"Accept": "text/event-stream"}).text
+        assert re.findall(r'"chunk":"(.*?)"', events) == ["one ", "two "]
 
 
 def test_digits_reads_handwriting(serve: Serve) -> None:
