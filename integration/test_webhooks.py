@@ -8,6 +8,7 @@ import pytest
 from integration.conftest import Serve
 from integration.harness.client import Answer
 from integration.harness.holding import holding
+from integration.harness.model import Model, inputs
 from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 from integration.harness.script import returning, script
 from integration.harness.server import Server
@@ -202,6 +203,38 @@ def test_an_asynchronous_prediction_is_told_too(server: Server, receiver: Receiv
 def test_an_idempotent_prediction_is_told_too(server: Server, receiver: Receiver) -> None:
     server.request("PUT", "/predictions/put", {"input": HELLO, "webhook": receiver.url})
     assert receiver.wait_end("put")
+
+
+@pytest.mark.ours("the schema is generated from the source")
+def test_a_streamed_prediction_is_told_too(serve: Serve, receiver: Receiver) -> None:
+    source = """
+import cog
+
+class Predictor(cog.BasePredictor):
+    @cog.streaming
+    def predict(self, name: str) -> cog.ConcatenateIterator[str]:
+        yield from ("hello ", name)
+"""
+    with serve(Model(source)) as server:
+        body = {"input": {"name": "Ada"}, "id": "stream", "webhook": receiver.url}
+        answer = server.request("POST", "/predictions", body, {"Accept": "text/event-stream"})
+        assert "event: completed" in answer.text
+        (*_, end) = receiver.wait_end("stream")
+    assert end["output"] == ["hello ", "Ada"]
+
+
+def test_a_training_is_told_too(serve: Serve, receiver: Receiver) -> None:
+    source = "def train(n: int) -> int:\n    return n + 1\n"
+    components = {
+        **inputs({}),
+        "TrainingInput": inputs({"n": {"type": "integer"}}, "n")["Input"],
+        "TrainingOutput": {"title": "TrainingOutput", "type": "integer"},
+    }
+    training = {"COG_TRAIN_TYPE_STUB": "predict.py:train"}
+    with serve(Model(source, components), variables=training, flags=["--x-mode", "train"]) as server:
+        server.request("POST", "/trainings", {"id": "t", "input": {"n": 1}, "webhook": receiver.url})
+        (*_, end) = receiver.wait_end("t")
+    assert (end["status"], end["output"]) == ("succeeded", 2)
 
 
 def test_who_attaches_is_not_told(server: Server, receiver: Receiver) -> None:
