@@ -9,6 +9,7 @@ from typing import Final
 
 import click
 
+from coglet_cli.commands.build import build
 from coglet_cli.commands.init import init
 from coglet_cli.commands.predict import predict
 from coglet_cli.commands.schema import schema
@@ -73,6 +74,7 @@ def cli() -> None:
     """
 
 
+cli.add_command(build)
 cli.add_command(init)
 cli.add_command(predict)
 run = copy.copy(predict)

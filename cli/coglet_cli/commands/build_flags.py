@@ -1,0 +1,103 @@
+"""The flags of commands that build an image."""
+
+import os
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coglet_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from coglet_cli.images.prepare import BuildFlags
+
+_BASE_FLAGS = ("use_cog_base_image", "use_cuda_base_image", "dockerfile")
+
+
+def base_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--progress` and what decides the base image: for all commands that may build."""
+    for flag in reversed(_BASE):
+        command = flag(command)
+    return command
+
+
+def image_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """The flags of `build` and `push` beyond `base_flags`."""
+    for flag in reversed(_IMAGE):
+        command = flag(command)
+    return command
+
+
+_BASE = (
+    click.option(
+        "--progress",
+        type=click.Choice(["auto", "tty", "plain", "quiet"]),
+        default=None,
+        help="How the build is shown. Default: BUILDKIT_PROGRESS, else auto.",
+    ),
+    click.option(
+        "--use-cog-base-image",
+        type=click.BOOL,
+        default=None,
+        metavar="BOOL",
+        help="true demands a cog-base image, false goes without. Default: take one if there is one.",
+    ),
+    click.option(
+        "--use-cuda-base-image",
+        type=click.Choice(["auto", "true", "false"]),
+        default=None,
+        help="false builds a GPU model on a plain Python image.",
+    ),
+    click.option("--dockerfile", metavar="FILE", hidden=True, help="Build this Dockerfile instead."),
+    click.option("--x-fast", "fast", is_flag=True, help="Build on a base that holds the server already."),
+)
+_IMAGE = (
+    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option(
+        "--separate-weights", is_flag=True, help="Put files of 10 MiB and more into an image of their own."
+    ),
+    click.option(
+        "--secret",
+        "secrets",
+        multiple=True,
+        metavar="id=NAME[,src=FILE|,env=VARIABLE]",
+        help="A secret that commands of build.run may mount. Repeatable.",
+    ),
+    click.option(
+        "--ssh", multiple=True, metavar="default|ID=PATH", help="An ssh agent or key for build.run."
+    ),
+    click.option("--openapi-schema", metavar="FILE", help="Use this OpenAPI document as it is."),
+    click.option("--strip", is_flag=True, hidden=True, help="Strip the shared libraries of packages."),
+    click.option("--precompile", is_flag=True, hidden=True, help="Compile the packages to bytecode."),
+)
+
+
+def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
+    """The flags of a command line. Raises UserError for flags that contradict each other."""
+    from coglet_cli.engine.progress import default_mode
+    from coglet_cli.images.prepare import BuildFlags
+
+    used = [f"--{name.replace('_', '-')}" for name in _BASE_FLAGS if given.get(name) is not None]
+    if len(used) > 1:
+        raise UserError(
+            f"The flags {' and '.join(used)} are mutually exclusive: you can only set one of them."
+        )
+    if given.get("fast") and given.get("dockerfile"):
+        raise UserError(
+            "The flags --x-fast and --dockerfile are mutually exclusive: you can only set one of them."
+        )
+    return BuildFlags(
+        no_cache=given.get("no_cache", False),
+        separate_weights=given.get("separate_weights", False),
+        secrets=given.get("secrets", ()),
+        ssh=given.get("ssh", ()),
+        openapi_schema=given.get("openapi_schema"),
+        progress=given.get("progress") or default_mode(os.environ),
+        use_cog_base=given.get("use_cog_base_image"),
+        use_cuda_base=given.get("use_cuda_base_image") != "false",
+        dockerfile=given.get("dockerfile"),
+        strip=given.get("strip", False),
+        precompile=given.get("precompile", False),
+        skip_schema=given.get("skip_schema_validation", False),
+        fast=given.get("fast", False),
+    )

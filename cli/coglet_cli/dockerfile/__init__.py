@@ -1,0 +1,21 @@
+"""From a configuration to the text of a Dockerfile. Nothing here touches a disk or an engine."""
+
+from coglet_cli.dockerfile.fast import FAST_GENERATOR, FastGenerator
+from coglet_cli.dockerfile.plan import BaseKind, ImagePlan, Packages
+from coglet_cli.dockerfile.standard import STANDARD_GENERATOR, StandardGenerator
+
+__all__ = [
+    "FAST_GENERATOR",
+    "STANDARD_GENERATOR",
+    "BaseKind",
+    "FastGenerator",
+    "ImagePlan",
+    "Packages",
+    "StandardGenerator",
+    "new_generator",
+]
+
+
+def new_generator(plan: ImagePlan) -> StandardGenerator | FastGenerator:
+    """The generator that `build.fast` of the configuration asks for."""
+    return FastGenerator(plan) if plan.config.build.fast else StandardGenerator(plan)

@@ -1,0 +1,70 @@
+"""Fast mode: the base image holds Python, uv and the supervisor; only the model's packages are added."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from coglet_cli.dockerfile.pieces import (
+    apt_line,
+    certificate_lines,
+    environment_lines,
+    runtime_lines,
+    source_lines,
+)
+from coglet_cli.dockerfile.plan import STAGED, ImagePlan
+from coglet_cli.dockerfile.text import joined
+from coglet_cli.errors import UserError
+
+FAST_GENERATOR: Final = "FAST_GENERATOR"
+DEFAULT_FAST_BASE: Final = "r8.im/monobase:latest"
+
+
+class FastGenerator:
+    """The Dockerfile of a plan whose base was made from Dockerfile.base.
+
+    Raises UserError for what fast mode cannot do.
+    """
+
+    name = FAST_GENERATOR
+
+    def __init__(self, plan: ImagePlan) -> None:
+        if plan.commands:
+            raise UserError("fast builds do not support run commands; remove build.run or set fast: false")
+        if plan.config.build.python_version.count(".") != 1:
+            raise UserError(
+                "Python version must be <major>.<minor> for coglet",
+                hint="leave out the patch release, or set fast: false",
+            )
+        if plan.weights_image:
+            raise UserError("fast builds do not support --separate-weights; set fast: false")
+        self._plan = plan
+
+    def generate(self) -> str:
+        """The text: the same for the same plan."""
+        return joined(self._lines())
+
+    def _lines(self) -> Iterator[str]:
+        plan = self._plan
+        yield f"FROM {plan.base}"
+        yield "USER root"
+        yield f"ENV R8_PYTHON_VERSION={plan.config.build.python_version}"
+        for name, value in (("TORCH", plan.torch), ("CUDA", plan.cuda), ("CUDNN", plan.cudnn)):
+            if value:
+                yield f"ENV R8_{name}_VERSION={value}"
+        yield "ENV R8_COG_VERSION=coglet"
+        yield from certificate_lines(plan)
+        yield from environment_lines(plan)
+        if plan.config.build.system_packages:
+            yield apt_line(plan.config.build.system_packages, use_buildkit=plan.use_buildkit)
+        yield f"RUN {self._cache('/var/cache/monobase')}monobase.build --mini"
+        if plan.has_artifacts:
+            yield f"COPY {STAGED}/local_package_artifacts /tmp/local_package_artifacts"
+        if plan.has_constraints:
+            yield f"COPY {STAGED}/constraints.txt /tmp/constraints.txt"
+        if plan.has_requirements:
+            yield f"COPY {STAGED}/requirements.txt /tmp/requirements.txt"
+            yield f"RUN {self._cache('/root/.cache/uv')}monobase.user --requirements=/tmp/requirements.txt"
+        yield from runtime_lines(plan)
+        yield from source_lines(plan)
+
+    def _cache(self, folder: str) -> str:
+        return f"--mount=type=cache,target={folder} " if self._plan.use_buildkit else ""

@@ -1,0 +1,78 @@
+"""The parts that all our Dockerfiles share."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from coglet_cli.dockerfile.plan import PROJECT, SOURCE_FOLDER, STAGED, SUPERVISOR_PYTHON, ImagePlan
+from coglet_cli.dockerfile.text import env_line, exec_form
+
+BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
+# A number, so that Kubernetes can tell that it is not root; above 1000, which Ubuntu's images use.
+USER: Final = 10001
+_PROBE: Final = (
+    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"
+)
+
+
+def certificate_lines(plan: ImagePlan) -> Iterator[str]:
+    """Makes the company's certificate known to OpenSSL, requests and pip."""
+    if not plan.has_certificate:
+        return
+    file = "/usr/local/share/ca-certificates/cog-ca-cert.crt"
+    yield f"COPY {STAGED}/cog-ca-cert.crt {file}"
+    # Images without the tool have the bundle all the same, or none at all.
+    yield (
+        "RUN if command -v update-ca-certificates >/dev/null; then update-ca-certificates; "
+        f"else mkdir -p /etc/ssl/certs && cat {file} >>{BUNDLE}; fi"
+    )
+    yield f"ENV SSL_CERT_FILE={BUNDLE}"
+    yield f"ENV REQUESTS_CA_BUNDLE={BUNDLE}"
+
+
+def environment_lines(plan: ImagePlan) -> Iterator[str]:
+    """The variables of cog.yaml, by name."""
+    for name, value in sorted(plan.config.environment.items()):
+        yield env_line(name, value)
+
+
+def apt_line(packages: tuple[str, ...], *, use_buildkit: bool) -> str:
+    """Installs Debian packages and leaves nothing else behind."""
+    mount = "--mount=type=cache,target=/var/cache/apt,sharing=locked " if use_buildkit else ""
+    clean = "rm -rf /var/lib/apt/lists/*" if use_buildkit else "apt-get clean && rm -rf /var/lib/apt/lists/*"
+    return f"RUN {mount}apt-get update -qq && apt-get install -qqy {' '.join(packages)} && {clean}"
+
+
+def runtime_lines(plan: ImagePlan) -> Iterator[str]:
+    """What a container needs to know at its start."""
+    yield f"WORKDIR {SOURCE_FOLDER}"
+    yield "EXPOSE 5000"
+    yield 'ENV COG_WORKER_PYTHON="python"'
+    if plan.config.run:
+        yield env_line("COG_PREDICT_TYPE_STUB", plan.config.run)
+    if plan.config.train:
+        yield env_line("COG_TRAIN_TYPE_STUB", plan.config.train)
+    if plan.max_concurrency:
+        yield env_line("COG_MAX_CONCURRENCY", str(plan.max_concurrency))
+    yield exec_form(
+        "HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD",
+        [SUPERVISOR_PYTHON, "-c", _PROBE],
+    )
+    yield f"USER {USER}:{USER}"
+    yield exec_form("ENTRYPOINT", [SUPERVISOR_PYTHON, "-m", "coglet_supervisor"])
+
+
+def user_line() -> str:
+    """The user that the model runs as, and the folders it may write to."""
+    return (
+        f"RUN groupadd --gid {USER} cog && useradd --create-home --uid {USER} --gid {USER} cog "
+        f"&& install --directory --owner=cog --group=cog {SOURCE_FOLDER} /var/run/cog"
+    )
+
+
+def source_lines(plan: ImagePlan) -> Iterator[str]:
+    """The project comes last: it is what changes most."""
+    if not plan.has_source:
+        return
+    yield f"COPY --chown={USER}:{USER} {PROJECT} {SOURCE_FOLDER}"
+    if plan.config_file != "cog.yaml":
+        yield f"RUN cp {SOURCE_FOLDER}/{plan.config_file} {SOURCE_FOLDER}/cog.yaml"

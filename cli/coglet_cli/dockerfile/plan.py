@@ -1,0 +1,61 @@
+"""What an image is made of: everything a generator needs to know, decided before."""
+
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from coglet_cli.config import CogConfig, RunCommand
+
+# Folders of the build context: what cog has prepared, and the project.
+STAGED: Final = "build"
+PROJECT: Final = "project"
+SOURCE_FOLDER: Final = "/src"
+SUPERVISOR_PYTHON: Final = "/opt/coglet/bin/python"
+
+
+class BaseKind(Enum):
+    """Where the Python of the base image comes from."""
+
+    SLIM = "python"
+    CUDA = "nvidia/cuda"
+    COG_BASE = "cog-base"
+
+
+@dataclass(frozen=True)
+class Packages:
+    """What pip installs into the two environments: names with versions, URLs, or wheels of the context."""
+
+    model: str
+    server: str
+    is_staged: bool = False
+    allow_prereleases: bool = False
+
+
+@dataclass(frozen=True)
+class ImagePlan:
+    """One image. The folders and files of `weights` come from `weights_image`."""
+
+    config: CogConfig
+    base: str
+    packages: Packages
+    kind: BaseKind = BaseKind.SLIM
+    has_requirements: bool = False
+    has_constraints: bool = False
+    has_artifacts: bool = False
+    has_certificate: bool = False
+    has_source: bool = True
+    config_file: str = "cog.yaml"
+    max_concurrency: int | None = None
+    weights_image: str | None = None
+    weights: tuple[str, ...] = ()
+    use_buildkit: bool = False
+    strip: bool = False
+    precompile: bool = False
+    torch: str | None = None
+    cuda: str | None = None
+    cudnn: str | None = None
+
+    @property
+    def commands(self) -> tuple[RunCommand, ...]:
+        """The user's own lines, in the order in which they run."""
+        return (*self.config.build.run, *self.config.build.pre_install)

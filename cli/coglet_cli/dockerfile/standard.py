@@ -1,0 +1,162 @@
+"""Standard mode: the model's packages on a plain Python, CUDA or cog-base image."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from coglet_cli.dockerfile.pieces import (
+    apt_line,
+    certificate_lines,
+    environment_lines,
+    runtime_lines,
+    source_lines,
+    user_line,
+)
+from coglet_cli.dockerfile.plan import STAGED, SUPERVISOR_PYTHON, BaseKind, ImagePlan
+from coglet_cli.dockerfile.text import joined, run_line
+
+STANDARD_GENERATOR: Final = "STANDARD_GENERATOR"
+# What the images of cog-base hold already.
+COG_BASE_PACKAGES: Final = frozenset(
+    "build-essential cmake curl ffmpeg findutils g++ gcc git libavcodec-dev libcairo2-dev libfontconfig1 "
+    "libgirepository1.0-dev libgl1 libglx-mesa0 libglib2.0-0 libopencv-dev libsm6 libsndfile1 libssl-dev "
+    "libunistring-dev libxext6 libxrender1 sox unzip wget zip zstd".split()
+)
+_STRIP: Final = r' && find / -xdev -type f -name "*python*.so" -not -name "*cpython*.so" -exec strip -S {} \;'
+_NVIDIA: Final = (
+    "ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:"
+    "/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
+    "ENV NVIDIA_DRIVER_CAPABILITIES=all",
+)
+_SUPERVISOR_FROM: Final = (3, 11)
+# For models in an older Python on a base where uv brings the interpreters.
+_NEWER_PYTHON: Final = "3.13"
+
+
+class StandardGenerator:
+    """The Dockerfile of a plan: slow steps first, and the supervisor in a stage of its own."""
+
+    name = STANDARD_GENERATOR
+
+    def __init__(self, plan: ImagePlan) -> None:
+        self._plan = plan
+
+    def generate(self) -> str:
+        """The text: the same for the same plan."""
+        return joined(self._lines())
+
+    def generate_weights(self) -> str:
+        """The Dockerfile of the image that holds the separate weights and nothing else."""
+        copies = (f"COPY {path} /src/{path}" for path in self._plan.weights)
+        return joined(["FROM scratch", *copies])
+
+    def _lines(self) -> Iterator[str]:
+        plan = self._plan
+        if plan.weights_image:
+            yield f"FROM {plan.weights_image} AS weights"
+        yield f"FROM {plan.base} AS start"
+        yield from self._start_lines()
+        yield "FROM start AS coglet"
+        yield from self._supervisor_lines()
+        yield "FROM start"
+        yield from self._package_lines()
+        yield from map(run_line, plan.commands)
+        for path in plan.weights:
+            yield f"COPY --from=weights /src/{path} /src/{path}"
+        yield from runtime_lines(plan)
+        yield from source_lines(plan)
+
+    def _start_lines(self) -> Iterator[str]:
+        plan = self._plan
+        if plan.kind is not BaseKind.COG_BASE:
+            yield "ENV DEBIAN_FRONTEND=noninteractive"
+            yield "ENV PYTHONUNBUFFERED=1"
+            yield from _NVIDIA
+        yield from certificate_lines(plan)
+        if plan.kind is BaseKind.CUDA:
+            yield from self._cuda_python_lines()
+        elif not self._shares_python:
+            yield apt_line(("python3", "python3-venv"), use_buildkit=plan.use_buildkit)
+
+    def _cuda_python_lines(self) -> Iterator[str]:
+        version = self._plan.config.build.python_version
+        needed = ("ca-certificates", "git", "python3", "python3-venv")
+        yield apt_line(needed, use_buildkit=self._plan.use_buildkit)
+        yield (
+            "RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv "
+            "&& ln -s /opt/uv/bin/uv /usr/local/bin/uv"
+        )
+        wanted = version if self._shares_python else f"{version} {_NEWER_PYTHON}"
+        yield (
+            f"RUN UV_PYTHON_INSTALL_DIR=/opt/python uv python install {wanted} && "
+            f"UV_PYTHON_INSTALL_DIR=/opt/python uv venv --seed --python {version} /opt/model"
+        )
+        # An environment of its own: the interpreters of uv refuse packages.
+        yield 'ENV PATH="/opt/model/bin:$PATH"'
+
+    def _supervisor_lines(self) -> Iterator[str]:
+        packages = self._plan.packages
+        if packages.is_staged:
+            yield f"COPY {STAGED}/server /tmp/server"
+        yield (
+            f"RUN {self._supervisor_python} -m venv --without-pip /opt/coglet "
+            f"&& {self._pip(f'--python {SUPERVISOR_PYTHON} ')} --no-cache-dir {packages.server}"
+        )
+
+    def _package_lines(self) -> Iterator[str]:
+        plan = self._plan
+        yield from environment_lines(plan)
+        if self._system_packages:
+            yield apt_line(self._system_packages, use_buildkit=plan.use_buildkit)
+        if plan.has_artifacts:
+            yield f"COPY {STAGED}/local_package_artifacts /tmp/local_package_artifacts"
+        if plan.has_constraints:
+            yield f"COPY {STAGED}/constraints.txt /tmp/constraints.txt"
+        if plan.has_requirements:
+            yield f"COPY {STAGED}/requirements.txt /tmp/requirements.txt"
+            yield self._pip_line("-r /tmp/requirements.txt")
+        yield "COPY --from=coglet /opt/coglet /opt/coglet"
+        if plan.packages.is_staged:
+            yield f"COPY {STAGED}/model /tmp/model"
+        yield self._pip_line(plan.packages.model)
+        if plan.precompile:
+            yield (
+                'RUN find / -xdev -type f -name "*.py[co]" -delete && '
+                'find / -xdev -type f -name "*.py" -exec touch -t 197001010000 {} + ; '
+                "python -m compileall --invalidation-mode timestamp -o 2 -j 0 -q $(python -c "
+                "'import sysconfig; print(sysconfig.get_path(\"purelib\"))') || true"
+            )
+        yield user_line()
+
+    @property
+    def _strip(self) -> str:
+        return _STRIP if self._plan.strip else ""
+
+    @property
+    def _system_packages(self) -> tuple[str, ...]:
+        held = COG_BASE_PACKAGES if self._plan.kind is BaseKind.COG_BASE else frozenset()
+        return tuple(name for name in self._plan.config.build.system_packages if name not in held)
+
+    @property
+    def _shares_python(self) -> bool:
+        """True when the supervisor runs on the interpreter of the model."""
+        major, minor = self._plan.config.build.python_version.split(".")[:2]
+        return (int(major), int(minor)) >= _SUPERVISOR_FROM
+
+    @property
+    def _supervisor_python(self) -> str:
+        if self._shares_python:
+            return "python"
+        if self._plan.kind is BaseKind.CUDA:
+            return f"$(UV_PYTHON_INSTALL_DIR=/opt/python uv python find --managed-python {_NEWER_PYTHON})"
+        return "/usr/bin/python3"
+
+    def _pip_line(self, what: str) -> str:
+        """Installs into the model's environment."""
+        if not self._plan.use_buildkit:
+            return f"RUN {self._pip()} --no-cache-dir {what}{self._strip}"
+        mount = "--mount=type=cache,target=/root/.cache/pip"
+        return f"RUN {mount} {self._pip()} --cache-dir /root/.cache/pip {what}{self._strip}"
+
+    def _pip(self, into: str = "") -> str:
+        prereleases = " --pre" if self._plan.packages.allow_prereleases else ""
+        return f"python -m pip {into}install{prereleases} --disable-pip-version-check"

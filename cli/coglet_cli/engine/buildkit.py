@@ -1,0 +1,78 @@
+"""BuildKit, through the client of Docker: the SDK speaks with the classic builder only."""
+
+import json
+import os
+import shutil
+import subprocess
+import tempfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from coglet_cli.engine.errors import BuildFailed
+from coglet_cli.engine.progress import Progress
+from coglet_cli.images.context import Context
+
+# From this release on, the client builds with BuildKit only if the plugin buildx is there.
+_NEEDS_PLUGIN_FROM: Final = 23
+_PROBE_TIMEOUT_S: Final = 20
+
+
+@dataclass(frozen=True)
+class BuildKit:
+    """A client of Docker that can build with BuildKit."""
+
+    executable: str
+
+    @classmethod
+    def find(cls) -> "BuildKit | None":
+        """The client on PATH, if it can."""
+        executable = shutil.which("docker")
+        if executable is None or not _can_build(executable):
+            return None
+        return cls(executable)
+
+    def build(
+        self, context: Context, tag: str, progress: Progress, *, no_cache: bool, mounts: Sequence[str]
+    ) -> None:
+        """Builds; `mounts` are arguments like `--secret id=x`. Raises BuildFailed."""
+        command = [self.executable, "build", "--tag", tag, "--progress", "plain", *mounts]
+        with tempfile.TemporaryFile() as archive:
+            context.write(archive)
+            archive.seek(0)
+            process = subprocess.Popen(
+                [*command, *(["--no-cache"] if no_cache else []), "-"],
+                stdin=archive,
+                stdout=subprocess.PIPE,
+                stderr=subprocess.STDOUT,
+                text=True,
+                errors="replace",
+                env={**os.environ, "DOCKER_BUILDKIT": "1"},
+            )
+            try:
+                assert process.stdout is not None
+                for line in process.stdout:
+                    progress.line(line)
+                if process.wait() != 0:
+                    raise BuildFailed(
+                        f"docker build ended with exit code {process.returncode}", progress.unseen
+                    )
+            finally:
+                progress.end()
+                process.terminate()
+                process.wait()
+
+
+def _can_build(executable: str) -> bool:
+    if _run(executable, "buildx", "version") is not None:
+        return True
+    version = _run(executable, "version", "--format", "{{json .Client.Version}}")
+    return version is not None and int(json.loads(version).split(".")[0]) < _NEEDS_PLUGIN_FROM
+
+
+def _run(*command: str) -> str | None:
+    try:
+        done = subprocess.run(command, capture_output=True, text=True, timeout=_PROBE_TIMEOUT_S, check=False)
+    except (OSError, subprocess.TimeoutExpired):
+        return None
+    return done.stdout if done.returncode == 0 else None

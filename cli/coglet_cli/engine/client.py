@@ -1,0 +1,201 @@
+"""Images of one Docker Engine. Importing the SDK costs a fifth of a second: import this when it is needed."""
+
+import io
+import os
+import tarfile
+import tempfile
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any, Final, cast
+
+import docker
+from docker.errors import APIError, DockerException, NotFound
+from docker.errors import ImageNotFound as NoSuchImage
+from docker.utils import parse_repository_tag
+
+from coglet_cli.engine.errors import BuildFailed, EngineUnreachable, ImageNotFound, PushFailed
+from coglet_cli.engine.progress import Progress
+from coglet_cli.images.context import DOCKERFILE, Context
+
+PLATFORM: Final = "linux/amd64"
+# A push or a build may say nothing for this long.
+_TIMEOUT_S: Final = 600
+
+
+@dataclass(frozen=True)
+class ImageFacts:
+    """What an image says of itself."""
+
+    id: str
+    labels: Mapping[str, str]
+    digests: tuple[str, ...] = ()
+
+
+class Engine:
+    """One engine that has answered."""
+
+    def __init__(self, client: docker.DockerClient) -> None:
+        self.client = client
+
+    @classmethod
+    def connect(cls) -> "Engine":
+        """The engine of DOCKER_HOST or of the current context of Docker. Raises EngineUnreachable."""
+        try:
+            client = docker.from_env(timeout=_TIMEOUT_S, **_context_host())
+            client.ping()
+        except (DockerException, OSError) as error:
+            raise EngineUnreachable(error) from None
+        return cls(client)
+
+    @property
+    def host(self) -> str:
+        """Where the engine is."""
+        return str(self.client.api.base_url)
+
+    @property
+    def is_remote(self) -> bool:
+        """True when the engine runs on another machine."""
+        return not self.host.startswith(("http+docker://", "http://127.", "http://localhost"))
+
+    def build(self, context: Context, tag: str, progress: Progress, *, no_cache: bool = False) -> None:
+        """Builds with the classic builder. Raises BuildFailed."""
+        with tempfile.TemporaryFile() as archive:
+            context.write(archive)
+            archive.seek(0)
+            try:
+                messages = self.client.api.build(
+                    fileobj=archive,
+                    custom_context=True,
+                    dockerfile=DOCKERFILE,
+                    tag=tag,
+                    nocache=no_cache,
+                    rm=True,
+                    forcerm=True,
+                    decode=True,
+                    platform=PLATFORM,
+                )
+                _follow_build(messages, progress)
+            except APIError as error:
+                raise BuildFailed(str(error.explanation or error), progress.unseen) from None
+            finally:
+                progress.end()
+
+    def find(self, name: str) -> ImageFacts | None:
+        """The image of that name on this engine."""
+        try:
+            image = self.client.images.get(name)
+        except NoSuchImage:
+            return None
+        return ImageFacts(
+            str(image.id), dict(image.labels or {}), tuple(image.attrs.get("RepoDigests") or ())
+        )
+
+    def is_available(self, name: str) -> bool:
+        """True when the image is here or in its registry; a registry that is away has none."""
+        if self.find(name) is not None:
+            return True
+        try:
+            self.client.api.inspect_distribution(name)  # type: ignore[no-untyped-call]
+        except (DockerException, OSError):
+            return False
+        return True
+
+    def pull(self, name: str, progress: Progress) -> ImageFacts:
+        """Fetches an image from its registry. Raises ImageNotFound."""
+        repository, tag = parse_repository_tag(name)
+        try:
+            for message in self.client.api.pull(
+                repository, tag=tag or "latest", stream=True, decode=True, platform=PLATFORM
+            ):
+                if "error" in message:
+                    raise ImageNotFound(name, message["error"])
+                progress.layer(message)
+        except (NotFound, APIError) as error:
+            raise ImageNotFound(name, error.explanation or error) from None
+        finally:
+            progress.end()
+        facts = self.find(name)
+        if facts is None:
+            raise ImageNotFound(name, f"the registry has no image for {PLATFORM}")
+        return facts
+
+    def push(self, name: str, progress: Progress) -> str | None:
+        """Sends an image to its registry and gives its digest there. Raises PushFailed."""
+        digest: str | None = None
+        try:
+            for message in cast("Iterator[dict[str, Any]]", self._push_messages(name)):
+                if "error" in message:
+                    raise PushFailed(name, str(message["error"]))
+                digest = (message.get("aux") or {}).get("Digest") or digest
+                progress.layer(message)
+        except APIError as error:
+            raise PushFailed(name, str(error.explanation or error)) from None
+        finally:
+            progress.end()
+        return digest
+
+    def tag(self, source: str, name: str) -> None:
+        """Gives an image one more name."""
+        repository, tag = parse_repository_tag(name)
+        self.client.api.tag(source, repository, tag or "latest")
+
+    def remove(self, name: str) -> None:
+        """Takes a name away; without its last name an image that nobody uses is deleted."""
+        self.client.images.remove(name)
+
+    def finish(self, name: str, files: Mapping[str, bytes], labels: Mapping[str, str]) -> None:
+        """Adds files, by their path, and labels to an image: one more layer under the same name.
+
+        No second build: a LABEL instruction holds no line ends.
+        """
+        repository, tag = parse_repository_tag(name)
+        container = self.client.api.create_container(name, platform=PLATFORM)["Id"]
+        try:
+            self.client.api.put_archive(container, "/", _archive(files))
+            self.client.api.commit(container, repository, tag or "latest", conf={"Labels": dict(labels)})
+        finally:
+            self.client.api.remove_container(container)
+
+    def output_of(self, image: str, argv: list[str]) -> str:
+        """What a command prints in a container of its own. Raises BuildFailed when it fails."""
+        try:
+            text: bytes = self.client.containers.run(
+                image, argv[1:], entrypoint=argv[:1], remove=True, network_disabled=True
+            )
+        except DockerException as error:
+            raise BuildFailed(f"{' '.join(argv)}: {error}") from None
+        return text.decode("utf-8", "replace")
+
+    def _push_messages(self, name: str) -> Any:
+        repository, tag = parse_repository_tag(name)
+        return self.client.api.push(repository, tag=tag or "latest", stream=True, decode=True)
+
+
+def _follow_build(messages: Iterator[dict[str, Any]], progress: Progress) -> None:
+    for message in messages:
+        if "error" in message:
+            raise BuildFailed(str(message["error"]).strip(), progress.unseen)
+        if "stream" in message:
+            progress.line(message["stream"])
+        elif "status" in message:
+            progress.layer(message)
+
+
+def _archive(files: Mapping[str, bytes]) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, data in files.items():
+            entry = tarfile.TarInfo(name.lstrip("/"))
+            entry.size = len(data)
+            archive.addfile(entry, io.BytesIO(data))
+    return buffer.getvalue()
+
+
+def _context_host() -> dict[str, Any]:
+    """The host of the current context, which the SDK does not look at by itself."""
+    if "DOCKER_HOST" in os.environ:
+        return {}
+    context = docker.ContextAPI.get_current_context()
+    if context.name == "default":
+        return {}
+    return {"environment": {**os.environ, "DOCKER_HOST": context.Host}}

@@ -1,0 +1,1 @@
+"""From a project folder to an image: what is sent to the engine, and in which steps."""

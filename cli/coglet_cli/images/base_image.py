@@ -1,0 +1,91 @@
+"""Which image a model's image stands on."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from coglet_cli.config import CogConfig
+from coglet_cli.dockerfile import BaseKind
+from coglet_cli.dockerfile.fast import DEFAULT_FAST_BASE
+from coglet_cli.errors import UserError
+from coglet_cli.images.compatibility import Cuda, cuda_base_image, knows_torch
+from coglet_cli.images.requirements import Requirements
+
+FAST_BASE_VARIABLE: Final = "COG_MONOBASE_IMAGE"
+COG_BASE_HOST_VARIABLE: Final = "COG_BASE_IMAGE_HOST"
+
+
+@dataclass(frozen=True)
+class BaseImage:
+    """A base image, and what its choice has to tell."""
+
+    name: str
+    kind: BaseKind
+    warning: str | None = None
+
+
+@dataclass(frozen=True)
+class BaseWishes:
+    """The flags. `use_cog_base` is None unless the user said yes or no."""
+
+    registry: str
+    use_cog_base: bool | None = None
+    use_cuda_base: bool = True
+    fast_base: str = DEFAULT_FAST_BASE
+
+
+def choose_base(
+    config: CogConfig,
+    requirements: Requirements,
+    cuda: Cuda | None,
+    wishes: BaseWishes,
+    is_available: Callable[[str], bool],
+) -> BaseImage:
+    """The base image of a model. Raises UserError when one was demanded that does not exist."""
+    if config.build.fast:
+        return _fast_base(wishes, is_available)
+    warning = None
+    if wishes.use_cog_base is not False:
+        name = cog_base_name(config, requirements, cuda, wishes.registry)
+        if name is not None and is_available(name):
+            return BaseImage(name, BaseKind.COG_BASE)
+        if wishes.use_cog_base:
+            raise UserError(_unsupported(config, requirements, cuda))
+        reason = f"{name} is not available" if name else _unsupported(config, requirements, cuda)
+        warning = f"Could not find a suitable base image, continuing without base image support ({reason})."
+    if cuda is not None and wishes.use_cuda_base:
+        return BaseImage(cuda_base_image(cuda), BaseKind.CUDA, warning)
+    return BaseImage(f"python:{config.build.python_version}-slim", BaseKind.SLIM, warning)
+
+
+def cog_base_name(
+    config: CogConfig, requirements: Requirements, cuda: Cuda | None, registry: str
+) -> str | None:
+    """The cog-base image of this configuration, None when there can be none."""
+    python = ".".join(config.build.python_version.split(".")[:2])
+    torch = requirements.pin("torch")
+    if torch is not None:
+        torch = torch.split("+")[0]
+        if not knows_torch(torch, python, cuda.minor if cuda else None):
+            return None
+    parts = [f"cuda{cuda.minor}"] if cuda else []
+    parts.append(f"python{python}")
+    if torch:
+        parts.append(f"torch{torch}")
+    return f"{registry}/cog-base:{'-'.join(parts)}"
+
+
+def _fast_base(wishes: BaseWishes, is_available: Callable[[str], bool]) -> BaseImage:
+    if not is_available(wishes.fast_base):
+        raise UserError(
+            f"the base image of fast builds, {wishes.fast_base}, is not available",
+            hint=f"name your own in {FAST_BASE_VARIABLE} (made from Dockerfile.base), or set fast: false",
+        )
+    return BaseImage(wishes.fast_base, BaseKind.COG_BASE)
+
+
+def _unsupported(config: CogConfig, requirements: Requirements, cuda: Cuda | None) -> str:
+    return (
+        f"unsupported base image configuration: CUDA: {cuda.version if cuda else '(none)'} / "
+        f"Python: {config.build.python_version} / Torch: {requirements.pin('torch') or '(none)'}"
+    )

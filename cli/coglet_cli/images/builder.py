@@ -1,0 +1,194 @@
+"""The steps of a build, from a model to a labelled image on the engine."""
+
+import hashlib
+import json
+import os
+import re
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Final
+
+from coglet_cli.config import CogConfig
+from coglet_cli.dockerfile import StandardGenerator, new_generator
+from coglet_cli.dockerfile.text import env_line
+from coglet_cli.errors import UserError
+from coglet_cli.images import weights as separate
+from coglet_cli.images.context import Context
+from coglet_cli.images.ignore import IgnoreRules
+from coglet_cli.images.labels import model_labels
+from coglet_cli.images.lock import build_lock
+from coglet_cli.images.prepare import BuildFlags, Prepared, prepare
+from coglet_cli.images.secrets import secret_arguments, ssh_arguments
+from coglet_cli.local_model import LocalModel
+from coglet_cli.project import Project
+from coglet_cli.schema_source import SchemaRefused, schema_bytes, store_schema
+from coglet_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from coglet_cli.engine.buildkit import BuildKit
+    from coglet_cli.engine.client import Engine
+    from coglet_cli.engine.progress import Progress
+
+_NAME_LIMIT: Final = 30
+_SCHEMA_PLACE: Final = "/src/.cog/openapi_schema.json"
+_RESERVED_REGISTRY: Final = "r8.im"
+
+
+@dataclass(frozen=True)
+class Built:
+    """An image, and the document that it serves."""
+
+    name: str
+    schema: bytes
+
+
+def image_name(config: CogConfig, project: Project, tag: str | None = None) -> str:
+    """`--tag`, else what cog.yaml says, else one made of the folder's name."""
+    if named := tag or config.image or config.model:
+        return named
+    name = project.folder.resolve().name.lower().replace(" ", "-")
+    return ("cog-" + re.sub(r"[^a-z0-9-]", "", name))[:_NAME_LIMIT].rstrip("-")
+
+
+class ImageBuilder:
+    """Builds the images of one model on one engine."""
+
+    def __init__(self, model: LocalModel, flags: BuildFlags, engine: "Engine", terminal: Terminal) -> None:
+        self._model = model
+        self._flags = flags
+        self._engine = engine
+        self._terminal = terminal
+        self._buildkit = _buildkit(model.config)
+
+    def build(self, name: str, *, annotations: dict[str, str] | None = None) -> Built:
+        """The image that is shipped: with the source, the schema and the labels. Raises UserError."""
+        schema = self._schema()
+        with build_lock(self._model.project.folder):
+            temporary = _temporary_name(name)
+            prepared = self._prepare(temporary)
+            self._build(prepared, temporary)
+            self._terminal.info("Adding labels to image...")
+            labels = model_labels(
+                replace(self._model.config, max_concurrency=prepared.plan.max_concurrency),
+                schema,
+                self._pip_freeze(temporary),
+                self._model.project.folder,
+            )
+            files = {_SCHEMA_PLACE: schema} if schema else {}
+            self._engine.finish(temporary, files, {**labels, **(annotations or {})})
+            if temporary != name:
+                self._engine.tag(temporary, name)
+                self._engine.remove(temporary)
+        return Built(name, schema)
+
+    def build_base(self, name: str) -> str:
+        """The image for a project that is mounted on /src: everything but the source."""
+        with build_lock(self._model.project.folder):
+            prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)
+            self._build(replace(prepared, plan=replace(prepared.plan, has_source=False)), name)
+        return name
+
+    def _schema(self) -> bytes:
+        if self._flags.skip_schema:
+            return b""
+        try:
+            if self._flags.openapi_schema:
+                data = Path(self._flags.openapi_schema).read_bytes()
+                json.loads(data)
+            else:
+                data = schema_bytes(self._model.project, self._model.config)
+            store_schema(self._model.project, data)
+        except SchemaRefused as refused:
+            raise UserError(f"image build failed: {refused.message}", hint=refused.hint) from None
+        except (OSError, ValueError) as error:
+            raise UserError(f"image build failed: {error}") from None
+        return data
+
+    def _prepare(self, name: str) -> Prepared:
+        prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)
+        if not self._flags.separate_weights:
+            return prepared
+        found = separate.find_weights(self._model.project.folder)
+        if not found:
+            return prepared
+        weights_image = f"{name}-weights"
+        plan = replace(prepared.plan, weights=tuple(found), weights_image=weights_image)
+        self._build_weights(StandardGenerator(plan).generate_weights(), found, weights_image)
+        return replace(prepared, plan=plan)
+
+    def _build_weights(self, dockerfile: str, found: list[str], name: str) -> None:
+        folder = self._model.project.folder
+        if separate.is_unchanged(folder, found) and self._engine.find(name) is not None:
+            self._terminal.info("Weights unchanged, skip rebuilding and use cached image...")
+            return
+        context = Context(dockerfile, folder=folder, rules=separate.OnlyWeights(found), prefix="")
+        self._engine.build(context, name, self._progress(), no_cache=self._flags.no_cache)
+        separate.remember(folder, found)
+
+    def _build(self, prepared: Prepared, name: str) -> None:
+        folder = self._model.project.folder
+        plan = replace(prepared.plan, use_buildkit=self._buildkit is not None)
+        excluded = [pattern for path in plan.weights for pattern in (path, f"{path}/**")]
+        rules = IgnoreRules.of(folder, excluded)
+        if self._flags.dockerfile:
+            context = Context(
+                self._own_dockerfile(plan.max_concurrency), folder=folder, rules=rules, prefix=""
+            )
+        else:
+            source = folder if plan.has_source else None
+            self._warn_of_excluded(rules, has_source=plan.has_source)
+            context = Context(new_generator(plan).generate(), prepared.staged, source, rules)
+        self._send(context, name)
+
+    def _send(self, context: Context, name: str) -> None:
+        if self._buildkit is None:
+            self._engine.build(context, name, self._progress(), no_cache=self._flags.no_cache)
+            return
+        mounts = [
+            *secret_arguments(self._flags.secrets, self._model.project.folder),
+            *ssh_arguments(self._flags.ssh),
+        ]
+        self._buildkit.build(context, name, self._progress(), no_cache=self._flags.no_cache, mounts=mounts)
+
+    def _own_dockerfile(self, max_concurrency: int | None) -> str:
+        path = Path(self._flags.dockerfile or "")
+        try:
+            text = path.read_text("utf-8").rstrip("\n") + "\n"
+        except OSError as error:
+            raise UserError(f"failed to read {path}: {error.strerror}") from None
+        return text + (env_line("COG_MAX_CONCURRENCY", str(max_concurrency)) if max_concurrency else "")
+
+    def _warn_of_excluded(self, rules: IgnoreRules, *, has_source: bool) -> None:
+        for reference in (self._model.config.run, self._model.config.train):
+            file = reference.split(":")[0] if reference else ""
+            if file and has_source and rules.excludes(file):
+                self._terminal.warning(f".dockerignore leaves out {file}: the model cannot start without it")
+
+    def _pip_freeze(self, image: str) -> str:
+        return self._engine.output_of(image, ["python", "-m", "pip", "freeze"]).strip()
+
+    def _progress(self) -> "Progress":
+        from coglet_cli.engine.progress import Progress
+
+        return Progress(self._flags.progress, self._terminal)
+
+
+def _temporary_name(name: str) -> str:
+    """Images for Replicate are made under a name that no registry has."""
+    if not name.startswith(f"{_RESERVED_REGISTRY}/"):
+        return name
+    return f"cog-tmp:{hashlib.sha256(name.encode()).hexdigest()}"
+
+
+def _buildkit(config: CogConfig) -> "BuildKit | None":
+    """BuildKit where it is there. Raises UserError when the model cannot be built without it."""
+    from coglet_cli.engine.buildkit import BuildKit
+
+    found = None if os.environ.get("DOCKER_BUILDKIT") == "0" else BuildKit.find()
+    needs = any(command.mounts for command in (*config.build.run, *config.build.pre_install))
+    if needs and found is None:
+        raise UserError(
+            "build.run with mounts needs BuildKit, which this Docker client does not offer",
+            hint="install the plugin docker-buildx, or unset DOCKER_BUILDKIT=0",
+        )
+    return found

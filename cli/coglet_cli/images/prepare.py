@@ -1,0 +1,145 @@
+"""From a project and flags to an image plan and the files that its build needs."""
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import coglet_schema
+from coglet_cli.config import CogConfig
+from coglet_cli.dockerfile import ImagePlan
+from coglet_cli.dockerfile.fast import DEFAULT_FAST_BASE
+from coglet_cli.errors import UserError
+from coglet_cli.images.base_image import (
+    COG_BASE_HOST_VARIABLE,
+    FAST_BASE_VARIABLE,
+    BaseWishes,
+    choose_base,
+)
+from coglet_cli.images.certificate import VARIABLE as CERTIFICATE_VARIABLE
+from coglet_cli.images.certificate import read_certificate
+from coglet_cli.images.compatibility import Cuda, resolve_cuda, torch_lines
+from coglet_cli.images.requirements import STAGED_ARTIFACTS, Requirements, read_requirements
+from coglet_cli.images.sdk import choose_sdk
+from coglet_cli.local_model import LocalModel
+from coglet_cli.schema_source import SchemaRefused
+from coglet_cli.terminal import Terminal
+
+REGISTRY_VARIABLE = "COG_REGISTRY_HOST"
+DEFAULT_REGISTRY = "r8.im"
+
+
+@dataclass(frozen=True)
+class BuildFlags:
+    """The flags that say how an image is made."""
+
+    no_cache: bool = False
+    separate_weights: bool = False
+    secrets: Sequence[str] = ()
+    ssh: Sequence[str] = ()
+    openapi_schema: str | None = None
+    progress: str = "auto"
+    use_cog_base: bool | None = None
+    use_cuda_base: bool = True
+    dockerfile: str | None = None
+    strip: bool = False
+    precompile: bool = False
+    skip_schema: bool = False
+    fast: bool = False
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """A plan, the files that its Dockerfile copies from `build/`, and what it stands on."""
+
+    plan: ImagePlan
+    staged: Mapping[str, bytes] = field(default_factory=dict)
+
+
+def with_flags(config: CogConfig, flags: BuildFlags) -> CogConfig:
+    """The configuration as the flags change it."""
+    return replace(config, build=replace(config.build, fast=True)) if flags.fast else config
+
+
+def prepare(
+    model: LocalModel, flags: BuildFlags, is_available: Callable[[str], bool], terminal: Terminal
+) -> Prepared:
+    """The plan of a model's image, warnings told. Raises UserError for what cannot be built."""
+    config = with_flags(model.config, flags)
+    folder = model.project.folder
+    sdk = choose_sdk(os.environ, config.build.sdk_version)
+    requirements = read_requirements(
+        folder, config.build.python_requirements, config.build.python_packages, sdk.source
+    )
+    cuda = resolve_cuda(config.build, requirements)
+    wishes = _wishes(flags)
+    base = choose_base(config, requirements, cuda, wishes, is_available)
+    certificate = read_certificate(os.environ.get(CERTIFICATE_VARIABLE))
+    if certificate:
+        terminal.info(f"Injecting CA certificate from {CERTIFICATE_VARIABLE}")
+    for warning in (*sdk.warnings, *requirements.warnings, base.warning, cuda.warning if cuda else None):
+        if warning:
+            terminal.warning(warning)
+    lines = (
+        requirements if config.build.fast else replace(requirements, lines=torch_lines(requirements, cuda))
+    )
+    plan = ImagePlan(
+        config,
+        base.name,
+        sdk.packages,
+        kind=base.kind,
+        has_requirements=bool(lines.lines),
+        has_constraints=bool(lines.constraints),
+        has_artifacts=bool(lines.artifacts),
+        has_certificate=certificate is not None,
+        config_file=model.project.config_file.relative_to(folder).as_posix(),
+        max_concurrency=_concurrency(model),
+        strip=flags.strip,
+        precompile=flags.precompile,
+        torch=requirements.pin("torch"),
+        cuda=cuda.minor if cuda else None,
+        cudnn=cuda.cudnn if cuda else None,
+    )
+    return Prepared(plan, {**sdk.files, **_staged(folder, lines, certificate, cuda)})
+
+
+def _wishes(flags: BuildFlags) -> BaseWishes:
+    registry = os.environ.get(COG_BASE_HOST_VARIABLE) or os.environ.get(REGISTRY_VARIABLE, DEFAULT_REGISTRY)
+    return BaseWishes(
+        registry,
+        flags.use_cog_base,
+        flags.use_cuda_base,
+        os.environ.get(FAST_BASE_VARIABLE) or DEFAULT_FAST_BASE,
+    )
+
+
+def _staged(
+    folder: Path, requirements: Requirements, certificate: bytes | None, cuda: Cuda | None
+) -> dict[str, bytes]:
+    files: dict[str, bytes] = {}
+    if requirements.lines:
+        files["requirements.txt"] = requirements.text().encode()
+    if requirements.constraints:
+        files["constraints.txt"] = ("\n".join(requirements.constraints) + "\n").encode()
+    if certificate:
+        files["cog-ca-cert.crt"] = certificate
+    for artifact in requirements.artifacts:
+        files[f"{STAGED_ARTIFACTS}/{artifact}"] = (folder / artifact).read_bytes()
+    return files
+
+
+def _concurrency(model: LocalModel) -> int | None:
+    """`concurrency.max`, else what the decorator says. Raises UserError when the model is not async."""
+    config = model.config
+    if config.run is None:
+        return config.max_concurrency
+    try:
+        facts = coglet_schema.generate_info(model.project.folder, config.run)
+    except coglet_schema.SchemaError as error:
+        raise SchemaRefused(error) from None
+    wanted = config.max_concurrency or facts.concurrency_max
+    if wanted and wanted > 1 and not facts.is_async:
+        source = "concurrency.max" if config.max_concurrency else "@cog.concurrent(max"
+        text = f"{source} > 1 requires" if config.max_concurrency else f"{source} > 1) requires"
+        raise UserError(f"{text} an async run() or predict() method")
+    return wanted

@@ -1,0 +1,93 @@
+"""Which release of pycoglet an image gets: the one that runs here, unless somebody wants another."""
+
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from coglet_cli.dockerfile import Packages
+from coglet_cli.errors import UserError
+from coglet_cli.images.wheel import model_wheel, server_wheel, wheel_name
+from coglet_cli.version import DISTRIBUTION
+
+# In this order; the name of the architecture document comes last.
+VARIABLES: Final = ("COG_SDK_WHEEL", "COG_WHEEL")
+PRERELEASE: Final = "prerelease"
+_INDEX: Final = "pypi"
+# Semantic versioning to PEP 440.
+_PRERELEASES: Final = {"alpha": "a", "beta": "b", "rc": "rc", "dev": ".dev"}
+
+
+@dataclass(frozen=True)
+class Sdk:
+    """What is installed, the files that the build context needs for it, and where it comes from in words."""
+
+    packages: Packages
+    files: Mapping[str, bytes]
+    source: str
+    warnings: tuple[str, ...] = ()
+
+
+def choose_sdk(environ: Mapping[str, str], sdk_version: str | None) -> Sdk:
+    """COG_SDK_WHEEL, else COG_WHEEL, else `build.sdk_version`, else this very release. Raises UserError."""
+    for variable in VARIABLES:
+        if value := environ.get(variable):
+            return _from_variable(variable, value)
+    if sdk_version == PRERELEASE:
+        packages = Packages(DISTRIBUTION, f'"{DISTRIBUTION}[server]"', allow_prereleases=True)
+        warning = "build.sdk_version is `prerelease`: builds on other days may get another release"
+        return Sdk(packages, {}, "build.sdk_version", (warning,))
+    if sdk_version:
+        return _from_index(pep440(sdk_version), "build.sdk_version")
+    return _staged(model_wheel(), server_wheel(), wheel_name(), "the wheel inside cog")
+
+
+def pep440(version: str) -> str:
+    """`1.2.0-rc1` as pip writes it, `1.2.0rc1`."""
+    match = re.fullmatch(r"(\d[\d.]*)-(alpha|beta|rc|dev)\.?(\d*)", version)
+    return version if match is None else f"{match[1]}{_PRERELEASES[match[2]]}{match[3] or 0}"
+
+
+def _from_variable(variable: str, value: str) -> Sdk:
+    if value == _INDEX:
+        return Sdk(Packages(DISTRIBUTION, f'"{DISTRIBUTION}[server]"'), {}, variable)
+    if value.startswith(f"{_INDEX}:"):
+        return _from_index(pep440(value.removeprefix(f"{_INDEX}:")), variable)
+    if value.startswith(("http://", "https://")):
+        model = f'"{DISTRIBUTION} @ {value}"'
+        return Sdk(Packages(model, f'"{DISTRIBUTION}[server] @ {value}"'), {}, variable)
+    path = Path(value).expanduser()
+    file = _wheel_in(path, variable) if path.is_dir() else path
+    if not file.is_file():
+        raise UserError(f"{variable}: path not found: {value}")
+    data = file.read_bytes()
+    return _staged(data, data, file.name, variable)
+
+
+def _from_index(version: str, source: str) -> Sdk:
+    return Sdk(Packages(f'"{DISTRIBUTION}=={version}"', f'"{DISTRIBUTION}[server]=={version}"'), {}, source)
+
+
+def _staged(model: bytes, server: bytes, name: str, source: str) -> Sdk:
+    packages = Packages(f"/tmp/model/{name}", f'"/tmp/server/{name}[server]"', is_staged=True)
+    return Sdk(packages, {f"model/{name}": model, f"server/{name}": server}, source)
+
+
+def _wheel_in(folder: Path, variable: str) -> Path:
+    pattern = f"{DISTRIBUTION}-*.whl"
+    wheels = sorted(folder.glob(pattern))
+    if not wheels:
+        raise UserError(f"{variable}: no wheel matching '{pattern}' found in {folder}")
+    fitting = [wheel for wheel in wheels if wheel.name.endswith(("-none-any.whl", "x86_64.whl"))]
+    if not fitting:
+        raise UserError(
+            f"{variable}: no wheel for platform amd64 found in {folder} "
+            f"(found {len(wheels)} for other platforms)"
+        )
+    if len(fitting) > 1:
+        raise UserError(
+            f"{variable}: multiple wheels matching '{pattern}' found in {folder} "
+            "— specify the exact file path"
+        )
+    return fitting[0]
