@@ -2,15 +2,20 @@
 
 import argparse
 import asyncio
+import os
 import signal
 import sys
 from collections.abc import Sequence
+from typing import Final
 
 from bench import report
 from bench.environment import Environment, prepare
 from bench.runner import run
 from bench.scenario import BOTH, Effort, Scenario
 from bench.scenarios import SCENARIOS
+
+# A process that is always running makes 1; two servers and a load generator share what is left.
+_QUIET_LOAD: Final = 0.7
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -19,7 +24,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     sides = BOTH if options.server == "both" else (options.server,)
     names = options.scenario or [scenario.name for scenario in SCENARIOS]
     effort = Effort(seconds=options.seconds, repeats=1 if options.quick else 5)
-    settings = {"rounds": options.rounds, **vars(effort)}
+    load_before = os.getloadavg()[0]
+    settings = {"rounds": options.rounds, **vars(effort), "load_before": load_before}
     environments = [prepare(side) for side in sides]
     selected = [item for item in SCENARIOS if item.name in names and set(item.sides) & set(sides)]
     try:
@@ -28,6 +34,10 @@ def main(argv: Sequence[str] | None = None) -> int:
         print("interrupted; the servers are stopped, nothing was written", file=sys.stderr)
         return 130
     print(report.table(results))
+    if load_before > _QUIET_LOAD:
+        print(
+            f"\nThe machine was busy (load {load_before:.1f} before the start): do not trust these figures."
+        )
     print(f"\nwritten to {report.write(results, environments, settings)}")
     return 1 if report.problems(results) else 0
 
