@@ -1,9 +1,11 @@
 """runtime.md 10: webhooks on their way to a receiver that is well, slow, failing or away."""
 
 import asyncio
+import gc
 import itertools
 import logging
 import threading
+import weakref
 from collections.abc import AsyncIterator, Collection, Iterator
 from contextlib import asynccontextmanager
 
@@ -301,13 +303,13 @@ async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> No
     with Receiver().listening() as slow:
         slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
         async with delivering() as webhooks:
-            for number in range(40):
+            for number in range(80):
                 started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
             started(webhooks, receiver.url, ["completed"]).finish("succeeded")
             await arrived(receiver, 1)
             go_on.set()
     assert statuses(receiver) == ["succeeded"]
-    assert sum(status == "succeeded" for status in statuses(slow)) == 40
+    assert sum(status == "succeeded" for status in statuses(slow)) == 80
 
 
 async def test_a_large_end_is_sent_whole(receiver: Receiver) -> None:
@@ -350,6 +352,20 @@ async def test_what_waits_for_its_next_attempt_makes_it_when_the_server_ends(
         await asyncio.to_thread(wait_for, lambda: "again in 3600 s" in caplog.text, "failed attempt")
         await webhooks.wait_delivered()
     assert statuses(receiver) == ["succeeded", "succeeded"]
+
+
+async def test_an_end_that_waits_keeps_nothing_else_of_its_prediction(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer = in_turn(Reply(500), Reply())
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url, ["completed"])
+        prediction.finish("succeeded")
+        kept = weakref.ref(prediction)
+        del prediction
+        await asyncio.to_thread(wait_for, lambda: "trying again" in caplog.text, "failed attempt")
+        gc.collect()
+        assert kept() is None
 
 
 async def test_a_full_backlog_refuses_more(
