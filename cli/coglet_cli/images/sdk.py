@@ -11,8 +11,8 @@ from coglet_cli.errors import UserError
 from coglet_cli.images.wheel import model_wheel, server_wheel, wheel_name
 from coglet_cli.version import DISTRIBUTION
 
-# In this order; the name of the architecture document comes last.
-VARIABLES: Final = ("COG_SDK_WHEEL", "COG_WHEEL")
+# In this order. SDK and runtime are one distribution, so that the variables of both mean the same.
+VARIABLES: Final = ("COG_SDK_WHEEL", "COG_WHEEL", "COGLET_WHEEL")
 PRERELEASE: Final = "prerelease"
 _INDEX: Final = "pypi"
 # Semantic versioning to PEP 440.
@@ -30,7 +30,7 @@ class Sdk:
 
 
 def choose_sdk(environ: Mapping[str, str], sdk_version: str | None) -> Sdk:
-    """COG_SDK_WHEEL, else COG_WHEEL, else `build.sdk_version`, else this very release. Raises UserError."""
+    """The first variable that is set, else `build.sdk_version`, else this very release. Raises UserError."""
     for variable in VARIABLES:
         if value := environ.get(variable):
             return _from_variable(variable, value)
