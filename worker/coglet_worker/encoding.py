@@ -4,6 +4,7 @@ The standard library's encoder does the work; it calls `default` only for what i
 data costs nothing extra. numpy and pydantic are recognised by what their objects can do, never imported.
 """
 
+import contextlib
 import dataclasses
 import datetime
 import enum
@@ -132,4 +133,5 @@ def _leaves(root: object) -> Iterator[tuple[str, Any]]:
         elif isinstance(value, str | int | float | bool | None):
             yield path, value
         else:
-            queue.append((path, to_plain(value)))
+            with contextlib.suppress(TypeError):  # a file, or what the encoder has not come to
+                queue.append((path, to_plain(value)))

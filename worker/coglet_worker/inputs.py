@@ -3,6 +3,7 @@
 The annotation alone decides what is converted, never the value: a `str` that looks like a URL stays one.
 """
 
+import types
 import typing
 from collections.abc import Callable
 from pathlib import Path
@@ -82,22 +83,25 @@ def _converters(function: Callable[..., Any]) -> dict[str, Convert]:
     by_type = {cog.types.Path: _to_path, cog.types.File: _to_file, cog.types.Secret: _to_secret}
     found: dict[str, Convert] = {}
     for name, hint in hints.items():
-        convert = by_type.get(_element_type(hint))
-        if convert is not None and name != "return":
+        is_list, kind = _kind_of(hint)
+        convert = by_type.get(kind)
+        if convert is None or name == "return":
+            continue
+        if not (is_list and convert is _to_secret):  # models expect the plain texts of `list[Secret]`
             found[name] = convert
     return found
 
 
-def _element_type(hint: object) -> Any:
-    """`T` of `T`, `Optional[T]`, `list[T]`, `Optional[list[T]]` and `Annotated` forms of them."""
+def _kind_of(hint: object) -> tuple[bool, Any]:
+    """(is it a list, `T`) of `T`, `Optional[T]`, `list[T]` and `Optional[list[T]]`; else no `T`."""
+    if isinstance(hint, type) and not typing.get_args(hint):
+        return False, hint
     arguments = [argument for argument in typing.get_args(hint) if argument is not type(None)]
-    if not arguments:
-        return hint if isinstance(hint, type) else None
-    if hasattr(hint, "__metadata__"):
-        return _element_type(arguments[0])
-    if len(arguments) == 1:
-        return _element_type(arguments[0])
-    return None
+    origin = typing.get_origin(hint)
+    if len(arguments) != 1 or origin not in (list, typing.Union, types.UnionType):
+        return False, None
+    is_list, kind = _kind_of(arguments[0])
+    return is_list or origin is list, kind
 
 
 def _each(convert: Convert, value: object) -> object:

@@ -1,0 +1,203 @@
+"""From JSON to arguments: the annotation decides, never the value (runtime.md 5.2)."""
+
+import io
+import pathlib
+import threading
+from collections.abc import Callable, Iterator
+from typing import Annotated, Any, Optional, Union
+
+import msgspec
+import pytest
+
+import cog
+from coglet_protocol import slot
+from coglet_protocol.spill import write_spill
+from coglet_worker.inputs import InputConverter, InputError
+from coglet_worker.running import TemporaryFiles
+
+URL = "data:text/plain;base64,aGVsbG8="  # hello
+
+
+@pytest.fixture
+def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TemporaryFiles]:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    kept = TemporaryFiles()
+    yield kept
+    kept.remove_all()
+    for thread in threading.enumerate():
+        if thread.name == "cog-download":  # one that another's failure made superfluous
+            thread.join()
+    assert list(tmp_path.iterdir()) == []
+
+
+def converted(annotation: object, value: object, files: TemporaryFiles) -> Any:
+    """What `run(x: annotation)` gets for the JSON value."""
+
+    def run(x: Any) -> None: ...
+
+    run.__annotations__["x"] = annotation
+    arguments = {"x": value}
+    InputConverter(run).convert(arguments, files)
+    return arguments["x"]
+
+
+PATHS: dict[str, object] = {
+    "Path": cog.Path,
+    "Optional": Optional[cog.Path],  # noqa: UP045 - the old spelling is what is tested
+    "| None": cog.Path | None,
+    "Annotated": Annotated[cog.Path, "documented"],
+    "text": "cog.Path",
+}
+
+
+@pytest.mark.parametrize("annotation", PATHS.values(), ids=PATHS)
+def test_a_url_becomes_a_local_file(annotation: object, files: TemporaryFiles) -> None:
+    path = converted(annotation, URL, files)
+    assert isinstance(path, cog.Path)
+    assert path.read_text() == "hello"
+    assert path.suffix == ".txt"
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [list[cog.Path], Optional[list[cog.Path]], list[cog.Path] | None, "list[cog.Path]"],  # noqa: UP045
+    ids=str,
+)
+def test_each_url_of_a_list_becomes_a_local_file(annotation: object, files: TemporaryFiles) -> None:
+    paths = converted(annotation, [URL, "local.txt", URL], files)
+    assert all(isinstance(path, cog.Path) for path in paths)
+    assert [paths[0].read_text(), str(paths[1]), paths[2].read_text()] == ["hello", "local.txt", "hello"]
+    assert paths[0] != paths[2]
+
+
+@pytest.mark.parametrize("text", ["local.txt", "/tmp/a b.png", "s3://bucket/key", "~/x", ""])
+def test_other_text_becomes_a_path(text: str, files: TemporaryFiles) -> None:
+    path = converted(cog.Path, text, files)
+    assert isinstance(path, cog.Path)
+    assert path == pathlib.Path(text)
+
+
+@pytest.mark.parametrize("annotation", [cog.File, cog.File | None, Optional[cog.File]], ids=str)  # noqa: UP045
+def test_a_url_becomes_a_file(annotation: object, files: TemporaryFiles) -> None:
+    file = converted(annotation, URL, files)
+    assert isinstance(file, io.IOBase)
+    assert file.read() == b"hello"
+
+
+def test_each_url_of_a_list_becomes_a_file(files: TemporaryFiles) -> None:
+    opened = converted(list[cog.File], [URL, URL], files)
+    assert [file.read() for file in opened] == [b"hello", b"hello"]
+
+
+def test_other_text_for_a_file_stays_text(files: TemporaryFiles) -> None:
+    assert converted(cog.File, "local.txt", files) == "local.txt"
+
+
+@pytest.mark.parametrize("annotation", [cog.Secret, cog.Secret | None, Optional[cog.Secret]], ids=str)  # noqa: UP045
+@pytest.mark.parametrize("text", ["hush", "", URL])
+def test_text_becomes_a_secret(annotation: object, text: str, files: TemporaryFiles) -> None:
+    secret = converted(annotation, text, files)
+    assert isinstance(secret, cog.Secret)
+    assert secret.get_secret_value() == text
+
+
+UNTOUCHED: dict[str, object] = {
+    "str": str,
+    "list[str]": list[str],
+    "str | None": str | None,
+    "Any": Any,
+    "pathlib.Path": pathlib.Path,
+    "dict": dict[str, cog.Path],
+    "union": Union[cog.Path, str],  # noqa: UP007 - the old spelling is what is tested
+    "new union": cog.Path | str | None,
+    "list of secrets": list[cog.Secret],
+    "nothing that exists": "NoSuchType",
+}
+
+
+@pytest.mark.parametrize("annotation", UNTOUCHED.values(), ids=UNTOUCHED)
+@pytest.mark.parametrize("value", [URL, "https://example.com/a.png", [URL], {"a": URL}, 5, None], ids=repr)
+def test_everything_else_is_untouched(annotation: object, value: object, files: TemporaryFiles) -> None:
+    assert converted(annotation, value, files) is value
+
+
+@pytest.mark.parametrize("annotation", [cog.Path, cog.File, cog.Secret, list[cog.Path]], ids=str)
+@pytest.mark.parametrize("value", [None, 5, 1.5, True, {"a": URL}], ids=repr)
+def test_what_is_no_text_is_untouched(annotation: object, value: object, files: TemporaryFiles) -> None:
+    assert converted(annotation, value, files) is value
+
+
+def test_parameters_that_are_not_given_are_not_made_up(files: TemporaryFiles) -> None:
+    def run(path: cog.Path = URL, text: str = "") -> cog.Path: ...  # type: ignore[assignment, empty-body]
+
+    arguments: dict[str, Any] = {}
+    InputConverter(run).convert(arguments, files)
+    assert arguments == {}
+
+
+def test_the_annotations_of_a_method_count(files: TemporaryFiles) -> None:
+    class Model:
+        def run(self, secret: cog.Secret) -> None: ...
+
+    arguments: dict[str, Any] = {"secret": "hush"}
+    InputConverter(Model().run).convert(arguments, files)
+    assert arguments["secret"] == cog.Secret("hush")
+
+
+@pytest.mark.parametrize(
+    ("function", "fetches"),
+    [(lambda x: x, False), ("cog.Secret", False), ("cog.Path", True), ("list[cog.File]", True)],
+)
+def test_only_what_may_read_from_the_network_is_told_to_fetch(
+    function: Callable[..., Any] | str, fetches: bool
+) -> None:
+    def run(x: Any) -> None: ...
+
+    if isinstance(function, str):
+        run.__annotations__["x"] = function
+    else:
+        run = function
+    assert InputConverter(run).fetches is fetches
+
+
+@pytest.mark.parametrize("url", ["data:no comma", "data:;base64,a"])
+def test_a_broken_url_fails_the_input_and_leaves_no_file(url: str, files: TemporaryFiles) -> None:
+    with pytest.raises(InputError, match=r"^Input validation error: "):
+        converted(list[cog.Path], [URL, url], files)
+
+
+# decoding
+
+
+def decode(**fields: Any) -> object:
+    message = slot.Predict(id="p", output_dir="/nowhere", **fields)
+    return InputConverter(lambda: None).decode(message)
+
+
+def test_numbers_and_order_are_kept() -> None:
+    assert decode(input=b'{"z":123456789012345678901234567890,"a":1.0}') == {
+        "z": 123456789012345678901234567890,
+        "a": 1.0,
+    }
+
+
+def test_the_last_of_repeated_keys_wins() -> None:
+    assert decode(input=b'{"a":1,"a":2}') == {"a": 2}
+
+
+def test_a_spilled_input_is_read_and_deleted(tmp_path: pathlib.Path) -> None:
+    path = write_spill(tmp_path, msgspec.json.encode({"a": 1}))
+    assert decode(input_file=str(path)) == {"a": 1}
+    assert not path.exists()
+
+
+@pytest.mark.parametrize("payload", [b"[1]", b"null", b'"text"', b"5"])
+def test_an_input_that_is_no_object_is_refused(payload: bytes) -> None:
+    with pytest.raises(InputError, match=r"^Input validation error: Input must be a JSON object$"):
+        decode(input=payload)
+
+
+@pytest.mark.parametrize("payload", [b"", b"{", b"{} x", b'{"a":NaN}', b"\xff", b'{"a":' + b"[" * 100_000])
+def test_an_input_that_is_no_json_is_refused(payload: bytes) -> None:
+    with pytest.raises(InputError, match=r"^Failed to rehydrate input: "):
+        decode(input=payload)
