@@ -158,6 +158,9 @@ class WorkerProcess:
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """Asks the child to cancel one prediction."""
         self.send(control.Cancel(slot=slot_id, id=prediction_id, sequence=sequence))
+        # What wakes a sync model's main thread, so that it lets the control thread read.
+        if self._process.returncode is None:
+            self._process.send_signal(signal.SIGUSR1)
 
     def replace(self, reason: str) -> None:
         """Ends the process, because `reason`; the supervisor starts another one."""

@@ -20,6 +20,7 @@ from typing import Final
 from coglet import CancelationException
 
 CANCEL_SIGNAL: Final = signal.SIGUSR1
+_HEARING_S: Final = 0.01
 
 
 class CancelationGate:
@@ -32,6 +33,7 @@ class CancelationGate:
         self._running: int | None = None  # sequence of the prediction inside the region
         self._requested = -1
         self._interrupted = False
+        self._heard = threading.Event()  # of a request, by the handler that waits for it
 
     def install(self) -> None:
         """Takes over the signal. Main thread only, as CPython demands."""
@@ -41,6 +43,7 @@ class CancelationGate:
         """From any thread: cancels prediction number `sequence`, now or as soon as it starts."""
         # A cancel of an earlier prediction may come late, and must not take the place of this one's.
         self._requested = max(self._requested, sequence)
+        self._heard.set()
         if self._main_thread is not None:
             signal.pthread_kill(self._main_thread, CANCEL_SIGNAL)
 
@@ -66,6 +69,11 @@ class CancelationGate:
         return self._others.shield
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
+        if self._running is not None and self._requested < self._running:
+            # The supervisor signals as soon as it has written. The control thread, which reads what it wrote,
+            # would get the interpreter from a busy model after 5 ms; here it gets it at once.
+            self._heard.wait(_HEARING_S)
+            self._heard.clear()
         self._raise_if_due()
 
     def _raise_if_due(self) -> None:

@@ -119,13 +119,13 @@ def _has_surrogate(leaf: object) -> bool:
 def _leaves(root: object) -> Iterator[tuple[str, Any]]:
     """Each leaf with its path, breadth first, through what the encoder itself walks through."""
     queue: deque[tuple[str, object]] = deque([("output", root)])
-    seen: set[int] = set()
+    seen: dict[int, object] = {}  # with the objects, as a freed one's id would come again
     while queue:
         path, value = queue.popleft()
         if isinstance(value, Mapping | list | tuple):
             if id(value) in seen:
                 continue
-            seen.add(id(value))
+            seen[id(value)] = None
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             for key, item in items:
                 yield f"{path}[{key!r}]", key
