@@ -7,6 +7,7 @@ import socket
 import subprocess
 import tempfile
 import textwrap
+import threading
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from itertools import count
@@ -88,6 +89,7 @@ class SlotEnd:
         self._reader = reader
         self._deframer = Deframer()
         self._socket: socket.socket | None = None
+        self._connected = threading.Event()
         self._listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._listener.bind(str(path))
         self._listener.listen(1)
@@ -99,6 +101,7 @@ class SlotEnd:
         if self._socket is None:
             self._socket, _ = self._listener.accept()
             self._reader.add(self)
+            self._connected.set()
             return False  # nobody else connects
         data = read_some(self.fileno())
         for payload in self._deframer.feed(data):
@@ -108,13 +111,16 @@ class SlotEnd:
         return bool(data)
 
     def send_bytes(self, data: bytes) -> None:
-        assert self._socket is not None, f"{self.inbox.name} is not connected"
-        self._socket.sendall(data)
+        self._connection().sendall(data)
 
     def shut(self) -> None:
         """Breaks the connection, both ways, as if the supervisor had closed it."""
-        assert self._socket is not None, f"{self.inbox.name} is not connected"
-        self._socket.shutdown(socket.SHUT_RDWR)
+        self._connection().shutdown(socket.SHUT_RDWR)
+
+    def _connection(self) -> socket.socket:
+        assert self._connected.wait(DEADLINE_S), f"{self.inbox.name} is not connected"
+        assert self._socket is not None
+        return self._socket
 
     def close(self) -> None:
         self._listener.close()

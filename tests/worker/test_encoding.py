@@ -178,8 +178,9 @@ NO_NUMBER = "Failed to serialize output: NaN and infinity are not JSON numbers"
         (lambda number: [pathlib.Path("a.png"), io.BytesIO(), cog.Secret("x"), number], "output[3]"),
         (lambda number: [{1, 2}, number], "output[1]"),
         (lambda number: [[number], Plain()], "output[0][0]"),
+        (lambda number: [Point(Point(Point(0))), Point(Point(Point(number)))], "output[1]['x']['x']['x']"),
     ],
-    ids=["top", "list", "nested", "dataclass", "after files", "after a set", "before a plain object"],
+    ids=["top", "list", "nested", "dataclass", "after files", "after a set", "before others", "after many"],
 )
 def test_the_place_of_a_number_that_json_does_not_know_is_named(
     number: float, wrap: Callable[[float], object], place: str

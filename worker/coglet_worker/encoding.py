@@ -125,7 +125,7 @@ def _leaves(root: object) -> Iterator[tuple[str, Any]]:
         if isinstance(value, Mapping | list | tuple):
             if id(value) in seen:
                 continue
-            seen[id(value)] = None
+            seen[id(value)] = value
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             for key, item in items:
                 yield f"{path}[{key!r}]", key

@@ -1,0 +1,124 @@
+"""Files that an input names: there before `run`, gone after it, never in the way of a cancel (5.3, 5.6)."""
+
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler
+
+import pytest
+from integration.harness.waiting import wait_for
+from integration.harness.worker import Worker
+from integration.worker.conftest import StartWorker
+from tests.sdk.web_server import WebServer
+
+MODEL = """
+    import os
+    import cog
+
+    class Runner:
+        {prefix}def run(self, files: list[cog.Path], fail: bool = False):
+            if fail: raise ValueError("failed")
+            temporary = cog.Path(os.environ["TMPDIR"])
+            return [[file.read_text(), file.suffix, file.parent == temporary] for file in files]
+"""
+PREFIXES = pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async"])
+
+
+class Gate:
+    """A page that is sent in two halves, the second one when it is opened."""
+
+    def __init__(self) -> None:
+        self.reached = threading.Event()
+        self._open = threading.Event()
+
+    def __call__(self, request: BaseHTTPRequestHandler) -> None:
+        request.send_response(200)
+        request.send_header("Content-Length", "8")
+        request.end_headers()
+        request.wfile.write(b"half")
+        self.reached.set()
+        self._open.wait()
+        request.wfile.write(b"half")
+
+    def open(self) -> None:
+        self._open.set()
+
+
+@pytest.fixture
+def web() -> Iterator[WebServer]:
+    web = WebServer()
+    thread = threading.Thread(target=web.server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield web
+    web.server.shutdown()
+    thread.join()
+    web.server.server_close()
+
+
+@pytest.fixture
+def gate(web: WebServer) -> Iterator[Gate]:
+    gate = Gate()
+    web.routes["/gate"] = gate
+    yield gate
+    gate.open()
+
+
+def wait_clean(worker: Worker) -> None:
+    """A download that is no longer wanted ends after its answer to the prediction."""
+    wait_for(lambda: not list(worker.temporary.iterdir()), "end of the temporary files")
+
+
+@PREFIXES
+def test_they_are_there_before_run_and_gone_after_it(
+    start_worker: StartWorker, web: WebServer, prefix: str
+) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    urls = [web.add(f"/{n}.txt", f"text {n}".encode()) for n in range(20)]
+    result = worker.predict(files=[*urls, "data:text/html,hello"]).result()
+    assert result.output == [*([f"text {n}", ".txt", True] for n in range(20)), ["hello", ".html", True]]
+    wait_clean(worker)
+
+
+@PREFIXES
+def test_they_are_gone_after_a_failure_of_the_model(
+    start_worker: StartWorker, web: WebServer, prefix: str
+) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    assert "failed" in worker.predict(files=[web.add("/a", b"a")], fail=True).result().error
+    wait_clean(worker)
+
+
+@PREFIXES
+def test_one_that_fails_fails_the_prediction_at_once(
+    start_worker: StartWorker, web: WebServer, gate: Gate, prefix: str
+) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    files = [f"{web.url}/gate", web.add("/missing", b"", 404)]
+    error = worker.predict(files=files).result().error
+    assert error == f"Input validation error: 404 Client Error: Not Found for url: {web.url}/missing"
+    assert worker.predict(files=[]).result().output == []
+    gate.open()
+    wait_clean(worker)
+
+
+@PREFIXES
+def test_a_cancel_does_not_wait_for_them(
+    start_worker: StartWorker, web: WebServer, gate: Gate, prefix: str
+) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    prediction = worker.predict(files=[f"{web.url}/gate"])
+    gate.reached.wait()
+    worker.cancel(prediction.message)
+    assert prediction.result().is_canceled
+    assert worker.predict(files=[web.add("/a.txt", b"a")]).result().output == [["a", ".txt", True]]
+    gate.open()
+    wait_clean(worker)
+
+
+def test_neighbours_run_meanwhile(start_worker: StartWorker, web: WebServer, gate: Gate) -> None:
+    worker = start_worker(MODEL.format(prefix="async "), slots=2)
+    waiting = worker.predict(files=[f"{web.url}/gate"])
+    gate.reached.wait()
+    assert worker.predict(on=1, files=[]).result().output == []
+    gate.open()
+    assert waiting.result().output == [["halfhalf", "", True]]
+    wait_clean(worker)
