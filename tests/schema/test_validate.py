@@ -112,6 +112,22 @@ def test_a_component_that_is_no_schema(tmp_path: Path, path: str, value: object,
     assert_invalid(document, f"components schemas {path}", value, f"components.schemas.{reason}")
 
 
+@pytest.mark.parametrize(
+    "schema",
+    [
+        {"type": "array", "default": [1]},
+        {"type": "string", "items": {"type": "integer"}, "default": "x"},
+        {"default": {"any": "thing"}},
+        {"type": "object", "nullable": True, "default": None},
+        {"oneOf": [{"type": "string"}, {"type": "integer"}], "default": 3, "additionalProperties": True},
+    ],
+)
+def test_a_component_of_another_author(tmp_path: Path, schema: dict[str, Any]) -> None:
+    document = schema_of(tmp_path, "x: int")
+    document["components"]["schemas"]["Output"] = schema
+    validate_document(document)
+
+
 def assert_invalid(document: dict[str, Any], path: str, value: object, reason: str) -> None:
     """The document is refused for `reason` once `value` stands at `path`."""
     parent = document
