@@ -13,7 +13,8 @@ from coglet_cli.model_schema import OutputSchema
 from coglet_cli.outputs.presentation import Reply
 from coglet_cli.outputs.target import OutputTarget
 from coglet_cli.server.address import LOOPBACK, free_address
-from coglet_cli.server.local import LocalServer, PortTaken, local_server
+from coglet_cli.server.local import PortTaken, local_server
+from coglet_cli.server.running import RunningServer
 from coglet_cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -32,6 +33,7 @@ class Question:
     output: OutputSchema
     target: OutputTarget
     as_json: bool
+    is_training: bool = False
 
     @property
     def shows_chunks(self) -> bool:
@@ -99,24 +101,28 @@ class LocalAsker:
         async with local_server(command) as server:
             interrupts.on_second = server.kill
             try:
-                return await self._wait_and_ask(server, question)
+                return await wait_and_ask(server, question, self._setup_timeout_s, self._terminal)
             except asyncio.CancelledError:
                 self._terminal.info("Stopping the model... (Ctrl-C again to kill it)")
                 raise
 
-    async def _wait_and_ask(self, server: LocalServer, question: Question) -> Answer:
-        # Imported while the server starts, which takes longer.
-        from coglet_cli.server.client import ConnectionLost, ModelClient
-        from coglet_cli.server.readiness import wait_set_up_within
 
-        async with ModelClient(server.address.url) as client:
-            await wait_set_up_within(self._setup_timeout_s, server, client)
-            self._terminal.info("Running prediction...")
-            try:
-                return await _ask(client, question, self._terminal)
-            except ConnectionLost:
-                await server.explain_loss()
-                raise
+async def wait_and_ask(
+    server: RunningServer, question: Question, setup_timeout_s: float, terminal: Terminal
+) -> Answer:
+    """The answer of a server that was just started."""
+    # Imported while the server starts, which takes longer.
+    from coglet_cli.server.client import ConnectionLost, ModelClient
+    from coglet_cli.server.readiness import wait_set_up_within
+
+    async with ModelClient(server.address.url) as client:
+        await wait_set_up_within(setup_timeout_s, server, client)
+        terminal.info("Running training..." if question.is_training else "Running prediction...")
+        try:
+            return await _ask(client, question, terminal)
+        except ConnectionLost:
+            await server.explain_loss()
+            raise
 
 
 async def _ask(client: "ModelClient", question: Question, terminal: Terminal) -> Answer:

@@ -79,7 +79,7 @@ def user_environment(
     config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
-    return {**inherited, **config.environment, **_parse_variables(options.environment, inherited)}
+    return {**inherited, **config.environment, **parse_variables(options.environment, inherited)}
 
 
 def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str]:
@@ -96,7 +96,8 @@ def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str
     return variables
 
 
-def _parse_variables(entries: Sequence[str], inherited: Mapping[str, str]) -> dict[str, str]:
+def parse_variables(entries: Sequence[str], inherited: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `-e`. Raises UserError."""
     variables = {}
     for entry in entries:
         name, equals, value = entry.partition("=")

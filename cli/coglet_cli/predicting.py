@@ -3,7 +3,7 @@
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from coglet_cli.asking import Answer, LocalAsker, Question, ask_running, fetch_document
 from coglet_cli.errors import UserError
@@ -14,6 +14,9 @@ from coglet_cli.outputs.presentation import present, present_json, raise_for_sta
 from coglet_cli.outputs.target import choose_target
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from coglet_cli.docker_model import DockerOptions
 
 _TOKEN: Final = "REPLICATE_API_TOKEN"
 
@@ -31,23 +34,23 @@ class PredictOptions:
     use_replicate_token: bool = False
 
 
-def refuse_arguments(arguments: Sequence[str]) -> None:
-    """Raises UserError for what stands where an image name would, and was meant as an input or a command."""
+def image_argument(arguments: Sequence[str]) -> str | None:
+    """The one image that is named. Raises UserError for what was meant as an input or a command."""
     if not arguments:
-        return
-    first = arguments[0]
-    if "=" in first:
-        raise UserError(f"Invalid image name '{first}'. Did you forget `-i`?")
-    raise UserError(
-        f"accepts no arguments, received {len(arguments)}: {' '.join(arguments)}",
-        hint="inputs are given as -i name=value",
-    )
+        return None
+    if "=" in arguments[0]:
+        raise UserError(f"Invalid image name '{arguments[0]}'. Did you forget `-i`?")
+    if len(arguments) > 1:
+        raise UserError(
+            f"accepts at most 1 arg(s), received {len(arguments)}",
+            hint=f'did you mean "cog exec {" ".join(arguments)}"?',
+        )
+    return arguments[0]
 
 
 def run_prediction(options: PredictOptions, terminal: Terminal) -> None:
-    """The whole command. Raises UserError when there is no result to show."""
-    if options.json is not None and options.inputs:
-        raise UserError("Must use one of --json or --input to provide model inputs")
+    """`cog predict` without a container. Raises UserError when there is no result to show."""
+    _refuse_two_sources(options)
     if options.url is not None:
         question = _prepare(fetch_document(options.url), options)
         answer = ask_running(options.url, question, terminal)
@@ -56,6 +59,32 @@ def run_prediction(options: PredictOptions, terminal: Terminal) -> None:
         question = _prepare(prepare_schema(model.project, model.config, terminal), options)
         answer = LocalAsker(model, options.local, options.setup_timeout_s, terminal).ask(question)
     _show(answer, question, terminal)
+
+
+def run_docker_prediction(options: PredictOptions, docker: "DockerOptions", terminal: Terminal) -> None:
+    """`cog predict` with a container: of an image, or of one made for the current folder."""
+    from coglet_cli.docker_asking import DockerAsker
+    from coglet_cli.docker_model import build_model, find_image
+    from coglet_cli.engine.client import Engine
+
+    _refuse_two_sources(options)
+    if docker.image is not None:
+        engine = Engine.connect()
+        model = find_image(engine, docker.image, docker.flags, terminal)
+    else:
+        local = load_local_model(options.local.file, terminal)
+        document = prepare_schema(local.project, local.config, terminal)
+        _prepare(document, options)  # wrong inputs are told before a build of minutes
+        engine = Engine.connect()
+        model = build_model(engine, local, docker.flags, document, terminal)
+    asker = DockerAsker(engine, model, docker, options.setup_timeout_s)
+    answer, question = asker.ask(lambda document: _prepare(document, options), terminal)
+    _show(answer, question, terminal)
+
+
+def _refuse_two_sources(options: PredictOptions) -> None:
+    if options.json is not None and options.inputs:
+        raise UserError("Must use one of --json or --input to provide model inputs")
 
 
 def _prepare(document: Mapping[str, Any], options: PredictOptions) -> Question:

@@ -9,7 +9,8 @@ from coglet_cli.interrupts import Interrupts, run_interruptible
 from coglet_cli.local_model import LocalOptions, load_local_model, server_command
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.server.address import Address, free_address
-from coglet_cli.server.local import LocalServer, PortTaken, ServerCommand, ServerExited, local_server
+from coglet_cli.server.local import PortTaken, ServerCommand, ServerExited, local_server
+from coglet_cli.server.running import RunningServer
 from coglet_cli.terminal import Terminal
 
 
@@ -44,7 +45,7 @@ async def _serve(command: ServerCommand, interrupts: Interrupts, terminal: Termi
     async with local_server(command) as server:
         interrupts.on_second = server.kill
         try:
-            await _report_start(server, terminal)
+            await report_start(server, terminal)
             returncode = await server.wait_exit()
         except asyncio.CancelledError:
             terminal.info("Stopping the server... (Ctrl-C again to kill it)")
@@ -53,7 +54,8 @@ async def _serve(command: ServerCommand, interrupts: Interrupts, terminal: Termi
         raise ServerExited(returncode)
 
 
-async def _report_start(server: LocalServer, terminal: Terminal) -> None:
+async def report_start(server: RunningServer, terminal: Terminal) -> None:
+    """Tells when the server listens, and when its model is ready or has failed."""
     # Imported while the server starts, which takes longer.
     from coglet_cli.server.client import ModelClient
     from coglet_cli.server.readiness import SetupFailed, UnexpectedHealth, wait_listening, wait_set_up

@@ -61,7 +61,17 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["serve", "-p", "x"], "error: invalid value for '-p' / '--port'"),
         (["predict", "--setup-timeout", "0"], "error: invalid value for '--setup-timeout'"),
         (["predict", "n=4"], "error: Invalid image name 'n=4'. Did you forget `-i`?\n"),
-        (["predict", "a", "b"], "error: accepts no arguments, received 2: a b\n"),
+        (
+            ["predict", "a", "b"],
+            'error: accepts at most 1 arg(s), received 2\n\nhint: did you mean "cog exec a b"?\n',
+        ),
+        (["predict", "image", "--local"], "error: IMAGE and --local exclude each other"),
+        (["predict", "--docker", "--python", "x"], "error: --docker and --python exclude each other"),
+        (
+            ["build", "--dockerfile", "D", "--use-cog-base-image", "true"],
+            "error: The flags --use-cog-base-image and --dockerfile are mutually exclusive: "
+            "you can only set one of them.\n",
+        ),
         (
             ["predict", "-i", "n=1", "--json", "{}"],
             "error: Must use one of --json or --input to provide model inputs\n",

@@ -1,7 +1,11 @@
 """`cog predict`, also known as `cog run`."""
 
+from typing import Any
+
 import click
 
+from coglet_cli.commands.build_flags import base_flags
+from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
 from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
@@ -34,10 +38,13 @@ from coglet_cli.settings import CogCommand, Settings
 @python_flag
 @click.option("--url", metavar="URL", help="Ask the model server that runs there instead of starting one.")
 @file_flag
-@click.argument("extra", nargs=-1, metavar="")
+@where_flags
+@base_flags
+@click.argument("arguments", nargs=-1, metavar="[IMAGE]")
 @click.pass_obj
 def predict(
     settings: Settings,
+    /,
     inputs: tuple[str, ...],
     json: str | None,
     output: str | None,
@@ -47,23 +54,34 @@ def predict(
     python: str | None,
     url: str | None,
     file: str,
-    extra: tuple[str, ...],
+    arguments: tuple[str, ...],
+    **given: Any,
 ) -> None:
     """Run one prediction.
 
-    Starts the model of the current folder, asks it, prints the output and stops it again. Logs go to
-    stderr. Text goes to stdout; files are written to the current folder, or where -o says.
+    Starts the model of the current folder, or of an image, asks it, prints the output and stops it again.
+    Logs go to stderr. Text goes to stdout; files are written to the current folder, or where -o says.
 
     \b
     Examples:
+      cog predict my-model -i prompt="a cat in a hat"
       cog predict -i prompt="a cat in a hat" -i steps=20
       cog predict -i image=@photo.jpg -o small.jpg
       cog predict --json '{"prompt": "a cat in a hat"}'
     """
     from coglet_cli.local_model import LocalOptions
-    from coglet_cli.predicting import PredictOptions, refuse_arguments, run_prediction
+    from coglet_cli.predicting import (
+        PredictOptions,
+        image_argument,
+        run_docker_prediction,
+        run_prediction,
+    )
 
-    refuse_arguments(extra)
+    image = image_argument(arguments)
+    in_docker = docker_wanted(given, image=image, python=python, url=url)
     local = LocalOptions(file, python, environment, settings.debug)
     options = PredictOptions(local, inputs, json, output, setup_timeout, url, use_replicate_token)
-    run_prediction(options, settings.terminal())
+    if in_docker:
+        run_docker_prediction(options, docker_options(given, local, image), settings.terminal())
+    else:
+        run_prediction(options, settings.terminal())

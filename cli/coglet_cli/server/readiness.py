@@ -7,7 +7,7 @@ from typing import Any, Final
 
 from coglet_cli.errors import UserError
 from coglet_cli.server.client import ModelClient
-from coglet_cli.server.local import LocalServer
+from coglet_cli.server.running import RunningServer
 
 POLL_S: Final = 0.05
 
@@ -61,7 +61,7 @@ def judge(report: Mapping[str, Any] | None) -> Readiness:
     raise UnexpectedHealth(report.get("status"), report.get("user_healthcheck_error"))
 
 
-async def wait_listening(server: LocalServer, client: ModelClient) -> None:
+async def wait_listening(server: RunningServer, client: ModelClient) -> None:
     """Returns at the first health report. Raises ServerExited or PortTaken when none can come."""
 
     async def poll() -> None:
@@ -71,7 +71,7 @@ async def wait_listening(server: LocalServer, client: ModelClient) -> None:
     await server.while_starting(poll())
 
 
-async def wait_set_up(server: LocalServer, client: ModelClient) -> None:
+async def wait_set_up(server: RunningServer, client: ModelClient) -> None:
     """Returns when the model takes predictions. Raises UserError when it never will."""
 
     async def poll() -> None:
@@ -83,7 +83,7 @@ async def wait_set_up(server: LocalServer, client: ModelClient) -> None:
     await server.while_starting(poll())
 
 
-async def wait_set_up_within(limit_s: float, server: LocalServer, client: ModelClient) -> None:
+async def wait_set_up_within(limit_s: float, server: RunningServer, client: ModelClient) -> None:
     """Like `wait_set_up`. Raises SetupTimedOut after `limit_s` seconds."""
     try:
         async with asyncio.timeout(limit_s):

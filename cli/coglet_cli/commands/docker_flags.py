@@ -1,0 +1,60 @@
+"""The flags that say where a model runs: on this machine, or in a container."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from coglet_cli.commands.build_flags import build_flags_from
+from coglet_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from coglet_cli.docker_model import DockerOptions
+    from coglet_cli.local_model import LocalOptions
+
+# What means nothing without a container.
+_DOCKER_ONLY = {
+    "gpus": "--gpus",
+    "use_cog_base_image": "--use-cog-base-image",
+    "use_cuda_base_image": "--use-cuda-base-image",
+    "dockerfile": "--dockerfile",
+    "fast": "--x-fast",
+}
+
+gpus_flag = click.option(
+    "--gpus", metavar="GPUS", help="GPUs for the container: all, a number, or device=0,1."
+)
+
+
+def where_flags(command: Callable[..., Any]) -> Callable[..., Any]:
+    """`--docker`, `--local` and `--gpus`."""
+    for flag in reversed(_WHERE):
+        command = flag(command)
+    return command
+
+
+_WHERE = (
+    click.option("--docker", is_flag=True, help="Build an image of the folder and run the model in it."),
+    click.option("--local", is_flag=True, help="Run the model on this machine, which is the default."),
+    gpus_flag,
+)
+
+
+def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | None, url: str | None) -> bool:
+    """True when something asks for a container. Raises UserError when something else excludes one."""
+    asking = ["IMAGE"] if image else []
+    asking += ["--docker"] if given["docker"] else []
+    asking += [flag for name, flag in _DOCKER_ONLY.items() if given.get(name) not in (None, False)]
+    against = [
+        name for name, is_set in (("--local", given["local"]), ("--python", python), ("--url", url)) if is_set
+    ]
+    if asking and against:
+        raise UserError(f"{asking[0]} and {against[0]} exclude each other: the first one needs a container")
+    return bool(asking)
+
+
+def docker_options(given: dict[str, Any], local: "LocalOptions", image: str | None) -> "DockerOptions":
+    """The flags of a command that runs a container."""
+    from coglet_cli.docker_model import DockerOptions
+
+    return DockerOptions(local, image, given.get("gpus"), build_flags_from(given))

@@ -1,0 +1,210 @@
+"""Containers that this command starts, and that never outlive it."""
+
+import asyncio
+import threading
+from collections.abc import AsyncIterator, Callable, Coroutine, Mapping, Sequence
+from contextlib import asynccontextmanager, suppress
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from typing import Any, Final, TypeVar
+
+from docker.errors import APIError, DockerException
+from docker.models.containers import Container
+from docker.types import DeviceRequest, Mount
+
+from coglet_cli.engine.client import PLATFORM, Engine
+from coglet_cli.engine.errors import ContainerRefused
+from coglet_cli.errors import UserError
+from coglet_cli.server.address import LOOPBACK, Address
+from coglet_cli.terminal import Terminal
+
+MODEL_PORT: Final = "5000/tcp"
+ALL_GPUS: Final = "all"
+# What frameworks that load data in several processes expect; Docker's default is 64 MB.
+_SHARED_MEMORY: Final = "6G"
+_STOP_GRACE_S: Final = 10
+_LOST_CONNECTION_GRACE_S: Final = 2.0
+_LAST_LINES_S: Final = 2.0
+_MISSING_DRIVER: Final = "could not select device driver"
+
+T = TypeVar("T")
+
+
+@dataclass(frozen=True)
+class ContainerPlan:
+    """One container. `folder` is mounted on /src; `gpus_wanted` means that a GPU is welcome but no must."""
+
+    image: str
+    arguments: Sequence[str] = ()
+    entrypoint: Sequence[str] | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
+    folder: Path | None = None
+    user: str | None = None
+    gpus: str | None = None
+    are_gpus_optional: bool = False
+    ports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    is_interactive: bool = False
+    has_terminal: bool = False
+
+
+class ContainerExited(UserError):
+    """A model's container ended before its work was done."""
+
+    def __init__(self, code: int) -> None:
+        super().__init__(
+            f"Container exited unexpectedly (exit code {code})", hint="the log above may say why"
+        )
+
+
+class ContainerServer:
+    """A model server in a container; see `RunningServer`."""
+
+    def __init__(self, container: Container, address: Address, exit_code: "asyncio.Future[int]") -> None:
+        self._container = container
+        self.address = address
+        self._exit_code = exit_code
+
+    async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises ContainerExited as soon as the container ends before it."""
+        try:
+            async with asyncio.TaskGroup() as tasks:
+                watcher = tasks.create_task(self._raise_at_exit())
+                result = await work
+                watcher.cancel()
+                return result
+        except ExceptionGroup as group:
+            # The task that failed first has canceled the other one.
+            raise group.exceptions[0] from None
+
+    async def explain_loss(self) -> None:
+        """After a lost connection: raises ContainerExited when the end of the container is the reason."""
+        with suppress(TimeoutError):
+            async with asyncio.timeout(_LOST_CONNECTION_GRACE_S):
+                await self._raise_at_exit()
+
+    async def wait_exit(self) -> int:
+        """The exit code, once the container has ended."""
+        return await asyncio.shield(self._exit_code)
+
+    def kill(self) -> None:
+        """Ends the container now."""
+        with suppress(DockerException):
+            self._container.kill()
+
+    async def _raise_at_exit(self) -> None:
+        raise ContainerExited(await self.wait_exit())
+
+
+@asynccontextmanager
+async def model_container(
+    engine: Engine, plan: ContainerPlan, terminal: Terminal, show_line: Callable[[str], None]
+) -> AsyncIterator[ContainerServer]:
+    """Starts a server and gives it to the block; past the block the container is gone."""
+    container = await asyncio.to_thread(start_container, engine, plan, terminal)
+    try:
+        exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
+        reader = _thread(_read_log, container, show_line)
+        _thread(_watch, container, asyncio.get_running_loop(), exit_code)
+        yield ContainerServer(container, _published(container), exit_code)
+    finally:
+        await asyncio.to_thread(_remove, container)
+        reader.join(_LAST_LINES_S)
+
+
+def start_container(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> Container:
+    """A container that runs; without a GPU when the engine has none and it is no must.
+
+    Raises ContainerRefused; nothing is left behind then.
+    """
+    container = _create(engine, plan)
+    try:
+        container.start()
+    except APIError as error:
+        _remove(container)
+        reason = str(error.explanation)
+        if plan.gpus and plan.are_gpus_optional and _MISSING_DRIVER in reason:
+            terminal.info("Missing device driver, re-trying without GPU")
+            return start_container(engine, replace(plan, gpus=None), terminal)
+        raise ContainerRefused(reason) from None
+    return container
+
+
+def _create(engine: Engine, plan: ContainerPlan) -> Container:
+    mounts = [Mount("/src", str(plan.folder), type="bind")] if plan.folder else []
+    try:
+        return engine.client.containers.create(
+            plan.image,
+            list(plan.arguments),
+            entrypoint=None if plan.entrypoint is None else list(plan.entrypoint),
+            environment=dict(plan.environment),
+            mounts=mounts,
+            user=plan.user,
+            ports=dict(plan.ports),
+            device_requests=[_device_request(plan.gpus)] if plan.gpus else None,
+            shm_size=_SHARED_MEMORY,
+            extra_hosts={"host.docker.internal": "host-gateway"},
+            stdin_open=plan.is_interactive,
+            tty=plan.has_terminal,
+            platform=PLATFORM,
+            detach=True,
+        )
+    except DockerException as error:
+        raise ContainerRefused(error) from None
+
+
+def _device_request(gpus: str) -> DeviceRequest:
+    """`all`, a number, or `device=0,1`, as for `docker run --gpus`. Raises UserError."""
+    capabilities = [["gpu"]]
+    text = gpus.strip('"')
+    if text == ALL_GPUS:
+        return DeviceRequest(count=-1, capabilities=capabilities)
+    if text.isdecimal():
+        return DeviceRequest(count=int(text), capabilities=capabilities)
+    if text.startswith("device="):
+        return DeviceRequest(device_ids=text.removeprefix("device=").split(","), capabilities=capabilities)
+    raise UserError(f"invalid value for --gpus: {gpus}", hint="use all, a number, or device=0,1")
+
+
+def _published(container: Container) -> Address:
+    container.reload()
+    bindings = container.ports.get(MODEL_PORT) or [{"HostIp": LOOPBACK, "HostPort": "0"}]
+    return Address(bindings[0]["HostIp"] or LOOPBACK, int(bindings[0]["HostPort"]))
+
+
+def _thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
+    # A daemon: an engine that hangs must not keep the command from ending.
+    thread = threading.Thread(target=work, args=arguments, daemon=True)
+    thread.start()
+    return thread
+
+
+def _watch(container: Container, loop: asyncio.AbstractEventLoop, exit_code: "asyncio.Future[int]") -> None:
+    try:
+        code = int(container.wait(timeout=None)["StatusCode"])
+    except (DockerException, OSError):
+        return  # removed, or the engine is gone: who asks it next hears why
+    with suppress(RuntimeError):  # the command has ended before the container
+        loop.call_soon_threadsafe(_tell, exit_code, code)
+
+
+def _tell(exit_code: "asyncio.Future[int]", code: int) -> None:
+    if not exit_code.done():
+        exit_code.set_result(code)
+
+
+def _read_log(container: Container, show_line: Callable[[str], None]) -> None:
+    rest = b""
+    with suppress(DockerException, OSError):
+        for chunk in container.logs(stream=True, follow=True):
+            *lines, rest = (rest + chunk).split(b"\n")
+            for line in lines:
+                show_line(line.decode("utf-8", "replace").rstrip("\r"))
+    if rest:
+        show_line(rest.decode("utf-8", "replace"))
+
+
+def _remove(container: Container) -> None:
+    with suppress(DockerException):
+        container.stop(timeout=_STOP_GRACE_S)
+    with suppress(DockerException):
+        container.remove(force=True, v=True)

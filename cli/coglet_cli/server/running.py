@@ -1,0 +1,26 @@
+"""What the command line asks of a model server, wherever it runs: a process here, or a container."""
+
+from collections.abc import Coroutine
+from typing import Any, Protocol, TypeVar
+
+from coglet_cli.server.address import Address
+
+T = TypeVar("T")
+
+
+class RunningServer(Protocol):
+    """A server that was started and may end."""
+
+    address: Address
+
+    async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
+        """The result of `work`. Raises UserError as soon as the server ends before it."""
+
+    async def explain_loss(self) -> None:
+        """After a lost connection: raises UserError when the end of the server is the reason."""
+
+    async def wait_exit(self) -> int:
+        """The exit code, once the server has ended."""
+
+    def kill(self) -> None:
+        """Ends it now."""

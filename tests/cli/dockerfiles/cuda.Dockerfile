@@ -1,0 +1,27 @@
+FROM nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04 AS start
+ENV DEBIAN_FRONTEND=noninteractive
+ENV PYTHONUNBUFFERED=1
+ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin
+ENV NVIDIA_DRIVER_CAPABILITIES=all
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked apt-get update -qq && apt-get install -qqy ca-certificates git python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv && ln -s /opt/uv/bin/uv /usr/local/bin/uv
+RUN UV_PYTHON_INSTALL_DIR=/opt/python uv python install 3.10 3.13 && UV_PYTHON_INSTALL_DIR=/opt/python uv venv --seed --python 3.10 /opt/model
+ENV PATH="/opt/model/bin:$PATH"
+FROM start AS coglet
+COPY build/server /tmp/server
+RUN $(UV_PYTHON_INSTALL_DIR=/opt/python uv python find --managed-python 3.13) -m venv --without-pip /opt/coglet && python -m pip --python /opt/coglet/bin/python install --disable-pip-version-check --no-cache-dir "/tmp/server/p.whl[server]"
+FROM start
+COPY build/requirements.txt /tmp/requirements.txt
+RUN --mount=type=cache,target=/root/.cache/pip python -m pip install --disable-pip-version-check --cache-dir /root/.cache/pip -r /tmp/requirements.txt
+COPY --from=coglet /opt/coglet /opt/coglet
+COPY build/model /tmp/model
+RUN --mount=type=cache,target=/root/.cache/pip python -m pip install --disable-pip-version-check --cache-dir /root/.cache/pip /tmp/model/p.whl
+RUN groupadd --gid 10001 cog && useradd --create-home --uid 10001 --gid 10001 cog && install --directory --owner=cog --group=cog /src /var/run/cog
+WORKDIR /src
+EXPOSE 5000
+ENV COG_WORKER_PYTHON="python"
+ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
+HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"]
+USER 10001:10001
+ENTRYPOINT ["/opt/coglet/bin/python", "-m", "coglet_supervisor"]
+COPY --chown=10001:10001 project /src

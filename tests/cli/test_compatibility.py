@@ -1,0 +1,169 @@
+"""CUDA, torch, TensorFlow and the base images that fit them."""
+
+import pytest
+
+from coglet_cli.config import Build, CogConfig
+from coglet_cli.dockerfile import BaseKind
+from coglet_cli.errors import UserError
+from coglet_cli.images.base_image import BaseWishes, choose_base
+from coglet_cli.images.compatibility import Cuda, cuda_base_image, resolve_cuda, torch_lines
+from coglet_cli.images.requirements import Requirements
+
+WISHES = BaseWishes("r8.im")
+
+
+def resolved(*lines: str, cuda: str | None = None, cudnn: str | None = None) -> Cuda:
+    found = resolve_cuda(Build(gpu=True, cuda=cuda, cudnn=cudnn), Requirements(lines))
+    assert found is not None
+    return found
+
+
+def test_without_a_gpu_there_is_no_cuda() -> None:
+    assert resolve_cuda(Build(), Requirements(("torch==2.3.1",))) is None
+
+
+@pytest.mark.parametrize(
+    ("lines", "version", "cudnn"),
+    [
+        ((), "11.8", "8"),
+        (("torch==2.3.1",), "12.1", "8"),
+        (("torch==2.3.1+cu118",), "11.8", "8"),
+        (("tensorflow==2.15.0", "torch==2.3.1"), "12.2", "8"),
+        (("tensorflow==2.18.0",), "12.5", "9"),
+        (("torch==2.11.0",), "13.0", "9"),
+    ],
+)
+def test_frameworks_decide(lines: tuple[str, ...], version: str, cudnn: str) -> None:
+    found = resolved(*lines)
+    assert (found.version, found.cudnn, found.warning) == (version, cudnn, None)
+
+
+def test_a_given_version_wins_and_is_doubted() -> None:
+    assert resolved("torch==2.3.1", cuda="12.4").warning == (
+        "Cog doesn't know if CUDA 12.4 is compatible with PyTorch 2.3.1. This might cause CUDA problems. "
+        "Try 12.1 instead?"
+    )
+
+
+@pytest.mark.parametrize(
+    ("build", "lines", "message"),
+    [
+        ({}, ("torch",), "torch version must be specified when using CUDA"),
+        ({"cuda": "10.2"}, (), "CUDA 10.2 is not supported by Cog"),
+        (
+            {"cuda": "11.8", "cudnn": "9"},
+            (),
+            "the specified CUDA version 11.8 is not compatible with CuDNN 9.\n"
+            "Compatible CuDNN versions are: 8",
+        ),
+        (
+            {"cudnn": "9"},
+            ("tensorflow==2.15.0",),
+            "the specified cuDNN version 9 is not compatible with tensorflow==2.15.0.\n"
+            "Compatible cuDNN version is: 8.9",
+        ),
+        (
+            {},
+            ("torch==0.1.0",),
+            "cog doesn't know what CUDA version is compatible with torch==0.1.0. "
+            "You might need to upgrade Cog or set `cuda` in cog.yaml.",
+        ),
+        (
+            {},
+            ("tensorflow==1.0",),
+            "cog doesn't know what CUDA version is compatible with tensorflow==1.0. "
+            "You might need to upgrade Cog or set `cuda` in cog.yaml.",
+        ),
+    ],
+)
+def test_what_does_not_fit(build: dict[str, str], lines: tuple[str, ...], message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        resolved(*lines, **build)
+    assert caught.value.message == message
+
+
+@pytest.mark.parametrize(
+    ("cuda", "image"),
+    [
+        (Cuda("11.8", "8"), "nvidia/cuda:11.8.0-cudnn8-devel-ubuntu22.04"),
+        (Cuda("12.1.0", "8"), "nvidia/cuda:12.1.0-cudnn8-devel-ubuntu22.04"),
+        (Cuda("12.3", "9"), "nvidia/cuda:12.3.2-cudnn9-devel-ubuntu22.04"),
+        (Cuda("12.9", "9"), "nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04"),
+    ],
+)
+def test_cuda_images(cuda: Cuda, image: str) -> None:
+    assert cuda_base_image(cuda) == image
+
+
+def test_there_is_not_an_image_for_everything() -> None:
+    with pytest.raises(UserError, match=r"^no matching base image for CUDA 11\.8 and CuDNN 9$"):
+        cuda_base_image(Cuda("11.8", "9"))
+
+
+def test_torch_comes_from_the_index_that_fits() -> None:
+    lines = ("torch==2.3.1", "torchvision==0.18", "torchaudio==2.3.1", "numpy")
+    index = "--extra-index-url https://download.pytorch.org/whl/{}/"
+    assert torch_lines(Requirements(lines), None) == (
+        index.format("cpu"),
+        "torch==2.3.1",
+        "torchvision==0.18.1",
+        "torchaudio==2.3.1",
+        "numpy",
+    )
+    assert torch_lines(Requirements(lines), Cuda("12.2", "8"))[0] == index.format("cu121")
+
+
+@pytest.mark.parametrize("line", ["torch==2.3.1 --extra-index-url=https://x/", "torch==9.9.9", "torch>=2"])
+def test_a_torch_that_is_left_as_it_is(line: str) -> None:
+    assert torch_lines(Requirements((line,)), None) == (line,)
+
+
+def test_a_cog_base_image_when_there_is_one() -> None:
+    asked: list[str] = []
+    config = CogConfig(Build("3.12.4", gpu=True))
+    requirements, cuda = Requirements(("torch==2.3.1",)), Cuda("12.1", "8")
+
+    def is_available(name: str) -> bool:
+        asked.append(name)
+        return True
+
+    base = choose_base(config, requirements, cuda, WISHES, is_available)
+    assert (base.name, base.kind) == ("r8.im/cog-base:cuda12.1-python3.12-torch2.3.1", BaseKind.COG_BASE)
+    assert asked == [base.name]
+
+
+def test_without_it_the_next_best_one() -> None:
+    gpu = choose_base(CogConfig(Build(gpu=True)), Requirements(), Cuda("11.8", "8"), WISHES, lambda _: False)
+    assert gpu.kind is BaseKind.CUDA
+    cpu = choose_base(CogConfig(Build("3.12")), Requirements(), None, WISHES, lambda _: False)
+    assert (cpu.name, cpu.warning) == (
+        "python:3.12-slim",
+        "Could not find a suitable base image, continuing without base image support "
+        "(r8.im/cog-base:python3.12 is not available).",
+    )
+
+
+def test_a_base_image_that_was_demanded() -> None:
+    wishes = BaseWishes("r8.im", use_cog_base=True)
+    with pytest.raises(UserError) as caught:
+        choose_base(CogConfig(Build("3.12")), Requirements(), None, wishes, lambda _: False)
+    assert caught.value.message == (
+        "unsupported base image configuration: CUDA: (none) / Python: 3.12 / Torch: (none)"
+    )
+
+
+def test_nobody_is_asked_when_nobody_wants_it() -> None:
+    wishes = BaseWishes("r8.im", use_cog_base=False, use_cuda_base=False)
+    base = choose_base(
+        CogConfig(Build("3.12", gpu=True)), Requirements(), Cuda("11.8", "8"), wishes, pytest.fail
+    )
+    assert (base.name, base.warning) == ("python:3.12-slim", None)
+
+
+def test_fast_mode_needs_its_base() -> None:
+    config = CogConfig(Build("3.12", fast=True))
+    wishes = BaseWishes("r8.im", fast_base="mine:1")
+    assert choose_base(config, Requirements(), None, wishes, lambda _: True).name == "mine:1"
+    with pytest.raises(UserError) as caught:
+        choose_base(config, Requirements(), None, WISHES, lambda _: False)
+    assert caught.value.message == ("the base image of fast builds, r8.im/monobase:latest, is not available")

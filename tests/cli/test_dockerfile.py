@@ -1,0 +1,151 @@
+"""The Dockerfile of a plan: golden files in dockerfiles/, and what varies from them."""
+
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from coglet_cli.config import Build, CogConfig, Mount, RunCommand
+from coglet_cli.dockerfile import (
+    BaseKind,
+    FastGenerator,
+    ImagePlan,
+    Packages,
+    StandardGenerator,
+    new_generator,
+)
+from coglet_cli.errors import UserError
+
+GOLDEN = Path(__file__).parent / "dockerfiles"
+PACKAGES = Packages("/tmp/model/p.whl", '"/tmp/server/p.whl[server]"', is_staged=True)
+HELLO = ImagePlan(CogConfig(Build("3.13"), run="run.py:Runner"), "python:3.13-slim", PACKAGES)
+FULL = ImagePlan(
+    CogConfig(
+        Build(
+            "3.12",
+            system_packages=("ffmpeg", "nano"),
+            run=(RunCommand("echo ok"), RunCommand("set -e\necho one\necho two")),
+            pre_install=(RunCommand("cat /run/token", (Mount("secret", "token", "/run/token"),)),),
+        ),
+        run="run.py:Runner",
+        train="train.py:train",
+        environment={"B": 'two "words"', "A": "one"},
+    ),
+    "python:3.12-slim",
+    PACKAGES,
+    has_requirements=True,
+    has_constraints=True,
+    has_artifacts=True,
+    has_certificate=True,
+    max_concurrency=4,
+    weights_image="demo-weights",
+    weights=("checkpoints", "model.bin"),
+    config_file="configs/gpu.yaml",
+)
+CUDA = replace(
+    HELLO,
+    config=CogConfig(Build("3.10", gpu=True), run="run.py:Runner"),
+    base="nvidia/cuda:12.9.1-cudnn-devel-ubuntu24.04",
+    kind=BaseKind.CUDA,
+    use_buildkit=True,
+    has_requirements=True,
+)
+FAST = replace(
+    HELLO,
+    config=CogConfig(Build("3.11", fast=True, system_packages=("nano",)), run="run.py:Runner"),
+    base="r8.im/monobase:latest",
+    has_requirements=True,
+    torch="2.1.0",
+    cuda="12.1",
+    cudnn="8",
+)
+
+
+@pytest.mark.parametrize(("name", "plan"), [("hello", HELLO), ("full", FULL), ("cuda", CUDA), ("fast", FAST)])
+def test_golden(name: str, plan: ImagePlan) -> None:
+    assert new_generator(plan).generate() == (GOLDEN / f"{name}.Dockerfile").read_text()
+
+
+def lines(plan: ImagePlan) -> list[str]:
+    return new_generator(plan).generate().splitlines()
+
+
+def test_the_source_is_the_last_layer_and_can_stay_out() -> None:
+    assert lines(HELLO)[-1] == "COPY --chown=10001:10001 project /src"
+    assert not any("project" in line for line in lines(replace(HELLO, has_source=False)))
+
+
+def test_the_model_never_runs_as_root() -> None:
+    for plan in (HELLO, FULL, CUDA, FAST):
+        users = [line for line in lines(plan) if line.startswith("USER ")]
+        assert users[-1] == "USER 10001:10001"
+
+
+def test_the_supervisor_of_an_old_python_runs_on_debians() -> None:
+    plan = replace(HELLO, config=CogConfig(Build("3.10"), run="run.py:Runner"), base="python:3.10-slim")
+    assert any("apt-get install -qqy python3 python3-venv" in line for line in lines(plan))
+    assert any("/usr/bin/python3 -m venv" in line for line in lines(plan))
+
+
+def test_a_cog_base_image_has_most_packages() -> None:
+    base = replace(FULL, kind=BaseKind.COG_BASE)
+    assert any("install -qqy nano &&" in line for line in lines(base))
+    only_held = replace(base, config=CogConfig(Build(system_packages=("ffmpeg",)), run="run.py:Runner"))
+    assert not any("apt-get" in line for line in lines(only_held))
+
+
+def test_caches_are_mounted_with_buildkit_only() -> None:
+    plan = replace(HELLO, has_requirements=True)
+    assert not any("--mount" in line for line in lines(plan))
+    assert any("--mount=type=cache" in line for line in lines(replace(plan, use_buildkit=True)))
+
+
+def test_an_ssh_agent_is_mounted() -> None:
+    command = RunCommand("git clone x", (Mount("ssh"),))
+    plan = replace(HELLO, config=CogConfig(Build(run=(command,)), run="run.py:Runner"))
+    assert "RUN --mount=type=ssh git clone x" in lines(plan)
+
+
+def test_a_newer_release_may_be_a_prerelease() -> None:
+    packages = Packages("pycoglet", '"pycoglet[server]"', allow_prereleases=True)
+    text = "\n".join(lines(replace(HELLO, packages=packages)))
+    assert text.count("install --pre ") == 2
+    assert "COPY build" not in text
+
+
+def test_libraries_are_stripped_and_packages_compiled_on_demand() -> None:
+    text = "\n".join(lines(replace(HELLO, strip=True, precompile=True)))
+    assert "-exec strip -S" in text
+    assert "compileall" in text
+
+
+def test_weights_have_an_image_of_their_own() -> None:
+    assert StandardGenerator(FULL).generate_weights().splitlines() == [
+        "FROM scratch",
+        "COPY checkpoints /src/checkpoints",
+        "COPY model.bin /src/model.bin",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("build", "plan", "message"),
+    [
+        (
+            {"run": (RunCommand("echo"),)},
+            {},
+            "fast builds do not support run commands; remove build.run or set fast: false",
+        ),
+        ({"python_version": "3.11.4"}, {}, "Python version must be <major>.<minor> for coglet"),
+        (
+            {},
+            {"weights_image": "w", "weights": ("a",)},
+            "fast builds do not support --separate-weights; set fast: false",
+        ),
+    ],
+)
+def test_what_fast_mode_refuses(build: dict[str, Any], plan: dict[str, Any], message: str) -> None:
+    config = replace(FAST.config, build=replace(FAST.config.build, **build))
+    with pytest.raises(UserError) as caught:
+        FastGenerator(replace(FAST, config=config, **plan))
+    assert caught.value.message == message
