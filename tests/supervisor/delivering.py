@@ -1,0 +1,50 @@
+"""Webhooks with nothing round them: predictions that no worker runs, and real receivers."""
+
+import asyncio
+from collections.abc import AsyncIterator, Collection
+from contextlib import asynccontextmanager
+
+from integration.harness.receiver import Received, Receiver
+
+from coglet_protocol.url_guard import UrlGuard
+from coglet_supervisor.outgoing import Outgoing
+from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.webhook_queue import WebhookEvent
+from coglet_supervisor.webhooks import Webhooks
+
+ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
+
+
+@asynccontextmanager
+async def delivering(*, interval_s: float = 0.5, auth_token: str | None = None) -> AsyncIterator[Webhooks]:
+    """Past the block everything is delivered."""
+    outgoing = Outgoing(UrlGuard())
+    async with asyncio.TaskGroup() as tasks:
+        webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, auth_token=auth_token)
+        yield webhooks
+        await webhooks.wait_delivered()
+        await outgoing.close()
+
+
+def started(
+    webhooks: Webhooks, url: str, events: Collection[WebhookEvent] = ALL, prediction_id: str = "p"
+) -> Prediction:
+    prediction = Prediction(prediction_id, "prediction", b"{}", context={}, output_is_array=False)
+    prediction.listeners.append(webhooks.listener(url, events, {}))
+    prediction.start()
+    return prediction
+
+
+async def arrived(receiver: Receiver, count: int) -> list[Received]:
+    return await asyncio.to_thread(receiver.wait_count, count)
+
+
+async def arrived_at(receiver: Receiver, path: str, count: int) -> None:
+    def has_arrived(received: list[Received]) -> bool:
+        return sum(request.path == path for request in received) >= count
+
+    await asyncio.to_thread(receiver.wait_until, has_arrived, f"{count} requests for {path}")
+
+
+def statuses(receiver: Receiver) -> list[str]:
+    return [body["status"] for body in receiver.bodies()]

@@ -1,0 +1,201 @@
+"""runtime.md 11: what a stream keeps, and what each of its readers gets."""
+
+import asyncio
+from collections.abc import Iterator
+from typing import Any
+
+import msgspec
+import pytest
+
+from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.streams import (
+    KEEP_ALIVE,
+    MAX_BACKLOG_BYTES,
+    MAX_SUBSCRIBERS,
+    PredictionStream,
+    Subscription,
+    TooManySubscribers,
+)
+
+MIB = 1024 * 1024
+
+
+def streamed(history: int = 1024, keep_alive_s: float = 3600.0) -> tuple[Prediction, PredictionStream]:
+    """A prediction that runs, and its stream."""
+    prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=True)
+    stream = PredictionStream(history, keep_alive_s)
+    prediction.listeners.append(stream)
+    prediction.start()
+    return prediction, stream
+
+
+def events_in(chunk: bytes) -> Iterator[tuple[str, Any]]:
+    for block in chunk.split(b"\n\n")[:-1]:
+        fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
+        yield fields[b"event"].decode(), msgspec.json.decode(fields[b"data"])
+
+
+async def read_all(subscriber: Subscription) -> list[tuple[str, Any]]:
+    """To the end of the stream; the prediction must have ended."""
+    events: list[tuple[str, Any]] = []
+    while (chunk := await subscriber.next_chunk()) is not None:
+        events.extend(events_in(chunk))
+    return events
+
+
+def names(events: list[tuple[str, Any]]) -> list[str]:
+    return [name for name, _ in events]
+
+
+async def test_a_reader_gets_every_event_and_the_end() -> None:
+    prediction, stream = streamed()
+    prediction.log("stderr", "a\n")
+    prediction.produce(b'"one"')
+    prediction.measure("m", b"2", "increment")
+    prediction.finish("succeeded")
+    events = await read_all(stream.subscribe())
+    assert events[:4] == [
+        ("start", {"id": "p", "status": "processing"}),
+        ("log", {"source": "stderr", "data": "a\n"}),
+        ("output", {"chunk": "one", "index": 0}),
+        ("metric", {"name": "m", "value": 2, "mode": "increment"}),
+    ]
+    name, state = events[4]
+    assert (name, state["status"], state["output"], state["logs"]) == (
+        "completed",
+        "succeeded",
+        ["one"],
+        "a\n",
+    )
+    assert len(events) == 5
+
+
+async def test_a_waiting_reader_is_woken_by_what_comes() -> None:
+    prediction, stream = streamed()
+    subscriber = stream.subscribe()
+    await subscriber.next_chunk()
+    asyncio.get_running_loop().call_soon(prediction.produce, b"1")
+    chunk = await subscriber.next_chunk()
+    assert chunk is not None
+    assert names(list(events_in(chunk))) == ["output"]
+
+
+async def test_a_reader_that_leaves_waits_no_longer() -> None:
+    _, stream = streamed()
+    subscriber = stream.subscribe()
+    await subscriber.next_chunk()
+    asyncio.get_running_loop().call_soon(subscriber.close)
+    assert await subscriber.next_chunk() is None
+
+
+async def test_a_comment_after_a_silence() -> None:
+    _, stream = streamed(keep_alive_s=0.001)
+    subscriber = stream.subscribe()
+    await subscriber.next_chunk()
+    assert await subscriber.next_chunk() == KEEP_ALIVE
+    assert await subscriber.next_chunk() == KEEP_ALIVE
+
+
+@pytest.mark.parametrize(("history", "replayed"), [(3, [7, 8, 9]), (0, []), (100, list(range(10)))])
+async def test_who_comes_late_gets_the_history(history: int, replayed: list[int]) -> None:
+    prediction, stream = streamed(history)
+    for number in range(10):
+        prediction.produce(b"%d" % number)
+    subscriber = stream.subscribe()
+    prediction.finish("succeeded")
+    events = await read_all(subscriber)
+    assert [data["chunk"] for name, data in events if name == "output"] == replayed
+    assert events[-1][0] == "completed"
+    assert "error" not in names(events)
+
+
+@pytest.mark.parametrize(
+    ("after", "replayed"),
+    [(0, [0, 1, 2]), (2, [2]), (3, []), (99, [])],  # event 0 is the start
+)
+async def test_a_reader_that_comes_back_goes_on_where_it_was(after: int, replayed: list[int]) -> None:
+    prediction, stream = streamed()
+    for number in range(3):
+        prediction.produce(b"%d" % number)
+    subscriber = stream.subscribe(after)
+    prediction.finish("succeeded")
+    events = await read_all(subscriber)
+    assert [data["chunk"] for name, data in events if name == "output"] == replayed
+    assert events[-1][0] == "completed"
+
+
+async def test_what_a_reader_still_needs_is_kept_beyond_the_history() -> None:
+    prediction, stream = streamed(history=1)
+    subscriber = stream.subscribe()
+    for number in range(5000):
+        prediction.produce(b"%d" % number)
+    prediction.finish("succeeded")
+    events = await read_all(subscriber)
+    assert [data["chunk"] for name, data in events if name == "output"] == list(range(5000))
+
+
+async def test_a_reader_that_lags_is_told_how_much_it_lost() -> None:
+    prediction, stream = streamed()
+    subscriber = stream.subscribe()
+    for _ in range(40):
+        prediction.measure("m", b'"%s"' % (b"x" * MIB), "replace")
+    prediction.finish("succeeded")
+    (name, lost), *events = await read_all(subscriber)
+    assert (name, lost["error"]) == ("error", "SSE stream lagged; events were dropped")
+    assert lost["skipped"] + len(events) == 42  # with the start and the end
+    assert sum(len(data["value"]) for name, data in events if name == "metric") <= MAX_BACKLOG_BYTES
+    assert events[-1][0] == "completed"
+
+
+async def test_memory_is_bounded_without_any_reader() -> None:
+    prediction, stream = streamed(history=1024)
+    for _ in range(40):
+        prediction.measure("m", b'"%s"' % (b"x" * MIB), "replace")
+    subscriber = stream.subscribe()
+    prediction.finish("succeeded")
+    values = [data["value"] for name, data in await read_all(subscriber) if name == "metric"]
+    assert 0 < len(values) <= MAX_BACKLOG_BYTES // MIB
+
+
+async def test_an_event_larger_than_the_backlog_reaches_a_reader() -> None:
+    prediction, stream = streamed(history=0)
+    subscriber = stream.subscribe()
+    prediction.produce(b'"%s"' % (b"x" * (MAX_BACKLOG_BYTES + 1)))
+    prediction.log("stdout", "and more")
+    prediction.finish("succeeded")
+    assert names(await read_all(subscriber)) == ["output", "log", "completed"]
+
+
+async def test_a_fast_reader_does_not_lose_by_a_slow_one() -> None:
+    prediction, stream = streamed(history=0)
+    slow, fast = stream.subscribe(), stream.subscribe()
+    seen: list[str] = []
+    for _ in range(40):
+        prediction.measure("m", b'"%s"' % (b"x" * MIB), "replace")
+        while fast.cursor != stream.end:
+            chunk = await fast.next_chunk()
+            assert chunk is not None
+            seen += names(list(events_in(chunk)))
+    assert seen == ["metric"] * 40
+    prediction.finish("succeeded")
+    assert names(await read_all(slow))[0] == "error"
+
+
+def test_there_is_room_for_so_many_readers() -> None:
+    prediction, stream = streamed()
+    readers = [stream.subscribe() for _ in range(MAX_SUBSCRIBERS)]
+    with pytest.raises(TooManySubscribers):
+        stream.subscribe()
+    stream.leave(prediction, readers[0])
+    stream.subscribe()
+
+
+@pytest.mark.parametrize("is_made_for_its_readers", [True, False])
+def test_the_last_reader_takes_a_prediction_made_for_it_along(is_made_for_its_readers: bool) -> None:
+    prediction, stream = streamed()
+    stream.cancel_when_abandoned = is_made_for_its_readers
+    first, second = stream.subscribe(), stream.subscribe()
+    stream.leave(prediction, first)
+    assert not prediction.cancel_requested
+    stream.leave(prediction, second)
+    assert prediction.cancel_requested == is_made_for_its_readers

@@ -1,0 +1,174 @@
+"""runtime.md 10.4, hardening.md R22: receivers that are slow or away, and a server that ends meanwhile."""
+
+import asyncio
+import gc
+import logging
+import threading
+import weakref
+from collections.abc import Iterator
+
+import pytest
+from integration.harness.receiver import Receiver, Reply, in_turn
+from integration.harness.waiting import wait_for
+from tests.supervisor.delivering import arrived, delivering, started, statuses
+
+from coglet_supervisor import webhook_sender
+from coglet_supervisor import webhooks as webhooks_module
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    with Receiver().listening() as receiver:
+        yield receiver
+
+
+async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
+    caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (0.2, 3600.0))
+    caplog.set_level(logging.DEBUG, "coglet_supervisor")
+    with Receiver().listening() as gone:
+        url, port = f"{gone.url}/hook", gone.port
+    ids = [f"p{number}" for number in range(200)]
+    async with delivering() as webhooks:
+        for name in ids:
+            prediction = started(webhooks, url, prediction_id=name)
+            prediction.produce(b"1")
+            prediction.finish("succeeded")
+        await asyncio.to_thread(
+            wait_for, lambda: caplog.text.count("again in 3600 s") == 200, "second attempts"
+        )
+        with Receiver(port).listening() as back:
+            started(webhooks, url, ["completed"], prediction_id="late").finish("succeeded")
+            await asyncio.to_thread(back.wait_count, 201)
+    assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
+
+
+async def test_a_receiver_that_is_away_is_hardly_tried(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level(logging.DEBUG, "coglet_supervisor")
+    receiver.answer = lambda _: Reply(503)
+    async with delivering() as webhooks:
+        for number in range(300):
+            started(webhooks, receiver.url, prediction_id=f"p{number}").finish("succeeded")
+        await asyncio.to_thread(wait_for, lambda: caplog.text.count("again in 0.2 s") == 300, "failures")
+        warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
+        assert len(warnings) <= len(receiver.received) < 150
+        receiver.answer = lambda _: Reply()
+
+
+async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> None:
+    go_on = threading.Event()
+    with Receiver().listening() as slow:
+        slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        async with delivering() as webhooks:
+            for number in range(80):
+                started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
+            started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+            await arrived(receiver, 1)
+            go_on.set()
+    assert statuses(receiver) == ["succeeded"]
+    assert sum(status == "succeeded" for status in statuses(slow)) == 80
+
+
+async def test_a_receiver_that_is_behind_gets_the_end_alone(receiver: Receiver) -> None:
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    async with delivering() as webhooks:
+        predictions = [started(webhooks, receiver.url, prediction_id=f"p{number}") for number in range(40)]
+        in_time = {request.json()["id"] for request in await arrived(receiver, 16)}
+        for prediction in predictions:
+            prediction.produce(b"1")
+            prediction.finish("succeeded")
+        go_on.set()
+    late = [body["status"] for body in receiver.bodies() if body["id"] not in in_time]
+    assert late == ["succeeded"] * 24
+
+
+async def test_a_large_end_is_sent_whole(receiver: Receiver) -> None:
+    text = "x" * 900_000
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url, ["completed"])
+        prediction.log("stdout", text)
+        prediction.finish("succeeded")
+    assert receiver.bodies()[0]["logs"] == text
+
+
+async def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
+    receiver.answer = lambda _: Reply(200, {"Content-Length": "1000000000000"}, b"x" * 1_000_000)
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+    assert len(receiver.received) == 1
+
+
+async def test_what_is_left_at_the_end_is_ended_and_logged(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url).finish("succeeded")
+        await arrived(receiver, 1)
+        await webhooks.close()
+    go_on.set()
+    assert "prediction p: webhook to http://127.0.0.1" in caplog.text
+    assert "not delivered: the server ends" in caplog.text
+
+
+async def test_what_waits_for_its_next_attempt_makes_it_when_the_server_ends(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (3600.0,))
+    receiver.answer = in_turn(Reply(500), Reply())
+    async with delivering() as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        await asyncio.to_thread(wait_for, lambda: "again in 3600 s" in caplog.text, "failed attempt")
+        await webhooks.wait_delivered()
+    assert statuses(receiver) == ["succeeded", "succeeded"]
+
+
+async def test_an_end_that_waits_keeps_nothing_else_of_its_prediction(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    receiver.answer = in_turn(Reply(500), Reply())
+    async with delivering() as webhooks:
+        prediction = started(webhooks, receiver.url, ["completed"])
+        prediction.finish("succeeded")
+        kept = weakref.ref(prediction)
+        del prediction
+        await asyncio.to_thread(wait_for, lambda: "trying again" in caplog.text, "failed attempt")
+        gc.collect()
+        assert kept() is None
+
+
+async def test_what_is_delivered_leaves_the_backlog(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks_module, "MAX_BACKLOG_BYTES", 50_000)
+    async with delivering() as webhooks:
+        for number in range(4):
+            prediction = started(webhooks, receiver.url, ["completed"])
+            prediction.produce(b'"%b"' % (b"x" * 30_000))
+            prediction.finish("succeeded")
+            await arrived(receiver, number + 1)
+            await webhooks.wait_delivered()
+    assert statuses(receiver) == ["succeeded"] * 4
+
+
+async def test_a_full_backlog_refuses_more(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(webhooks_module, "MAX_BACKLOG_BYTES", 50_000)
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    async with delivering() as webhooks:
+        for name in ("first", "second", "third"):
+            prediction = started(webhooks, receiver.url, ["completed"], prediction_id=name)
+            prediction.produce(b'"%b"' % (b"x" * 15_000))
+            prediction.finish("succeeded")
+        await arrived(receiver, 2)
+        go_on.set()
+    assert {body["id"] for body in receiver.bodies()} == {"first", "second"}
+    assert "prediction third" in caplog.text
+    assert "50000 bytes wait for receivers already" in caplog.text
