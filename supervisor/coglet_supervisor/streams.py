@@ -1,11 +1,10 @@
 """Server-sent events of one prediction: a bounded history, and subscribers that read it at their own pace.
 
 Events are encoded once. A subscriber is a cursor into the history, not a queue of its own, so that many of
-them cost nothing, and slow ones cost at most `MAX_BACKLOG_BYTES` together.
+them cost nothing, and slow ones cost at most `MAX_BACKLOG_BYTES` and one event together.
 """
 
 import asyncio
-import itertools
 from collections import deque
 from typing import Final
 
@@ -38,13 +37,14 @@ class TooManySubscribers(Exception):
 class PredictionStream:
     """Listens to one prediction and keeps what subscribers may still want."""
 
-    def __init__(self, history: int) -> None:
+    def __init__(self, history: int, keep_alive_s: float = KEEP_ALIVE_S) -> None:
         self.cancel_when_abandoned = False
+        self.keep_alive_s = keep_alive_s
         self._history = history
         self._events: deque[bytes] = deque()
         self._first = 0  # the number of the oldest event that is still here
         self._bytes = 0
-        self._completed: bytes | None = None
+        self.is_completed = False
         self._subscribers: set[Subscription] = set()
 
     @property
@@ -55,11 +55,11 @@ class PredictionStream:
     def on_event(self, prediction: Prediction, event: Event) -> None:
         """Encodes the event and wakes who waits for it."""
         encoded = encode_event(prediction, event, self.end)
-        if isinstance(event, Completed):
-            self._completed = encoded
         self._events.append(encoded)
         self._bytes += len(encoded)
-        if len(self._events) > self._history:
+        if isinstance(event, Completed):
+            self.is_completed = True  # nothing follows, so nothing has to make room
+        elif len(self._events) > self._history or self._bytes > MAX_BACKLOG_BYTES:
             self._trim()
         for subscriber in self._subscribers:
             subscriber.wake()
@@ -88,33 +88,34 @@ class PredictionStream:
         """Events from number `cursor` on, at most a chunk, and the number that follows them."""
         pieces: list[bytes] = []
         size = 0
-        for event in itertools.islice(self._events, cursor - self._first, None):
+        for index in range(cursor - self._first, len(self._events)):
             if size >= _CHUNK_BYTES:
                 break
+            event = self._events[index]  # not by islice, which walks over all that a slower reader left
             pieces.append(event)
             size += len(event)
         return b"".join(pieces), cursor + len(pieces)
 
     def skip_lost(self, cursor: int) -> tuple[bytes, int]:
-        """What a reader at `cursor` gets when the events there are gone: the error, then only the end."""
+        """For a reader at `cursor`: an error event when what follows is gone, and where it reads on."""
         if cursor >= self._first:
             return b"", cursor
         body = {"error": "SSE stream lagged; events were dropped", "skipped": self._first - cursor}
-        end = self.end - 1 if self._completed is not None else self.end
-        return b"event: error\ndata: " + _encode(body) + b"\n\n", end
-
-    @property
-    def is_completed(self) -> bool:
-        return self._completed is not None
+        return b"event: error\ndata: " + _encode(body) + b"\n\n", self._first
 
     def _trim(self) -> None:
-        """Drops what neither the history nor a reader needs, and what memory cannot hold."""
+        """Drops what neither the history nor a reader needs, and what memory cannot hold.
+
+        An event goes only when those after it fill the memory: whatever its size, it can be read meanwhile.
+        """
         needed = min((reader.cursor for reader in self._subscribers), default=self.end)
         keep_from = min(self.end - self._history, needed)
-        while self._events and (self._first < keep_from or self._bytes > MAX_BACKLOG_BYTES):
-            if len(self._events) == 1 and self._completed is not None:
-                return  # the end is never dropped
-            self._bytes -= len(self._events.popleft())
+        while self._events:
+            oldest = len(self._events[0])
+            if self._first >= keep_from and self._bytes - oldest <= MAX_BACKLOG_BYTES:
+                return
+            self._events.popleft()
+            self._bytes -= oldest
             self._first += 1
 
 
@@ -152,7 +153,7 @@ class Subscription:
     async def _wait(self) -> bool:
         loop = asyncio.get_running_loop()
         self._waiting = loop.create_future()
-        timer = loop.call_later(KEEP_ALIVE_S, self.wake)
+        timer = loop.call_later(self._stream.keep_alive_s, self.wake)
         try:
             await self._waiting
         finally:

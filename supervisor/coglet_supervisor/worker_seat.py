@@ -61,20 +61,23 @@ class WorkerSeat:
     async def reload(self) -> None:
         """Puts a new worker in the place of the old one, which first ends what it runs: nothing is lost.
 
-        Both exist for a while. A new one that fails leaves the old one where it is.
+        Both exist for a while. A new one that fails leaves the old one where it is; an old one that dies
+        meanwhile leaves its place to the new one.
         """
         old = self._session
-        if old is None or self.state != "READY" or self._successor is not None:
+        if old is None or self.state != "READY" or self._successor is not None or self._stopping:
             return
         try:
             new = self._open(WorkerProcess.spawn(self._spec))
         except OSError as error:
             log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
             return
-        if not await new.wait_ready():
-            log.error("the new worker failed, worker %d stays", old.worker.pid)
-            return
         self._successor = new
+        if not await new.wait_ready():
+            if self._successor is new:
+                self._successor = None
+                log.error("the new worker failed, worker %d stays", old.worker.pid)
+            return
         self._adopt(new)
         await old.worker.retire()
         await old.stop(self._rules.stop_grace_s)
@@ -113,7 +116,9 @@ class WorkerSeat:
         try:
             session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
         except OSError as error:
-            return SetupFailed(f"failed to spawn worker: {self._spec.python}: {error.strerror or error}")
+            reason = f"failed to spawn worker: {self._spec.python}: {error.strerror or error}"
+            # What could be started before is short of something, and that may pass.
+            return Died(reason) if self.was_ready.is_set() else SetupFailed(reason)
         self._session = session
         self.setup = session.setup
         if await session.wait_ready():
@@ -121,6 +126,10 @@ class WorkerSeat:
         end = await session.wait_end()
         while self._successor is not None:
             successor, self._successor = self._successor, None
+            if self._session is not successor:  # which is still loading the model
+                self._session = successor
+                self.setup = successor.setup
+                self.state = "STARTING"
             end = await successor.wait_end()
         return end
 

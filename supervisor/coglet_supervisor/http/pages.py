@@ -1,4 +1,4 @@
-"""The routes that are not on the way of a prediction, on Quart: discovery, the schema, shutdown."""
+"""The routes that are not on the way of a prediction, on Quart: discovery, documentation, shutdown."""
 
 import asyncio
 import logging
@@ -7,6 +7,7 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from coglet_supervisor.http.asgi import Receive, Scope, Send, encode_json
+from coglet_supervisor.http.docs_page import docs_routes
 from coglet_supervisor.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -46,6 +47,7 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None]) -> "Q
 
     app = Quart("coglet_supervisor", static_folder=None)
     app.url_map.merge_slashes = False
+    app.register_blueprint(docs_routes())
 
     def json_response(body: object, status: int = 200) -> Response:
         return Response(encode_json(body), status, content_type="application/json")

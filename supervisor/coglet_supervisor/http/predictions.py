@@ -161,6 +161,8 @@ class PredictionRoutes:
         except TooManySubscribers:
             raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
         await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
+        # The head is held back for the first piece of the body; an EventSource is open when it has the head.
+        await send({"type": "http.response.body", "body": b"", "more_body": True})
         watch = self._start_task(_close_on_disconnect(request, subscriber))
         try:
             while (chunk := await subscriber.next_chunk()) is not None:
