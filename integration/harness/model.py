@@ -18,6 +18,8 @@ class Model:
     source: str
     components: Components | None = None
     ref: str = "predict.py:Predictor"
+    is_streaming: bool = False
+    """Whether its clients may ask for server-sent events. Its schema says so."""
 
     @classmethod
     def named(cls, name: str) -> "Model":
@@ -30,16 +32,19 @@ class Model:
         folder.joinpath("predict.py").write_text(self.source)
         if self.components is not None:
             folder.joinpath(".cog").mkdir()
-            text = json.dumps(openapi(self.components))
+            text = json.dumps(openapi(self.components, is_streaming=self.is_streaming))
             folder.joinpath(".cog", "openapi_schema.json").write_text(text)
 
 
-def openapi(components: Components) -> dict[str, Any]:
+def openapi(components: Components, *, is_streaming: bool = False) -> dict[str, Any]:
     """The smallest document that a server takes for a model's schema."""
+    operation: dict[str, Any] = {"summary": "Predict"}
+    if is_streaming:
+        operation["x-cog-streaming"] = True
     return {
         "openapi": "3.0.2",
         "info": {"title": "Cog", "version": "0.1.0"},
-        "paths": {"/predictions": {"post": {"summary": "Predict"}}},
+        "paths": {"/predictions": {"post": operation}},
         "components": {"schemas": components},
     }
 

@@ -1,0 +1,89 @@
+"""A client for server-sent events: it reads as they arrive, or does not read at all."""
+
+import http.client
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass
+from email.message import Message
+from typing import Any, Final
+
+from integration.harness.client import JSON
+from integration.harness.server import Server
+
+WANTS_EVENTS: Final = {**JSON, "Accept": "text/event-stream"}
+_READ_BYTES: Final = 256 * 1024
+# Less than the silence before a keep-alive comment (15 s): that must not be what opens the stream.
+_TIMEOUT_S: Final = 10.0
+
+
+@dataclass(frozen=True)
+class ServerEvent:
+    """One event. `number` is its id, which the peer does not send."""
+
+    name: str
+    data: Any
+    number: int | None = None
+
+
+class EventStream:
+    """A response that is being read."""
+
+    def __init__(self, response: http.client.HTTPResponse) -> None:
+        self._response = response
+        self._events = self._parsed()
+
+    @property
+    def headers(self) -> Message:
+        return self._response.headers
+
+    def __iter__(self) -> Iterator[ServerEvent]:
+        """The events that were not read yet, each as soon as it is there."""
+        return self._events
+
+    def next_named(self, name: str) -> ServerEvent:
+        """Reads on until an event of that name."""
+        return next(event for event in self._events if event.name == name)
+
+    def rest(self) -> list[ServerEvent]:
+        """Reads to the end of the response."""
+        return list(self._events)
+
+    def _parsed(self) -> Iterator[ServerEvent]:
+        unread = b""
+        while data := self._response.read1(_READ_BYTES):
+            *blocks, unread = (unread + data).split(b"\n\n")
+            for block in blocks:
+                if not block.startswith(b":"):
+                    yield _event(block)
+        assert not unread, f"the stream ends inside an event: {unread[-300:]!r}"
+
+
+def _event(block: bytes) -> ServerEvent:
+    fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
+    number = int(fields.pop(b"id")) if b"id" in fields else None
+    assert fields.keys() == {b"event", b"data"}, block
+    return ServerEvent(fields[b"event"].decode(), json.loads(fields[b"data"]), number)
+
+
+@contextmanager
+def streaming(
+    server: Server,
+    input: Mapping[str, Any] | None = None,
+    *,
+    id: str | None = None,
+    headers: Mapping[str, str] | None = None,
+) -> Iterator[EventStream]:
+    """Starts a prediction, or with an `id` attaches to the one that runs, and reads its events.
+
+    Past the block the client has left.
+    """
+    method, path = ("POST", "/predictions") if id is None else ("PUT", f"/predictions/{id}")
+    with server.address.connect() as connection:
+        body = json.dumps({"input": input or {}})
+        connection.timeout = _TIMEOUT_S
+        connection.request(method, path, body, {**WANTS_EVENTS, **(headers or {})})
+        response = connection.getresponse()
+        assert response.status == 200, (response.status, response.read())
+        with response:  # http.client closes a connection only with its response
+            yield EventStream(response)
