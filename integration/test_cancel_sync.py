@@ -211,17 +211,25 @@ def test_a_second_cancel_does_not_hit_the_clean_up(server: Server) -> None:
 
 
 @pytest.mark.ours("runtime.md 8.4: between 202 and the start in the worker the peer loses 24 of 40 cancels")
-def test_a_cancel_right_after_the_202_is_never_lost(server: Server) -> None:
-    def predict(name: str) -> None:
+@pytest.mark.parametrize(
+    ("count", "padding"),
+    [
+        pytest.param(20, 0, id="small input"),
+        # It is read for a while: the cancel is there before the model's code begins.
+        pytest.param(4, 20_000_000, id="large input"),
+    ],
+)
+def test_a_cancel_right_after_the_202_is_never_lost(server: Server, count: int, padding: int) -> None:
+    def predict(name: str, padding: str) -> None:
         import pathlib
         import time
 
         time.sleep(0.2)
         pathlib.Path(name).touch()
 
-    for number in range(20):
-        name = f"early-{number}"
-        assert server.start(script(predict, name=name), id=name).status == 202
+    for number in range(count):
+        name = f"early-{padding}-{number}"
+        assert server.start(script(predict, name=name, padding="x" * padding), id=name).status == 202
         assert server.cancel(name).status == 200
         wait_for(lambda name=name: not server.peek(name), "end of the prediction")  # type: ignore[misc]
         assert not (server.folder / name).exists()

@@ -117,6 +117,24 @@ def test_cog_base_models(server: Server) -> None:
 
 
 @pytest.mark.parametrize(
+    ("package", "expression", "output"),
+    [
+        ("numpy", "[numpy.int64(1), numpy.float32(0.5), numpy.eye(2)]", [1, 0.5, [[1.0, 0.0], [0.0, 1.0]]]),
+        (
+            "pydantic",
+            "pydantic.create_model('M', a=(int, ...), b=(str | None, None))(a=1)",
+            {"a": 1, "b": None},
+        ),
+    ],
+)
+def test_numpy_and_pydantic(server: Server, package: str, expression: str, output: Any) -> None:
+    is_missing = returning(f"importlib.util.find_spec({package!r}) is None", "importlib.util")
+    if server.predict(is_missing).json()["output"]:
+        pytest.skip(f"the model's environment has no {package}")
+    assert server.predict(returning(expression, package)).json()["output"] == output
+
+
+@pytest.mark.parametrize(
     ("expression", "type_name"),
     [
         ("b'bytes'", "bytes"),
