@@ -44,7 +44,7 @@ def functions(path: str) -> dict[str, bool]:
         node.name: all_ours
         or any("mark.ours" in ast.unparse(mark).split("(")[0] for mark in node.decorator_list)
         for node in body
-        if isinstance(node, ast.FunctionDef)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
     }
 
 
