@@ -1,0 +1,34 @@
+"""What the server process itself holds: descriptors and memory."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import psutil
+from integration.harness.server import Server
+
+# Connections that are kept open to the receiver, and what uvloop keeps for its next use.
+_SPARE_DESCRIPTORS: Final = 40
+# The HTTP client is imported with the first webhook, and the allocator keeps what several large outputs at
+# once have needed: 140 MB after half a minute as after five seconds.
+_SPARE_BYTES: Final = 192 * 1024 * 1024
+
+
+@dataclass(frozen=True)
+class Use:
+    """At one moment."""
+
+    descriptors: int
+    resident_bytes: int
+
+    @classmethod
+    def of(cls, server: Server) -> "Use":
+        """Now."""
+        process = psutil.Process(server.process.pid)
+        return cls(process.num_fds(), process.memory_info().rss)
+
+    def is_near(self, before: "Use") -> bool:
+        """True when no more is held than `before`, but for what is kept for the next use."""
+        return (
+            self.descriptors <= before.descriptors + _SPARE_DESCRIPTORS
+            and self.resident_bytes <= before.resident_bytes + _SPARE_BYTES
+        )

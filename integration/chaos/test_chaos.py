@@ -1,0 +1,164 @@
+"""hardening.md R1, R2, R9, R18, R19, R21-R23, S3: whatever happens meanwhile, the books balance at the end.
+
+`PYCOGLET_CHAOS=SEEDSxSECONDS` says how many runs of which length, `PYCOGLET_CHAOS_FIRST` the first seed.
+A seed repeats the requests and faults of a run; the clock and the scheduler still have their say.
+"""
+
+import contextlib
+import os
+import shutil
+import subprocess
+import tempfile
+import threading
+from collections.abc import Iterator
+from itertools import count
+from pathlib import Path
+from typing import Final
+
+import pytest
+from integration.chaos.faults import Injector
+from integration.chaos.ledger import Ledger, Trouble
+from integration.chaos.load import Client, Probe
+from integration.chaos.supervisor_use import Use
+from integration.conftest import Serve
+from integration.harness.model import Model, inputs
+from integration.harness.receiver import Receiver
+from integration.harness.server import Server
+from integration.harness.waiting import wait_for
+
+SEEDS, SECONDS = (int(part) for part in os.environ.get("PYCOGLET_CHAOS", "2x5").split("x"))
+FIRST: Final = int(os.environ.get("PYCOGLET_CHAOS_FIRST", "1"))
+SLOTS: Final = 4
+CLIENTS: Final = 8
+SETTLED_WITHIN_S: Final = 60.0
+_SOURCE: Final = Path(__file__).with_name("trouble.py").read_text()
+_INPUTS: Final = inputs(
+    {"act": {"type": "string"}, "seconds": {"type": "number"}, "size": {"type": "integer"}},
+    *("act", "seconds", "size"),
+)
+# Alternately: four processes of a sync model, and two of an async one with two slots each.
+_SHAPES: Final = (
+    ("predict.py:Runner", {"COG_WORKERS": "4"}),
+    ("predict.py:AsyncRunner", {"COG_WORKERS": "2", "COG_MAX_CONCURRENCY": "2"}),
+)
+_VARIABLES: Final = {"COG_CANCEL_GRACE": "1", "COG_HANG_TIMEOUT": "2", "COG_WORKER_MAX_PREDICTIONS": "200"}
+
+pytestmark = [
+    pytest.mark.ours("hardening.md: chaos"),
+    pytest.mark.slow,
+    pytest.mark.timeout(SECONDS + 3 * SETTLED_WITHIN_S),
+]
+
+
+@pytest.fixture
+def disk() -> Iterator[Path | None]:
+    """A small disk of its own, so that it can be filled; None where one cannot be mounted."""
+    folder = Path(tempfile.mkdtemp(prefix="cog-"))
+    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
+    try:
+        is_mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
+    except FileNotFoundError:
+        is_mounted = False
+    try:
+        yield folder if is_mounted else None
+    finally:
+        if is_mounted:
+            subprocess.run(["umount", "--lazy", str(folder)], check=True)
+        shutil.rmtree(folder)
+
+
+@pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
+def test_the_books_balance(serve: Serve, disk: Path | None, seed: int) -> None:
+    ref, shape = _SHAPES[seed % 2]
+    variables = {**_VARIABLES, **shape, **({"TMPDIR": str(disk)} if disk else {})}
+    ledger, trouble = Ledger(), Trouble()
+    with Receiver().listening() as receiver:
+        receiver.answer = ledger.receiving(trouble)
+        with serve(Model(_SOURCE, _INPUTS, ref), variables=variables) as server:
+            assert_all_slots_serve(server, "before")
+            before = Use.of(server)
+            with load(server, ledger, receiver.url, seed), faults(server, trouble, disk, seed):
+                threading.Event().wait(SECONDS)
+            wait_for(lambda: not ledger.missing, "end of each prediction", deadline_s=SETTLED_WITHIN_S)
+            assert_all_slots_serve(server, "after")
+            print(f"seed {seed}: {ledger.summary()}; {before} before, {Use.of(server)} after")
+            wait_for(lambda: Use.of(server).is_near(before), f"use as {before}", deadline_s=SETTLED_WITHIN_S)
+        assert not ledger.faults(), ledger.faults()
+    # A file that the model was writing when it was killed is the model's.
+    assert disk is None or not list(disk.glob("pycoglet*"))
+
+
+@contextlib.contextmanager
+def load(server: Server, ledger: Ledger, webhook: str, seed: int) -> Iterator[None]:
+    """Clients at work within the block; past it each has its last answer."""
+    stop = threading.Event()
+    probe = Probe(server, stop)
+    threads: list[Probe | Client] = [
+        probe,
+        *(Client(server, ledger, webhook, f"{seed}-{n}", stop) for n in range(CLIENTS)),
+    ]
+    for thread in threads:
+        thread.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        for thread in threads:
+            thread.join()
+    errors = [f"{thread.name}: {thread.error!r}" for thread in threads if thread.error is not None]
+    assert not errors, errors
+    assert probe.answers
+
+
+@contextlib.contextmanager
+def faults(server: Server, trouble: Trouble, disk: Path | None, seed: int) -> Iterator[None]:
+    """Faults within the block; past it the disk is empty, the receiver is back, and nobody is stopped."""
+    stop = threading.Event()
+    injector = Injector(server, trouble, disk, seed, stop)
+    injector.start()
+    try:
+        yield
+    finally:
+        stop.set()
+        injector.join()
+    assert injector.error is None, injector.error
+    print(f"seed {seed}: injected {dict(injector.injected)}")
+
+
+def assert_all_slots_serve(server: Server, when: str) -> None:
+    """All slots take a prediction at once, and there is not one slot more.
+
+    For a while that need not hold: a worker that is being replaced ends what it runs beside its successor.
+    """
+    rounds = count()
+    wait_for(
+        lambda: hold_at_once(server, f"{when}-{next(rounds)}") == SLOTS,
+        f"{SLOTS} slots, no more and no less,",
+        deadline_s=SETTLED_WITHIN_S,
+    )
+
+
+def hold_at_once(server: Server, name: str) -> int:
+    """How many predictions run at the same moment before one is refused."""
+    gate = server.folder / "go-on"
+    held = []
+    for number in range(2 * SLOTS):
+        each = f"{name}-{number}"
+        if server.start({"act": "hold", "seconds": 0, "size": 0}, id=each).status != 202:
+            break
+        held.append(each)
+    running = [each for each in held if is_held(server, each)]
+    gate.touch()
+    wait_for(lambda: not any(map(server.peek, held)), "end of what was held")
+    gate.unlink()
+    return len(running)
+
+
+def is_held(server: Server, prediction_id: str) -> bool:
+    """Waits until a prediction runs; False when it fails instead, as one whose worker dies."""
+
+    def state() -> str | None:
+        known = server.peek(prediction_id)
+        return "ended" if known is None else "held" if known["logs"] else None
+
+    return wait_for(state, f"start of {prediction_id}") == "held"

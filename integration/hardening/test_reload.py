@@ -1,0 +1,104 @@
+"""hardening.md R16 and R27: workers are replaced, and no request is lost by it."""
+
+import os
+import signal
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from integration.conftest import Serve
+from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
+from integration.harness.client import exchange
+from integration.harness.holding import holding
+from integration.harness.script import returning
+from integration.harness.server import Server
+from integration.harness.waiting import wait_for
+
+pytestmark = pytest.mark.ours("hardening.md R16, R27")
+
+PID = returning("os.getpid()", "os")
+
+
+def test_what_runs_ends_in_the_old_worker(serve: Serve) -> None:
+    with serve("script") as server:
+        old = server.predict(PID).json()["output"]
+        with holding(server, "promised") as answer:
+            server.signal(signal.SIGHUP)
+            wait_for(lambda: server.predict(PID).json().get("output", old) != old, "answer of the new worker")
+            assert old in worker_pids(server)
+        assert answer.result().json()["output"] == "let go"
+        wait_workers(server, 1, without=old)
+
+
+def test_a_new_worker_that_fails_leaves_the_old_one(serve: Serve) -> None:
+    with serve(SLOW_TO_SET_UP) as server:
+        (old,) = worker_pids(server)
+        server.folder.joinpath("wait").touch()
+        server.signal(signal.SIGHUP)
+        (new,) = wait_workers(server, 2) - {old}
+        os.kill(new, signal.SIGKILL)
+        wait_for(lambda: f"worker {old} stays" in server.log, "notice")
+        assert server.predict({"until": "predict.py"}).json()["output"] == old
+
+
+def test_an_old_worker_that_dies_meanwhile_leaves_its_place_to_the_new_one(serve: Serve) -> None:
+    with serve(SLOW_TO_SET_UP) as server:
+        (old,) = worker_pids(server)
+        server.folder.joinpath("wait").touch()
+        server.signal(signal.SIGHUP)
+        (new,) = wait_workers(server, 2) - {old}
+        os.kill(old, signal.SIGKILL)
+        server.wait_status("STARTING")
+        server.folder.joinpath("wait").unlink()
+        server.wait_status("READY")
+        held = server.begin({"until": "go"}, id="held")
+        server.wait_logged("held", "held")
+        assert server.predict({"until": "go"}).status == 409  # not one slot more than before
+        server.folder.joinpath("go").touch()
+        assert held.result().json()["output"] == new
+        assert worker_pids(server) == {new}
+
+
+def ask_for_pids(server: Server, count: int) -> set[int]:
+    """Predictions on one connection, of which none may fail."""
+    pids = set()
+    with server.address.connect() as connection:
+        for _ in range(count):
+            answer = exchange(connection, "POST", "/predictions", {"input": PID})
+            assert answer.status == 200, answer
+            pids.add(answer.json()["output"])
+    return pids
+
+
+def wait_all_replaced(server: Server, pids: set[int]) -> None:
+    wait_for(lambda: not pids & worker_pids(server), "new workers alone")
+
+
+def test_twenty_reloads_under_load_lose_nothing(serve: Serve) -> None:
+    with serve("script", variables={"COG_WORKERS": "2"}) as server, ThreadPoolExecutor(1) as pool:
+        seen: set[int] = set()
+        for _ in range(20):
+            asking = pool.submit(ask_for_pids, server, 50)
+            before = worker_pids(server)
+            server.signal(signal.SIGHUP)
+            wait_all_replaced(server, before)
+            seen |= asking.result()
+        assert len(seen) >= 20
+
+
+def test_a_worker_is_replaced_after_its_share_of_predictions(serve: Serve) -> None:
+    with serve("script", variables={"COG_WORKER_MAX_PREDICTIONS": "20"}) as server:
+        first = worker_pids(server)
+        wait_for(lambda: ask_for_pids(server, 20).isdisjoint(first), "answers of another worker alone")
+
+
+def test_a_worker_that_has_grown_is_replaced(serve: Serve) -> None:
+    code = (
+        "def predict():\n"
+        "    import os\n"
+        "    memory['kept'] = b'x' * (300 * 1024 * 1024)\n"
+        "    return os.getpid()\n"
+    )
+    with serve("script", variables={"COG_WORKER_MAX_RSS_BYTES": str(256 * 1024 * 1024)}) as server:
+        large = server.predict({"code": code}).json()["output"]
+        wait_workers(server, 1, without=large)
+        assert server.predict(PID).json()["output"] != large

@@ -1,0 +1,40 @@
+"""The worker processes of a server under test, and models whose setup a test can hold."""
+
+from typing import Final
+
+import psutil
+from integration.harness.model import Model, inputs
+from integration.harness.server import Server
+from integration.harness.waiting import wait_for
+
+SLOW_TO_SET_UP: Final = Model(
+    "import os, pathlib, time\n"
+    "class Runner:\n"
+    "    def setup(self):\n"
+    "        while pathlib.Path('wait').exists():\n"
+    "            time.sleep(0.01)\n"
+    "    def run(self, until: str) -> int:\n"
+    "        print('held', flush=True)\n"
+    "        while not pathlib.Path(until).exists():\n"
+    "            time.sleep(0.01)\n"
+    "        return os.getpid()\n",
+    inputs({"until": {"type": "string"}}, "until"),
+    "predict.py:Runner",
+)
+"""Its setup takes as long as there is a file `wait`, its predictions until there is a file `until`."""
+
+
+def worker_pids(server: Server) -> set[int]:
+    """The workers that are alive."""
+    children = psutil.Process(server.process.pid).children()
+    return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+
+
+def wait_workers(server: Server, number: int, *, without: int | None = None) -> set[int]:
+    """Waits until there are that many, and a certain one is not among them."""
+
+    def found() -> set[int] | None:
+        pids = worker_pids(server)
+        return pids if len(pids) == number and without not in pids else None
+
+    return wait_for(found, f"{number} workers without {without}")
