@@ -48,7 +48,7 @@ def _integer(bound: Bound) -> int:
     match bound.expression:
         case Constant(value=int() as value) if not isinstance(value, bool) and value <= _MAX_INTEGER:
             return value
-        case Negative(operand=Constant(value=int() as value)) if not isinstance(value, bool):
+        case Negative(operand=Constant(value=int() as value)):
             return -value
     _fail(bound, "@concurrent max must be an integer literal")
 

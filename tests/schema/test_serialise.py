@@ -12,7 +12,7 @@ MODEL = """
 from cog import ConcatenateIterator, Input, streaming
 
 @streaming
-def run(zoo: str = Input(choices=["b", "a"]), ant: str = "<&>\u2028") -> ConcatenateIterator[str]: ...
+def run(zoo: str = Input(choices=["b", "a"]), ant: str = "<&>\u2028é") -> ConcatenateIterator[str]: ...
 
 def train(n: dict = {"b": 1, "a": 2}) -> str: ...
 """
@@ -43,7 +43,7 @@ def test_documents_have_the_golden_bytes(
 def test_a_single_document_keeps_the_order_of_inputs_and_sorts_the_rest(folder: Path) -> None:
     text = dump(generate(folder, "run.py:run")).decode()
     assert text.index('"zoo"') < text.index('"ant"')
-    assert '{"default":"\\u003c\\u0026\\u003e\\u2028","title":"Ant","type":"string","x-order":1}' in text
+    assert '{"default":"\\u003c\\u0026\\u003e\\u2028é","title":"Ant","type":"string","x-order":1}' in text
 
 
 def test_a_merged_document_is_sorted_throughout(folder: Path) -> None:
