@@ -26,6 +26,7 @@ from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.versions import versions
+from coglet_supervisor.webhook_signature import Signer
 from coglet_supervisor.worker_process import WorkerSpec
 from coglet_supervisor.worker_seat import WorkerSeat
 from coglet_supervisor.worker_session import WorkerRules
@@ -38,6 +39,8 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _REAP_S = 1.0
+_STDIN = 0
+_STDIN_BYTES = 4096
 READINESS_FILE = Path("/var/run/cog/ready")
 
 # When the predictions have used up the grace time, their last webhooks still have this long.
@@ -56,6 +59,7 @@ class Server:
         self._settings = settings
         self._server_log = server_log
         _check_upload_url(settings)
+        self._signer = Signer.from_secret(settings.webhook_signing_secret)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
@@ -133,6 +137,7 @@ class Server:
             self.start_task,
             interval_s=settings.webhook_interval_s,
             auth_token=settings.webhook_auth_token,
+            signer=self._signer,
         )
         service = self._make_service(outgoing)
         routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
@@ -209,6 +214,8 @@ class Server:
         loop = asyncio.get_running_loop()
         loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
         loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
+        if self._settings.exit_with_stdin:
+            loop.add_reader(_STDIN, self._on_stdin)
         if self._settings.await_explicit_shutdown:
             # A handler and not SIG_IGN, which the worker and its children would inherit.
             loop.add_signal_handler(
@@ -216,6 +223,14 @@ class Server:
             )
         else:
             loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
+
+    def _on_stdin(self) -> None:
+        if os.read(_STDIN, _STDIN_BYTES):
+            return
+        asyncio.get_running_loop().remove_reader(_STDIN)
+        log.info("stdin was closed by whoever started the server, shutting down...")
+        self.ask_to_stop()
+        self.ask_to_stop()  # nobody is left who waits for what runs
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")

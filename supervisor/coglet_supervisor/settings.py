@@ -37,6 +37,7 @@ class Settings:
     is_train: bool = False
     upload_url: str | None = None
     await_explicit_shutdown: bool = False
+    exit_with_stdin: bool = False
     project_dir: Path = field(default_factory=Path.cwd)
 
     worker_python: str = sys.executable  # COG_WORKER_PYTHON
@@ -56,6 +57,7 @@ class Settings:
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
     webhook_interval_s: float = 0.5  # COG_THROTTLE_RESPONSE_INTERVAL
     webhook_auth_token: str | None = None  # WEBHOOK_AUTH_TOKEN
+    webhook_signing_secret: str | None = None  # WEBHOOK_SIGNING_SECRET
     stream_history: int = 1024  # COG_STREAM_HISTORY_CAPACITY
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
@@ -90,6 +92,7 @@ class Settings:
             "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),
             "webhook_interval_s": reader.seconds("COG_THROTTLE_RESPONSE_INTERVAL", 0.5),
             "webhook_auth_token": environment.get("WEBHOOK_AUTH_TOKEN") or None,
+            "webhook_signing_secret": environment.get("WEBHOOK_SIGNING_SECRET") or None,
             "stream_history": reader.count("COG_STREAM_HISTORY_CAPACITY", 1024),
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,

@@ -20,6 +20,7 @@ from coglet_supervisor.outgoing import (
     origin_of,
 )
 from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, judge
+from coglet_supervisor.webhook_signature import Signer, new_message_id
 
 log = logging.getLogger(__name__)
 
@@ -85,10 +86,16 @@ class Origins:
 
 
 class Sender:
-    """Sends to `url`. Raises UnusableUrl when that is impossible."""
+    """Sends to `url`, signed when there is a signer. Raises UnusableUrl when that is impossible."""
 
     def __init__(
-        self, outgoing: Outgoing, origins: Origins, *, url: str, headers: Mapping[bytes, bytes]
+        self,
+        outgoing: Outgoing,
+        origins: Origins,
+        *,
+        url: str,
+        headers: Mapping[bytes, bytes],
+        signer: Signer | None = None,
     ) -> None:
         check_url(url)
         self.origin_name = origin_of(url)
@@ -97,6 +104,7 @@ class Sender:
         self._all_turns = origins.turns
         self._url = url
         self._headers = headers
+        self._signer = signer
 
     @contextlib.asynccontextmanager
     async def turn(self) -> AsyncIterator[bool]:
@@ -109,17 +117,16 @@ class Sender:
             yield had_to_wait
 
     async def attempt(self, body: bytes) -> None:
-        """One attempt, within a turn. Raises NotDelivered."""
-        if self._origin.outage.spares(time.monotonic()):
-            raise _Spared("it could not be reached just before")
-        await self._attempt_really(body)
+        """The only attempt, within a turn. Raises NotDelivered."""
+        await self._attempt(body, new_message_id())
 
     async def persist(self, body: bytes, prediction_id: str) -> None:
         """Attempts until it is delivered. Raises NotDelivered after the last one."""
+        message_id = new_message_id()
         for delay_s in RETRY_DELAYS_S:
             try:
                 async with self.turn():
-                    return await self.attempt(body)
+                    return await self._attempt(body, message_id)
             except _MayRecover as error:
                 log.log(
                     error.log_level,
@@ -131,12 +138,17 @@ class Sender:
                 )
             await self._origin.pause(delay_s)
         async with self.turn():
-            await self._attempt_really(body)
+            await self._attempt_really(body, message_id)
 
-    async def _attempt_really(self, body: bytes) -> None:
+    async def _attempt(self, body: bytes, message_id: str) -> None:
+        if self._origin.outage.spares(time.monotonic()):
+            raise _Spared("it could not be reached just before")
+        await self._attempt_really(body, message_id)
+
+    async def _attempt_really(self, body: bytes, message_id: str) -> None:
         outage = self._origin.outage
         try:
-            answer = await self._post(body)
+            answer = await self._post(body, message_id)
         except _MayRecover:
             outage.failed(time.monotonic())
             raise
@@ -149,8 +161,11 @@ class Sender:
             failure = NotDelivered if verdict == "refused" else _MayRecover
             raise failure(f"it answered with status {answer.status}")
 
-    async def _post(self, body: bytes) -> Answer:
-        message = Message(method="POST", url=self._url, headers=self._headers, body=body)
+    async def _post(self, body: bytes, message_id: str) -> Answer:
+        headers = self._headers
+        if self._signer is not None:
+            headers = {**headers, **self._signer.headers(message_id, int(time.time()), body)}
+        message = Message(method="POST", url=self._url, headers=headers, body=body)
         try:
             return await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
         except NeverSendable as error:

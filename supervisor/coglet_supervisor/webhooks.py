@@ -30,6 +30,7 @@ from coglet_supervisor.webhook_queue import (
     WebhookQueue,
 )
 from coglet_supervisor.webhook_sender import NotDelivered, Origins, Sender
+from coglet_supervisor.webhook_signature import Signer
 
 log = logging.getLogger(__name__)
 
@@ -50,16 +51,24 @@ _encode: Final = msgspec.json.Encoder().encode
 class Webhooks:
     """Makes the listeners, and waits for what they still have to deliver at the end.
 
-    `interval_s` is the least time between two sends for logs; `auth_token` goes to every receiver.
+    `interval_s` is the least time between two sends for logs; `auth_token` goes to every receiver,
+    and what `signer` makes of each attempt.
     """
 
     def __init__(
-        self, outgoing: Outgoing, start_task: StartTask, *, interval_s: float, auth_token: str | None
+        self,
+        outgoing: Outgoing,
+        start_task: StartTask,
+        *,
+        interval_s: float,
+        auth_token: str | None,
+        signer: Signer | None = None,
     ) -> None:
         self._outgoing = outgoing
         self._start_task = start_task
         self._interval_s = interval_s
         self._headers = _headers(auth_token)
+        self._signer = signer
         self._origins = Origins()
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
@@ -70,7 +79,7 @@ class Webhooks:
         Raises UnusableUrl.
         """
         headers = {**self._headers, **trace}
-        sender = Sender(self._outgoing, self._origins, url=url, headers=headers)
+        sender = Sender(self._outgoing, self._origins, url=url, headers=headers, signer=self._signer)
         return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
 
     async def wait_delivered(self) -> None:
