@@ -25,6 +25,8 @@ class Runner(BaseRunner):
 
     def run(self, n: int) -> int:
         print("squaring", n)
+        while n < 0:
+            time.sleep(0.01)
         return n * n
 """
 
@@ -120,3 +122,18 @@ def test_it_can_be_open_to_the_network(project: Path) -> None:
         port = own.rpartition(":")[2]
         assert own == f"http://0.0.0.0:{port}"
         assert wait_for(lambda: call(f"http://127.0.0.1:{port}/health-check"), "answer")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "shown"),
+    [
+        pytest.param(["serve", "-p", "0"], "The model is ready", id="serving"),
+        pytest.param(["serve", "-p", "0", "-e", "SETUP=hangs"], "Serving at ", id="in-setup"),
+        pytest.param(["predict", "-i", "n=-1"], "squaring -1", id="predicting"),
+    ],
+)
+def test_nothing_outlives_a_command_that_is_killed(project: Path, arguments: list[str], shown: str) -> None:
+    with start_cog(project, *arguments) as cog:  # fails when a process is left
+        cog.wait_shown(shown)
+        cog.signal(signal.SIGKILL)
+        assert cog.wait_exit() == -signal.SIGKILL

@@ -35,6 +35,7 @@ def main() -> int:
         await_explicit_shutdown=options.await_explicit_shutdown,
         is_train=options.x_mode == "train",
         upload_url=options.upload_url,
+        exit_with_stdin=options.exit_with_stdin,
     )
 
 
@@ -48,6 +49,8 @@ def parser() -> argparse.ArgumentParser:
     flags.add_argument("--upload-url", help="base URL to which output files are uploaded")
     flags.add_argument("--x-mode", choices=["predict", "train"], default="predict", help="what to serve")
     flags.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    # For a program that starts the server: it holds the other end, which the system closes when it is killed.
+    flags.add_argument("--exit-with-stdin", action="store_true", help=argparse.SUPPRESS)
     flags.add_argument(
         "--await-explicit-shutdown",
         nargs="?",

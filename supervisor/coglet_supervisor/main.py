@@ -19,6 +19,7 @@ def serve(
     await_explicit_shutdown: bool = False,
     is_train: bool = False,
     upload_url: str | None = None,
+    exit_with_stdin: bool = False,
 ) -> int:
     """Serves the model `ref` (`file.py:Name`) until it is told to stop. Gives the exit code.
 
@@ -33,6 +34,7 @@ def serve(
         await_explicit_shutdown=await_explicit_shutdown,
         is_train=is_train,
         upload_url=upload_url,
+        exit_with_stdin=exit_with_stdin,
     )
     server_log = open_server_log(2, settings.log_format, settings.log_level, colour=sys.stderr.isatty())
     release = versions()

@@ -66,7 +66,11 @@ class ServerCommand:
         """The command line. `-P` keeps a `json.py` in the model's folder out of the server's imports."""
         upload = ["--upload-url", self.upload_url] if self.upload_url else []
         host = bracketed(self.address.host)
-        return [sys.executable, "-P", "-m", "coglet_supervisor", "--host", host, *upload]
+        return [
+            *(sys.executable, "-P", "-m", "coglet_supervisor"),
+            *("--exit-with-stdin", "--host", host),
+            *upload,
+        ]
 
 
 class LocalServer:
@@ -136,7 +140,7 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
             *command.argv,
             cwd=command.folder,
             env=command.environment,
-            stdin=asyncio.subprocess.DEVNULL,
+            stdin=asyncio.subprocess.PIPE,  # never written to: its end says that we were killed
             stdout=log,
             stderr=log,
             start_new_session=True,
