@@ -44,7 +44,7 @@ def _generate(settings: Settings) -> Document | None:
             settings.project_dir, settings.predictor_ref, "train" if settings.is_train else "predict"
         )
     except SchemaError as error:
-        log.warning("no schema could be generated from the source: %s; every input is accepted", error)
+        log.warning("no schema could be generated, every input is accepted: %s", error.describe())
         return None
 
 

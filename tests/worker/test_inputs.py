@@ -1,5 +1,6 @@
 """From JSON to arguments: the annotation decides, never the value (runtime.md 5.2)."""
 
+import enum
 import io
 import pathlib
 import threading
@@ -99,6 +100,20 @@ def test_text_becomes_a_secret(annotation: object, text: str, files: TemporaryFi
     secret = converted(annotation, text, files)
     assert isinstance(secret, cog.Secret)
     assert secret.get_secret_value() == text
+
+
+class Size(enum.Enum):
+    SMALL = "s"
+    LARGE = "l"
+
+
+@pytest.mark.parametrize("annotation", [Size, Size | None], ids=str)
+def test_a_choice_becomes_a_member_of_its_enum(annotation: object, files: TemporaryFiles) -> None:
+    assert converted(annotation, "l", files) is Size.LARGE
+
+
+def test_each_choice_of_a_list_becomes_a_member(files: TemporaryFiles) -> None:
+    assert converted(list[Size], ["s", "l"], files) == [Size.SMALL, Size.LARGE]
 
 
 UNTOUCHED: dict[str, object] = {

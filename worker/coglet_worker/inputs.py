@@ -3,6 +3,7 @@
 The annotation alone decides what is converted, never the value: a `str` that looks like a URL stays one.
 """
 
+import enum
 import types
 import typing
 from collections.abc import Callable
@@ -34,7 +35,7 @@ class InputConverter:
     @property
     def fetches(self) -> bool:
         """True when a conversion may take time, because it reads from the network."""
-        return any(convert is not _to_secret for convert in self._converters.values())
+        return any(convert in (_to_path, _to_file) for convert in self._converters.values())
 
     def decode(self, message: slot.Predict) -> dict[str, Any]:
         """The arguments as plain JSON values. Raises InputError."""
@@ -84,7 +85,7 @@ def _converters(function: Callable[..., Any]) -> dict[str, Convert]:
     found: dict[str, Convert] = {}
     for name, hint in hints.items():
         is_list, kind = _kind_of(hint)
-        convert = by_type.get(kind)
+        convert = _to_member_of(kind) if _is_enum(kind) else by_type.get(kind)
         if convert is None or name == "return":
             continue
         if not (is_list and convert is _to_secret):  # models expect the plain texts of `list[Secret]`
@@ -102,6 +103,15 @@ def _kind_of(hint: object) -> tuple[bool, Any]:
         return False, None
     is_list, kind = _kind_of(arguments[0])
     return is_list or origin is list, kind
+
+
+def _is_enum(kind: object) -> bool:
+    return isinstance(kind, type) and issubclass(kind, enum.Enum)
+
+
+def _to_member_of(members: type[enum.Enum]) -> Convert:
+    """The schema offers the values of an Enum as choices; the author's code gets its members."""
+    return lambda value: value if isinstance(value, members) else members(value)
 
 
 def _each(convert: Convert, value: object) -> object:
