@@ -1,4 +1,4 @@
-"""One GET, streamed: redirects, gzip, a timeout, and errors in the words that users of `requests` know.
+"""One GET, streamed: redirects, gzip, limits, and errors in the words that users of `requests` know.
 
 Imported at the first download, since the HTTP modules of the standard library take 30 ms to import.
 """
@@ -9,6 +9,7 @@ import base64
 import os
 import re
 import socket
+import time
 import zlib
 from contextlib import contextmanager
 from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
@@ -39,6 +40,10 @@ if TYPE_CHECKING:
 # To connect, and for each read: a slow download goes on as long as something arrives.
 TIMEOUT_S: Final = 10
 _CHUNK_BYTES: Final = 256 * 1024
+# What follows a gzip member is copied, so that many empty members in one piece would cost its square.
+_INFLATE_BYTES: Final = 8 * 1024
+_MAX_BYTES: Final = 10 * 1024**3
+_MAX_S: Final = 3600.0
 # What may stand in a request line unescaped, and "%", since URLs mostly arrive escaped.
 _URL_CHARACTERS: Final = "!#$%&'()*+,/:;=?@[]~"
 
@@ -55,13 +60,40 @@ class _Redirects(HTTPRedirectHandler):
 def download(url: str) -> Iterator[bytes]:
     """Yields the decoded body of `url` as it arrives; the request is made when the first piece is asked for.
 
-    Raises DownloadError for a status other than 2xx, a timeout, a connection that fails or ends too early.
+    Raises DownloadError for a status other than 2xx, a timeout, a connection that fails or ends too early,
+    and for what is larger or takes longer than the environment allows.
     """
+    ends = time.monotonic() + _limit("COG_DOWNLOAD_TIMEOUT", _MAX_S)
     with _download_errors(url), _opener().open(_request(url), timeout=TIMEOUT_S) as response:
         chunks = _body(response)
         if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
             chunks = _inflate(chunks)
-        yield from chunks
+        yield from _limited(chunks, response.length or 0, ends)
+
+
+def _limited(chunks: Iterator[bytes], announced_bytes: int, ends: float) -> Iterator[bytes]:
+    """The chunks, as long as they are neither too many nor too late. Decoded bytes count."""
+    limit_bytes = _limit("COG_MAX_DOWNLOAD_BYTES", _MAX_BYTES)
+    too_large = f"larger than {limit_bytes:.0f} bytes (COG_MAX_DOWNLOAD_BYTES)"
+    if announced_bytes > limit_bytes:
+        raise ValueError(too_large)
+    size_bytes = 0
+    for chunk in chunks:
+        size_bytes += len(chunk)
+        if size_bytes > limit_bytes:
+            raise ValueError(too_large)
+        if time.monotonic() > ends:
+            raise ValueError("not complete in time (COG_DOWNLOAD_TIMEOUT)")
+        yield chunk
+
+
+def _limit(name: str, default: float) -> float:
+    """A limit of the environment; the default for what is none, 0 for no limit."""
+    try:
+        value = float(os.environ.get(name) or default)
+    except ValueError:
+        return default
+    return value if value > 0 else float("inf")
 
 
 _resolve: Resolve | None = None
@@ -161,8 +193,8 @@ def _body(response: HTTPResponse) -> Iterator[bytes]:
 def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
     """Decodes gzip, of any number of members, and zlib, with output bounded per piece."""
     decoder = None
-    for chunk in chunks:
-        encoded = chunk
+    for piece in _pieces(chunks, _INFLATE_BYTES):
+        encoded = piece
         while encoded:
             if decoder is None or decoder.eof:
                 decoder = zlib.decompressobj(zlib.MAX_WBITS | 32)
@@ -172,6 +204,12 @@ def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
         yield decoder.flush()
         if not decoder.eof:
             raise EOFError("compressed content is cut short")
+
+
+def _pieces(chunks: Iterator[bytes], size: int) -> Iterator[bytes]:
+    for chunk in chunks:
+        for start in range(0, len(chunk), size):
+            yield chunk[start : start + size]
 
 
 @contextmanager

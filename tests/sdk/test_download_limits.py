@@ -1,0 +1,104 @@
+"""hardening.md S9 and S10: whatever a web server sends, a download ends, and no half file is left."""
+
+import gzip
+import itertools
+import zlib
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+
+import pytest
+from tests.sdk.web_server import WebServer
+
+import cog
+from cog import _download
+from cog.errors import DownloadError
+
+LIMIT = 1_000_000
+
+
+@pytest.fixture(autouse=True)
+def limit(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COG_MAX_DOWNLOAD_BYTES", str(LIMIT))
+
+
+def refused(url: str, temp_folder: Path) -> str:
+    path = cog.Path.validate(url)
+    assert isinstance(path, cog.URLPath)
+    with pytest.raises(DownloadError) as caught:
+        path.convert()
+    assert list(temp_folder.iterdir()) == []
+    return str(caught.value)
+
+
+def pieces_without_end(request: BaseHTTPRequestHandler) -> None:
+    request.send_response(200)
+    request.end_headers()
+    for _ in itertools.count():
+        try:
+            request.wfile.write(b"x" * 65536)
+        except ConnectionError:
+            return
+
+
+def test_what_has_exactly_the_limit_is_taken(web: WebServer) -> None:
+    assert len(cog.URLFile(web.add("/x", b"x" * LIMIT)).read()) == LIMIT
+
+
+def test_a_body_without_end(web: WebServer, temp_folder: Path) -> None:
+    web.routes["/x"] = pieces_without_end
+    assert f"/x: larger than {LIMIT} bytes (COG_MAX_DOWNLOAD_BYTES)" in refused(f"{web.url}/x", temp_folder)
+
+
+def test_a_length_over_the_limit_is_refused_before_its_body(web: WebServer, temp_folder: Path) -> None:
+    url = web.add("/x", b"", Content_Length="10000000000")
+    assert "COG_MAX_DOWNLOAD_BYTES" in refused(url, temp_folder)
+
+
+@pytest.mark.parametrize("encoding", ["gzip", "deflate"])
+def test_a_small_body_that_unpacks_to_much(web: WebServer, temp_folder: Path, encoding: str) -> None:
+    content = bytes(100 * LIMIT)
+    bomb = gzip.compress(content) if encoding == "gzip" else zlib.compress(content)
+    assert len(bomb) < LIMIT
+    assert "COG_MAX_DOWNLOAD_BYTES" in refused(web.add("/x", bomb, Content_Encoding=encoding), temp_folder)
+
+
+def test_an_encoding_that_was_not_asked_for_is_not_unpacked(web: WebServer) -> None:
+    assert cog.URLFile(web.add("/x", b"as it is", Content_Encoding="br")).read() == b"as it is"
+
+
+def test_a_hundred_thousand_empty_members(web: WebServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COG_MAX_DOWNLOAD_BYTES", "0")
+    body = gzip.compress(b"", mtime=0) * 100_000 + gzip.compress(b"the end")
+    assert cog.URLFile(web.add("/x", body, Content_Encoding="gzip")).read() == b"the end"
+
+
+def test_members_are_unpacked_from_small_pieces() -> None:
+    """The rest of a piece is copied once for each member in it."""
+    pieces = list(_download._pieces(iter([bytes(100_000), b"x"]), 8192))
+    assert max(map(len, pieces)) == 8192
+    assert b"".join(pieces) == bytes(100_000) + b"x"
+
+
+def test_a_download_that_takes_too_long(
+    web: WebServer, temp_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COG_DOWNLOAD_TIMEOUT", "0.000001")
+    assert "COG_DOWNLOAD_TIMEOUT" in refused(web.add("/x", b"late"), temp_folder)
+
+
+def hops(web: WebServer, count: int) -> str:
+    for number in range(count):
+        web.add(f"/{number}", b"", status=302, Location=f"/{number + 1}")
+    web.add(f"/{count}", b"arrived")
+    return f"{web.url}/0"
+
+
+def test_twenty_redirects_are_too_many(web: WebServer, temp_folder: Path) -> None:
+    assert cog.URLFile(hops(web, 5)).read() == b"arrived"
+    assert "redirect error" in refused(hops(web, 20), temp_folder)
+
+
+@pytest.mark.parametrize("text", ["0", "none", ""])
+def test_no_limit_and_no_number(web: WebServer, monkeypatch: pytest.MonkeyPatch, text: str) -> None:
+    monkeypatch.setenv("COG_MAX_DOWNLOAD_BYTES", text)
+    assert len(cog.URLFile(web.add("/x", b"x" * (LIMIT + 1))).read()) == LIMIT + 1
