@@ -1,12 +1,14 @@
-"""Which URLs are taken for webhooks and uploads, and what happens to one that only the client refuses."""
+"""The HTTP client of webhooks and uploads: which URLs it takes, and how it fails."""
 
 import subprocess
 import sys
+import threading
 
 import pytest
+from integration.harness.receiver import Receiver, Reply
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, UnusableUrl, check_url
+from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, TimedOut, UnusableUrl, check_url
 
 
 @pytest.mark.parametrize(
@@ -56,6 +58,17 @@ async def test_a_url_that_only_the_client_refuses(url: str) -> None:
     outgoing = Outgoing(UrlGuard())
     with pytest.raises(NeverSendable, match=r"^the URL cannot be used: "):
         await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=5)
+    await outgoing.close()
+
+
+async def test_a_receiver_that_does_not_answer_in_time() -> None:
+    go_on = threading.Event()
+    outgoing = Outgoing(UrlGuard())
+    with Receiver().listening() as receiver:
+        receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        with pytest.raises(TimedOut, match=r"^no answer within 0\.2 s$"):
+            await outgoing.send(Message(method="POST", url=receiver.url, headers={}), limit_s=0.2)
+        go_on.set()
     await outgoing.close()
 
 
