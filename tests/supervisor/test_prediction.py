@@ -1,0 +1,190 @@
+"""The life of one prediction, and what clients are shown of it (runtime.md 1.7 and 6.2)."""
+
+import asyncio
+from collections.abc import Callable
+from typing import Any
+
+import msgspec
+import pytest
+
+from coglet_supervisor.prediction import (
+    Completed,
+    Event,
+    IllegalTransition,
+    Logged,
+    Measured,
+    Prediction,
+    Produced,
+    Started,
+)
+
+
+class Diary:
+    """A listener that remembers."""
+
+    def __init__(self) -> None:
+        self.events: list[Event] = []
+        self.seen_at_end: str | None = None
+
+    def on_event(self, prediction: Prediction, event: Event) -> None:
+        self.events.append(event)
+        if isinstance(event, Completed):
+            self.seen_at_end = prediction.status
+
+
+def new(*, output_is_array: bool = False) -> Prediction:
+    return Prediction("p", "prediction", b"{}", context={}, output_is_array=output_is_array)
+
+
+def running(*, output_is_array: bool = False) -> Prediction:
+    prediction = new(output_is_array=output_is_array)
+    prediction.start()
+    return prediction
+
+
+def shown(prediction: Prediction) -> dict[str, Any]:
+    state: dict[str, Any] = msgspec.json.decode(msgspec.json.encode(prediction.snapshot()))
+    return state
+
+
+def test_listeners_hear_of_everything_in_order() -> None:
+    prediction, diary = new(), Diary()
+    prediction.listeners.append(diary)
+    prediction.start()
+    prediction.log("stdout", "a\n")
+    prediction.produce(b"1")
+    prediction.measure("m", b"2", "replace")
+    prediction.produce(b"3")
+    prediction.finish("succeeded")
+    assert diary.events == [
+        Started(),
+        Logged("stdout", "a\n"),
+        Produced(b"1", 0),
+        Measured("m", b"2", "replace"),
+        Produced(b"3", 1),
+        Completed(),
+    ]
+    assert diary.seen_at_end == "succeeded"
+
+
+def test_it_starts_once() -> None:
+    with pytest.raises(IllegalTransition, match="prediction p is processing and cannot take start"):
+        running().start()
+
+
+def test_an_end_is_final() -> None:
+    prediction = running()
+    prediction.finish("canceled")
+    with pytest.raises(IllegalTransition, match="prediction p is canceled and cannot take succeeded"):
+        prediction.finish("succeeded")
+    with pytest.raises(IllegalTransition):
+        prediction.start()
+    assert prediction.status == "canceled"
+
+
+def test_it_may_fail_before_it_starts() -> None:
+    prediction = new()
+    prediction.finish("failed", error="no worker")
+    assert shown(prediction)["error"] == "no worker"
+
+
+@pytest.mark.parametrize(
+    "act",
+    [
+        lambda prediction: prediction.log("stdout", "late"),
+        lambda prediction: prediction.produce(b"1"),
+        lambda prediction: prediction.measure("m", b"1", "replace"),
+        lambda prediction: prediction.request_cancel(),
+    ],
+    ids=["log", "produce", "measure", "cancel"],
+)
+def test_nothing_changes_after_the_end(act: Callable[[Prediction], None]) -> None:
+    prediction, diary = running(), Diary()
+    prediction.finish("succeeded")
+    before = shown(prediction)
+    prediction.listeners.append(diary)
+    act(prediction)
+    assert (shown(prediction), diary.events) == (before, [])
+
+
+def test_a_cancel_is_passed_on_once() -> None:
+    prediction, cancels = running(), []
+    prediction.on_cancel = lambda: cancels.append("cancel")
+    prediction.request_cancel()
+    prediction.request_cancel()
+    assert cancels == ["cancel"]
+    assert prediction.status == "processing"
+
+
+@pytest.mark.parametrize(
+    ("items", "is_array", "is_stream", "output"),
+    [
+        ([], False, False, None),
+        ([b"1"], False, False, 1),
+        ([b"1", b"2"], False, False, [1, 2]),
+        ([b"null"], False, False, None),
+        ([], True, False, []),
+        ([b"1"], True, False, [1]),
+        ([], False, True, []),
+        ([b"1"], False, True, [1]),
+        ([b"[5]"], True, False, [[5]]),
+    ],
+)
+def test_the_shape_of_the_output(items: list[bytes], is_array: bool, is_stream: bool, output: object) -> None:
+    prediction = running(output_is_array=is_array)
+    for item in items:
+        prediction.produce(item)
+    prediction.finish("succeeded", is_stream=is_stream)
+    assert shown(prediction)["output"] == output
+
+
+@pytest.mark.parametrize("status", ["failed", "canceled"])
+def test_what_did_not_succeed_keeps_its_items_as_a_list(status: Any) -> None:
+    prediction, empty = running(), running()
+    prediction.produce(b"1")
+    prediction.finish(status)
+    empty.finish(status)
+    assert shown(prediction)["output"] == [1]
+    assert "output" not in shown(empty)
+
+
+def test_a_snapshot_before_the_end() -> None:
+    prediction = running()
+    prediction.log("stdout", "a")
+    prediction.log("stderr", "b")
+    prediction.measure("m", b"1", "replace")
+    assert shown(prediction) == {"id": "p", "logs": "ab", "metrics": {"m": 1}, "status": "processing"}
+    prediction.produce(b"1")
+    assert shown(prediction)["output"] == [1]
+
+
+def test_a_snapshot_after_the_end_has_our_time() -> None:
+    prediction = running()
+    prediction.measure("predict_time", b"-1", "replace")
+    prediction.finish("succeeded")
+    assert shown(prediction)["metrics"]["predict_time"] >= 0
+    assert "error" not in shown(prediction)
+
+
+def test_late_news_show_the_state_before_the_end() -> None:
+    prediction = running()
+    prediction.produce(b"1")
+    prediction.finish("failed", error="broken")
+    progress = msgspec.json.decode(msgspec.json.encode(prediction.progress()))
+    assert progress == {"id": "p", "logs": "", "metrics": {}, "output": [1], "status": "processing"}
+
+
+async def test_everyone_who_waits_is_told() -> None:
+    prediction = running()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = [tasks.create_task(prediction.wait_terminal(3600.0)) for _ in range(3)]
+        waiting.append(tasks.create_task(prediction.wait_terminal()))
+        asyncio.get_running_loop().call_soon(lambda: prediction.finish("succeeded"))
+    assert all(each.result() for each in waiting)
+    assert await prediction.wait_terminal()
+
+
+async def test_a_wait_can_be_over_before_the_end() -> None:
+    prediction = running()
+    assert not await prediction.wait_terminal(0.0)
+    prediction.finish("succeeded")
