@@ -1,18 +1,118 @@
-"""What `cog build` and `cog push` do."""
+"""What `cog build`, `cog push` and `cog debug` do."""
 
-from coglet_cli.images.builder import Built, ImageBuilder, image_name
-from coglet_cli.images.prepare import BuildFlags
+import os
+import secrets
+import time
+import uuid
+from collections.abc import Mapping
+from dataclasses import replace
+from datetime import UTC, datetime
+
+from coglet_cli.config import CogConfig
+from coglet_cli.dockerfile import StandardGenerator, new_generator
+from coglet_cli.errors import UserError
+from coglet_cli.images.builder import ImageBuilder, image_name
+from coglet_cli.images.labels import PUSH_ID
+from coglet_cli.images.prepare import DEFAULT_REGISTRY, BuildFlags, prepare
+from coglet_cli.images.weights import find_weights
 from coglet_cli.local_model import load_local_model
 from coglet_cli.terminal import Terminal
 
+_MODEL_VARIABLES = ("COG_MODEL", "COG_MODEL_REGISTRY", "COG_MODEL_REPO", "COG_MODEL_TAG")
 
-def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Terminal) -> Built:
+
+def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Terminal) -> None:
     """Builds the model of the current folder. Raises UserError."""
     from coglet_cli.engine.client import Engine
 
     model = load_local_model(file, terminal)
     name = image_name(model.config, model.project, tag)
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
-    built = ImageBuilder(model, flags, Engine.connect(), terminal).build(name)
+    ImageBuilder(model, flags, Engine.connect(), terminal).build(name)
     terminal.success(f"Image built as {name}")
-    return built
+
+
+def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Terminal) -> None:
+    """Builds the model of the current folder and sends it to its registry. Raises UserError."""
+    from coglet_cli.engine.client import Engine
+    from coglet_cli.engine.progress import Progress
+
+    model = load_local_model(file, terminal)
+    name = push_target(model.config, image, os.environ)
+    engine = Engine.connect()
+    terminal.info(f"Building Docker image from environment in {file} as {name}...")
+    ImageBuilder(model, flags, engine, terminal).build(name, annotations={PUSH_ID: _push_id()})
+    terminal.info(f"Pushing to {name}...")
+    digest = engine.push(name, Progress(flags.progress, terminal))
+    terminal.success(f"  image  {_without_tag(name)}@{digest}")
+    if name.startswith(f"{DEFAULT_REGISTRY}/"):
+        page = _without_tag(name).removeprefix(DEFAULT_REGISTRY)
+        terminal.info(f"Run your model on Replicate:\n    https://replicate.com{page}")
+
+
+def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]) -> str:
+    """The name to push to, registry included. Raises UserError when there is none."""
+    given = [name for name in _MODEL_VARIABLES if environ.get(name)]
+    if config.image and given:
+        raise UserError(
+            f"'image' in cog.yaml cannot be combined with {given[0]}",
+            hint=f"unset {given[0]}, or use 'model'",
+        )
+    if config.model or given:
+        if image:
+            raise UserError(
+                "positional image argument not supported with 'model' config",
+                hint="set COG_MODEL to push to another place,\nor COG_MODEL_TAG to push under another tag",
+            )
+        return _model_reference(config.model, environ)
+    if target := image or config.image:
+        return target
+    raise UserError(
+        "To push images, you must either set the 'image' option in cog.yaml or pass an image name as an "
+        "argument. For example, 'cog push registry.example.com/your-username/model-name'"
+    )
+
+
+def print_dockerfiles(file: str, name: str | None, flags: BuildFlags, terminal: Terminal) -> None:
+    """Prints what would be built, without an engine."""
+    model = load_local_model(file, terminal)
+    plan = prepare(model, flags, lambda _: flags.fast or model.config.build.fast, terminal).plan
+    found = find_weights(model.project.folder) if flags.separate_weights else []
+    if not found:
+        print(new_generator(plan).generate(), end="")
+        return
+    image = f"{image_name(model.config, model.project, name)}-weights"
+    plan = replace(plan, weights=tuple(found), weights_image=image)
+    _section("Weights Dockerfile contents", StandardGenerator(plan).generate_weights())
+    _section("Runner Dockerfile contents", new_generator(plan).generate())
+    _section("Weights exclude patterns", "\n".join(found) + "\n")
+
+
+def _section(title: str, text: str) -> None:
+    print(f"=== {title}:\n{text}===")
+
+
+def _model_reference(model: str | None, environ: Mapping[str, str]) -> str:
+    if reference := environ.get("COG_MODEL"):
+        return reference
+    registry, _, path = (model or "").partition("/")
+    repository = environ.get("COG_MODEL_REPO") or path
+    host = environ.get("COG_MODEL_REGISTRY") or registry
+    tag = environ.get("COG_MODEL_TAG") or datetime.now(UTC).strftime("%Y%m%dT%H%M%SZ")
+    if tag.startswith("cog-"):
+        raise UserError(f"invalid COG_MODEL_TAG {tag!r}: tags that start with cog- are reserved")
+    if not host or not repository:
+        raise UserError("no registry or repository to push to", hint="set COG_MODEL, or model in cog.yaml")
+    return f"{host}/{repository}:{tag}"
+
+
+def _without_tag(name: str) -> str:
+    head, slash, last = name.rpartition("/")
+    return f"{head}{slash}{last.split(':')[0]}"
+
+
+def _push_id() -> str:
+    """A UUID of version 7 (RFC 9562, 5.7): its order is the one of time."""
+    milliseconds = time.time_ns() // 1_000_000
+    value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
+    return str(uuid.UUID(int=value))

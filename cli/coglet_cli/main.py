@@ -10,15 +10,27 @@ from typing import Final
 import click
 
 from coglet_cli.commands.build import build
+from coglet_cli.commands.debug import debug
+from coglet_cli.commands.exec import exec_command
 from coglet_cli.commands.init import init
+from coglet_cli.commands.login import login
 from coglet_cli.commands.predict import predict
+from coglet_cli.commands.push import push
 from coglet_cli.commands.schema import schema
 from coglet_cli.commands.serve import serve
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.settings import Settings, shared_options
 
 # Names that people try, and the command they mean.
-_ALIASES: Final = {"infer": "predict", "http": "serve", "new": "init", "start": "init"}
+_ALIASES: Final = {
+    "infer": "predict",
+    "http": "serve",
+    "new": "init",
+    "start": "init",
+    "auth": "login",
+    "authenticate": "login",
+    "authorize": "login",
+}
 
 
 class CogGroup(click.Group):
@@ -75,11 +87,15 @@ def cli() -> None:
 
 
 cli.add_command(build)
+cli.add_command(debug)
+cli.add_command(exec_command)
 cli.add_command(init)
 cli.add_command(predict)
 run = copy.copy(predict)
 run.name, run.short_help = "run", "The same as predict."
 cli.add_command(run)
+cli.add_command(login)
+cli.add_command(push)
 cli.add_command(schema)
 cli.add_command(serve)
 

@@ -1,7 +1,11 @@
 """`cog serve`."""
 
+from typing import Any
+
 import click
 
+from coglet_cli.commands.build_flags import base_flags
+from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
 from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
@@ -27,17 +31,23 @@ from coglet_cli.settings import CogCommand, Settings
 @environment_flag
 @python_flag
 @file_flag
+@where_flags
+@base_flags
+@click.argument("image", required=False)
 @click.pass_obj
 def serve(
     settings: Settings,
+    /,
     port: int,
     host: str,
     upload_url: str | None,
     environment: tuple[str, ...],
     python: str | None,
     file: str,
+    image: str | None,
+    **given: Any,
 ) -> None:
-    """Serve the model of the current folder over HTTP.
+    """Serve the model of the current folder, or of an image, over HTTP.
 
     Stays in the foreground until Ctrl-C. The model's logs go to stderr.
 
@@ -51,5 +61,13 @@ def serve(
     from coglet_cli.server.address import parse_host
     from coglet_cli.serving import ServeOptions, run_server
 
+    in_docker = docker_wanted(given, image=image, python=python, url=None)
+
     local = LocalOptions(file, python, environment, settings.debug)
-    run_server(ServeOptions(local, parse_host(host), port, upload_url), settings.terminal())
+    options = ServeOptions(local, parse_host(host), port, upload_url)
+    if in_docker:
+        from coglet_cli.docker_serving import run_docker_server
+
+        run_docker_server(options, docker_options(given, local, image), settings.terminal())
+    else:
+        run_server(options, settings.terminal())

@@ -13,7 +13,7 @@ from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
 
 from coglet_cli.engine.client import PLATFORM, Engine
-from coglet_cli.engine.errors import ContainerRefused
+from coglet_cli.engine.errors import ContainerRefused, MissingDriver
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import LOOPBACK, Address
 from coglet_cli.terminal import Terminal
@@ -43,6 +43,7 @@ class ContainerPlan:
     gpus: str | None = None
     are_gpus_optional: bool = False
     ports: Mapping[str, tuple[str, int]] = field(default_factory=dict)
+    stop_signal: str | None = None
     is_interactive: bool = False
     has_terminal: bool = False
 
@@ -107,7 +108,7 @@ async def model_container(
         _thread(_watch, container, asyncio.get_running_loop(), exit_code)
         yield ContainerServer(container, _published(container), exit_code)
     finally:
-        await asyncio.to_thread(_remove, container)
+        await asyncio.to_thread(remove_container, container)
         reader.join(_LAST_LINES_S)
 
 
@@ -116,20 +117,34 @@ def start_container(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> 
 
     Raises ContainerRefused; nothing is left behind then.
     """
-    container = _create(engine, plan)
+    container = create_container(engine, plan)
     try:
-        container.start()
-    except APIError as error:
-        _remove(container)
-        reason = str(error.explanation)
-        if plan.gpus and plan.are_gpus_optional and _MISSING_DRIVER in reason:
-            terminal.info("Missing device driver, re-trying without GPU")
-            return start_container(engine, replace(plan, gpus=None), terminal)
-        raise ContainerRefused(reason) from None
+        start_created(container)
+    except MissingDriver:
+        if not plan.are_gpus_optional:
+            raise
+        return start_container(engine, without_gpu(plan, terminal), terminal)
     return container
 
 
-def _create(engine: Engine, plan: ContainerPlan) -> Container:
+def without_gpu(plan: ContainerPlan, terminal: Terminal) -> ContainerPlan:
+    """The plan for an engine that has no driver for the GPU; tells of it."""
+    terminal.info("Missing device driver, re-trying without GPU")
+    return replace(plan, gpus=None)
+
+
+def start_created(container: Container) -> None:
+    """Starts a container, or deletes it and raises ContainerRefused."""
+    try:
+        container.start()
+    except APIError as error:
+        remove_container(container)
+        reason = str(error.explanation)
+        raise (MissingDriver if _MISSING_DRIVER in reason else ContainerRefused)(reason) from None
+
+
+def create_container(engine: Engine, plan: ContainerPlan) -> Container:
+    """A container that does not run yet. Raises ContainerRefused."""
     mounts = [Mount("/src", str(plan.folder), type="bind")] if plan.folder else []
     try:
         return engine.client.containers.create(
@@ -143,10 +158,12 @@ def _create(engine: Engine, plan: ContainerPlan) -> Container:
             device_requests=[_device_request(plan.gpus)] if plan.gpus else None,
             shm_size=_SHARED_MEMORY,
             extra_hosts={"host.docker.internal": "host-gateway"},
+            stop_signal=plan.stop_signal,
             stdin_open=plan.is_interactive,
             tty=plan.has_terminal,
             platform=PLATFORM,
-            detach=True,
+            # Else the end of our stdin would not be the end of its.
+            detach=not plan.is_interactive,
         )
     except DockerException as error:
         raise ContainerRefused(error) from None
@@ -203,7 +220,8 @@ def _read_log(container: Container, show_line: Callable[[str], None]) -> None:
         show_line(rest.decode("utf-8", "replace"))
 
 
-def _remove(container: Container) -> None:
+def remove_container(container: Container) -> None:
+    """Stops a container if it runs, and deletes it."""
     with suppress(DockerException):
         container.stop(timeout=_STOP_GRACE_S)
     with suppress(DockerException):

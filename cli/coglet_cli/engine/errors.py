@@ -53,3 +53,7 @@ class ContainerRefused(UserError):
 
     def __init__(self, reason: object) -> None:
         super().__init__(f"failed to start the container: {reason}")
+
+
+class MissingDriver(ContainerRefused):
+    """The engine has no driver for the GPUs that a container asks for."""

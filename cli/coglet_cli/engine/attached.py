@@ -1,0 +1,93 @@
+"""A container whose input and output are those of this command."""
+
+import os
+import shutil
+import signal
+import socket
+import sys
+import termios
+import threading
+import tty
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext, suppress
+from typing import Any, Final
+
+from docker.errors import DockerException
+from docker.models.containers import Container
+
+from coglet_cli.engine.client import Engine
+from coglet_cli.engine.container import (
+    ContainerPlan,
+    create_container,
+    remove_container,
+    start_created,
+    without_gpu,
+)
+from coglet_cli.engine.errors import MissingDriver
+from coglet_cli.terminal import Terminal
+
+_CHUNK_BYTES: Final = 64 * 1024
+
+
+def run_attached(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> int:
+    """Runs the container to its end and gives its exit code; past this call it is gone."""
+    container = create_container(engine, plan)
+    try:
+        # Attached before the start: no output is lost.
+        output = _attach(container, has_terminal=plan.has_terminal)
+        keyboard = container.attach_socket(params={"stdin": 1, "stream": 1})
+        start_created(container)
+        with _raw_keyboard(container) if plan.has_terminal else nullcontext():
+            threading.Thread(target=_send_input, args=(keyboard,), daemon=True).start()
+            for out, err in output:
+                _write(sys.stdout.fileno(), out)
+                _write(sys.stderr.fileno(), err)
+            return int(container.wait(timeout=None)["StatusCode"])
+    except MissingDriver:
+        if not plan.are_gpus_optional:
+            raise
+        return run_attached(engine, without_gpu(plan, terminal), terminal)
+    finally:
+        remove_container(container)
+
+
+def _attach(container: Container, *, has_terminal: bool) -> Iterator[tuple[bytes | None, bytes | None]]:
+    """Pieces for stdout and stderr; a terminal has one stream for both."""
+    if not has_terminal:
+        return container.attach(stream=True, demux=True)
+    return ((piece, None) for piece in container.attach(stream=True))
+
+
+def _write(descriptor: int, data: bytes | None) -> None:
+    while data:
+        data = data[os.write(descriptor, data) :]
+
+
+def _send_input(keyboard: Any) -> None:
+    # The SDK gives a file object round the socket; only the socket can say that nothing more comes.
+    connection: socket.socket = getattr(keyboard, "_sock", keyboard)
+    with suppress(OSError):
+        while chunk := os.read(sys.stdin.fileno(), _CHUNK_BYTES):
+            connection.sendall(chunk)
+        connection.shutdown(socket.SHUT_WR)
+
+
+@contextmanager
+def _raw_keyboard(container: Container) -> Iterator[None]:
+    """Every key goes to the container, Ctrl-C too; its terminal has the size of ours."""
+
+    def resize(*_: object) -> None:
+        size = shutil.get_terminal_size()
+        with suppress(DockerException):
+            container.resize(height=size.lines, width=size.columns)
+
+    descriptor = sys.stdin.fileno()
+    before = termios.tcgetattr(descriptor)
+    previous = signal.signal(signal.SIGWINCH, resize)
+    tty.setraw(descriptor)
+    try:
+        resize()
+        yield
+    finally:
+        termios.tcsetattr(descriptor, termios.TCSADRAIN, before)
+        signal.signal(signal.SIGWINCH, previous)
