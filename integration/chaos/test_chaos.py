@@ -6,9 +6,6 @@ A seed repeats the requests and faults of a run; the clock and the scheduler sti
 
 import contextlib
 import os
-import shutil
-import subprocess
-import tempfile
 import threading
 from collections.abc import Iterator
 from itertools import count
@@ -24,6 +21,7 @@ from integration.conftest import Serve
 from integration.harness.model import Model, inputs
 from integration.harness.receiver import Receiver
 from integration.harness.server import Server
+from integration.harness.small_disk import small_disk
 from integration.harness.waiting import wait_for
 
 SEEDS, SECONDS = (int(part) for part in os.environ.get("PYCOGLET_CHAOS", "2x5").split("x"))
@@ -50,25 +48,16 @@ pytestmark = [
 ]
 
 
-@pytest.fixture
-def disk() -> Iterator[Path | None]:
-    """A small disk of its own, so that it can be filled; None where one cannot be mounted."""
-    folder = Path(tempfile.mkdtemp(prefix="cog-"))
-    mount = ["mount", "-t", "tmpfs", "-o", "size=64m", "none", str(folder)]
-    try:
-        is_mounted = subprocess.run(mount, check=False, capture_output=True).returncode == 0
-    except FileNotFoundError:
-        is_mounted = False
-    try:
-        yield folder if is_mounted else None
-    finally:
-        if is_mounted:
-            subprocess.run(["umount", "--lazy", str(folder)], check=True)
-        shutil.rmtree(folder)
-
-
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-def test_the_books_balance(serve: Serve, disk: Path | None, seed: int) -> None:
+def test_the_books_balance(serve: Serve, seed: int) -> None:
+    with small_disk() as disk:
+        attack(serve, disk, seed)
+        # A file that the model was writing when it was killed is the model's.
+        assert disk is None or not list(disk.glob("pycoglet*"))
+
+
+def attack(serve: Serve, disk: Path | None, seed: int) -> None:
+    """One run."""
     ref, shape = _SHAPES[seed % 2]
     variables = {**_VARIABLES, **shape, **({"TMPDIR": str(disk)} if disk else {})}
     ledger, trouble = Ledger(), Trouble()
@@ -84,8 +73,6 @@ def test_the_books_balance(serve: Serve, disk: Path | None, seed: int) -> None:
             print(f"seed {seed}: {ledger.summary()}; {before} before, {Use.of(server)} after")
             wait_for(lambda: Use.of(server).is_near(before), f"use as {before}", deadline_s=SETTLED_WITHIN_S)
         assert not ledger.faults(), ledger.faults()
-    # A file that the model was writing when it was killed is the model's.
-    assert disk is None or not list(disk.glob("pycoglet*"))
 
 
 @contextlib.contextmanager

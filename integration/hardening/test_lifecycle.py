@@ -1,0 +1,224 @@
+"""hardening.md R4, R7, R9, R10, R12-R14, R17, R28: start, hang, crash loop, drain and end, and systemd."""
+
+import os
+import shutil
+import signal
+import socket
+import subprocess
+from pathlib import Path
+
+import psutil
+import pytest
+from integration.conftest import Serve
+from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
+from integration.harness import processes
+from integration.harness.holding import holding
+from integration.harness.installation import Installation
+from integration.harness.model import Model, inputs
+from integration.harness.script import returning, script
+from integration.harness.server import free_port
+from integration.harness.waiting import wait_for
+
+pytestmark = pytest.mark.ours("hardening.md R4-R28")
+
+PID = returning("os.getpid()", "os")
+
+
+@pytest.mark.slow
+def test_a_crash_loop_ends_in_a_clear_state_and_few_lines(serve: Serve) -> None:
+    source = (
+        "import os, pathlib, threading\n"
+        "class Runner:\n"
+        "    def setup(self):\n"
+        "        if pathlib.Path('die').exists():\n"
+        "            os._exit(1)\n"
+        "    def run(self) -> None:\n"
+        "        pathlib.Path('die').touch()\n"
+        "        os._exit(1)\n"
+    )
+    with serve(Model(source, inputs({}), "predict.py:Runner")) as server:
+        server.predict()
+        wait_for(lambda: server.health()["status"] == "DEFUNCT", "end of the crash loop", deadline_s=60)
+        assert server.log.count("\n") < 100
+        assert "giving up" in server.log
+        assert server.request("GET", "/livez").status == 200
+        assert server.request("GET", "/readyz").status == 503
+
+
+def test_the_kernel_takes_a_worker_before_its_supervisor(serve: Serve) -> None:
+    with serve("script") as server:
+        (worker,) = worker_pids(server)
+        scores = [int(Path(f"/proc/{pid}/oom_score_adj").read_text()) for pid in (worker, server.process.pid)]
+        assert scores[0] > scores[1]
+
+
+def test_a_memory_error_is_named_and_the_worker_stays(serve: Serve) -> None:
+    with serve("script") as server:
+        before = worker_pids(server)
+        body = server.predict(returning("bytearray(2 ** 62)")).json()
+        assert (body["status"], "MemoryError" in body["error"]) == ("failed", True)
+        assert worker_pids(server) == before
+
+
+def start_a_daemon() -> int:
+    import subprocess
+
+    return subprocess.Popen(["sleep", "3600"], start_new_session=True).pid
+
+
+@pytest.mark.parametrize("victim", ["supervisor", "worker"])
+def test_what_has_left_the_group_goes_too(serve: Serve, victim: str) -> None:
+    with serve("script") as server:
+        daemon = server.predict(script(start_a_daemon)).json()["output"]
+        (worker,) = worker_pids(server)
+        os.kill(worker if victim == "worker" else server.process.pid, signal.SIGKILL)
+        wait_for(
+            lambda: daemon not in {each.pid for each in processes.marked(server.mark)}, "end of the daemon"
+        )
+
+
+def test_a_worker_that_hangs_is_replaced(serve: Serve) -> None:
+    with serve("script", variables={"COG_HANG_TIMEOUT": "1"}) as server:
+        (worker,) = worker_pids(server)
+        with holding(server, "stuck") as stuck:
+            os.kill(worker, signal.SIGSTOP)
+            body = stuck.result().json()
+        assert (body["status"], "neither answered nor computed" in body["error"]) == ("failed", True)
+        wait_workers(server, 1, without=worker)
+        server.wait_status("READY")
+        assert server.predict(returning("'alive'")).json()["output"] == "alive"
+
+
+@pytest.mark.parametrize(
+    "expression",
+    [
+        pytest.param("len(str(3 ** 1_000_000))", id="C code that holds the interpreter"),
+        pytest.param("time.sleep(3)", id="a call that waits"),
+        pytest.param("sum(i for i in range(30_000_000))", id="Python"),
+    ],
+)
+def test_a_busy_worker_is_not_touched(serve: Serve, expression: str) -> None:
+    code = (
+        f"def predict():\n"
+        f"    import sys, time\n"
+        f"    sys.set_int_max_str_digits(0)\n"
+        f"    return str({expression})\n"
+    )
+    with serve("script", variables={"COG_HANG_TIMEOUT": "1"}) as server:
+        before = worker_pids(server)
+        assert server.predict({"code": code}).json()["status"] == "succeeded"
+        assert worker_pids(server) == before
+
+
+def test_the_supervisor_answers_while_its_worker_hangs(serve: Serve) -> None:
+    with serve("script") as server:
+        (worker,) = worker_pids(server)
+        with holding(server, "stuck"):
+            os.kill(worker, signal.SIGSTOP)
+            assert server.request("GET", "/livez").status == 200
+            assert server.request("GET", "/readyz").status == 503
+            os.kill(worker, signal.SIGCONT)
+
+
+def test_ready_is_said_by_status_codes(serve: Serve) -> None:
+    with serve("script") as server:
+        assert server.request("GET", "/readyz").status == 200
+
+
+def test_new_work_is_told_to_come_later_while_the_server_drains(serve: Serve) -> None:
+    with serve("script") as server:
+        with holding(server, "promised") as answer:
+            server.signal(signal.SIGTERM)
+            wait_for(lambda: server.request("GET", "/readyz").status == 503, "drain")
+            refused = server.predict(returning("1"))
+            assert (refused.status, refused.headers["Retry-After"] is not None) == (503, True)
+            assert not answer.done()
+        assert answer.result().json()["output"] == "let go"
+        assert server.wait_exit() == 0
+
+
+# systemd, and being the first process
+
+
+def test_systemd_is_told_once_when_the_model_is_ready(serve: Serve, tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
+        path = Path("/tmp") / f"cog-notify-{free_port()}"
+        notices.bind(str(path))
+        notices.settimeout(20)
+        variables = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"}
+        try:
+            with serve(SLOW_TO_SET_UP, variables=variables, until="STARTING") as server:
+                server.wait_status("READY")
+                told = [notices.recv(100) for _ in range(3)]
+                assert told == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+        finally:
+            path.unlink()
+
+
+@pytest.fixture
+def model_folder(tmp_path: Path) -> Path:
+    Model.named("script").write_to(tmp_path)
+    return tmp_path
+
+
+@pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd-socket-activate is missing")
+def test_a_socket_of_systemd_is_served(installation: Installation, model_folder: Path) -> None:
+    port = free_port()
+    server = [str(installation.python), "-m", "cog.server.http"]
+    variables = installation.variables({"COG_PREDICT_TYPE_STUB": "predict.py:Predictor", "PORT": "1"})
+    process = subprocess.Popen(
+        [
+            "systemd-socket-activate",
+            *(f"--setenv={name}" for name in ("COG_PREDICT_TYPE_STUB", "PORT", "PATH")),
+            f"--listen=127.0.0.1:{port}",
+            *server,
+        ],
+        cwd=model_folder,
+        env=variables,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        wait_for(lambda: is_open(port), "socket of systemd")
+        with socket.create_connection(("127.0.0.1", port), 20) as sock:
+            sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 200")
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def is_open(port: int) -> bool:
+    return any(
+        connection.status == psutil.CONN_LISTEN and connection.laddr and connection.laddr.port == port
+        for connection in psutil.net_connections("tcp4")
+    )
+
+
+@pytest.mark.skipif(os.geteuid() != 0 or not shutil.which("unshare"), reason="needs root and unshare")
+def test_as_the_first_process_it_reaps_what_others_leave_behind(serve: Serve) -> None:
+    def orphan_many() -> None:
+        import subprocess
+
+        for _ in range(200):
+            subprocess.run(["sh", "-c", "true & exit"], check=True)
+
+    entry = ("-c", UNSHARED)
+    with serve("script", entry=entry) as server:
+        assert server.predict(script(orphan_many)).json()["status"] == "succeeded"
+        first = psutil.Process(server.process.pid).children(recursive=True)[0]
+        wait_for(lambda: not zombies(first), "reaping of all orphans")
+        server.request("POST", "/shutdown")  # unshare passes no signal on
+        assert server.wait_exit() == 0
+
+
+UNSHARED = (
+    "import os, sys\n"
+    "run = [sys.executable, '-m', 'cog.server.http', *sys.argv[1:]]\n"
+    "os.execvp('unshare', ['unshare', '--pid', '--fork', '--kill-child=SIGTERM', '--mount-proc', *run])\n"
+)
+
+
+def zombies(parent: psutil.Process) -> list[int]:
+    family = parent.children(recursive=True)
+    return [each.pid for each in family if each.status() == psutil.STATUS_ZOMBIE]
