@@ -1,0 +1,119 @@
+"""Every variable of the environment: its default, what it takes, and what it ignores with a warning."""
+
+import sys
+from typing import Any
+
+import pytest
+
+from coglet_supervisor.errors import StartupError
+from coglet_supervisor.settings import Settings, port_from
+
+VARIABLES = [
+    ("COG_WORKER_PYTHON", "worker_python", sys.executable, {"/usr/bin/python3": "/usr/bin/python3"}, []),
+    ("COG_WORKERS", "workers", 1, {"3": 3}, ["0", "-1", "two", "1.5"]),
+    ("COG_WORKER_ENV", "worker_environment", "", {"A=1": "A=1"}, []),
+    ("COG_WORKER_RESTARTS", "worker_restarts", True, {"0": False, "No": False, "on": True}, ["2", "maybe"]),
+    ("COG_WORKER_MAX_PREDICTIONS", "worker_max_predictions", None, {"100": 100}, ["0", "x"]),
+    ("COG_WORKER_MAX_RSS_BYTES", "worker_max_rss_bytes", None, {"1024": 1024}, ["0", "1GB"]),
+    ("COG_MAX_CONNECTIONS", "max_connections", 4096, {"5": 5}, ["0", "x"]),
+    ("COG_MAX_CONCURRENCY", "max_concurrency", None, {"4": 4, " 4 ": 4}, ["0", "-4", "x"]),
+    ("COG_SETUP_TIMEOUT", "setup_timeout_s", None, {"1.5": 1.5, "0": None}, ["-1", "x", "inf", "nan"]),
+    ("COG_PREDICT_TIMEOUT", "predict_timeout_s", None, {"2": 2.0, "0": None}, ["-1", "x", "inf"]),
+    ("COG_CANCEL_GRACE", "cancel_grace_s", 60.0, {"2": 2.0, "0": None}, ["-1", "x"]),
+    ("COG_HANG_TIMEOUT", "hang_timeout_s", 300.0, {"2": 2.0, "0": None}, ["-1", "x"]),
+    ("COG_SHUTDOWN_GRACE", "shutdown_grace_s", 30.0, {"2": 2.0, "0": 0.0}, ["-1", "x", "nan"]),
+    ("COG_MAX_BODY_BYTES", "max_body_bytes", 104_857_600, {"10": 10}, ["0", "x"]),
+    ("COG_UNKNOWN_INPUTS", "unknown_inputs", "refuse", {"ignore": "ignore", "refuse": "refuse"}, ["drop"]),
+    ("COG_THROTTLE_RESPONSE_INTERVAL", "webhook_interval_s", 0.5, {"2": 2.0, "0": 0.0}, ["-1", "x"]),
+    ("WEBHOOK_AUTH_TOKEN", "webhook_auth_token", None, {"secret": "secret"}, []),
+    ("WEBHOOK_SIGNING_SECRET", "webhook_signing_secret", None, {"whsec_x": "whsec_x"}, []),
+    ("COG_STREAM_HISTORY_CAPACITY", "stream_history", 1024, {"0": 0, "5": 5}, ["-1", "x"]),
+    ("COG_OPENAPI_SCHEMA", "openapi_schema", None, {"{}": "{}"}, []),
+    ("COG_API_TOKEN", "api_token", None, {"secret": "secret"}, []),
+    ("COG_ALLOWED_HOSTS", "allowed_hosts", frozenset(), {"a.com, b.com": frozenset({"a.com", "b.com"})}, []),
+    ("COG_LOG_LEVEL", "log_level", "info", {"DEBUG": "debug", "warn": "warning", "loud": "info"}, []),
+    ("LOG_FORMAT", "log_format", "json", {"console": "console", "xml": "json"}, []),
+]
+IDS = [row[0] for row in VARIABLES]
+
+
+def read(**environment: str) -> Settings:
+    return Settings.from_environment(environment)
+
+
+@pytest.mark.parametrize(("name", "field", "default", "good", "bad"), VARIABLES, ids=IDS)
+def test_a_variable(name: str, field: str, default: object, good: dict[str, object], bad: list[str]) -> None:
+    assert getattr(read(), field) == default
+    assert getattr(read(**{name: ""}), field) == default
+    for text, value in good.items():
+        settings = read(**{name: text})
+        assert (getattr(settings, field), settings.warnings) == (value, ())
+    for text in bad:
+        settings = read(**{name: text})
+        assert getattr(settings, field) == default
+        (warning,) = settings.warnings
+        assert warning.startswith(f"{name} is {text!r}, which is not ")
+
+
+def test_every_variable_of_the_settings_is_tested() -> None:
+    elsewhere = {"predictor_ref", "host", "port", "is_train", "upload_url", "await_explicit_shutdown"}
+    elsewhere |= {"exit_with_stdin", "project_dir", "kubernetes", "warnings"}
+    assert set(Settings.__dataclass_fields__) - elsewhere == {row[1] for row in VARIABLES}
+
+
+def test_nothing_is_wrong_by_default() -> None:
+    assert read().warnings == ()
+
+
+def test_kubernetes_is_known_by_its_variable() -> None:
+    assert not read().kubernetes
+    assert read(KUBERNETES_SERVICE_HOST="").kubernetes
+
+
+@pytest.mark.parametrize(
+    ("rust_log", "level"),
+    [
+        ("debug", "debug"),
+        ("WARN", "warning"),
+        ("off", "error"),
+        ("trace", "debug"),
+        ("hyper=trace,info", "info"),
+        ("hyper=trace", "error"),  # names no level for us, so COG_LOG_LEVEL counts
+        ("", "error"),
+    ],
+)
+def test_rust_log_wins(rust_log: str, level: str) -> None:
+    assert read(RUST_LOG=rust_log, COG_LOG_LEVEL="error").log_level == level
+
+
+def test_what_the_command_line_decides_wins() -> None:
+    settings = Settings.from_environment({"COG_WORKERS": "2"}, workers=5, host="::1")
+    assert (settings.workers, settings.host) == (5, "::1")
+
+
+def test_the_environment_of_a_worker() -> None:
+    settings = read(COG_WORKER_ENV="CUDA_VISIBLE_DEVICES={index} NAME='two words' EMPTY=")
+    assert settings.environment_of_worker(1) == {
+        "CUDA_VISIBLE_DEVICES": "1",
+        "NAME": "two words",
+        "EMPTY": "",
+    }
+    assert read().environment_of_worker(0) == {}
+
+
+@pytest.mark.parametrize(("text", "port"), [("8080", 8080), ("0", 0), ("65535", 65535), ("", 5000)])
+def test_a_port(text: str, port: int) -> None:
+    assert port_from({"PORT": text}) == port
+    assert port_from({}) == 5000
+
+
+@pytest.mark.parametrize("text", ["65536", "-1", "http", "80.5"])
+def test_no_port(text: str) -> None:
+    with pytest.raises(StartupError, match=f"PORT is '{text}', but must be a number from 0 to 65535"):
+        port_from({"PORT": text})
+
+
+def test_settings_do_not_change() -> None:
+    settings: Any = read()
+    with pytest.raises(AttributeError):
+        settings.workers = 2
