@@ -71,12 +71,12 @@ class LineWriter:
         self._busy = False
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
-    def write(self, line: str) -> None:
-        """Queues one line. Never blocks."""
-        encoded = line.encode("utf-8", "replace") + b"\n"
+    def write(self, lines: str) -> None:
+        """Queues one line or several. Never blocks."""
+        encoded = lines.encode("utf-8", "replace") + b"\n"
         with self._changed:
             if self._queued_bytes + len(encoded) > MAX_QUEUED_BYTES:
-                self._dropped += 1
+                self._dropped += encoded.count(b"\n")
                 return
             self._lines.append(encoded)
             self._queued_bytes += len(encoded)
@@ -84,8 +84,10 @@ class LineWriter:
                 self._changed.notify_all()
 
     def take_dropped(self) -> int:
-        """How many lines were dropped since the last call."""
+        """How many lines were dropped since the last call; 0 until there is room to say so."""
         with self._changed:
+            if self._queued_bytes > MAX_QUEUED_BYTES // 2:
+                return 0
             dropped, self._dropped = self._dropped, 0
             return dropped
 
@@ -150,9 +152,13 @@ class ServerLog:
             return
         fields: Fields = {"prediction_id": prediction_id, "source": source.capitalize()}
         timestamp = _now()
-        for line in text.splitlines():
-            if stripped := line.strip():
-                self._writer.write(self._format(timestamp, "info", "coglet::prediction", stripped, fields))
+        records = [
+            self._format(timestamp, "info", "coglet::prediction", stripped, fields)
+            for line in text.splitlines()
+            if (stripped := line.strip())
+        ]
+        if records:  # in one go: a text may be a thousand lines
+            self._writer.write("\n".join(records))
 
     def collect(self) -> SetupLogs:
         """The logs of a setup from here on; the first setup's begin with the process."""
