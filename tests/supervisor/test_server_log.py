@@ -1,0 +1,171 @@
+"""runtime.md 2.3 and 7.5: the records of the server log, and the logs of setup."""
+
+import json
+import logging
+import os
+import re
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+from typing import Any
+
+import pytest
+
+from coglet_supervisor import server_log as server_logs
+from coglet_supervisor.server_log import (
+    LineWriter,
+    LogHandler,
+    ServerLog,
+    format_console,
+    format_console_in_colour,
+    format_json,
+)
+from coglet_supervisor.settings import LogLevel
+
+FLUSH_S = 20.0
+
+
+@dataclass
+class Pipe:
+    """A log that is read when the test asks for it."""
+
+    read_end: int
+    write_end: int
+    writer: LineWriter = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.writer = LineWriter(self.write_end)
+
+    def log(self, level: LogLevel = "info") -> ServerLog:
+        return ServerLog(self.writer, format_json, level)
+
+    def records(self) -> list[dict[str, Any]]:
+        """All that was written; there must be something."""
+        self.writer.flush(FLUSH_S)
+        return [json.loads(line) for line in os.read(self.read_end, 1024 * 1024).splitlines()]
+
+
+@pytest.fixture
+def pipe() -> Iterator[Pipe]:
+    read_end, write_end = os.pipe()
+    yield Pipe(read_end, write_end)
+    os.close(read_end)
+    os.close(write_end)
+
+
+def messages(pipe: Pipe) -> list[str]:
+    return [record["fields"]["message"] for record in pipe.records()]
+
+
+def test_json_is_one_object_a_line() -> None:
+    line = format_json("T", "warning", "coglet", "two\nlines", {"prediction_id": "p"})
+    assert line == (
+        '{"timestamp":"T","level":"WARN","fields":{"message":"two\\nlines","prediction_id":"p"},"target":"coglet"}'
+    )
+
+
+def test_json_takes_what_has_no_json() -> None:
+    assert json.loads(format_json("T", "info", "t", "\ud800", {"path": object}))["level"] == "INFO"
+
+
+def test_console_is_for_a_person() -> None:
+    fields: dict[str, object] = {"source": "Stdout"}
+    assert format_console("T", "info", "coglet", "hi", fields) == "T  INFO coglet: hi source=Stdout"
+    coloured = format_console_in_colour("T", "error", "coglet", "hi", fields)
+    assert re.sub(r"\x1b\[\d+m", "", coloured) == "T ERROR coglet: hi source=Stdout"
+    assert coloured.count("\x1b[") == 4
+
+
+def test_the_level_applies_to_our_records(pipe: Pipe) -> None:
+    log = pipe.log("warning")
+    log.record("debug", "t", "debug")
+    log.record("info", "t", "info")
+    log.record("warning", "t", "warning")
+    log.record("error", "t", "error", code=3)
+    assert [record["level"] for record in pipe.records()] == ["WARN", "ERROR"]
+
+
+def test_the_models_output_is_a_record_a_line_at_every_level(pipe: Pipe) -> None:
+    pipe.log("error").output("coglet::setup", "one\ntwo\n")
+    assert messages(pipe) == ["one", "two"]
+
+
+def test_a_prediction_is_echoed_without_its_blank_lines(pipe: Pipe) -> None:
+    log = pipe.log()
+    log.echo("p", "stderr", "  one\n\n \ntwo\n")
+    records = pipe.records()
+    assert [record["fields"] for record in records] == [
+        {"message": "one", "prediction_id": "p", "source": "Stderr"},
+        {"message": "two", "prediction_id": "p", "source": "Stderr"},
+    ]
+    assert records[0]["target"] == "coglet::prediction"
+    assert re.fullmatch(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z", records[0]["timestamp"])
+
+
+def test_a_prediction_is_not_echoed_above_info(pipe: Pipe) -> None:
+    log = pipe.log("warning")
+    log.echo("p", "stdout", "hidden")
+    log.record("error", "t", "shown")
+    assert messages(pipe) == ["shown"]
+
+
+def test_the_logs_of_the_first_setup_begin_with_the_process(pipe: Pipe) -> None:
+    log = pipe.log()
+    log.record("info", "coglet", "booting")
+    first = log.collect()
+    log.output("coglet::setup", "loading")
+    assert log.end_collecting(first) == "[coglet] booting\n[coglet::setup] loading\n"
+    log.record("info", "coglet", "between")
+    second = log.collect()
+    log.output("coglet::setup", "again")
+    assert log.end_collecting(second) == "[coglet::setup] again\n"
+
+
+def read_until(pipe: Pipe, last: str) -> list[str]:
+    """The messages up to `last`, which must come."""
+    data = b""
+    while last.encode() not in data:
+        data += os.read(pipe.read_end, 65536)
+    return [json.loads(line)["fields"]["message"] for line in data.splitlines()]
+
+
+def test_every_line_that_nobody_reads_is_written_or_counted(
+    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(server_logs, "MAX_QUEUED_BYTES", 100_000)
+    log = pipe.log()
+    for _ in range(5000):  # far more than the pipe and the queue hold
+        log.record("info", "t", "line")
+    with ThreadPoolExecutor() as threads:
+        reading = threads.submit(read_until, pipe, "the last")
+        log.flush(FLUSH_S)
+        log.record("info", "t", "the last")
+        said = reading.result(FLUSH_S)
+    notice = re.compile(r"(\d+) log records dropped because nobody reads the log")
+    dropped = sum(int(match[1]) for text in said if (match := notice.fullmatch(text)))
+    assert dropped > 0
+    assert said.count("line") + dropped == 5000
+
+
+def test_a_closed_stderr_ends_nothing() -> None:
+    read_end, write_end = os.pipe()
+    os.close(read_end)
+    writer = LineWriter(write_end)
+    log = ServerLog(writer, format_json, "info")
+    log.record("info", "t", "into the void")
+    log.flush(FLUSH_S)
+    log.record("info", "t", "again")
+    log.flush(FLUSH_S)
+    os.close(write_end)
+
+
+def test_logging_comes_into_the_log(pipe: Pipe) -> None:
+    handler = LogHandler(pipe.log("debug"))
+    for name, level in (("coglet_supervisor.slots", logging.WARNING), ("httpx", logging.CRITICAL)):
+        handler.handle(logging.LogRecord(name, level, __file__, 1, "text %d", (1,), None))
+    records = pipe.records()
+    assert [(record["target"], record["level"]) for record in records] == [
+        ("coglet", "WARN"),
+        ("httpx", "ERROR"),
+    ]
+    assert records[0]["fields"]["message"] == "text 1"
