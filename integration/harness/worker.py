@@ -157,6 +157,12 @@ class Worker:
         """TMPDIR of the worker."""
         return self.scratch / "tmp"
 
+    def new_fifo(self, name: str = "fifo") -> Path:
+        """A FIFO in the model's folder: a model that reads from it waits until the test writes to it."""
+        path = self.folder / name
+        os.mkfifo(path)
+        return path
+
     # control
 
     @property

@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 import pytest
 from integration.harness.worker import Launch, Worker, spawn
+from integration.worker.scripted import ASYNC, SYNC, Scripted
 
 _INTERPRETERS: Final = "PYCOGLET_WORKER_PYTHONS"
 """Colon-separated interpreters with the core of pycoglet; default: the one that runs pytest."""
@@ -65,3 +66,31 @@ def start_worker(spawn_worker: StartWorker) -> StartWorker:
         return worker
 
     return start
+
+
+@pytest.fixture(scope="module")
+def scripted_sync(worker_python: Path) -> Iterator[Scripted]:
+    """A sync model, one for all tests of a module, that runs what they send it."""
+    with spawn(worker_python, SYNC, Launch()) as worker:
+        yield Scripted(worker, is_async=False)
+
+
+@pytest.fixture(scope="module")
+def scripted_async(worker_python: Path) -> Iterator[Scripted]:
+    """An async one."""
+    with spawn(worker_python, ASYNC, Launch()) as worker:
+        yield Scripted(worker, is_async=True)
+
+
+@pytest.fixture(scope="module", params=["sync", "async"])
+def scripted(worker_python: Path, request: pytest.FixtureRequest) -> Scripted:
+    """First the one, then the other."""
+    either: Scripted = request.getfixturevalue(f"scripted_{request.param}")
+    return either
+
+
+@pytest.fixture
+def fifo(tmp_path: Path) -> Path:
+    """A model that reads from it waits until the test has written to it."""
+    os.mkfifo(tmp_path / "fifo")
+    return tmp_path / "fifo"

@@ -1,63 +1,59 @@
 """A cancel of an async prediction: its task ends, then its slot is free, and nobody else notices."""
 
-import os
+from pathlib import Path
 
 import pytest
+from integration.harness.prediction import Prediction, Result
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import control, slot
 
-MODEL = """
-    import asyncio, sys, time
+PREAMBLE = """
+    import asyncio, sys
     from asyncio import CancelledError
 
-    class Runner:
-        def setup(self): self.never, self.go = asyncio.Event(), asyncio.Event()
-
-        async def free(self): self.go.set()
-
-        async def forever(self):
-            while True:
-                yield 1
-                await asyncio.sleep(0)
-
-        async def run(self, fifo=""):
-            {body}
+    async def forever():
+        while True:
+            yield 1
+            await asyncio.sleep(0)
 """
 
 WAITING = {
     "sleep": "print('up'); await asyncio.sleep(600)",
-    "event": "print('up'); await self.never.wait()",
+    "event": "print('up'); await asyncio.Event().wait()",
     "thread": "print('up'); await asyncio.to_thread(lambda: open(fifo).read())",
     "child": "child = await asyncio.create_subprocess_exec('cat', fifo); print('up')\n"
     "try: await child.wait()\nfinally: child.kill(); await child.wait()",
     "task": "print('up'); await asyncio.create_task(asyncio.sleep(600))",
-    "gather": "print('up'); await asyncio.gather(asyncio.sleep(600), self.never.wait())",
+    "gather": "print('up'); await asyncio.gather(asyncio.sleep(600), asyncio.Event().wait())",
     "short sleeps": "print('up')\nwhile True: await asyncio.sleep(0)",
     "async generator": "yield 1; print('up'); await asyncio.sleep(600)",
     "async generator that yields": "print('up')\nwhile True: yield 1; await asyncio.sleep(0)",
-    "returned iterator": "print('up'); return self.forever()",
+    "returned iterator": "print('up'); return forever()",
 }
 
 
-def written(body: str) -> str:
-    return MODEL.format(body=body.replace("\n", "\n" + " " * 12))
+def start(scripted: Scripted, body: str, fifo: Path) -> Prediction:
+    """Starts a prediction and waits until it has printed `up`."""
+    prediction = scripted.start(body, PREAMBLE, fifo=str(fifo))
+    prediction.wait_log("up\n")
+    return prediction
+
+
+def canceled(scripted: Scripted, prediction: Prediction) -> Result:
+    """What comes of the prediction after a cancel; the next one works."""
+    scripted.worker.cancel(prediction.message)
+    result = prediction.result()
+    assert result.is_canceled
+    assert scripted.start("return 1").result().output == 1
+    return result
 
 
 @pytest.mark.parametrize("body", WAITING.values(), ids=WAITING)
-def test_it_ends_whatever_the_model_awaits(start_worker: StartWorker, body: str) -> None:
-    worker = start_worker(written(body))
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
+def test_it_ends_whatever_the_model_awaits(scripted_async: Scripted, body: str, fifo: Path) -> None:
     for _ in range(2):
-        prediction = worker.predict(fifo=str(fifo))
-        prediction.wait_log("up\n")
-        worker.cancel(prediction.message)
-        assert prediction.result().is_canceled
-    assert not any(isinstance(each, control.Failed | control.Fatal) for each in worker.said.messages)
-    if "thread" in body:
-        for _ in range(2):
-            fifo.write_text("")
+        canceled(scripted_async, start(scripted_async, body, fifo))
 
 
 ENDINGS = {
@@ -69,35 +65,21 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize(("ending", "logs"), ENDINGS.values(), ids=ENDINGS)
-def test_however_the_model_ends_it_is_canceled(start_worker: StartWorker, ending: str, logs: str) -> None:
-    worker = start_worker(
-        written(f"print('up')\ntry: await asyncio.sleep(600)\nexcept CancelledError: {ending}")
-    )
-    for _ in range(2):
-        prediction = worker.predict()
-        prediction.wait_log("up\n")
-        worker.cancel(prediction.message)
-        assert prediction.result().is_canceled
-        assert prediction.result().logs == logs
+def test_however_the_model_ends_it_is_canceled(
+    scripted_async: Scripted, ending: str, logs: str, fifo: Path
+) -> None:
+    body = f"print('up')\ntry: await asyncio.sleep(600)\nexcept CancelledError: {ending}"
+    assert canceled(scripted_async, start(scripted_async, body, fifo)).logs == logs
 
 
-def test_a_model_that_returns_all_the_same_has_its_output_kept(start_worker: StartWorker) -> None:
+def test_a_model_that_returns_all_the_same_has_its_output_kept(scripted_async: Scripted, fifo: Path) -> None:
     body = "print('up')\ntry: await asyncio.sleep(600)\nexcept CancelledError: return {'half': 'done'}"
-    worker = start_worker(written(body))
-    prediction = worker.predict()
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().items == [{"half": "done"}]
+    assert canceled(scripted_async, start(scripted_async, body, fifo)).items == [{"half": "done"}]
 
 
-def test_items_before_the_cancel_are_kept(start_worker: StartWorker) -> None:
-    worker = start_worker(written("yield 'a'; yield 'b'; await asyncio.sleep(600)"))
-    prediction = worker.predict()
-    prediction.wait_item(1)
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().items == ["a", "b"]
+def test_items_before_the_cancel_are_kept(scripted_async: Scripted, fifo: Path) -> None:
+    body = "yield 'a'; yield 'b'; print('up'); await asyncio.sleep(600)"
+    assert canceled(scripted_async, start(scripted_async, body, fifo)).items == ["a", "b"]
 
 
 @pytest.mark.parametrize("place", ["except CancelledError:", "finally:"])
@@ -138,7 +120,7 @@ def test_a_second_cancel_does_not_disturb_the_clean_up_of_the_first(
 
 
 def test_one_that_comes_before_the_prediction_keeps_it_from_starting(start_worker: StartWorker) -> None:
-    worker = start_worker(written("print('started')"))
+    worker = start_worker("async def Runner(): print('started')\n")
     message = worker.next_message(input=b"{}")
     worker.cancel(message)
     result = worker.send_predict(message).result()
@@ -147,18 +129,15 @@ def test_one_that_comes_before_the_prediction_keeps_it_from_starting(start_worke
     assert isinstance(worker.predict().result().terminal, slot.Done)
 
 
-def test_one_that_comes_late_does_not_hit_the_next_prediction(start_worker: StartWorker) -> None:
-    worker = start_worker(written("print('up'); await asyncio.to_thread(lambda: open(fifo).read())"))
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
-    first = worker.predict(fifo=str(fifo))
-    fifo.write_text("")
-    first.result()
-    second = worker.predict(fifo=str(fifo))
-    second.wait_log("up\n")
-    worker.cancel(first.message)
-    fifo.write_text("")
-    assert isinstance(second.result().terminal, slot.Done)
+def test_one_that_comes_late_does_not_hit_the_next_prediction(scripted_async: Scripted, fifo: Path) -> None:
+    earlier = scripted_async.start("return 1")
+    earlier.result()
+    body = "print('up'); print(await asyncio.to_thread(lambda: open(fifo).read()))"
+    running = start(scripted_async, body, fifo)
+    scripted_async.worker.cancel(earlier.message)
+    fifo.write_text("end")
+    assert isinstance(running.result().terminal, slot.Done)
+    assert running.result().logs == "up\nend\n"
 
 
 def test_the_neighbours_go_on(start_worker: StartWorker) -> None:
@@ -187,7 +166,7 @@ def test_the_neighbours_go_on(start_worker: StartWorker) -> None:
 
 
 def test_a_cancel_of_an_unknown_slot_is_reported_and_does_no_harm(start_worker: StartWorker) -> None:
-    worker = start_worker(written("return 1"))
+    worker = start_worker("async def Runner(): return 1\n")
     worker.say(control.Cancel(slot="no such slot", id="pred_1", sequence=1))
     assert worker.check_health().status == "healthy"
     assert worker.records == ["cancel of pred_1 on slot no such slot, which is none of this worker"]

@@ -1,20 +1,17 @@
 """A cancel of a sync prediction: wherever the model is, once, and never of the next one (runtime.md 8)."""
 
-import os
+from pathlib import Path
 
 import pytest
-from integration.harness.worker import Worker
+from integration.harness.prediction import Prediction, Result
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import control, slot
 
-MODEL = """
+PREAMBLE = """
     import os, queue, select, socket, subprocess, sys, threading, time
     from cog import CancelationException, current_scope
-
-    class Runner:
-        def run(self, fifo=""):
-            {body}
 """
 
 BLOCKED = {
@@ -37,27 +34,26 @@ BLOCKED = {
 }
 
 
-def written(body: str) -> str:
-    return MODEL.format(body=body.replace("\n", "\n" + " " * 12))
+def start(scripted: Scripted, body: str, fifo: Path) -> Prediction:
+    """Starts a prediction and waits until it has printed `up`."""
+    prediction = scripted.start(body, PREAMBLE, fifo=str(fifo))
+    prediction.wait_log("up\n")
+    return prediction
 
 
-def assert_still_works(worker: Worker) -> None:
-    """Another prediction runs on the slot, and nothing of the cancel is left."""
-    assert worker.check_health().status == "healthy"
-    assert not any(isinstance(each, control.Failed | control.Fatal) for each in worker.said.messages)
+def canceled(scripted: Scripted, prediction: Prediction) -> Result:
+    """What comes of the prediction after a cancel; the next one works."""
+    scripted.worker.cancel(prediction.message)
+    result = prediction.result()
+    assert result.is_canceled
+    assert scripted.start("return 1").result().output == 1
+    return result
 
 
 @pytest.mark.parametrize("body", BLOCKED.values(), ids=BLOCKED)
-def test_it_interrupts_whatever_the_model_does(start_worker: StartWorker, body: str) -> None:
-    worker = start_worker(written(body))
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
+def test_it_interrupts_whatever_the_model_does(scripted_sync: Scripted, body: str, fifo: Path) -> None:
     for _ in range(2):
-        prediction = worker.predict(fifo=str(fifo))
-        prediction.wait_log("up\n")
-        worker.cancel(prediction.message)
-        assert prediction.result().is_canceled
-    assert_still_works(worker)
+        canceled(scripted_sync, start(scripted_sync, body, fifo))
 
 
 ENDINGS = {
@@ -69,75 +65,47 @@ ENDINGS = {
 
 
 @pytest.mark.parametrize(("ending", "logs"), ENDINGS.values(), ids=ENDINGS)
-def test_however_the_model_ends_it_is_canceled(start_worker: StartWorker, ending: str, logs: str) -> None:
+def test_however_the_model_ends_it_is_canceled(
+    scripted_sync: Scripted, ending: str, logs: str, fifo: Path
+) -> None:
     body = f"try: print('up'); time.sleep(600)\nexcept CancelationException: {ending}"
-    worker = start_worker(written(body))
-    prediction = worker.predict()
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().logs == logs
-    assert_still_works(worker)
+    assert canceled(scripted_sync, start(scripted_sync, body, fifo)).logs == logs
 
 
-def test_a_model_that_returns_all_the_same_has_its_output_kept(start_worker: StartWorker) -> None:
+def test_a_model_that_returns_all_the_same_has_its_output_kept(scripted_sync: Scripted, fifo: Path) -> None:
     body = "try: print('up'); time.sleep(600)\nexcept CancelationException: return {'half': 'done'}"
-    worker = start_worker(written(body))
-    prediction = worker.predict()
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().items == [{"half": "done"}]
+    assert canceled(scripted_sync, start(scripted_sync, body, fifo)).items == [{"half": "done"}]
 
 
-def test_items_before_the_cancel_are_kept(start_worker: StartWorker) -> None:
-    worker = start_worker(written("yield 'a'; yield 'b'; time.sleep(600)"))
-    prediction = worker.predict()
-    prediction.wait_item(1)
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().items == ["a", "b"]
+def test_items_before_the_cancel_are_kept(scripted_sync: Scripted, fifo: Path) -> None:
+    body = "yield 'a'; yield 'b'; print('up'); time.sleep(600)"
+    assert canceled(scripted_sync, start(scripted_sync, body, fifo)).items == ["a", "b"]
 
 
 @pytest.mark.parametrize("place", ["except CancelationException:", "finally:"])
 def test_a_second_cancel_does_not_disturb_the_clean_up_of_the_first(
-    start_worker: StartWorker, place: str
+    scripted_sync: Scripted, place: str, fifo: Path
 ) -> None:
-    worker = start_worker(
-        written(f"try: print('up'); time.sleep(600)\n{place} print('cleaning'); print(open(fifo).read())")
-    )
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
-    prediction = worker.predict(fifo=str(fifo))
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
+    body = f"try: print('up'); time.sleep(600)\n{place} print('cleaning'); print(open(fifo).read())"
+    prediction = start(scripted_sync, body, fifo)
+    scripted_sync.worker.cancel(prediction.message)
     prediction.wait_log("cleaning\n")
     for _ in range(3):
-        worker.cancel(prediction.message)
+        scripted_sync.worker.cancel(prediction.message)
     fifo.write_text("clean")
-    assert prediction.result().is_canceled
-    assert prediction.result().logs == "up\ncleaning\nclean\n"
-    assert_still_works(worker)
+    assert canceled(scripted_sync, prediction).logs == "up\ncleaning\nclean\n"
 
 
-def test_except_exception_does_not_swallow_it(start_worker: StartWorker) -> None:
-    worker = start_worker(
-        written(
-            "while True:\n    try: print('up'); time.sleep(600)\n    except Exception: print('swallowed')"
-        )
-    )
-    prediction = worker.predict()
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
-    assert prediction.result().is_canceled
-    assert prediction.result().logs == "up\n"
+def test_except_exception_does_not_swallow_it(scripted_sync: Scripted, fifo: Path) -> None:
+    body = "while True:\n    try: print('up'); time.sleep(600)\n    except Exception: print('swallowed')"
+    assert canceled(scripted_sync, start(scripted_sync, body, fifo)).logs == "up\n"
 
 
 # at other moments
 
 
 def test_one_that_comes_before_the_prediction_keeps_it_from_starting(start_worker: StartWorker) -> None:
-    worker = start_worker(written("print('started')"))
+    worker = start_worker("def Runner(): print('started')\n")
     message = worker.next_message(input=b"{}")
     worker.cancel(message)
     result = worker.send_predict(message).result()
@@ -146,58 +114,46 @@ def test_one_that_comes_before_the_prediction_keeps_it_from_starting(start_worke
     assert isinstance(worker.predict().result().terminal, slot.Done)
 
 
-def test_one_that_comes_late_does_not_hit_the_next_prediction(start_worker: StartWorker) -> None:
-    """Not even when it has the same id, which a client may choose."""
-    worker = start_worker(written("print('up'); print(open(fifo).read())"))
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
-    first = worker.predict(fifo=str(fifo))
-    fifo.write_text("first")
-    first.result()
-    second = worker.predict(fifo=str(fifo))
-    second.wait_log("up\n")
-    worker.cancel(first.message)
-    fifo.write_text("second")
-    assert isinstance(second.result().terminal, slot.Done)
-    assert second.result().logs == "up\nsecond\n"
+def test_one_that_comes_late_does_not_hit_the_next_prediction(scripted_sync: Scripted, fifo: Path) -> None:
+    earlier = scripted_sync.start("return 1")
+    earlier.result()
+    running = start(scripted_sync, "print('up'); print(open(fifo).read())", fifo)
+    scripted_sync.worker.cancel(earlier.message)
+    fifo.write_text("end")
+    assert isinstance(running.result().terminal, slot.Done)
+    assert running.result().logs == "up\nend\n"
 
 
-def test_one_of_an_older_prediction_does_not_undo_that_of_the_running_one(start_worker: StartWorker) -> None:
-    worker = start_worker(written("try: print('up'); time.sleep(600)\nfinally: open(fifo).read()"))
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
-    older, running = worker.next_message(input=b"{}"), worker.predict(fifo=str(fifo))
-    running.wait_log("up\n")
-    worker.cancel(running.message)
-    worker.cancel(older)
+def test_one_of_an_earlier_prediction_does_not_undo_that_of_the_running_one(
+    scripted_sync: Scripted, fifo: Path
+) -> None:
+    earlier = scripted_sync.start("return 1")
+    earlier.result()
+    running = start(scripted_sync, "try: print('up'); time.sleep(600)\nfinally: open(fifo).read()", fifo)
+    scripted_sync.worker.cancel(running.message)
+    scripted_sync.worker.cancel(earlier.message)
     fifo.write_text("")
-    assert running.result().is_canceled
+    canceled(scripted_sync, running)
 
 
-def test_one_between_predictions_does_nothing(start_worker: StartWorker) -> None:
-    worker = start_worker(written("print('ran')"))
-    prediction = worker.predict()
-    prediction.result()
-    worker.cancel(prediction.message)
-    assert worker.predict().result().logs == "ran\n"
+def test_one_between_predictions_does_nothing(scripted_sync: Scripted) -> None:
+    earlier = scripted_sync.start("return 1")
+    earlier.result()
+    scripted_sync.worker.cancel(earlier.message)
+    assert scripted_sync.start("print('ran')").result().logs == "ran\n"
 
 
-def test_code_outside_of_run_is_never_interrupted(start_worker: StartWorker) -> None:
-    """A thread of the model goes on, as no signal reaches it."""
-    worker = start_worker(
-        written(
-            "thread = threading.Thread(target=lambda: print(open(fifo).read())); thread.start()\n"
-            "try: print('up'); time.sleep(600)\nfinally: thread.join()"
-        )
-    )
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
-    prediction = worker.predict(fifo=str(fifo))
-    prediction.wait_log("up\n")
-    worker.cancel(prediction.message)
+def test_a_thread_of_the_model_is_never_interrupted(scripted_sync: Scripted, fifo: Path) -> None:
+    body = """
+        thread = threading.Thread(target=lambda: print(open(fifo).read()))
+        thread.start()
+        try: print("up"); time.sleep(600)
+        finally: thread.join()
+    """
+    prediction = start(scripted_sync, body, fifo)
+    scripted_sync.worker.cancel(prediction.message)
     fifo.write_text("from the thread")
-    assert prediction.result().is_canceled
-    assert prediction.result().logs == "up\nfrom the thread\n"
+    assert canceled(scripted_sync, prediction).logs == "up\nfrom the thread\n"
 
 
 def test_one_during_a_slow_healthcheck_does_not_wait_for_it(start_worker: StartWorker) -> None:
@@ -208,7 +164,7 @@ def test_one_during_a_slow_healthcheck_does_not_wait_for_it(start_worker: StartW
             def run(self): print("up"); time.sleep(600)
             def healthcheck(self): print("checking"); open("fifo").read()
     """)
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     prediction = worker.predict()
     prediction.wait_log("up\n")
     worker.say(control.Healthcheck(id="slow"))

@@ -4,6 +4,7 @@ import os
 
 import pytest
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import slot
 
@@ -24,7 +25,7 @@ WRITERS = {
     "multiprocessing fork": "run_process('fork')",
     "multiprocessing spawn": "run_process('spawn')",
 }
-MODEL = """
+PREAMBLE = """
     import ctypes, logging, multiprocessing, os, subprocess, sys
 
     logging.basicConfig(format="%(message)s")
@@ -42,22 +43,15 @@ MODEL = """
             sys.stdout.flush()
             os._exit(0)
         os.waitpid(child, 0)
-
-    class Runner:
-        {prefix}def run(self):
-            {body}
 """
 
 
-@pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async"])
 @pytest.mark.parametrize("body", WRITERS.values(), ids=WRITERS)
-def test_it_is_in_the_logs_of_the_only_prediction(start_worker: StartWorker, prefix: str, body: str) -> None:
-    worker = start_worker(MODEL.format(prefix=prefix, body=body), slots=2 if prefix else 1)
-    result = worker.predict().result()
+def test_it_is_in_the_logs_of_the_only_prediction(scripted: Scripted, body: str) -> None:
+    result = scripted.start(body, PREAMBLE).result()
     assert isinstance(result.terminal, slot.Done)
     assert result.logs.strip() == "hello"
-    assert worker.predict().result().logs.strip() == "hello"
-    assert worker.server_log == ""
+    assert scripted.worker.server_log == ""
 
 
 def test_errors_of_a_child_are_told_apart(start_worker: StartWorker) -> None:

@@ -39,7 +39,7 @@ def test_an_idle_worker_shuts_down_in_order(start_worker: StartWorker, prefix: s
 @PREFIXES
 def test_what_runs_is_finished_first(start_worker: StartWorker, prefix: str) -> None:
     worker = start_worker(waiting(prefix))
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     prediction = worker.predict()
     prediction.wait_log("up\n")
     worker.say(control.Shutdown())
@@ -54,7 +54,7 @@ def test_what_runs_is_finished_first(start_worker: StartWorker, prefix: str) -> 
 @PREFIXES
 def test_what_runs_may_still_be_canceled(start_worker: StartWorker, prefix: str) -> None:
     worker = start_worker(waiting(prefix))
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     prediction = worker.predict()
     prediction.wait_log("up\n")
     worker.say(control.Shutdown())
@@ -85,7 +85,7 @@ def test_a_shutdown_during_setup_comes_after_it(spawn_worker: StartWorker) -> No
             def setup(self): print("setup", flush=True); open("fifo").read()
             def run(self): pass
     """)
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     worker.wait_server_log("setup\n")
     worker.say(control.Shutdown())
     worker.check_health()
@@ -211,7 +211,7 @@ def test_a_worker_ends_that_never_had_a_supervisor(spawn_worker: StartWorker) ->
 def test_sigterm_ends_it_at_once(start_worker: StartWorker, prefix: str) -> None:
     """What runs is the supervisor's to finish or not; it asks with Shutdown."""
     worker = start_worker(waiting(prefix))
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     worker.predict().wait_log("up\n")
     worker.process.terminate()
     assert worker.wait_exit() == -signal.SIGTERM

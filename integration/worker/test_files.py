@@ -1,13 +1,14 @@
 """Outputs that are files: a copy is taken at once, whatever happens to them next (runtime.md 6)."""
 
+from pathlib import Path
+
 import pytest
-from integration.harness.prediction import OutputFile
+from integration.harness.prediction import OutputFile, Prediction, Result
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
-from coglet_protocol import slot
-
-MODEL = """
-    import dataclasses, io, os, pathlib, socket, tempfile
+PREAMBLE = """
+    import dataclasses, io, os, pathlib, resource, socket, tempfile
     from typing import Any
     import cog
 
@@ -28,19 +29,18 @@ MODEL = """
         file = open(name, mode)
         file.write(text)
         return file
-
-    class Runner:
-        {prefix}def run(self):
-            {body}
 """
 
 
-def model(body: str, prefix: str = "") -> str:
-    """A model that does this, sync or async."""
-    return MODEL.replace("{prefix}", prefix).replace("{body}", body)
+def run(scripted: Scripted, body: str) -> Result:
+    """What comes of a model that does this."""
+    return scripted.start(body, PREAMBLE).result()
 
 
-PREFIXES = pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async"])
+def left_over(prediction: Prediction) -> list[Path]:
+    """What a prediction has left in its folder, once the files that it handed over are taken."""
+    return list(Path(prediction.message.output_dir).glob("*"))
+
 
 SINGLE = {
     "cog.Path": ("return written('cat.png', 'data')", "cat.png"),
@@ -69,35 +69,29 @@ SINGLE = {
 }
 
 
-@PREFIXES
 @pytest.mark.parametrize(("body", "name"), SINGLE.values(), ids=SINGLE)
-def test_a_file_is_handed_over(start_worker: StartWorker, prefix: str, body: str, name: str) -> None:
-    output = start_worker(model(body, prefix)).predict().result().output
+def test_a_file_is_handed_over(scripted: Scripted, body: str, name: str) -> None:
+    output = run(scripted, body).output
     assert isinstance(output, OutputFile)
     assert (output.name, output.content) == (name, b"data")
     assert output.suffix == (name[name.rindex(".") :] if "." in name else "")
 
 
-@PREFIXES
-def test_a_list_of_files_keeps_its_order_among_other_items(start_worker: StartWorker, prefix: str) -> None:
+def test_a_list_of_files_keeps_its_order_among_other_items(scripted: Scripted) -> None:
     body = "return [written('a.txt', 'one'), 'text', io.BytesIO(b'two'), None]"
-    one, text, two, none = start_worker(model(body, prefix)).predict().result().output
+    one, text, two, none = run(scripted, body).output
     assert (one.content, text, two.content, none) == (b"one", "text", b"two", None)
 
 
-@PREFIXES
-def test_a_file_that_is_written_again_for_each_item_is_different_each_time(
-    start_worker: StartWorker, prefix: str
-) -> None:
+def test_a_file_that_is_written_again_for_each_item_is_different_each_time(scripted: Scripted) -> None:
     body = "for n in range(50): yield written('same.txt', f'version {n}')"
-    output = start_worker(model(body, prefix)).predict().result().output
+    output = run(scripted, body).output
     assert [file.content.decode() for file in output] == [f"version {n}" for n in range(50)]
 
 
-@PREFIXES
-def test_a_file_that_is_gone_after_its_item_is_whole(start_worker: StartWorker, prefix: str) -> None:
+def test_a_file_that_is_gone_after_its_item_is_whole(scripted: Scripted) -> None:
     body = "with tempfile.TemporaryDirectory() as d: yield written(f'{d}/a.txt', 'data')"
-    (file,) = start_worker(model(body, prefix)).predict().result().output
+    (file,) = run(scripted, body).output
     assert file.content == b"data"
 
 
@@ -111,36 +105,32 @@ NESTED = {
 }
 
 
-@PREFIXES
 @pytest.mark.parametrize("value", NESTED.values(), ids=NESTED)
-def test_a_file_inside_a_value_leaves_a_placeholder(
-    start_worker: StartWorker, prefix: str, value: str
-) -> None:
+def test_a_file_inside_a_value_leaves_a_placeholder(scripted: Scripted, value: str) -> None:
     file_source = "written('a.txt', 'data')"
     body = f"return {value.replace('FILE', file_source)}"
-    result = start_worker(model(body, prefix)).predict().result()
+    result = run(scripted, body)
     ((placeholder, file),) = result.placeholders.items()
     assert (file.name, file.content) == ("a.txt", b"data")
     assert str(result.output).count(placeholder) == 1
 
 
-def test_two_files_inside_one_value_are_told_apart(start_worker: StartWorker) -> None:
+def test_two_files_inside_one_value_are_told_apart(scripted_sync: Scripted) -> None:
     body = "return {'one': written('a', '1'), 'two': [written('b', '2')]}"
-    result = start_worker(model(body)).predict().result()
+    result = run(scripted_sync, body)
     assert result.placeholders[result.output["one"]].content == b"1"
     assert result.placeholders[result.output["two"][0]].content == b"2"
 
 
-def test_a_large_file_is_copied_whole(start_worker: StartWorker) -> None:
+def test_a_large_file_is_copied_whole(scripted_sync: Scripted) -> None:
     body = "written('large', 'x' * (64 * 1024 * 1024)); return cog.Path('large')"
-    output = start_worker(model(body)).predict().result().output
+    output = run(scripted_sync, body).output
     assert output.content == b"x" * (64 * 1024 * 1024)
 
 
-def test_the_file_of_the_model_stays(start_worker: StartWorker) -> None:
-    worker = start_worker(model("return written('a.txt', 'data')"))
-    worker.predict().result()
-    assert (worker.folder / "a.txt").read_text() == "data"
+def test_the_file_of_the_model_stays(scripted_sync: Scripted) -> None:
+    body = "file = written('a.txt', 'data'); yield file; yield file.read_text()"
+    assert run(scripted_sync, body).output[1] == "data"
 
 
 REFUSED = {
@@ -158,34 +148,38 @@ REFUSED = {
 
 
 @pytest.mark.parametrize(("body", "reason"), REFUSED.values(), ids=REFUSED)
-def test_what_cannot_be_read_fails_the_prediction(start_worker: StartWorker, body: str, reason: str) -> None:
-    worker = start_worker(model(body))
-    error = worker.predict().result().error
+def test_what_cannot_be_read_fails_the_prediction(scripted_sync: Scripted, body: str, reason: str) -> None:
+    prediction = scripted_sync.start(body, PREAMBLE)
+    error = prediction.result().error
     assert error.startswith(f"Prediction failed: Failed to read output file{' ' if reason else ''}{reason}")
-    left = [path for path in worker.scratch.joinpath("outputs").rglob("*") if path.is_file()]
-    assert left == []
+    assert left_over(prediction) == []
 
 
 def test_a_file_that_finds_no_room_fails_the_prediction(start_worker: StartWorker) -> None:
-    body = "return io.BytesIO(bytes(2 * 1024 * 1024))"
-    limit = "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (1 << 20, 1 << 40)); "
-    worker = start_worker(model(limit + body))
-    assert "File too large" in worker.predict().result().error
-    left = [path for path in worker.scratch.joinpath("outputs").rglob("*") if path.is_file()]
-    assert left == []
+    worker = start_worker("""
+        import io, resource
+
+        class Runner:
+            def setup(self):
+                hard = resource.getrlimit(resource.RLIMIT_FSIZE)[1]
+                resource.setrlimit(resource.RLIMIT_FSIZE, (1024 * 1024, hard))
+            def run(self): return io.BytesIO(bytes(2 * 1024 * 1024))
+    """)
+    prediction = worker.predict()
+    assert "File too large" in prediction.result().error
+    assert left_over(prediction) == []
 
 
-def test_a_name_that_is_no_unicode_is_handed_over(start_worker: StartWorker) -> None:
+def test_a_name_that_is_no_unicode_is_handed_over(scripted_sync: Scripted) -> None:
     body = r"name = os.fsdecode(b'caf\xe9.j\xe9pg'); return written(name, 'data')"
-    output = start_worker(model(body)).predict().result().output
+    output = run(scripted_sync, body).output
     assert (output.name, output.content) == ("caf?.j?pg", b"data")
 
 
-def test_the_folder_is_private_and_made_only_when_needed(start_worker: StartWorker) -> None:
-    worker = start_worker("import cog\ndef Runner(file): return cog.Path('predict.py') if file else 1\n")
-    worker.predict(file=False).result()
-    assert not worker.scratch.joinpath("outputs").exists()
-    prediction = worker.predict(file=True)
-    assert isinstance(prediction.result().terminal, slot.Done)
-    folder = worker.scratch / "outputs" / str(prediction.message.sequence)
-    assert folder.stat().st_mode & 0o777 == 0o700
+def test_the_folder_is_private_and_made_only_when_needed(scripted_sync: Scripted) -> None:
+    without = scripted_sync.start("return 1", PREAMBLE)
+    assert without.result().output == 1
+    assert not Path(without.message.output_dir).exists()
+    with_file = scripted_sync.start("return io.BytesIO()", PREAMBLE)
+    assert with_file.result().output.content == b""
+    assert Path(with_file.message.output_dir).stat().st_mode & 0o777 == 0o700

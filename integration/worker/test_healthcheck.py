@@ -1,6 +1,6 @@
 """The model's own health check, in all its forms (runtime.md 2.7)."""
 
-import os
+import textwrap
 
 import pytest
 from integration.worker.conftest import StartWorker
@@ -34,15 +34,22 @@ VERDICTS = {
 
 
 @every_form
-@pytest.mark.parametrize(("body", "error"), VERDICTS.values(), ids=VERDICTS)
-def test_its_verdict_is_told_and_predictions_go_on(
-    start_worker: StartWorker, run: str, check: str, body: str, error: str | None
-) -> None:
-    worker = start_worker(MODEL.format(run=run, check=check, body=body))
-    for _ in range(2):
+def test_its_verdict_is_told_and_predictions_go_on(start_worker: StartWorker, run: str, check: str) -> None:
+    branches = "\n".join(
+        f"{'if' if n == 0 else 'elif'} self.n == {n}: {body}" for n, (body, _) in enumerate(VERDICTS.values())
+    )
+    worker = start_worker(f"""
+        import sys
+
+        class Runner:
+            {run}def run(self, n): self.n = n
+            {check}def healthcheck(self):
+{textwrap.indent(branches, " " * 16)}
+    """)
+    for n, (_, error) in enumerate(VERDICTS.values()):
+        worker.predict(n=n).result()
         result = worker.check_health()
         assert (result.status, result.error) == ("unhealthy" if error else "healthy", error)
-        assert worker.predict().result().output == 1
 
 
 @pytest.mark.parametrize(
@@ -63,7 +70,7 @@ def test_during_setup_a_worker_is_healthy(spawn_worker: StartWorker) -> None:
             def run(self): pass
             def healthcheck(self): return False
     """)
-    os.mkfifo(worker.folder / "fifo")
+    worker.new_fifo()
     worker.wait_server_log("setup\n")
     assert worker.check_health().status == "healthy"
     (worker.folder / "fifo").write_text("")
@@ -75,7 +82,7 @@ def test_one_that_hangs_is_unhealthy_and_hurts_nobody(start_worker: StartWorker)
     hangs = {"": "open('fifo').read()", "async ": "await asyncio.sleep(600)"}
     workers = [start_worker(MODEL.format(run=run, check=check, body=hangs[check])) for run, check in FORMS]
     for worker in workers:
-        os.mkfifo(worker.folder / "fifo")
+        worker.new_fifo()
         worker.say(control.Healthcheck(id="hangs"))
         assert worker.predict().result().output == 1
     for worker in workers:
@@ -90,8 +97,7 @@ def test_it_runs_beside_a_sync_prediction(start_worker: StartWorker) -> None:
             def run(self): print("up"); print(open("fifo").read())
             def healthcheck(self): print("checking"); return True
     """)
-    fifo = worker.folder / "fifo"
-    os.mkfifo(fifo)
+    fifo = worker.new_fifo()
     prediction = worker.predict()
     prediction.wait_log("up\n")
     assert worker.check_health().status == "healthy"

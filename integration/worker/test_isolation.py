@@ -4,6 +4,7 @@ import json
 
 import pytest
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import slot
 
@@ -174,6 +175,21 @@ def test_metrics_outputs_and_logs_keep_their_order(start_worker: StartWorker) ->
     assert told == expected
 
 
+RECORDING = """
+    import cog
+
+    def deep():
+        value = []
+        for _ in range(100_000): value = [value]
+        return value
+
+    def refused(error, name, value):
+        try: record(name, value)
+        except error: return
+        raise AssertionError("accepted")
+
+    def record(name, value): cog.current_scope().record_metric(name, value)
+"""
 METRICS = {
     "types": (
         "[record(f'm{i}', v) for i, v in enumerate([True, 1, 1.5, 'é', [1, None], {'a': {'b': None}}])]",
@@ -192,38 +208,15 @@ METRICS = {
 
 @pytest.mark.parametrize(("body", "metrics"), METRICS.values(), ids=METRICS)
 def test_metrics_are_told_as_they_were_recorded(
-    start_worker: StartWorker, body: str, metrics: list[tuple[str, object]]
+    scripted: Scripted, body: str, metrics: list[tuple[str, object]]
 ) -> None:
-    worker = start_worker(f"""
-        import cog
-
-        def deep():
-            value = []
-            for _ in range(100_000): value = [value]
-            return value
-
-        def refused(error, name, value):
-            try: record(name, value)
-            except error: return
-            raise AssertionError("accepted")
-
-        def record(name, value): cog.current_scope().record_metric(name, value)
-
-        def Runner():
-            {body}
-            print("after")
-            return "fine"
-    """)
-    result = worker.predict().result()
+    result = scripted.start(f"{body}\nprint('after')\nreturn 'fine'", RECORDING).result()
     assert result.output == "fine"
     assert result.logs == "after\n"
     assert [(name, value) for name, value, _ in result.metrics] == metrics
 
 
-def test_metrics_of_a_failed_prediction_have_been_told(start_worker: StartWorker) -> None:
-    worker = start_worker(
-        "import cog\ndef Runner():\n    cog.current_scope().record_metric('n', 1, 'incr')\n    1 / 0\n"
-    )
-    result = worker.predict().result()
+def test_metrics_of_a_failed_prediction_have_been_told(scripted: Scripted) -> None:
+    result = scripted.start("import cog; cog.current_scope().record_metric('n', 1, 'incr'); 1 / 0").result()
     assert "ZeroDivisionError" in result.error
     assert result.metrics == [("n", 1, "increment")]

@@ -2,34 +2,25 @@
 
 import pytest
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import slot
 from coglet_protocol.limits import LOG_TRUNCATED_NOTICE, MAX_LOG_BYTES
 
-MODEL = """
+PREAMBLE = """
     import asyncio, concurrent.futures, logging, multiprocessing.pool, sys, threading, warnings
 
     logging.basicConfig(format="%(message)s")
-    pool = concurrent.futures.ThreadPoolExecutor(1)
-    pool.submit(int).result()  # its thread is older than any prediction
-
 
     def in_thread(function, *arguments):
         thread = threading.Thread(target=function, args=arguments)
         thread.start()
         thread.join()
 
-
     class Printing(threading.Thread):
         def run(self):
             print("hello")
-
-
-    class Runner:
-        {prefix}def run(self):
-            {body}
 """
-
 EVERYWHERE = {
     "print": "print('hello')",
     "stderr": "print('hello', file=sys.stderr)",
@@ -42,8 +33,7 @@ EVERYWHERE = {
     "thread of a thread": "in_thread(in_thread, print, 'hello')",
     "subclass of Thread": "thread = Printing(); thread.start(); thread.join()",
     "timer": "timer = threading.Timer(0, print, ['hello']); timer.start(); timer.join()",
-    "new pool": "concurrent.futures.ThreadPoolExecutor(1).submit(print, 'hello').result()",
-    "old pool": "pool.submit(print, 'hello').result()",
+    "pool": "concurrent.futures.ThreadPoolExecutor(1).submit(print, 'hello').result()",
     "pool of multiprocessing": "multiprocessing.pool.ThreadPool(1).apply(print, ['hello'])",
     "traceback of a thread": "in_thread(int, 'hello')",
 }
@@ -51,23 +41,50 @@ ASYNC_ONLY = {
     "task": "await asyncio.create_task(asyncio.to_thread(print, 'hello'))",
     "to_thread": "await asyncio.to_thread(print, 'hello')",
     "run_in_executor": "await asyncio.get_running_loop().run_in_executor(None, print, 'hello')",
-    "old executor": "await asyncio.get_running_loop().run_in_executor(pool, print, 'hello')",
     "call_soon": "asyncio.get_running_loop().call_soon(print, 'hello'); await asyncio.sleep(0)",
 }
 
 
+def assert_hello_is_logged(scripted: Scripted, body: str) -> None:
+    assert "hello" in scripted.start(body, PREAMBLE).result().logs
+    assert "hello" not in scripted.worker.server_log
+
+
 @pytest.mark.parametrize("body", EVERYWHERE.values(), ids=EVERYWHERE)
-def test_what_a_sync_prediction_prints_is_in_its_logs(start_worker: StartWorker, body: str) -> None:
-    worker = start_worker(MODEL.format(prefix="", body=body))
-    assert "hello" in worker.predict().result().logs
-    assert "hello" not in worker.server_log
+def test_what_a_prediction_prints_is_in_its_logs(scripted: Scripted, body: str) -> None:
+    assert_hello_is_logged(scripted, body)
 
 
-@pytest.mark.parametrize("body", (EVERYWHERE | ASYNC_ONLY).values(), ids=EVERYWHERE | ASYNC_ONLY)
-def test_what_an_async_prediction_prints_is_in_its_logs(start_worker: StartWorker, body: str) -> None:
-    worker = start_worker(MODEL.format(prefix="async ", body=body), slots=2)
-    assert "hello" in worker.predict().result().logs
-    assert "hello" not in worker.server_log
+@pytest.mark.parametrize("body", ASYNC_ONLY.values(), ids=ASYNC_ONLY)
+def test_what_the_tasks_of_a_prediction_print_is_in_its_logs(scripted_async: Scripted, body: str) -> None:
+    assert_hello_is_logged(scripted_async, body)
+
+
+@pytest.mark.parametrize(
+    ("prefix", "body"),
+    [
+        ("", "pool.submit(print, 'hello').result()"),
+        ("async ", "pool.submit(print, 'hello').result()"),
+        ("async ", "await asyncio.get_running_loop().run_in_executor(pool, print, 'hello')"),
+    ],
+    ids=["sync", "async", "run_in_executor"],
+)
+def test_a_pool_that_is_older_than_the_prediction_prints_for_it(
+    start_worker: StartWorker, prefix: str, body: str
+) -> None:
+    worker = start_worker(
+        f"""
+        import asyncio, concurrent.futures
+
+        pool = concurrent.futures.ThreadPoolExecutor(1)
+        pool.submit(int).result()
+
+        class Runner:
+            {prefix}def run(self): {body}
+        """,
+        slots=2 if prefix else 1,
+    )
+    assert worker.predict().result().logs == "hello\n"
 
 
 def test_the_source_of_each_line_is_told(start_worker: StartWorker) -> None:

@@ -1,11 +1,10 @@
 """Every kind of model gives its output, and every failure its text (runtime.md 4.2, 6.1, 6.6)."""
 
-import os
 import textwrap
-from pathlib import Path
 
 import pytest
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import slot
 
@@ -43,18 +42,11 @@ def test_a_generator_gives_its_items(start_worker: StartWorker, shape: str) -> N
 @pytest.mark.parametrize("shape", [SYNC["class"], ASYNC["class"]], ids=["sync", "async"])
 def test_an_item_is_sent_before_the_next_is_made(start_worker: StartWorker, shape: str) -> None:
     worker = start_worker(written(shape, "path: str", "yield 1; yield open(path).read()"))
-    fifo = make_fifo(worker.folder)
+    fifo = worker.new_fifo()
     prediction = worker.predict(path=str(fifo))
     prediction.wait_item(0)
     fifo.write_text("two")
     assert prediction.result().output == [1, "two"]
-
-
-def make_fifo(folder: Path) -> Path:
-    """A model that reads from it waits until the test has written to it."""
-    fifo = folder / "fifo"
-    os.mkfifo(fifo)
-    return fifo
 
 
 @pytest.mark.parametrize(
@@ -66,18 +58,15 @@ def make_fifo(folder: Path) -> Path:
         ("(item for item in 'ab')", ["a", "b"]),
     ],
 )
-@pytest.mark.parametrize("shape", [SYNC["class"], ASYNC["class"]], ids=["sync", "async"])
-def test_a_list_is_sent_item_by_item(
-    start_worker: StartWorker, shape: str, returned: str, output: list[object]
-) -> None:
-    result = start_worker(written(shape, "", f"return {returned}")).predict().result()
+def test_a_list_is_sent_item_by_item(scripted: Scripted, returned: str, output: list[object]) -> None:
+    result = scripted.start(f"return {returned}").result()
     assert result.output == output
     assert isinstance(result.terminal, slot.Done)
     assert result.terminal.is_stream
 
 
-def test_none_is_no_output(start_worker: StartWorker) -> None:
-    terminal = start_worker(written(SYNC["class"], "", "pass")).predict().result().terminal
+def test_none_is_no_output(scripted: Scripted) -> None:
+    terminal = scripted.start("return None").result().terminal
     assert isinstance(terminal, slot.Done)
     assert (terminal.output, terminal.is_stream) == (None, False)
 
@@ -102,63 +91,56 @@ def test_defaults_declared_with_input_are_used(start_worker: StartWorker) -> Non
     assert worker.predict(text="bye", times=2).result().output == ["bye", 2]
 
 
-def test_the_time_inside_the_model_is_told(start_worker: StartWorker) -> None:
-    worker = start_worker(written(SYNC["class"], "", "import time; time.sleep(0.05)"))
-    terminal = worker.predict().result().terminal
+def test_the_time_inside_the_model_is_told(scripted_sync: Scripted) -> None:
+    terminal = scripted_sync.start("import time; time.sleep(0.05)").result().terminal
     assert isinstance(terminal, slot.Done)
     assert terminal.predict_time >= 0.05
 
 
 RAISES = "raise ValueError('no such cat')"
-FAILURES = {
-    "sync": (SYNC["class"], RAISES, "Prediction failed: ValueError: no such cat"),
-    "sync function": (SYNC["function"], RAISES, "Prediction failed: ValueError: no such cat"),
-    "empty text": (SYNC["class"], "raise KeyError", "Prediction failed: KeyError: "),
-    "generator": (SYNC["class"], f"yield 1; {RAISES}", "Generator iteration error: ValueError: no such cat"),
-    "async": (ASYNC["class"], RAISES, "Async prediction failed: ValueError: no such cat"),
-    "async generator": (
-        ASYNC["class"],
-        f"yield 1; {RAISES}",
-        "Async prediction failed: ValueError: no such cat",
-    ),
+SYNC_FAILURES = {
+    "exception": (RAISES, "Prediction failed: ValueError: no such cat"),
+    "empty text": ("raise KeyError", "Prediction failed: KeyError: "),
+    "generator": (f"yield 1; {RAISES}", "Generator iteration error: ValueError: no such cat"),
     "nested class": (
-        SYNC["class"],
         "class Sad(Exception): pass\nraise Sad('so')",
-        "Prediction failed: Runner.run.<locals>.Sad: so",
+        "Prediction failed: body.<locals>.Sad: so",
     ),
-    "sys.exit": (SYNC["class"], "import sys; sys.exit(3)", "Prediction failed: SystemExit: 3"),
-    "interrupt": (SYNC["class"], "raise KeyboardInterrupt", "Prediction failed: KeyboardInterrupt: "),
-    "async sys.exit": (ASYNC["class"], "import sys; sys.exit(3)", "Async prediction failed: SystemExit: 3"),
-    "async interrupt": (
-        ASYNC["class"],
-        "raise KeyboardInterrupt",
-        "Async prediction failed: KeyboardInterrupt: ",
-    ),
-    "a cancel nobody asked for": (
-        ASYNC["class"],
-        "import asyncio; raise asyncio.CancelledError",
-        "Async prediction failed: CancelledError: ",
-    ),
+    "sys.exit": ("import sys; sys.exit(3)", "Prediction failed: SystemExit: 3"),
+    "interrupt": ("raise KeyboardInterrupt", "Prediction failed: KeyboardInterrupt: "),
+}
+ASYNC_FAILURES = {
+    "exception": (RAISES, "ValueError: no such cat"),
+    "generator": (f"yield 1; {RAISES}", "ValueError: no such cat"),
+    "sys.exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
+    "interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
+    "a cancel nobody asked for": ("import asyncio; raise asyncio.CancelledError", "CancelledError: "),
     "a text about a cancel": (
-        ASYNC["class"],
         "raise RuntimeError('the user cancelled it')",
-        "Async prediction failed: RuntimeError: the user cancelled it",
+        "RuntimeError: the user cancelled it",
     ),
 }
 
 
-@pytest.mark.parametrize(("shape", "body", "error"), FAILURES.values(), ids=FAILURES)
-def test_what_the_model_raises_fails_this_prediction_and_no_other(
-    start_worker: StartWorker, shape: str, body: str, error: str
+@pytest.mark.parametrize(("body", "error"), SYNC_FAILURES.values(), ids=SYNC_FAILURES)
+def test_what_a_sync_model_raises_fails_this_prediction_and_no_other(
+    scripted_sync: Scripted, body: str, error: str
 ) -> None:
-    worker = start_worker(written(shape, "fail: bool", f"if fail:\n{textwrap.indent(body, '    ')}"))
-    assert worker.predict(fail=True).result().error == f"Prediction failed: {error}"
-    assert isinstance(worker.predict(fail=False).result().terminal, slot.Done)
+    assert scripted_sync.start(body).result().error == f"Prediction failed: {error}"
+    assert scripted_sync.start("return 1").result().output == 1
 
 
-def test_items_before_a_failure_have_been_sent(start_worker: StartWorker) -> None:
-    worker = start_worker(written(SYNC["class"], "", "yield 1; yield 2; 1 / 0"))
-    result = worker.predict().result()
+@pytest.mark.parametrize(("body", "error"), ASYNC_FAILURES.values(), ids=ASYNC_FAILURES)
+def test_what_an_async_model_raises_fails_this_prediction_and_no_other(
+    scripted_async: Scripted, body: str, error: str
+) -> None:
+    failed = scripted_async.start(body).result()
+    assert failed.error == f"Prediction failed: Async prediction failed: {error}"
+    assert scripted_async.start("return 1").result().output == 1
+
+
+def test_items_before_a_failure_have_been_sent(scripted: Scripted) -> None:
+    result = scripted.start("yield 1; yield 2; 1 / 0").result()
     assert result.error.endswith("ZeroDivisionError: division by zero")
     assert result.items == [1, 2]
 

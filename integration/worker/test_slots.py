@@ -3,6 +3,7 @@
 import pytest
 from integration.harness.worker import EXIT_PROTOCOL, Worker
 from integration.worker.conftest import StartWorker
+from integration.worker.scripted import Scripted
 
 from coglet_protocol import control, slot
 from coglet_protocol.framing import frame
@@ -109,24 +110,23 @@ SIZES = {
     "above the frame limit": MAX_FRAME_BYTES + 1,
     "large": 32 * 1024 * 1024,
 }
-every_size = pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
 PREFIXES = pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async"])
 
 
-@PREFIXES
-@every_size
-def test_an_output_of_any_size_arrives(start_worker: StartWorker, prefix: str, size: int) -> None:
-    worker = start_worker(f"class Runner:\n    {prefix}def run(self, size): return 'x' * size\n")
-    result = worker.predict(size=size).result()
+@pytest.mark.parametrize("size", SIZES.values(), ids=SIZES)
+def test_an_output_of_any_size_arrives(scripted: Scripted, size: int) -> None:
+    result = scripted.start("return 'x' * size", size=size).result()
     assert result.output == "x" * size
     spilled = any(isinstance(each, slot.FileOutput) and each.kind == "oversized" for each in result.messages)
     assert spilled is (size + len('""') > MAX_INLINE_BYTES)
 
 
-def test_items_of_any_size_keep_their_order(start_worker: StartWorker) -> None:
-    worker = start_worker("def Runner(sizes):\n    for size in sizes: yield 'x' * size\n")
+def test_items_of_any_size_keep_their_order(scripted: Scripted) -> None:
     sizes = [1, SIZES["above it"], 0, SIZES["at the inline limit"], 2]
-    assert [len(item) for item in worker.predict(sizes=sizes).result().output] == sizes
+    assert [
+        len(item)
+        for item in scripted.start("for size in sizes: yield 'x' * size", sizes=sizes).result().output
+    ] == sizes
 
 
 @PREFIXES
@@ -148,29 +148,27 @@ UNREADABLE = {
 }
 
 
-@PREFIXES
 @pytest.mark.parametrize(("payload", "error"), UNREADABLE.values(), ids=UNREADABLE)
 def test_an_input_that_cannot_be_read_fails_this_prediction(
-    start_worker: StartWorker, prefix: str, payload: bytes, error: str
+    scripted: Scripted, payload: bytes, error: str
 ) -> None:
-    worker = start_worker(ECHO.format(prefix=prefix))
+    worker = scripted.worker
     path = write_spill(worker.temporary, payload)
     for message in (worker.next_message(input_file=str(path)), worker.next_message(input=payload)):
         assert worker.send_predict(message).result().error.startswith(error)
         assert not path.exists()
-    assert worker.predict(value=1).result().output == 1
+    assert scripted.start("return 1").result().output == 1
 
 
-@PREFIXES
-def test_an_input_that_is_missing_fails_this_prediction(start_worker: StartWorker, prefix: str) -> None:
-    worker = start_worker(ECHO.format(prefix=prefix))
+def test_an_input_that_is_missing_fails_this_prediction(scripted: Scripted) -> None:
+    worker = scripted.worker
     missing = worker.send_predict(worker.next_message(input_file="/nowhere/spill_1.json")).result().error
     assert missing == (
         "Failed to rehydrate input: cannot read spill file spill_1.json: No such file or directory"
     )
     neither = worker.send_predict(worker.next_message()).result().error
     assert neither == "Failed to rehydrate input: neither input nor input_file was given"
-    assert worker.predict(value=1).result().output == 1
+    assert scripted.start("return 1").result().output == 1
 
 
 LIMITED = """
@@ -217,25 +215,21 @@ BAD_OUTPUTS = {
 }
 
 
-@PREFIXES
+MAKERS = """
+    def cycle():
+        value = {}
+        value["me"] = value
+        return value
+
+    def deep():
+        value = None
+        for _ in range(100_000): value = {"inner": value}
+        return value
+"""
+
+
 @pytest.mark.parametrize(("value", "error"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
-def test_an_output_that_is_no_json_fails_this_prediction(
-    start_worker: StartWorker, prefix: str, value: str, error: str
-) -> None:
-    worker = start_worker(f"""
-        def cycle():
-            value = {{}}
-            value["me"] = value
-            return value
-
-        def deep():
-            value = None
-            for _ in range(100_000): value = {{"inner": value}}
-            return value
-
-        class Runner:
-            {prefix}def run(self, fail): return {value} if fail else "fine"
-    """)
-    failed = worker.predict(fail=True).result().error
+def test_an_output_that_is_no_json_fails_this_prediction(scripted: Scripted, value: str, error: str) -> None:
+    failed = scripted.start(f"return {value}", MAKERS).result().error
     assert failed.startswith(f"Prediction failed: Failed to serialize output: {error}")
-    assert worker.predict(fail=False).result().output == "fine"
+    assert scripted.start("return 1").result().output == 1

@@ -2,8 +2,7 @@
 
 import pytest
 from integration.worker.conftest import StartWorker
-
-RUNNER = "import contextlib, io, sys\n\nclass Runner:\n    {prefix}def run(self):\n        {body}\n"
+from integration.worker.scripted import Scripted
 
 ATTRIBUTES = {
     "readable()": False,
@@ -27,26 +26,23 @@ ATTRIBUTES = {
 
 
 @pytest.mark.parametrize(("attribute", "value"), ATTRIBUTES.items(), ids=ATTRIBUTES)
-def test_it_is_a_text_stream_like_any_other(start_worker: StartWorker, attribute: str, value: object) -> None:
-    worker = start_worker(RUNNER.format(prefix="", body=f"return sys.stdout.{attribute}"))
-    assert worker.predict().result().output == value
+def test_it_is_a_text_stream_like_any_other(scripted_sync: Scripted, attribute: str, value: object) -> None:
+    assert scripted_sync.start(f"import sys; return sys.stdout.{attribute}").result().output == value
 
 
-def test_it_names_its_descriptor(start_worker: StartWorker) -> None:
-    body = "return [(each.fileno(), each.name) for each in (sys.stdout, sys.stderr)]"
-    worker = start_worker(RUNNER.format(prefix="", body=body))
-    assert worker.predict().result().output == [[1, "<stdout>"], [2, "<stderr>"]]
+def test_it_names_its_descriptor(scripted_sync: Scripted) -> None:
+    body = "import sys; return [(each.fileno(), each.name) for each in (sys.stdout, sys.stderr)]"
+    assert scripted_sync.start(body).result().output == [[1, "<stdout>"], [2, "<stderr>"]]
 
 
-def test_bytes_are_refused(start_worker: StartWorker) -> None:
-    worker = start_worker(RUNNER.format(prefix="", body="sys.stdout.write(b'bytes')"))
-    error = "TypeError: write() argument must be str, not bytes"
-    assert worker.predict().result().error == f"Prediction failed: Prediction failed: {error}"
+def test_bytes_are_refused(scripted_sync: Scripted) -> None:
+    error = scripted_sync.start("import sys; sys.stdout.write(b'bytes')").result().error
+    assert error.endswith("TypeError: write() argument must be str, not bytes")
 
 
 def test_a_library_that_closes_it_does_not_silence_the_model(start_worker: StartWorker) -> None:
-    body = "sys.stdout.close(); print(sys.stdout.closed)"
-    assert start_worker(RUNNER.format(prefix="", body=body)).predict().result().logs == "True\n"
+    worker = start_worker("import sys\ndef Runner(): sys.stdout.close(); print(sys.stdout.closed)\n")
+    assert worker.predict().result().logs == "True\n"
 
 
 def test_input_is_at_its_end(start_worker: StartWorker) -> None:

@@ -1,0 +1,44 @@
+"""A model that runs what the test sends it, so that a table of cases needs one worker and not one a row."""
+
+import textwrap
+from dataclasses import dataclass
+from typing import Final
+
+from integration.harness.prediction import Prediction
+from integration.harness.worker import Worker
+
+# Each prediction has a working directory of its own. `body` may return, yield and, if it is async, await.
+_MODEL: Final = """
+    import tempfile, os
+
+    class Runner:
+        {prefix}def run(self, code: str, arguments: dict):
+            os.chdir(tempfile.mkdtemp(dir=home))
+            names = {{}}
+            exec(code, names)
+            result = names["body"](**arguments)
+            {give}
+
+    home = os.getcwd()
+"""
+SYNC: Final = _MODEL.format(prefix="", give="return result")
+ASYNC: Final = _MODEL.format(
+    prefix="async ", give="return await result if hasattr(result, '__await__') else result"
+)
+
+
+@dataclass(frozen=True)
+class Scripted:
+    """A worker with such a model. `preamble` is the source that all bodies of a test have in common."""
+
+    worker: Worker
+    is_async: bool
+
+    def start(self, body: str, preamble: str = "", **arguments: object) -> Prediction:
+        """Starts a prediction that does what `body` says; it is written as the body of a function."""
+        keyword = "async def" if self.is_async else "def"
+        function = (
+            f"{keyword} body({', '.join(arguments)}):\n{textwrap.indent(textwrap.dedent(body), '    ')}"
+        )
+        code = f"{textwrap.dedent(preamble)}\n{function}\n"
+        return self.worker.predict(code=code, arguments=arguments)
