@@ -1,0 +1,70 @@
+"""An engine for all tests of this folder; where there can be none they are skipped, and CI fails."""
+
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from integration.docker.engine import (
+    PYTHON_VERSION,
+    ROOT,
+    CannotRun,
+    ensure_base,
+    ensure_fast_base,
+    require_tools,
+    running_engine,
+    running_registry,
+)
+
+from coglet_cli.server.address import LOOPBACK, free_address
+
+_BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
+
+
+@pytest.fixture(scope="session")
+def engine() -> Iterator[docker.DockerClient]:
+    """A client of an engine that has the base image."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            require_tools()
+            with running_engine(Path(folder)) as client:
+                ensure_base(client)
+                yield client
+        except CannotRun as reason:
+            if os.environ.get("CI") == "true":
+                raise
+            pytest.skip(f"CANNOT RUN HERE: the tests with Docker: {reason}")
+
+
+@pytest.fixture(scope="session")
+def variables() -> dict[str, str]:
+    """What `cog` needs in a build here: the certificates that this machine trusts."""
+    return {"COG_CA_CERT": str(_BUNDLE)} if _BUNDLE.exists() else {}
+
+
+@pytest.fixture(scope="session")
+def fast_base(engine: docker.DockerClient, variables: dict[str, str]) -> None:
+    """The base image of fast builds."""
+    ensure_fast_base(variables)
+
+
+@pytest.fixture(scope="session")
+def registry(engine: docker.DockerClient) -> Iterator[str]:
+    """`host:port` of a registry on loopback."""
+    with tempfile.TemporaryDirectory() as folder:
+        with running_registry(Path(folder), free_address(LOOPBACK).port) as host:
+            yield host
+
+
+@pytest.fixture
+def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
+    """A copy of a folder of examples/, for the Python of the base image."""
+    name: str = request.param
+    folder = tmp_path / name
+    shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns(".cog"))
+    config = folder / "cog.yaml"
+    config.write_text(config.read_text().replace('"3.13"', f'"{PYTHON_VERSION}"'))
+    return folder

@@ -1,0 +1,147 @@
+"""A Docker Engine, a registry and base images, made of what Debian offers: no public registry is needed."""
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Final
+
+import docker
+from docker.errors import DockerException, ImageNotFound
+from integration.harness.waiting import wait_for
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+PYTHON_VERSION: Final = "3.11"
+BASE: Final = f"python:{PYTHON_VERSION}-slim"
+FAST_BASE: Final = "pycoglet-base:test"
+_SUITE: Final = "bookworm"
+_NEEDED: Final = ("dockerd", "debootstrap", "docker-registry")
+_PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
+_PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
+
+
+class CannotRun(Exception):
+    """This machine does not offer what the tests need."""
+
+
+def require_tools() -> None:
+    """Raises CannotRun."""
+    missing = [name for name in _NEEDED if shutil.which(name) is None]
+    if missing:
+        raise CannotRun(f"{', '.join(missing)} not installed (on Debian: scripts/docker.sh installs it)")
+    if os.geteuid() != 0:
+        raise CannotRun("dockerd and debootstrap need root")
+
+
+@contextmanager
+def running_engine(folder: Path) -> Iterator[docker.DockerClient]:
+    """The engine of this machine, or one that is started for the block."""
+    try:
+        client = docker.from_env()
+        client.ping()
+    except DockerException:
+        with _own_engine(folder) as own:
+            yield own
+        return
+    yield client
+
+
+@contextmanager
+def _own_engine(folder: Path) -> Iterator[docker.DockerClient]:
+    with (folder / "dockerd.log").open("wb") as log:
+        process = subprocess.Popen(["dockerd"], stdout=log, stderr=log)
+    try:
+        wait_for(_answers, "an answer of dockerd")
+        yield docker.from_env()
+    finally:
+        process.terminate()
+        process.wait(30)
+
+
+def _answers() -> bool:
+    try:
+        return bool(docker.from_env().ping())
+    except DockerException:
+        return False
+
+
+def ensure_base(client: docker.DockerClient) -> None:
+    """Makes the image that Docker Hub would offer under this name, once a machine."""
+    try:
+        client.images.get(BASE)
+    except ImageNotFound:
+        with tempfile.TemporaryDirectory() as folder:
+            _make_base(Path(folder))
+
+
+def _make_base(folder: Path) -> None:
+    root = folder / "root"
+    command = ["debootstrap", "--variant=minbase", f"--include={_PACKAGES}", _SUITE, str(root)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise CannotRun(f"debootstrap failed: {done.stdout[-500:]}{done.stderr[-500:]}")
+    # As in the image of Docker Hub: `python` is there, and pip may install into it.
+    for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
+        marker.unlink()
+    (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
+    with subprocess.Popen(["tar", "-C", str(root), "-c", "."], stdout=subprocess.PIPE) as archive:
+        subprocess.run(
+            ["docker", "import", "--change", f"ENV PATH={_PATH}", "-", BASE],
+            stdin=archive.stdout,
+            stdout=sys.stderr,
+            check=True,
+        )
+
+
+def ensure_fast_base(variables: dict[str, str]) -> None:
+    """Builds Dockerfile.base on the base image."""
+    with tempfile.TemporaryDirectory() as name:
+        context = Path(name)
+        for item in ("Dockerfile.base", "pyproject.toml", "README.md", "LICENSE"):
+            shutil.copy(ROOT / item, context)
+        for item in ("protocol", "schema", "sdk", "worker", "supervisor", "cli"):
+            shutil.copytree(ROOT / item, context / item, ignore=shutil.ignore_patterns("__pycache__"))
+        certificates = Path(variables["COG_CA_CERT"]).read_bytes() if "COG_CA_CERT" in variables else b""
+        (context / "certificates.pem").write_bytes(certificates)
+        command = [
+            "docker",
+            "build",
+            "-f",
+            "Dockerfile.base",
+            "--build-arg",
+            f"BASE={BASE}",
+            "-t",
+            FAST_BASE,
+            ".",
+        ]
+        done = subprocess.run(
+            command,
+            cwd=context,
+            env={**os.environ, "DOCKER_BUILDKIT": "0"},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert done.returncode == 0, done.stdout[-3000:] + done.stderr[-2000:]
+
+
+@contextmanager
+def running_registry(folder: Path, port: int) -> Iterator[str]:
+    """A registry on loopback, which Docker trusts without TLS; gives `host:port`."""
+    config = folder / "registry.yml"
+    config.write_text(
+        "version: 0.1\n"
+        f"storage: {{filesystem: {{rootdirectory: {folder / 'registry'}}}}}\n"
+        f"http: {{addr: 127.0.0.1:{port}}}\n"
+    )
+    with (folder / "registry.log").open("wb") as log:
+        process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
+    try:
+        yield f"127.0.0.1:{port}"
+    finally:
+        process.terminate()
+        process.wait(30)

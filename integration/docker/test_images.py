@@ -1,0 +1,213 @@
+"""From a folder to an image that serves, for the examples and in both modes."""
+
+import json
+import uuid
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import docker
+import httpx
+import pytest
+from docker.models.containers import Container
+from integration.cli_process import run_cog
+from integration.docker.engine import FAST_BASE
+from integration.harness.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SERVER_PACKAGES = {"quart", "hypercorn", "werkzeug", "jinja2", "anyio"}
+
+
+def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> None:
+    done = run_cog(folder, "build", "-t", name, "--use-cog-base-image", "false", *flags, variables=variables)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stderr.endswith(f"Image built as {name}\n")
+
+
+@contextmanager
+def running(engine: docker.DockerClient, image: str) -> Iterator[Container]:
+    container = engine.containers.run(image, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)})
+    try:
+        yield container
+    finally:
+        container.remove(force=True)
+
+
+def url(container: Container) -> str:
+    container.reload()
+    [binding] = container.ports["5000/tcp"] or []
+    return f"http://127.0.0.1:{binding['HostPort']}"
+
+
+def health(container: Container) -> str:
+    try:
+        return str(httpx.get(f"{url(container)}/health-check").json()["status"])
+    except httpx.TransportError:
+        return "away"
+
+
+def inside(container: Container, *command: str) -> str:
+    code, output = container.exec_run(list(command))
+    assert code == 0, output
+    assert isinstance(output, bytes)
+    return output.decode()
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_the_image_of_hello(engine: docker.DockerClient, example: Path, variables: dict[str, str]) -> None:
+    build(example, "pycoglet-test-hello", variables)
+    with running(engine, "pycoglet-test-hello") as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        answer = httpx.post(f"{url(container)}/predictions", json={"input": {"name": "Ada"}}).json()
+        assert answer["output"] == "Hello, Ada!"
+        assert inside(container, "id", "-u") == "10001\n"
+        assert inside(container, "python", "-m", "pip", "check") == "No broken requirements found.\n"
+        installed = {entry["name"].lower() for entry in json.loads(inside(container, *_LIST))}
+        assert not installed & SERVER_PACKAGES
+        inside(container, "test", "-s", "/src/.cog/openapi_schema.json")
+        wait_for(lambda: docker_health(container) == "healthy", "a healthy container")
+
+
+_LIST = ("python", "-m", "pip", "list", "--format", "json")
+
+
+def docker_health(container: Container) -> str:
+    container.reload()
+    return str(container.attrs["State"]["Health"]["Status"])
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_it_stops_at_once_and_reaps_its_children(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    build(example, "pycoglet-test-hello", variables)
+    with running(engine, "pycoglet-test-hello") as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        inside(container, "sh", "-c", "(sleep 0.1 &) ; true")
+        wait_for(lambda: " Z " not in processes(container), "no zombies")
+        container.stop(timeout=2)  # after which it would be killed, and its exit code 137
+        container.reload()
+        assert container.attrs["State"]["ExitCode"] == 0
+
+
+def processes(container: Container) -> str:
+    rows = container.top(ps_args="-eo pid,stat,comm")["Processes"] or []
+    return "\n".join(" ".join(["", *row, ""]) for row in rows)
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_the_supervisor_is_small_and_a_changed_line_costs_the_last_layer(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    name = "pycoglet-test-change"
+    build(example, name, variables)
+    first = engine.images.get(name)
+    largest = max(layer["Size"] for layer in first.history()[:-1])
+    assert largest < 70e6
+    (example / "predict.py").write_text((example / "predict.py").read_text().replace("Hello", "Hi"))
+    build(example, name, variables)
+    layers = [image.attrs["RootFS"]["Layers"] for image in (first, engine.images.get(name))]
+    # The source, and what `cog` adds after the build.
+    assert layers[0][:-2] == layers[1][:-2]
+    assert layers[0][-2] != layers[1][-2]
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_an_image_is_asked_pushed_removed_and_pulled(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str], registry: str
+) -> None:
+    name = f"{registry}/you/hello:{uuid.uuid4().hex[:8]}"
+    pushed = run_cog(example, "push", name, "--use-cog-base-image", "false", variables=variables)
+    assert pushed.returncode == 0, pushed.stderr[-3000:]
+    assert f"  image  {registry}/you/hello@sha256:" in pushed.stderr
+    engine.images.remove(name, force=True)
+    asked = run_cog(example, "predict", name, "-i", "name=Ada")
+    assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
+    wrong = run_cog(example, "predict", name, "-i", "nam=Ada")
+    assert wrong.stderr == 'error: unknown input "nam"; valid inputs are: name\n'
+    engine.images.remove(name, force=True)
+
+
+@pytest.mark.parametrize("example", ["resize", "digits"], indirect=True)
+def test_examples_with_packages(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str], tmp_path: Path
+) -> None:
+    name = f"pycoglet-test-{example.name}"
+    build(example, name, variables)
+    image = f"@{Path(__file__).parents[2] / 'examples' / 'digits' / 'six.png'}"
+    target = tmp_path / "out.png"
+    flags = ("-o", str(target)) if example.name == "resize" else ()
+    done = run_cog(example, "predict", name, "-i", f"image={image}", *flags)
+    assert done.returncode == 0, done.stderr
+    assert target.stat().st_size > 0 if flags else '"digit": 6' in done.stdout
+
+
+@pytest.mark.usefixtures("fast_base")
+@pytest.mark.parametrize("example", ["hello", "resize", "digits"], indirect=True)
+def test_fast_mode(example: Path, variables: dict[str, str], tmp_path: Path) -> None:
+    name = f"pycoglet-test-fast-{example.name}"
+    build(example, name, {**variables, "COG_MONOBASE_IMAGE": FAST_BASE}, "--x-fast")
+    image = f"image=@{Path(__file__).parents[2] / 'examples' / 'digits' / 'six.png'}"
+    inputs = "name=Ada" if example.name == "hello" else image
+    done = run_cog(example, "predict", name, "-i", inputs, "-o", str(tmp_path / "out"))
+    assert done.returncode == 0, done.stderr
+    assert list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_a_command_in_the_environment_of_the_folder(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    done = run_cog(
+        example,
+        *(
+            "exec",
+            "--use-cog-base-image",
+            "false",
+            "-e",
+            "A=1",
+            "sh",
+            "-c",
+            "cat; echo $A; touch made; exit 3",
+        ),
+        stdin=b"from stdin\n",
+        variables=variables,
+    )
+    assert (done.stdout, done.returncode) == ("from stdin\n1\n", 3), done.stderr
+    assert done.stderr.endswith("error: container exited with status 3\n")
+    assert (example / "made").exists()
+
+
+def test_an_image_of_something_else(engine: docker.DockerClient, tmp_path: Path) -> None:
+    done = run_cog(tmp_path, "predict", "python:3.11-slim", "-i", "a=b")
+    assert done.returncode == 1
+    assert done.stderr.startswith("error: Image python:3.11-slim does not appear to be a Cog model\n")
+
+
+def test_an_image_that_is_nowhere(engine: docker.DockerClient, tmp_path: Path) -> None:
+    done = run_cog(tmp_path, "predict", "127.0.0.1:1/none", "-i", "a=b")
+    assert done.returncode == 1
+    assert "error: failed to pull 127.0.0.1:1/none: " in done.stderr
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_an_engine_that_is_away(example: Path) -> None:
+    done = run_cog(example, "build", variables={"DOCKER_HOST": "tcp://127.0.0.1:1"})
+    assert done.returncode == 1
+    assert "error: error pinging docker daemon: " in done.stderr
+    assert "hint: is Docker running?" in done.stderr
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_a_step_that_fails(engine: docker.DockerClient, example: Path, variables: dict[str, str]) -> None:
+    (example / "cog.yaml").write_text(
+        'build:\n  python_version: "3.11"\n  run: ["echo told; exit 4"]\nrun: "predict.py:Runner"\n'
+    )
+    done = run_cog(
+        example, "build", "--use-cog-base-image", "false", "--progress", "quiet", variables=variables
+    )
+    assert done.returncode == 1
+    assert "\ntold\n" in done.stderr
+    assert "image build failed: The command '/bin/sh -c echo told; exit 4' returned a non-zero code: 4" in (
+        done.stderr
+    )

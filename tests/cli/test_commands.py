@@ -1,0 +1,180 @@
+"""Decisions of `push`, `exec` and `login`, and what an image is called and says of itself."""
+
+import base64
+import json
+import stat
+import uuid
+from pathlib import Path
+
+import pytest
+
+from coglet_cli.building import push_target
+from coglet_cli.config import Build, CogConfig
+from coglet_cli.errors import UserError
+from coglet_cli.executing import published_ports
+from coglet_cli.images.builder import image_name
+from coglet_cli.images.labels import config_of, model_labels, schema_of
+from coglet_cli.logging_in import store_credentials, verify_token
+from coglet_cli.main import main
+from coglet_cli.project import Project
+
+
+@pytest.mark.parametrize(
+    ("config", "tag", "folder", "name"),
+    [
+        (CogConfig(image="a/b"), "mine", "x", "mine"),
+        (CogConfig(image="a/b"), None, "x", "a/b"),
+        (CogConfig(model="h/m"), None, "x", "h/m"),
+        (CogConfig(), None, "My Model (2)", "cog-my-model-2"),
+        (CogConfig(), None, "a" * 40, "cog-" + "a" * 26),
+    ],
+)
+def test_the_name_of_an_image(
+    tmp_path: Path, config: CogConfig, tag: str | None, folder: str, name: str
+) -> None:
+    (tmp_path / folder).mkdir()
+    assert image_name(config, Project(tmp_path / folder, tmp_path / folder / "cog.yaml"), tag) == name
+
+
+def test_labels_are_read_back(tmp_path: Path) -> None:
+    config = CogConfig(Build(gpu=True), run="run.py:Runner", environment={"A": "1"}, max_concurrency=2)
+    labels = model_labels(config, b'{"openapi": "3.0.2"}', "a==1\nb==2", tmp_path)
+    read = config_of("image", labels)
+    assert read["predict"] == "run.py:Runner"
+    assert read["build"]["gpu"] is True
+    assert read["environment"] == ["A=1"]
+    assert read["concurrency"] == {"max": 2}
+    assert schema_of(labels) == {"openapi": "3.0.2"}
+    assert labels["run.cog.pip_freeze"] == "a==1\nb==2"
+    assert model_labels(config, b"", "", tmp_path)["run.cog.openapi_schema"] == ""
+
+
+def test_labels_of_old_images() -> None:
+    assert config_of("image", {"org.cogmodel.config": '{"predict": "p.py:P"}'}) == {"predict": "p.py:P"}
+    for labels in ({}, {"run.cog.config": "{"}):
+        with pytest.raises(UserError, match=r"^Image x does not appear to be a Cog model$"):
+            config_of("x", labels)
+
+
+def test_where_to_push() -> None:
+    assert push_target(CogConfig(image="h/i"), None, {}) == "h/i"
+    assert push_target(CogConfig(image="h/i"), "other", {}) == "other"
+    variables = {"COG_MODEL_TAG": "t", "COG_MODEL_REGISTRY": "r"}
+    assert push_target(CogConfig(model="h/m"), None, variables) == "r/m:t"
+    assert push_target(CogConfig(model="h/m"), None, {"COG_MODEL": "x/y:z"}) == "x/y:z"
+    _, _, tag = push_target(CogConfig(model="h/m"), None, {}).partition(":")
+    assert len(tag) == len("20260131T120000Z")
+
+
+@pytest.mark.parametrize(
+    ("config", "image", "variables", "message"),
+    [
+        (CogConfig(), None, {}, "To push images, you must either set the 'image' option in cog.yaml"),
+        (CogConfig(model="h/m"), "x", {}, "positional image argument not supported with 'model' config"),
+        (CogConfig(image="h/i"), None, {"COG_MODEL": "x"}, "'image' in cog.yaml cannot be combined with"),
+        (CogConfig(model="h/m"), None, {"COG_MODEL_TAG": "cog-x"}, "invalid COG_MODEL_TAG 'cog-x'"),
+        (CogConfig(), None, {"COG_MODEL_REPO": "x"}, "no registry or repository to push to"),
+    ],
+)
+def test_nowhere_to_push(
+    config: CogConfig, image: str | None, variables: dict[str, str], message: str
+) -> None:
+    with pytest.raises(UserError) as caught:
+        push_target(config, image, variables)
+    assert caught.value.message.startswith(message)
+
+
+def test_published_ports() -> None:
+    assert published_ports(["8000"]) == {"8000/tcp": ("127.0.0.1", 8000)}
+    assert published_ports(["0.0.0.0:80", "[::1]:81", "::1:82"]) == {
+        "80/tcp": ("0.0.0.0", 80),
+        "81/tcp": ("::1", 81),
+        "82/tcp": ("::1", 82),
+    }
+
+
+@pytest.mark.parametrize(
+    ("text", "reason"),
+    [
+        ("", "value cannot be empty"),
+        ("x", "port must be between 1 and 65535"),
+        ("70000", "port must be between 1 and 65535"),
+        (":80", "host cannot be empty"),
+        ("[::1:80", "missing closing bracket for IPv6 address"),
+        ("[::1]", "port is required after IPv6 address"),
+        ("[::1]80", "expected ':' after ']'"),
+    ],
+)
+def test_ports_that_are_none(text: str, reason: str) -> None:
+    with pytest.raises(UserError) as caught:
+        published_ports([text])
+    assert caught.value.message == f'invalid port "{text}": {reason}'
+
+
+def test_credentials_are_stored_for_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
+    store_credentials("h:1", "me", "secret")
+    store_credentials("i", "you", "other")
+    file = tmp_path / "docker" / "config.json"
+    auths = json.loads(file.read_text())["auths"]
+    assert base64.b64decode(auths["h:1"]["auth"]) == b"me:secret"
+    assert set(auths) == {"h:1", "i"}
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+def test_a_helper_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    (tmp_path / "config.json").write_text('{"credsStore": "none-such"}')
+    with pytest.raises(UserError, match=r"^failed to save credentials: "):
+        store_credentials("h", "me", "secret")
+
+
+@pytest.mark.parametrize(
+    ("token", "message"),
+    [("", "token is empty"), ("r8_x", "that looks like a Replicate API token, not a CLI auth token. ")],
+)
+def test_tokens_that_cannot_be(token: str, message: str) -> None:
+    with pytest.raises(UserError) as caught:
+        verify_token("http://127.0.0.1:1", token)
+    assert caught.value.message.startswith(message)
+
+
+def test_login_with_a_password_from_stdin(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    word = uuid.uuid4().hex
+    (tmp_path / "word").write_text(f"{word}\n")
+    with (tmp_path / "word").open() as stdin:
+        monkeypatch.setattr("sys.stdin", stdin)
+        assert main(["login", "--registry", "h:1", "--username", "me", "--token-stdin"]) == 0
+    assert capsys.readouterr().err == "Logging in to h:1\nLogin succeeded for h:1\n"
+    assert word not in (tmp_path / "config.json").read_text()
+
+
+def test_debug_prints_the_dockerfile(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cog.yaml").write_text('run: "run.py:run"\n')
+    (tmp_path / "run.py").write_text("def run(n: int) -> int:\n    return n\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["debug", "--use-cog-base-image", "false"]) == 0
+    assert capsys.readouterr().out.startswith("FROM python:3.13-slim AS start\n")
+    with (tmp_path / "model.bin").open("wb") as content:
+        content.truncate(10 * 1024 * 1024)
+    assert main(["debug", "--use-cog-base-image", "false", "--separate-weights", "--image-name", "m"]) == 0
+    out = capsys.readouterr().out
+    assert "=== Weights Dockerfile contents:\nFROM scratch\nCOPY model.bin /src/model.bin\n===\n" in out
+    assert "=== Runner Dockerfile contents:\nFROM m-weights AS weights\n" in out
+    assert out.endswith("=== Weights exclude patterns:\nmodel.bin\n===\n")
+
+
+def test_concurrency_needs_an_async_model(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    (tmp_path / "cog.yaml").write_text('run: "run.py:run"\nconcurrency: {max: 2}\n')
+    (tmp_path / "run.py").write_text("def run(n: int) -> int:\n    return n\n")
+    monkeypatch.chdir(tmp_path)
+    assert main(["debug", "--use-cog-base-image", "false"]) == 1
+    text = "concurrency.max > 1 requires an async run() or predict() method"
+    assert f"error: {text}\n" in capsys.readouterr().err
