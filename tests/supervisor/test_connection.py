@@ -1,0 +1,340 @@
+"""HTTP/1 over a transport of the test's own: bytes in, bytes out, and who is told what."""
+
+import asyncio
+import re
+from collections.abc import Coroutine
+from typing import Any, TypeVar
+
+import pytest
+
+from coglet_supervisor.http.connection import (
+    BODY_TIMEOUT_S,
+    HEAD_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
+    MAX_HEAD_BYTES,
+    Connection,
+)
+from coglet_supervisor.http.exchange import MAX_BUFFERED_BODY_BYTES, Exchange
+
+T = TypeVar("T")
+
+GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
+
+
+class Wire(asyncio.Transport):
+    """The transport: what the server wrote, and whether it reads."""
+
+    def __init__(self) -> None:
+        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        self.written = b""
+        self.reads = True
+        self.ended: str | None = None
+
+    def write(self, data: Any) -> None:
+        self.written += data
+
+    def can_write_eof(self) -> bool:
+        return True
+
+    def write_eof(self) -> None:
+        self.ended = self.ended or "eof"
+
+    def close(self) -> None:
+        self.ended = "closed"
+
+    def abort(self) -> None:
+        self.ended = "aborted"
+
+    def pause_reading(self) -> None:
+        self.reads = False
+
+    def resume_reading(self) -> None:
+        self.reads = True
+
+
+class Host:
+    """The server: it answers when the test says so."""
+
+    is_stopping = False
+
+    def __init__(self) -> None:
+        self.asked: list[Exchange] = []
+        self.connections: list[Connection] = []
+        self.http2: bytes | None = None
+
+    def opened(self, connection: Connection) -> None:
+        self.connections.append(connection)
+
+    def closed(self, connection: Connection) -> None:
+        self.connections.remove(connection)
+
+    def run(self, exchange: Exchange) -> None:
+        self.asked.append(exchange)
+
+    def take_over_http2(self, transport: asyncio.Transport, data: bytes) -> None:
+        self.http2 = data
+
+
+class Client:
+    """Both ends of one connection."""
+
+    def __init__(self) -> None:
+        self.host = Host()
+        self.wire = Wire()
+        self.connection = Connection(self.host)
+        self.connection.connection_made(self.wire)
+
+    def send(self, data: bytes) -> None:
+        self.connection.data_received(data)
+
+    @property
+    def got(self) -> bytes:
+        """What was answered since the last look, without the date."""
+        data, self.wire.written = self.wire.written, b""
+        return re.sub(rb"date: [^\r]*\r\n", b"", data)
+
+    @property
+    def deadline_in_s(self) -> float | None:
+        deadline = self.connection.deadline
+        return None if deadline is None else deadline - asyncio.get_running_loop().time()
+
+
+@pytest.fixture
+async def client() -> Client:
+    return Client()
+
+
+async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
+    """The task of `work`, which has come to where it has to wait."""
+    task = asyncio.get_running_loop().create_task(work)
+    await asyncio.wait({task}, timeout=0)
+    return task
+
+
+async def answer(exchange: Exchange, body: bytes = b"ok", *, status: int = 200) -> None:
+    length = (b"content-length", b"%d" % len(body))
+    await exchange.send({"type": "http.response.start", "status": status, "headers": [length]})
+    await exchange.send({"type": "http.response.body", "body": body})
+
+
+async def body_of(exchange: Exchange) -> bytes:
+    body = bytearray()
+    while True:
+        message = await exchange.receive()
+        body += message["body"]
+        if not message["more_body"]:
+            return bytes(body)
+
+
+OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
+
+
+async def test_a_request_and_its_answer(client: Client) -> None:
+    client.send(b"POST /a%20b?q=1 HTTP/1.1\r\nX-Name: V\r\nContent-Length: 3\r\n\r\nabc")
+    (exchange,) = client.host.asked
+    scope = exchange.scope
+    assert (scope["method"], scope["path"], scope["raw_path"]) == ("POST", "/a b", b"/a%20b")
+    assert (scope["query_string"], scope["headers"][0]) == (b"q=1", (b"x-name", b"V"))
+    assert await body_of(exchange) == b"abc"
+    await answer(exchange)
+    assert client.got == OK
+    assert client.wire.ended is None
+    assert client.connection.is_idle
+
+
+async def test_however_the_bytes_are_cut(client: Client) -> None:
+    for byte in b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc":
+        client.send(bytes([byte]))
+    assert await body_of(client.host.asked[0]) == b"abc"
+
+
+async def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
+    client.send(GET + GET.replace(b"/a", b"/b"))
+    (first,) = client.host.asked  # the second one waits
+    assert not client.wire.reads
+    await answer(first, b"1")
+    _, second = client.host.asked
+    await answer(second, b"2")
+    assert [part[-1:] for part in client.got.split(b"HTTP/1.1 200 OK")[1:]] == [b"1", b"2"]
+    assert second.scope["path"] == "/b"
+    assert client.wire.reads
+
+
+async def test_a_chunked_request(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    assert await body_of(client.host.asked[0]) == b"abcde"
+
+
+async def test_an_answer_without_a_length_is_chunked(client: Client) -> None:
+    client.send(GET)
+    (exchange,) = client.host.asked
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    assert client.got == b""  # the head goes out with the first piece
+    await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
+    assert client.got == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
+    await exchange.send({"type": "http.response.body", "body": b"a" * 17, "more_body": True})
+    await exchange.send({"type": "http.response.body", "body": b""})
+    assert client.got == b"11\r\n" + b"a" * 17 + b"\r\n0\r\n\r\n"
+
+
+async def test_head_is_answered_without_a_body(client: Client) -> None:
+    client.send(GET.replace(b"GET", b"HEAD"))
+    await answer(client.host.asked[0])
+    assert client.got == OK.removesuffix(b"ok")
+
+
+async def test_http_1_0_ends_with_the_connection(client: Client) -> None:
+    client.send(b"GET / HTTP/1.0\r\n\r\n")
+    (exchange,) = client.host.asked
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    await exchange.send({"type": "http.response.body", "body": b"ok"})
+    assert client.got == b"HTTP/1.1 200 OK\r\nconnection: close\r\n\r\nok"
+    assert client.wire.ended == "closed"
+
+
+async def test_connection_close_is_obeyed(client: Client) -> None:
+    client.send(GET.replace(b"Host: x", b"Connection: close"))
+    await answer(client.host.asked[0])
+    assert b"connection: close\r\n" in client.got
+    assert client.wire.ended == "closed"
+
+
+async def test_100_continue_only_when_the_body_is_wanted(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    (exchange,) = client.host.asked
+    assert client.got == b""
+    reading = await begun(body_of(exchange))
+    assert client.got == b"HTTP/1.1 100 Continue\r\n\r\n"
+    client.send(b"ab")
+    assert await reading == b"ab"
+    await answer(exchange)
+    assert client.got == OK
+
+
+async def test_an_early_answer_reads_on_for_a_while_and_ends(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nabc")
+    await answer(client.host.asked[0], status=413)
+    assert client.got.startswith(b"HTTP/1.1 413 ")
+    assert client.wire.ended == "eof"
+    client.send(b"what is still on its way")
+    assert client.got == b""
+    assert client.wire.reads
+    assert len(client.host.asked) == 1
+
+
+async def test_a_body_is_read_only_as_fast_as_it_is_taken(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n")
+    client.send(b"x" * (MAX_BUFFERED_BODY_BYTES + 1))
+    assert not client.wire.reads
+    (exchange,) = client.host.asked
+    assert len((await exchange.receive())["body"]) == MAX_BUFFERED_BODY_BYTES + 1
+    more = await begun(exchange.receive())
+    assert client.wire.reads
+    client.send(b"y")
+    assert (await more)["body"] == b"y"
+
+
+@pytest.mark.parametrize(
+    ("data", "status"),
+    [
+        (b"nonsense\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES, 431),
+        (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
+    ],
+    ids=["no-http", "bad-length", "long-head", "connect"],
+)
+async def test_what_is_no_acceptable_http_is_refused(client: Client, data: bytes, status: int) -> None:
+    client.send(data)
+    assert client.got.startswith(b"HTTP/1.1 %d " % status)
+    assert client.wire.ended == "eof"
+
+
+async def test_who_is_refused_in_mid_body_is_gone_for_the_application(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    (exchange,) = client.host.asked
+    assert await exchange.receive() == {"type": "http.disconnect"}
+    await answer(exchange)
+    assert client.got.count(b"HTTP/1.1 ") == 1
+
+
+async def test_a_client_that_leaves_is_noticed(client: Client) -> None:
+    client.send(GET + GET)
+    (exchange,) = client.host.asked
+    await body_of(exchange)
+    waiting = await begun(exchange.receive())
+    client.connection.connection_lost(None)
+    assert await waiting == {"type": "http.disconnect"}
+    await answer(exchange)
+    assert client.got == b""
+    assert client.host.connections == []
+    assert len(client.host.asked) == 1  # nobody would read the second answer
+
+
+async def test_a_slow_reader_holds_the_sender_back(client: Client) -> None:
+    client.send(GET)
+    (exchange,) = client.host.asked
+    client.connection.pause_writing()
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    piece = {"type": "http.response.body", "body": b"a", "more_body": True}
+    sending = await begun(exchange.send(piece))
+    assert not sending.done()
+    client.connection.resume_writing()
+    await sending
+
+
+async def test_an_application_that_raises_is_500(client: Client) -> None:
+    client.send(GET)
+    client.host.asked[0].fail()
+    assert (
+        client.got == b"HTTP/1.1 500 Internal Server Error\r\ncontent-length: 0\r\nconnection: close\r\n\r\n"
+    )
+    assert client.wire.ended == "closed"
+
+
+async def test_an_application_that_raises_in_mid_answer_breaks_it_off(client: Client) -> None:
+    client.send(GET)
+    (exchange,) = client.host.asked
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
+    await exchange.send({"type": "http.response.body", "body": b"a", "more_body": True})
+    exchange.fail()
+    assert client.wire.ended == "aborted"
+
+
+async def test_deadlines_follow_what_the_client_has_to_do(client: Client) -> None:
+    assert client.deadline_in_s == pytest.approx(HEAD_TIMEOUT_S, abs=5)
+    client.send(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n")
+    assert client.deadline_in_s == pytest.approx(BODY_TIMEOUT_S, abs=5)
+    client.send(b"ab")
+    assert client.deadline_in_s is None  # now it is the server's turn, however long it takes
+    await answer(client.host.asked[0])
+    assert client.deadline_in_s == pytest.approx(IDLE_TIMEOUT_S, abs=5)
+
+
+async def test_a_body_that_stops_is_408_and_an_idle_client_is_closed(client: Client) -> None:
+    client.send(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na")
+    client.connection.time_out()
+    assert client.got.startswith(b"HTTP/1.1 408 ")
+    idle = Client()
+    idle.connection.time_out()
+    assert (idle.got, idle.wire.ended) == (b"", "closed")
+
+
+async def test_a_server_that_stops_closes_after_the_answer(client: Client) -> None:
+    client.send(GET)
+    client.host.is_stopping = True
+    await answer(client.host.asked[0])
+    assert client.got.endswith(b"ok")
+    assert client.wire.ended == "closed"
+
+
+async def test_one_connection_too_many_is_503(client: Client) -> None:
+    client.connection.refuse_at_capacity()
+    assert client.got.startswith(b"HTTP/1.1 503 ")
+
+
+async def test_http_2_is_handed_over(client: Client) -> None:
+    preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
+    client.send(preface)
+    assert client.host.http2 == preface
+    assert client.host.connections == []
