@@ -6,12 +6,19 @@ import subprocess
 import sys
 from collections.abc import Iterator
 
+import psutil
 import pytest
 
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, processes_with
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
+STORM = (
+    "import subprocess\n"
+    "print('up', flush=True)\n"
+    "while True:\n"
+    "    subprocess.Popen(['sleep', '3600'], start_new_session=True)\n"
+)
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 
 
@@ -37,11 +44,11 @@ def child(cookie: str) -> Iterator["subprocess.Popen[bytes]"]:
 
 
 def test_a_child_that_has_left_the_group_is_found(cookie: str, child: "subprocess.Popen[bytes]") -> None:
-    assert list(processes_with(cookie)) == [child.pid]
+    assert processes_with(cookie) == [child.pid]
 
 
 def test_another_cookie_finds_nothing(cookie: str, child: "subprocess.Popen[bytes]") -> None:
-    assert list(processes_with(cookie[:-1])) == []
+    assert processes_with(cookie[:-1]) == []
     kill_all(cookie[:-1])
     assert child.poll() is None
 
@@ -49,7 +56,29 @@ def test_another_cookie_finds_nothing(cookie: str, child: "subprocess.Popen[byte
 def test_all_with_the_cookie_are_killed(cookie: str, child: "subprocess.Popen[bytes]") -> None:
     kill_all(cookie)
     assert child.wait() == -9
-    assert list(processes_with(cookie)) == []
+    assert processes_with(cookie) == []
+
+
+def test_nobody_escapes_while_a_program_is_just_being_started(cookie: str) -> None:
+    for _ in range(20):
+        with subprocess.Popen(
+            [sys.executable, "-c", STORM],
+            env={**os.environ, COOKIE_VARIABLE: cookie},
+            stdout=subprocess.PIPE,
+        ) as process:
+            assert process.stdout is not None
+            process.stdout.readline()
+            process.kill()
+        kill_all(cookie)
+        # Each is looked at again, long after any exec.
+        assert not [each.pid for each in psutil.process_iter() if carries(each, cookie)]
+
+
+def carries(process: psutil.Process, cookie: str) -> bool:
+    try:
+        return process.environ().get(COOKIE_VARIABLE) == cookie
+    except (psutil.Error, OSError):
+        return False
 
 
 def test_who_asks_is_spared(cookie: str) -> None:
