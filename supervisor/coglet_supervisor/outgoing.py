@@ -19,7 +19,7 @@ from coglet_protocol.url_guard import UrlGuard
 if TYPE_CHECKING:
     import httpx
 
-MAX_REDIRECTS: Final = 10
+MAX_REDIRECTS: Final = 5
 PIECE_BYTES: Final = 256 * 1024
 """How much of a large body is in memory on its way out."""
 

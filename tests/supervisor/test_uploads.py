@@ -160,7 +160,7 @@ async def test_nobody_listens(file: Path) -> None:
 
 async def test_an_endless_redirect(receiver: Receiver, file: Path) -> None:
     receiver.answer = lambda _: redirect("/again", 307)
-    with pytest.raises(OutputFailed, match=r"upload request failed: more than 10 redirects"):
+    with pytest.raises(OutputFailed, match=r"upload request failed: more than 5 redirects"):
         await upload(receiver.url, file)
 
 
