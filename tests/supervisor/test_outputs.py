@@ -1,0 +1,210 @@
+"""Outputs keep the order of the model, however long their files take (runtime.md 6.4)."""
+
+import asyncio
+from collections.abc import AsyncIterator, Coroutine
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+
+from coglet_protocol import slot
+from coglet_supervisor.outputs import Delivery, OutputCollector, OutputFailed
+from coglet_supervisor.prediction import Prediction
+
+
+class Store:
+    """Delivers a file when the test says so, one after the other."""
+
+    def __init__(self) -> None:
+        self.asked: asyncio.Queue[tuple[str, asyncio.Future[str]]] = asyncio.Queue()
+
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
+        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+        self.asked.put_nowait((name, url))
+        return await url
+
+    async def give(self, url: str) -> str:
+        """The next file is delivered; gives its name."""
+        name, future = await self.asked.get()
+        future.set_result(url)
+        return name
+
+    async def fail(self, reason: str) -> None:
+        _, future = await self.asked.get()
+        future.set_exception(OutputFailed(reason))
+
+
+class Running:
+    """A prediction that runs, as its slot sees it."""
+
+    def __init__(self, folder: Path, tasks: asyncio.TaskGroup) -> None:
+        self.folder = folder / "1"
+        self.store = Store()
+        self.cancels = 0
+        self.ended: list[str] = []
+        self.logged: list[str] = []
+        self.prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=True)
+        self._tasks = tasks
+        self.outputs = OutputCollector(
+            self.prediction,
+            self.folder,
+            Delivery(folder, self.store, self._start_task),
+            on_log=lambda _id, _source, text: self.logged.append(text),
+            on_end=lambda prediction: self.ended.append(prediction.status),
+        )
+        self.outputs.started(self._cancel)
+
+    def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
+        return self._tasks.create_task(work)
+
+    def _cancel(self) -> None:
+        self.cancels += 1
+
+    def item(self, text: bytes, index: int = 0) -> None:
+        self.outputs.item(slot.Output(output=text, index=index))
+
+    def file(self, name: str, index: int = 0, placeholder: str | None = None) -> Path:
+        """The model gives a file; its path."""
+        self.folder.mkdir(exist_ok=True)
+        path = self.folder / name
+        path.write_text(name)
+        self.outputs.file(
+            slot.FileOutput(filename=str(path), kind="file_type", index=index, placeholder=placeholder)
+        )
+        return path
+
+    def done(self, output: bytes | None = None) -> None:
+        self.outputs.ended(slot.Done(id="p", predict_time=0.0, output=output))
+
+    @property
+    def output(self) -> Any:
+        raw = self.prediction.output
+        return None if raw is None else msgspec.json.decode(raw)
+
+
+@pytest.fixture
+async def running(tmp_path: Path) -> AsyncIterator[Running]:
+    async with asyncio.TaskGroup() as tasks:
+        yield Running(tmp_path, tasks)
+
+
+async def test_without_files_nothing_waits(running: Running) -> None:
+    running.item(b"1")
+    running.item(b"2")
+    running.done()
+    assert (running.output, running.ended) == ([1, 2], ["succeeded"])
+
+
+async def test_what_follows_a_file_waits_for_it(running: Running) -> None:
+    running.item(b"1")
+    running.file("a.txt")
+    running.item(b"2")
+    running.done(b"3")
+    assert (running.output, running.ended) == ([1], [])
+    await running.store.give("url")
+    await running.prediction.wait_terminal()
+    assert (running.output, running.ended) == ([1, "url", 2, 3], ["succeeded"])
+
+
+async def test_logs_do_not_wait_in_line(running: Running) -> None:
+    running.file("a.txt")
+    running.outputs.log("stdout", "text")
+    assert (running.prediction.logs, running.logged) == ("text", ["text"])
+    running.outputs.failed("gone")
+
+
+async def test_files_inside_a_value_take_their_places(running: Running) -> None:
+    running.file("a.txt", placeholder="{a}")
+    running.file("b.txt", placeholder="{b}")
+    running.item(b'{"x":"{a}","y":["{b}"]}')
+    running.done()
+    assert await running.store.give("one") == "a.txt"
+    assert await running.store.give("two") == "b.txt"
+    await running.prediction.wait_terminal()
+    assert running.output == [{"x": "one", "y": ["two"]}]
+
+
+async def test_a_delivered_file_is_gone(running: Running) -> None:
+    path = running.file("a.txt")
+    running.done()
+    await running.store.give("url")
+    await running.prediction.wait_terminal()
+    assert not path.exists()
+    assert not running.folder.exists()
+
+
+async def test_a_file_that_cannot_be_delivered_fails_the_prediction(running: Running) -> None:
+    running.file("a.txt")
+    running.item(b"2")
+    await running.store.fail("no room")
+    await running.prediction.wait_terminal()
+    running.done()
+    assert (running.prediction.status, running.prediction.error) == ("failed", "no room")
+    assert (running.output, running.ended) == (None, ["failed"])
+
+
+async def test_a_cancel_goes_to_the_worker_while_it_runs(running: Running) -> None:
+    running.prediction.request_cancel()
+    assert (running.cancels, running.ended) == (1, [])
+    running.outputs.ended(slot.Cancelled(id="p"))
+    assert running.ended == ["canceled"]
+
+
+async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Running) -> None:
+    running.file("a.txt")
+    running.done()
+    name, url = await running.store.asked.get()
+    running.prediction.request_cancel()
+    assert (running.cancels, running.ended) == (0, ["canceled"])
+    await asyncio.wait([url])
+    assert (name, url.cancelled()) == ("a.txt", True)
+    assert not running.folder.exists()
+
+
+async def test_a_cancel_that_comes_too_late_changes_nothing(running: Running) -> None:
+    running.prediction.request_cancel()
+    running.item(b"1")
+    running.done()
+    assert running.ended == ["succeeded"]
+
+
+async def test_a_lost_worker_fails_what_waits_in_line(running: Running) -> None:
+    running.file("a.txt")
+    running.item(b"2")
+    running.outputs.failed("Worker died")
+    assert (running.prediction.error, running.ended) == ("Worker died", ["failed"])
+
+
+async def test_a_worker_lost_to_a_cancel_is_a_cancel(running: Running) -> None:
+    running.prediction.request_cancel()
+    running.outputs.failed("killed")
+    assert (running.prediction.error, running.ended) == (None, ["canceled"])
+
+
+@pytest.mark.parametrize(
+    "end", [slot.Cancelled(id="p"), slot.Failed(id="p", error="x")], ids=["canceled", "failed"]
+)
+async def test_what_took_too_long_has_failed(running: Running, end: Any) -> None:
+    running.outputs.time_out(1.5)
+    assert running.cancels == 1
+    running.outputs.ended(end)
+    assert running.prediction.status == "failed"
+    assert running.prediction.error == "Prediction timed out after 1.5 seconds"
+
+
+async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
+    running.folder.mkdir()
+    spilled = running.folder / "spill"
+    spilled.write_bytes(b'["large"]')
+    running.outputs.file(slot.FileOutput(filename=str(spilled), kind="oversized"))
+    running.done()
+    await running.prediction.wait_terminal()
+    assert running.output == [["large"]]
+
+
+async def test_an_oversized_item_that_is_gone_fails_the_prediction(running: Running) -> None:
+    running.outputs.file(slot.FileOutput(filename=str(running.folder / "gone"), kind="oversized"))
+    running.done()
+    await running.prediction.wait_terminal()
+    assert (running.prediction.error or "").startswith("Failed to read output: ")
