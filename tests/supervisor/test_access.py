@@ -1,0 +1,99 @@
+"""Who may ask: bearer tokens, and no foreign web page on loopback (hardening.md)."""
+
+import pytest
+
+from coglet_supervisor.http.access import Access, is_loopback
+from coglet_supervisor.http.asgi import HttpError, Message, Request
+
+
+async def no_body() -> Message:
+    raise AssertionError("access is decided by the head")
+
+
+def refused(access: Access, path: bytes = b"/predictions", **headers: str) -> int | None:
+    """The status of the refusal, or None."""
+    fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
+    request = Request({"method": "POST", "raw_path": path, "headers": fields}, no_body)
+    try:
+        access.check(request)
+    except HttpError as error:
+        return error.status
+    return None
+
+
+OPEN = Access(None, is_loopback=False, allowed_hosts=frozenset())
+LOCAL = Access(None, is_loopback=True, allowed_hosts=frozenset({"my.example"}))
+TOKEN = Access("sesame", is_loopback=False, allowed_hosts=frozenset())
+
+
+def test_without_rules_everybody_may() -> None:
+    assert refused(OPEN, host="evil.example", origin="https://evil.example") is None
+
+
+@pytest.mark.parametrize("value", ["Bearer sesame", "bearer sesame", "BEARER  sesame "])
+def test_the_token_opens(value: str) -> None:
+    assert refused(TOKEN, authorization=value) is None
+
+
+@pytest.mark.parametrize(
+    "value", ["", "sesame", "Basic sesame", "Bearer", "Bearer Sesame", "Bearer sesame2", "Bearer s\xe9same"]
+)
+def test_anything_else_is_401(value: str) -> None:
+    assert refused(TOKEN, authorization=value) == 401
+    assert refused(TOKEN) == 401
+
+
+def test_a_401_names_the_scheme() -> None:
+    with pytest.raises(HttpError) as error:
+        TOKEN.check(Request({"method": "GET", "raw_path": b"/", "headers": []}, no_body))
+    assert (b"www-authenticate", b"Bearer") in error.value.headers
+
+
+@pytest.mark.parametrize("path", [b"/health-check", b"/livez", b"/readyz"])
+def test_probes_need_no_token(path: bytes) -> None:
+    assert refused(TOKEN, path) is None
+
+
+@pytest.mark.parametrize("path", [b"/health-check/", b"/health-check/../predictions", b"/", b"/shutdown"])
+def test_nothing_else_passes_for_a_probe(path: bytes) -> None:
+    assert refused(TOKEN, path) == 401
+
+
+@pytest.mark.parametrize(
+    "host", ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000", "127.9.9.9", "my.example:1"]
+)
+def test_own_names_are_served_on_loopback(host: str) -> None:
+    assert refused(LOCAL, host=host) is None
+    assert refused(LOCAL, host="localhost", origin=f"http://{host}") is None
+
+
+@pytest.mark.parametrize(
+    "host", ["evil.example", "localhost.evil.example", "192.168.0.1", "my.example.evil", "[", "", "a@evil"]
+)
+def test_a_foreign_name_is_refused_on_loopback(host: str) -> None:
+    assert refused(LOCAL, host=host) == 403
+
+
+@pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost@evil.example", ""])
+def test_a_foreign_page_is_refused_on_loopback(origin: str) -> None:
+    assert refused(LOCAL, host="localhost", origin=origin) == 403
+    assert refused(LOCAL, b"/health-check", host="localhost", origin=origin) == 403
+
+
+def test_a_client_that_is_no_browser_needs_no_origin() -> None:
+    assert refused(LOCAL) is None
+
+
+@pytest.mark.parametrize(
+    ("host", "result"),
+    [
+        ("LOCALHOST", True),
+        ("::1", True),
+        ("[::1]", True),
+        ("127.0.0.1", True),
+        ("0.0.0.0", False),
+        ("x", False),
+    ],
+)
+def test_what_is_loopback(host: str, result: bool) -> None:
+    assert is_loopback(host) == result
