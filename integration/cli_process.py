@@ -133,7 +133,11 @@ def start_cog_on_terminal(project: Path, *arguments: str) -> Iterator[tuple[Cog,
 
 
 def run_cog(
-    project: Path, *arguments: str, stdin: bytes = b"", variables: Mapping[str, str] | None = None
+    project: Path,
+    *arguments: str,
+    stdin: bytes = b"",
+    variables: Mapping[str, str] | None = None,
+    within_s: float = DEADLINE_S * 2,
 ) -> "subprocess.CompletedProcess[str]":
     """Runs `cog` to its end. Fails when it leaves a process behind."""
     with _marked(variables) as environment:
@@ -143,7 +147,7 @@ def run_cog(
             env=environment,
             input=stdin,
             capture_output=True,
-            timeout=DEADLINE_S * 2,
+            timeout=within_s,
             check=False,
         )
     return subprocess.CompletedProcess(

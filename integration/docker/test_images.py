@@ -1,5 +1,6 @@
 """From a folder to an image that serves, for the examples and in both modes."""
 
+import functools
 import json
 import uuid
 from collections.abc import Iterator
@@ -10,11 +11,13 @@ import docker
 import httpx
 import pytest
 from docker.models.containers import Container
-from integration.cli_process import run_cog
+from integration.cli_process import run_cog as run_cog_within
 from integration.docker.engine import FAST_BASE
 from integration.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+# A build without a cache fetches all packages of a model.
+run_cog = functools.partial(run_cog_within, within_s=500)
 SERVER_PACKAGES = {"quart", "hypercorn", "werkzeug", "jinja2", "anyio"}
 
 
