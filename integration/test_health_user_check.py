@@ -99,7 +99,7 @@ def test_requests_at_the_same_time_share_one_run(server: Server) -> None:
 
 def test_what_a_check_prints_goes_to_the_server_log(server: Server) -> None:
     assert verdict(server, "True") == ("READY", None)
-    wait_for(lambda: "the check speaks" in server.log, "the line in the server log")
+    server.wait_log("the check speaks")
     record = next(r for r in server.records if r["fields"]["message"] == "the check speaks")
     assert record["target"] == "coglet::user"
 

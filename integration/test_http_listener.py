@@ -24,8 +24,9 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def test_the_log_says_where_it_listens(server: Server) -> None:
-    messages = [record["fields"]["message"] for record in server.records]
-    assert f"Starting coglet server on {HOST}:{server.address.port}" in messages
+    line = f"Starting coglet server on {HOST}:{server.address.port}"
+    server.wait_log(line)
+    assert line in [record["fields"]["message"] for record in server.records]
 
 
 def test_port_zero_is_chosen_by_the_system_and_logged(serve: Serve) -> None:
@@ -40,7 +41,7 @@ def test_port_zero_is_chosen_by_the_system_and_logged(serve: Serve) -> None:
 def test_it_listens_on_every_address_by_default(serve: Serve) -> None:
     with serve("script", host=None) as server:
         assert server.health()["status"] == "READY"
-        assert f"Starting coglet server on 0.0.0.0:{server.address.port}" in server.log
+        server.wait_log(f"Starting coglet server on 0.0.0.0:{server.address.port}")
 
 
 @pytest.mark.skipif(not socket.has_ipv6, reason="needs IPv6")

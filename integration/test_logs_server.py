@@ -77,7 +77,7 @@ def test_prints_of_setup_are_shown_at_any_level(serve: Serve) -> None:
         "        return 1\n"
     )
     with serve(Model(source), variables={"COG_LOG_LEVEL": "error"}) as server:
-        wait_for(lambda: "set up" in server.log, "the line of setup")
+        server.wait_log("set up")
 
 
 @pytest.mark.ours("runtime.md 16.24: the peer's COG_LOG_LEVEL is case-sensitive")
@@ -89,7 +89,7 @@ def test_the_level_may_be_written_in_capitals(serve: Serve) -> None:
 def test_console_lines_are_for_people(serve: Serve) -> None:
     with serve("script", variables={"LOG_FORMAT": "console"}) as server:
         server.predict(PRINTING)
-        wait_for(lambda: "printed" in server.log, "the print in the log")
+        server.wait_log("printed")
         assert server.records == []
         assert "Server ready" in server.log
 
@@ -119,6 +119,6 @@ def test_lines_outside_predictions_are_not_dropped(serve: Serve) -> None:
     )
     with serve(Model(source)) as server:
         server.health()
-        wait_for(lambda: "aside 19999" in server.log, "the last line")
+        server.wait_log("aside 19999")
         asides = [m for r in server.records if (m := r["fields"].get("message", "")).startswith("aside ")]
         assert asides == [f"aside {number}" for number in range(20_000)]

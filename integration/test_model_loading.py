@@ -85,8 +85,8 @@ def test_deprecated_names_are_told_in_the_setup_logs(serve: Serve) -> None:
     )
     with serve(model_of(source)) as server:
         assert server.predict().json()["output"] == 1
-        assert "predict() is deprecated; use run() instead" in server.log
-        assert "BasePredictor is deprecated; use BaseRunner instead" in server.log
+        server.wait_log("predict() is deprecated; use run() instead")
+        server.wait_log("BasePredictor is deprecated; use BaseRunner instead")
 
 
 @pytest.mark.parametrize(

@@ -139,7 +139,8 @@ def test_the_traceback_can_be_found(server: Server) -> None:
         deeper()
 
     body = server.predict(script(predict)).json()
-    assert "in deeper" in body["logs"] or "in deeper" in server.log
+    if "in deeper" not in body["logs"]:
+        server.wait_log("in deeper")
 
 
 def test_an_input_that_is_no_object_without_a_schema(serve: Serve) -> None:

@@ -116,7 +116,7 @@ def test_after_the_grace_time_what_runs_is_canceled(serve: Serve) -> None:
 def test_a_second_signal_does_not_wait(serve: Serve) -> None:
     with serve("script", variables={"COG_SHUTDOWN_GRACE": "600"}) as server, holding(server, "in-the-way"):
         server.signal(signal.SIGTERM)
-        wait_for(lambda: "Received SIGTERM" in server.log, "the first signal")
+        server.wait_log("Received SIGTERM")
         server.signal(signal.SIGTERM)
         server.wait_exit()
 

@@ -7,7 +7,6 @@ import pytest
 from integration.conftest import Serve
 from integration.harness.model import Model, inputs
 from integration.harness.server import Server
-from integration.harness.waiting import wait_for
 
 ECHO = Model.named("echo").source
 PROPERTIES: dict[str, Any] = {
@@ -79,7 +78,7 @@ def test_unknown_fields_can_be_ignored(serve: Serve) -> None:
     with serve(Model(ECHO, COMPONENTS), variables={"COG_UNKNOWN_INPUTS": "ignore"}) as server:
         answer = server.predict({**VALID, "extra": 1})
         assert answer.json()["output"] == {**VALID, "optional": None}
-        wait_for(lambda: "Stripped unknown input fields" in server.log, "the warning")
+        server.wait_log("Stripped unknown input fields")
         record = next(r for r in server.records if "Stripped unknown" in r["fields"]["message"])
         assert "extra" in str(record["fields"])
         assert record["level"] in {"WARN", "WARNING"}

@@ -136,6 +136,10 @@ class Server:
 
         wait_for(has_logged, f"log {text!r} of {prediction_id!r}")
 
+    def wait_log(self, text: str) -> None:
+        """Waits for a text in the server's log, which is written a moment after the fact."""
+        wait_for(lambda: text in self.log, f"{text!r} in the server's log")
+
     def _let_slot_return(self) -> None:
         """The peer frees a slot after its answer has gone out: for a moment the next request gets 409."""
         if not self.installation.is_ours:
