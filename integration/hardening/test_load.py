@@ -1,0 +1,117 @@
+"""hardening.md R9, R18, R26: what twenty thousand predictions leave behind, and what a killed server does."""
+
+import contextlib
+import json
+import random
+import signal
+import time
+from collections import Counter
+from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pytest
+from integration.chaos.supervisor_use import Use
+from integration.conftest import Serve
+from integration.harness import processes
+from integration.harness.client import exchange
+from integration.harness.model import Model, inputs
+from integration.harness.server import Server
+from integration.harness.waiting import wait_for
+
+pytestmark = [pytest.mark.ours("hardening.md R9, R18, R26"), pytest.mark.slow, pytest.mark.timeout(600)]
+
+PREDICTIONS: Final = 20_000
+CLIENTS: Final = 8
+# What the allocator keeps may grow a little; a hundred bytes lost in each prediction would be seen.
+MAX_GROWTH_BYTES: Final = 8 * 1024 * 1024
+MODEL: Final = Model(
+    "import asyncio\n"
+    "from cog import Path\n"
+    "class Runner:\n"
+    "    async def run(self, act: str, seconds: float) -> object:\n"
+    "        await asyncio.sleep(seconds)\n"
+    "        print(act)\n"
+    "        if act == 'fail':\n"
+    "            raise RuntimeError('as asked')\n"
+    "        if act == 'file':\n"
+    "            path = Path('output.bin')\n"
+    "            path.write_bytes(b'x' * 10_000)\n"
+    "            return path\n"
+    "        return act\n",
+    inputs({"act": {"type": "string"}, "seconds": {"type": "number"}}, "act", "seconds"),
+    "predict.py:Runner",
+)
+
+
+def ask(server: Server, seed: int, count: int) -> Counter[str]:
+    """Predictions of one client; what became of them."""
+    dice = random.Random(seed)
+    ends: Counter[str] = Counter()
+    with server.address.connect() as connection:
+        for number in range(count):
+            body = {
+                "id": f"{seed}-{number}",
+                "input": {
+                    "act": dice.choice(["say", "say", "fail", "file"]),
+                    "seconds": dice.choice([0, 0.002]),
+                },
+            }
+            way = dice.random()
+            if way < 0.1:
+                leave(server, body)
+                ends["left"] += 1
+            elif way < 0.2:
+                exchange(connection, "POST", "/predictions", body, {"Prefer": "respond-async"})
+                exchange(connection, "POST", f"/predictions/{body['id']}/cancel")
+                ends["cancel asked"] += 1
+            else:
+                answer = exchange(connection, "POST", "/predictions", body)
+                ends[answer.json()["status"] if answer.status == 200 else str(answer.status)] += 1
+    return ends
+
+
+def leave(server: Server, body: Mapping[str, object]) -> None:
+    content = json.dumps(body).encode()
+    head = f"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: {len(content)}\r\n\r\n"
+    with server.address.socket() as sock:
+        sock.sendall(head.encode() + content)
+
+
+def run(server: Server, count: int, seed: int) -> Counter[str]:
+    with ThreadPoolExecutor(CLIENTS) as pool:
+        parts = [pool.submit(ask, server, seed + client, count // CLIENTS) for client in range(CLIENTS)]
+    return sum((part.result() for part in parts), Counter())
+
+
+def test_twenty_thousand_predictions_leave_nothing_behind(serve: Serve) -> None:
+    with serve(MODEL, variables={"COG_MAX_CONCURRENCY": "16", "COG_LOG_LEVEL": "error"}) as server:
+        run(server, PREDICTIONS // 10, seed=100)
+        wait_for(lambda: server.health()["status"] == "READY", "rest")
+        before = Use.of(server)
+        ends = run(server, PREDICTIONS, seed=200)
+        after = wait_for(lambda: settled(server, before), "descriptors as before")
+        print(f"{dict(ends)}; {before} before, {after} after")
+        assert sum(ends.values()) == PREDICTIONS
+        assert min(ends["succeeded"], ends["failed"], ends["left"], ends["cancel asked"]) > 1000
+        assert after.resident_bytes - before.resident_bytes < MAX_GROWTH_BYTES
+        assert not [path for path in server.temporary.glob("pycoglet-*/*") if path.is_dir()]
+
+
+def settled(server: Server, before: Use) -> Use | None:
+    now = Use.of(server)
+    return now if now.descriptors <= before.descriptors else None
+
+
+def test_a_server_that_is_killed_under_load_leaves_nothing_running(serve: Serve) -> None:
+    with serve(MODEL, variables={"COG_WORKERS": "2", "COG_MAX_CONCURRENCY": "8"}) as server:
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            asking = [pool.submit(ask, server, seed, PREDICTIONS) for seed in range(CLIENTS)]
+            wait_for(lambda: "succeeded" in server.log, "load")
+            server.signal(signal.SIGKILL)
+            killed = time.monotonic()
+            wait_for(lambda: not processes.marked(server.mark), "end of all processes", deadline_s=2)
+            print(f"nothing was left after {time.monotonic() - killed:.3f} s")
+            for each in asking:
+                with contextlib.suppress(Exception):
+                    each.result()

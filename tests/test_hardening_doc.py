@@ -1,0 +1,34 @@
+"""docs/hardening.md has every row of the specification, and names tests that exist, or says why there is none."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+PAGE = (ROOT / "docs" / "hardening.md").read_text()
+ROW = re.compile(r"^\| ([RS]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
+TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
+EXCUSES = ("not yet", "cannot be tested here, because")
+
+
+@cache
+def tests_of(path: str) -> set[str]:
+    body = ast.parse((ROOT / path).read_text()).body
+    return {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
+
+
+def test_no_row_is_left_out() -> None:
+    expected = [f"R{number}" for number in range(1, 29)] + [f"S{number}" for number in range(1, 25)]
+    assert [row[0] for row in ROW.findall(PAGE)] == expected
+
+
+@pytest.mark.parametrize(("name", "promise", "held_by"), ROW.findall(PAGE))
+def test_every_promise_is_held_by_a_test_or_says_why_not(name: str, promise: str, held_by: str) -> None:
+    found = TEST.findall(held_by)
+    assert promise
+    assert found or held_by.startswith(EXCUSES), name
+    for path, test in found:
+        assert test in tests_of(path), f"{name}: {path} has no {test}"
