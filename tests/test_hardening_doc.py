@@ -1,4 +1,4 @@
-"""docs/hardening.md has every row of the specification, and names tests that exist, or says why there is none."""
+"""docs/hardening.md has every row of the specification, and names tests that exist, or says why not."""
 
 import ast
 import re
@@ -15,7 +15,7 @@ EXCUSES = ("not yet", "cannot be tested here, because")
 
 
 @cache
-def tests_of(path: str) -> set[str]:
+def functions_in(path: str) -> set[str]:
     body = ast.parse((ROOT / path).read_text()).body
     return {node.name for node in body if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)}
 
@@ -31,4 +31,4 @@ def test_every_promise_is_held_by_a_test_or_says_why_not(name: str, promise: str
     assert promise
     assert found or held_by.startswith(EXCUSES), name
     for path, test in found:
-        assert test in tests_of(path), f"{name}: {path} has no {test}"
+        assert test in functions_in(path), f"{name}: {path} has no {test}"
