@@ -128,14 +128,16 @@ async def wait_and_ask(
 async def _ask(client: "ModelClient", question: Question, terminal: Terminal) -> Answer:
     from coglet_cli.server.client import PredictionRequest
 
-    request = PredictionRequest(f"cog-{uuid.uuid4().hex}", question.input, question.context)
+    request = PredictionRequest(
+        f"cog-{uuid.uuid4().hex}", question.input, question.context, question.is_training
+    )
     try:
         if not question.shows_chunks:
             return Answer(await client.predict(request))
         return await _follow(client, request, terminal)
     except asyncio.CancelledError:
         terminal.info("Canceling the prediction...")
-        await client.cancel(request.id)
+        await client.cancel(request)
         raise
 
 

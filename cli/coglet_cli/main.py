@@ -18,6 +18,7 @@ from coglet_cli.commands.predict import predict
 from coglet_cli.commands.push import push
 from coglet_cli.commands.schema import schema
 from coglet_cli.commands.serve import serve
+from coglet_cli.commands.train import train
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.settings import Settings, shared_options
 
@@ -98,6 +99,7 @@ cli.add_command(login)
 cli.add_command(push)
 cli.add_command(schema)
 cli.add_command(serve)
+cli.add_command(train)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -45,21 +45,24 @@ def holds_files(schema: Mapping[str, Any]) -> bool:
     return is_file(schema) or any(holds_files(item) for item in below if isinstance(item, dict))
 
 
-def read_input_schema(document: Mapping[str, Any]) -> InputSchema:
-    """The `Input` component. Raises UserError when the document has none."""
-    component = _components(document).get("Input")
+def read_input_schema(document: Mapping[str, Any], *, is_training: bool = False) -> InputSchema:
+    """The component with the inputs. Raises UserError when the document has none."""
+    components = _components(document)
+    component = (components.get("TrainingInput") if is_training else None) or components.get("Input")
     if not isinstance(component, dict):
-        raise UserError("OpenAPI schema is missing Input component")
+        wanted = "TrainingInput or Input" if is_training else "Input"
+        raise UserError(f"OpenAPI schema is missing {wanted} component")
     component = inline_references(component, document)
     properties = component.get("properties", {})
     ordered = sorted(properties, key=lambda name: properties[name].get("x-order", len(properties)))
     return InputSchema({name: properties[name] for name in ordered}, tuple(component.get("required", ())))
 
 
-def read_output_schema(document: Mapping[str, Any]) -> OutputSchema:
-    """The `Output` component; one that says nothing when the document has none."""
-    component = _components(document).get("Output", {})
-    operation = document.get("paths", {}).get("/predictions", {}).get("post", {})
+def read_output_schema(document: Mapping[str, Any], *, is_training: bool = False) -> OutputSchema:
+    """The component with the output; one that says nothing when the document has none."""
+    name, path = ("TrainingOutput", "/trainings") if is_training else ("Output", "/predictions")
+    component = _components(document).get(name, {})
+    operation = document.get("paths", {}).get(path, {}).get("post", {})
     return OutputSchema(inline_references(component, document), operation.get("x-cog-streaming") is True)
 
 

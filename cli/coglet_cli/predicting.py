@@ -32,6 +32,7 @@ class PredictOptions:
     setup_timeout_s: float = 300.0
     url: str | None = None
     use_replicate_token: bool = False
+    is_training: bool = False
 
 
 def image_argument(arguments: Sequence[str]) -> str | None:
@@ -77,8 +78,9 @@ def run_docker_prediction(options: PredictOptions, docker: "DockerOptions", term
         _prepare(document, options)  # wrong inputs are told before a build of minutes
         engine = Engine.connect()
         model = build_model(engine, local, docker.flags, document, terminal)
+    arguments = ["--x-mode", "train"] if options.is_training else []
     asker = DockerAsker(engine, model, docker, options.setup_timeout_s)
-    answer, question = asker.ask(lambda document: _prepare(document, options), terminal)
+    answer, question = asker.ask(lambda document: _prepare(document, options), terminal, arguments)
     _show(answer, question, terminal)
 
 
@@ -88,14 +90,15 @@ def _refuse_two_sources(options: PredictOptions) -> None:
 
 
 def _prepare(document: Mapping[str, Any], options: PredictOptions) -> Question:
-    output = read_output_schema(document)
+    output = read_output_schema(document, is_training=options.is_training)
     as_json = options.json is not None
     return Question(
-        _read_inputs(options, read_input_schema(document)),
+        _read_inputs(options, read_input_schema(document, is_training=options.is_training)),
         _context(options, os.environ),
         output,
         choose_target(options.output, as_json=as_json, may_hold_files=output.may_hold_files),
         as_json,
+        options.is_training,
     )
 
 

@@ -1,6 +1,7 @@
 """From a folder to an image that serves, for the examples and in both modes."""
 
 import functools
+import hashlib
 import json
 import uuid
 from collections.abc import Iterator
@@ -213,4 +214,29 @@ def test_a_step_that_fails(engine: docker.DockerClient, example: Path, variables
     assert "\ntold\n" in done.stderr
     assert "image build failed: The command '/bin/sh -c echo told; exit 4' returned a non-zero code: 4" in (
         done.stderr
+    )
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_a_secret_is_seen_by_its_command_alone(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    (example / "cog.yaml").write_text(
+        'build:\n  python_version: "3.11"\n  run:\n'
+        "    - command: sha256sum /run/token >/seen\n"
+        "      mounts: [{type: secret, id: token, target: /run/token}]\n"
+        'run: "predict.py:Runner"\n'
+    )
+    token = uuid.uuid4().hex
+    # Debian's client, which brings BuildKit.
+    own = {**variables, "PATH": "/usr/bin:/bin", "TOKEN": token}
+    build(example, "pycoglet-test-secret", own, "--secret", "id=token,env=TOKEN")
+    seen = engine.containers.run("pycoglet-test-secret", ["/seen"], entrypoint=["cat"], remove=True)
+    assert seen.split()[0].decode() == hashlib.sha256(token.encode()).hexdigest()
+    assert token not in str(engine.images.get("pycoglet-test-secret").history())
+    without = run_cog(
+        example, "build", "--use-cog-base-image", "false", variables={**variables, "DOCKER_BUILDKIT": "0"}
+    )
+    assert "error: build.run with mounts needs BuildKit, which this Docker client does not offer\n" in (
+        without.stderr
     )

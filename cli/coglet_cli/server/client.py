@@ -57,6 +57,12 @@ class PredictionRequest:
     id: str
     input: Mapping[str, Any]
     context: Mapping[str, str] = field(default_factory=dict)
+    is_training: bool = False
+
+    @property
+    def path(self) -> str:
+        """Where it is put, and asked to end."""
+        return f"/{'trainings' if self.is_training else 'predictions'}/{self.id}"
 
 
 class ModelClient:
@@ -104,9 +110,7 @@ class ModelClient:
     async def predict(self, request: PredictionRequest) -> Reply:
         """Runs a prediction and gives its final state. Raises UserError when the server refuses it."""
         try:
-            response = await self._http.put(
-                f"/predictions/{request.id}", content=_body(request), headers=_HEADERS
-            )
+            response = await self._http.put(request.path, content=_body(request), headers=_HEADERS)
         except httpx.TransportError as error:
             raise ConnectionLost(self.url, error) from None
         return _reply(response)
@@ -118,9 +122,10 @@ class ModelClient:
         """
         headers = {**_HEADERS, "Accept": _EVENT_STREAM}
         parser = EventParser()
-        path = f"/predictions/{request.id}"
         try:
-            async with self._http.stream("PUT", path, content=_body(request), headers=headers) as response:
+            async with self._http.stream(
+                "PUT", request.path, content=_body(request), headers=headers
+            ) as response:
                 if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
                     await response.aread()
                     return _reply(response)
@@ -139,10 +144,10 @@ class ModelClient:
             raise ConnectionLost(self.url, error) from None
         raise UserError("the output stream ended without a result")
 
-    async def cancel(self, prediction_id: str) -> None:
+    async def cancel(self, request: PredictionRequest) -> None:
         """Asks for the end of a prediction; silent when it, or the server, is gone."""
         try:
-            await self._http.post(f"/predictions/{prediction_id}/cancel", timeout=CANCEL_TIMEOUT_S)
+            await self._http.post(f"{request.path}/cancel", timeout=CANCEL_TIMEOUT_S)
         except httpx.TransportError:
             return
 
