@@ -8,7 +8,7 @@ from pathlib import Path
 from coglet_protocol.errors import SpillError
 
 
-def write_spill(folder: Path, payload: bytes) -> Path:
+def write_spill(folder: Path, payload: bytes | memoryview) -> Path:
     """Writes `payload` to a new file in `folder` (created when missing, mode 0700) and gives its path.
 
     Raises OSError when the disk refuses; nothing is left behind then.

@@ -22,7 +22,7 @@ class NotJson(ValueError):
     """The text is no JSON, or more of it than is accepted; the message says which."""
 
 
-def check_shape(text: bytes) -> None:
+def check_shape(text: bytes | bytearray) -> None:
     """Raises NotJson when `text` is nested too deeply or holds too many values to be decoded in one go."""
     openings = _openings(text)
     if openings <= MAX_DEPTH and len(text) <= _SMALL_BYTES:
@@ -39,7 +39,7 @@ def check_shape(text: bytes) -> None:
         raise NotJson("recursion limit exceeded")
 
 
-def decode(text: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any] | None" = None) -> Any:
+def decode(text: bytes | bytearray | msgspec.Raw, decoder: "msgspec.json.Decoder[Any] | None" = None) -> Any:
     """The value of a JSON text. Raises NotJson, and msgspec.ValidationError when `decoder` wants a type."""
     try:
         return decoder.decode(text) if decoder is not None else msgspec.json.decode(text)
@@ -53,7 +53,7 @@ def decode(text: bytes | msgspec.Raw, decoder: "msgspec.json.Decoder[Any] | None
         raise NotJson("recursion limit exceeded") from None
 
 
-def _openings(text: bytes) -> int:
+def _openings(text: bytes | bytearray) -> int:
     return text.count(b"[") + text.count(b"{")
 
 
@@ -61,7 +61,7 @@ def _too_many_values() -> NotJson:
     return NotJson(f"more than {MAX_NODES} values")
 
 
-def _without_strings(text: bytes, most: int) -> bytes:
+def _without_strings(text: bytes | bytearray, most: int) -> bytes:
     text = text.replace(b"\\\\", b"").replace(b'\\"', b"")
     if text.count(b'"') > 2 * most:
         raise _too_many_values()

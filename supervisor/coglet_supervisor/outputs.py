@@ -79,7 +79,7 @@ class OutputCollector:
         self._nested: dict[int, list[slot.FileOutput]] = {}
         self._delivery: asyncio.Task[None] | None = None
         self._worker_is_done = False
-        self._time_is_up: str | None = None
+        self._failure: str | None = None
         prediction.on_cancel = self._cancel
 
     def started(self, cancel_in_worker: Callable[[], None]) -> None:
@@ -124,6 +124,8 @@ class OutputCollector:
             self._end("failed", error=reason)
 
     def _enqueue(self, entry: "_Item | EndMessage") -> None:
+        if self._failure is not None and isinstance(entry, _Item):
+            return  # it is being stopped; a file goes with the folder
         if self._delivery is not None:
             self._line.append(entry)
         elif isinstance(entry, _Item) and (entry.text is None or entry.nested):
@@ -143,8 +145,16 @@ class OutputCollector:
 
     def time_out(self, limit_s: float) -> None:
         """It takes too long: stopped like a canceled one, but it has failed."""
-        if not self.prediction.is_terminal:
-            self._time_is_up = f"Prediction timed out after {limit_s:g} seconds"
+        self._stop_and_fail(f"Prediction timed out after {limit_s:g} seconds")
+
+    def _stop_and_fail(self, reason: str) -> None:
+        """It has failed, which is told when the worker has stopped: its slot must be free by then."""
+        if self.prediction.is_terminal:
+            return
+        self._failure = reason
+        if self._worker_is_done:
+            self._end("failed")
+        else:
             self.prediction.request_cancel()
 
     def _cancel(self) -> None:
@@ -157,8 +167,8 @@ class OutputCollector:
     def _end(self, status: Any, *, error: str | None = None, is_stream: bool = False) -> None:
         if self.prediction.is_terminal:
             return
-        if self._time_is_up is not None:
-            status, error = "failed", self._time_is_up
+        if self._failure is not None:
+            status, error = "failed", self._failure
         if self._delivery is not None and self._delivery is not asyncio.current_task():
             self._delivery.cancel()
         self._remove_folder()
@@ -175,7 +185,7 @@ class OutputCollector:
                 self._take(entry)
         except OutputFailed as error:
             self._line.clear()
-            self._end("failed", error=str(error))
+            self._stop_and_fail(str(error))
         self._delivery = None
 
     async def _resolve(self, entry: _Item) -> None:

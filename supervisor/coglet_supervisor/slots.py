@@ -14,8 +14,6 @@ from collections import deque
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Protocol, cast
 
-import msgspec
-
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
@@ -259,12 +257,13 @@ class Slot:
 
 def _predict(outputs: OutputCollector, sequence: int) -> slot.Predict:
     prediction = outputs.prediction
-    payload = bytes(prediction.input) if isinstance(prediction.input, msgspec.Raw) else prediction.input
-    inline: bytes | None = payload
+    payload = memoryview(prediction.input)
+    inline: bytes | None = None
     input_file: str | None = None
     if len(payload) > MAX_INLINE_BYTES:
         input_file = str(write_spill(outputs.folder, payload))
-        inline = None
+    else:
+        inline = bytes(payload)
     return slot.Predict(
         id=prediction.id,
         output_dir=str(outputs.folder),

@@ -58,24 +58,27 @@ class Request:
         values = [value for key, value in self._headers if key == name]
         return b", ".join(values).decode("latin-1") if values else None
 
-    async def body(self, limit: int) -> bytes:
+    async def body(self, limit: int) -> bytes | bytearray:
         """The whole body. Raises HttpError 413 above `limit` bytes, and Disconnected."""
         announced = self.header(b"content-length")
         if announced is not None and announced.isdecimal() and int(announced) > limit:
             raise too_large()
-        pieces: list[bytes] = []
-        size = 0
+        first: bytes = b""
+        rest: bytearray | None = None  # grown in place: a list would have to be joined, twice the size
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
                 raise Disconnected
-            if piece := message.get("body", b""):
-                pieces.append(piece)
-                size += len(piece)
-                if size > limit:
-                    raise too_large()
+            piece: bytes = message.get("body", b"")
+            if rest is None and not first:
+                first = piece
+            elif piece:
+                rest = rest if rest is not None else bytearray(first)
+                rest += piece
+            if len(first if rest is None else rest) > limit:
+                raise too_large()
             if not message.get("more_body", False):
-                return pieces[0] if len(pieces) == 1 else b"".join(pieces)
+                return first if rest is None else rest
 
     async def wait_disconnect(self) -> None:
         """Returns when the client has left. The body must have been read."""

@@ -62,7 +62,7 @@ def _not_json() -> HttpError:
     return HttpError.text(415, "Expected request with `Content-Type: application/json`")
 
 
-def _check_syntax(body: bytes) -> None:
+def _check_syntax(body: bytes | bytearray) -> None:
     try:
         decode(body)
     except NotJson as error:

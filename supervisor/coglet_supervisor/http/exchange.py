@@ -12,6 +12,7 @@ Headers = Sequence[tuple[bytes, bytes]]
 
 _REASONS: Final = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _NO_BODY: Final = frozenset({204, 304})
+LARGE_BODY_BYTES: Final = 64 * 1024
 # Read ahead of the application at most this much of a body.
 MAX_BUFFERED_BODY_BYTES: Final = 256 * 1024
 
@@ -134,8 +135,7 @@ class Exchange:
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
-        data = self._encode(body, more=more)
-        if data:
+        for data in self._encode(body, more=more):
             self._line.write(data)
         if not more:
             self._finish()
@@ -154,7 +154,8 @@ class Exchange:
         self._end_given = self._complete
         return {"type": "http.request", "body": body, "more_body": not self._complete}
 
-    def _encode(self, body: bytes, *, more: bool) -> bytes:
+    def _encode(self, body: bytes, *, more: bool) -> list[bytes]:
+        """What goes out: in one piece, for one system call; but a large body is not copied for that."""
         is_head_request = self.scope["method"] == "HEAD"
         prefix = b""
         if self._head is not None:
@@ -168,11 +169,13 @@ class Exchange:
             if any(name == b"connection" and value == b"close" for name, value in headers):
                 self.keep_alive = False
         if is_head_request:
-            return prefix
+            return [prefix] if prefix else []
         if self._chunked:
             piece = b"%x\r\n%b\r\n" % (len(body), body) if body else b""
-            return prefix + piece + (b"" if more else b"0\r\n\r\n")
-        return prefix + body
+            return [prefix + piece + (b"" if more else b"0\r\n\r\n")]
+        if len(body) > LARGE_BODY_BYTES:
+            return [prefix, body] if prefix else [body]
+        return [prefix + body] if prefix or body else []
 
     async def _wait(self) -> None:
         self._receiving = asyncio.get_running_loop().create_future()
