@@ -45,6 +45,7 @@ class Running:
         self.ended: list[str] = []
         self.logged: list[str] = []
         self.prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=True)
+        self.deliveries: list[asyncio.Task[None]] = []
         self._tasks = tasks
         self.outputs = OutputCollector(
             self.prediction,
@@ -56,7 +57,8 @@ class Running:
         self.outputs.started(self._cancel)
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        return self._tasks.create_task(work)
+        self.deliveries.append(self._tasks.create_task(work))
+        return self.deliveries[-1]
 
     def _cancel(self) -> None:
         self.cancels += 1
@@ -138,10 +140,18 @@ async def test_a_file_that_cannot_be_delivered_fails_the_prediction(running: Run
     running.file("a.txt")
     running.item(b"2")
     await running.store.fail("no room")
-    await running.prediction.wait_terminal()
-    running.done()
+    await asyncio.wait(running.deliveries)
+    running.outputs.ended(slot.Cancelled(id="p"))
     assert (running.prediction.status, running.prediction.error) == ("failed", "no room")
     assert (running.output, running.ended) == (None, ["failed"])
+
+
+async def test_a_file_that_cannot_be_delivered_after_the_end_fails_it_too(running: Running) -> None:
+    running.file("a.txt")
+    running.done()
+    await running.store.fail("no room")
+    await asyncio.wait(running.deliveries)
+    assert (running.prediction.error, running.ended) == ("no room", ["failed"])
 
 
 async def test_a_cancel_goes_to_the_worker_while_it_runs(running: Running) -> None:
