@@ -12,6 +12,7 @@ from coglet_cli.errors import UserError
 from coglet_cli.images import weights
 from coglet_cli.images.certificate import read_certificate
 from coglet_cli.images.context import Context
+from coglet_cli.images.freeze import remembered
 from coglet_cli.images.ignore import IgnoreRules
 from coglet_cli.images.sdk import choose_sdk, pep440
 from coglet_cli.images.secrets import secret_arguments
@@ -234,3 +235,9 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
     assert weights.is_unchanged(tmp_path, ["m.bin"])
     (tmp_path / "m.bin").write_bytes(b"new")
     assert not weights.is_unchanged(tmp_path, ["m.bin"])
+
+
+def test_the_packages_of_the_same_layers_are_asked_for_once(tmp_path: Path) -> None:
+    answers = iter(["a==1", "a==2"])
+    found = [remembered(tmp_path, layers, lambda: next(answers)) for layers in (["x"], ["x"], ["x", "y"])]
+    assert found == ["a==1", "a==1", "a==2"]

@@ -28,7 +28,7 @@ class ImageFacts:
 
     id: str
     labels: Mapping[str, str]
-    digests: tuple[str, ...] = ()
+    layers: tuple[str, ...] = ()
 
 
 class Engine:
@@ -86,9 +86,7 @@ class Engine:
             image = self.client.images.get(name)
         except NoSuchImage:
             return None
-        return ImageFacts(
-            str(image.id), dict(image.labels or {}), tuple(image.attrs.get("RepoDigests") or ())
-        )
+        return ImageFacts(str(image.id), dict(image.labels or {}), tuple(image.attrs["RootFS"]["Layers"]))
 
     def is_available(self, name: str) -> bool:
         """True when the image is here or in its registry; a registry that is away has none."""

@@ -14,6 +14,7 @@ from coglet_cli.dockerfile.text import env_line
 from coglet_cli.errors import UserError
 from coglet_cli.images import weights as separate
 from coglet_cli.images.context import Context
+from coglet_cli.images.freeze import remembered
 from coglet_cli.images.ignore import IgnoreRules
 from coglet_cli.images.labels import model_labels
 from coglet_cli.images.lock import build_lock
@@ -165,7 +166,14 @@ class ImageBuilder:
                 self._terminal.warning(f".dockerignore leaves out {file}: the model cannot start without it")
 
     def _pip_freeze(self, image: str) -> str:
-        return self._engine.output_of(image, ["python", "-m", "pip", "freeze"]).strip()
+        facts = self._engine.find(image)
+        # The last layer is the source; one more on top of it only makes us ask again.
+        layers = facts.layers[:-1] if facts else ()
+        return remembered(
+            self._model.project.folder,
+            layers,
+            lambda: self._engine.output_of(image, ["python", "-m", "pip", "freeze"]).strip(),
+        )
 
     def _progress(self) -> "Progress":
         from coglet_cli.engine.progress import Progress
