@@ -169,6 +169,29 @@ def test_a_failure_fails_the_prediction(server: Server, receiver: Receiver, stat
     assert body["error"] == f"Failed to upload output: upload returned status {reason}"
 
 
+@pytest.mark.ours("a failed upload ends what the model still does")
+def test_a_failure_stops_the_model_and_frees_its_slot(server: Server, receiver: Receiver) -> None:
+    def predict() -> Any:
+        import time
+
+        import cog
+
+        path = cog.Path("a.png")
+        path.write_text("hi?>")
+        yield path
+        while True:
+            time.sleep(0.01)
+
+    receiver.answer = lambda _: Reply(404)
+    answer = server.predict(script(predict)).json()
+    assert (answer["status"], answer["error"]) == (
+        "failed",
+        "Failed to upload output: upload returned status 404 Not Found",
+    )
+    receiver.answer = lambda _: Reply()
+    assert output(server, file_named, name="next.png") == f"{receiver.url}/up/next.png"
+
+
 @pytest.mark.ours("runtime.md 16.16: bounded retries")
 def test_a_failure_that_passes_fails_nothing(server: Server, receiver: Receiver) -> None:
     answers = iter([Reply(503), Reply(503)])
