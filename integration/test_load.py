@@ -91,7 +91,7 @@ class Canceler:
     def cancel_one(self, pool: ThreadPoolExecutor, name: str) -> str:
         work, moment = (self.random.uniform(0, LONGEST_WORK_S) for _ in range(2))
         answer: Future[Answer] = pool.submit(self.predict, name, work)
-        time.sleep(moment)
+        time.sleep(moment)  # the random moment; nothing is expected of it
         assert self.server.cancel(name).status in {200, 404}
         body = answer.result().json()
         assert body["status"] in {"canceled", "succeeded"}, body
