@@ -25,7 +25,7 @@ from coglet_protocol.cookie import COOKIE_VARIABLE
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import PROTOCOL_VERSION
 
-EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE = 0, 1, 2, 3
+EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)

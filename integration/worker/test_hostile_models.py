@@ -1,6 +1,7 @@
 """Models that mistreat their process: the worker, and the next prediction, survive it."""
 
 import pytest
+from integration.harness.worker import EXIT_FAULT
 from integration.worker.conftest import StartWorker
 
 from coglet_protocol import control
@@ -112,6 +113,35 @@ def test_a_forgotten_task_cannot_end_the_loop(start_worker: StartWorker, end: st
     assert waiting.result().output == "wait"
     for _ in range(3):
         assert worker.predict(way="start").result().output == "start"
+
+
+BREAKS = {
+    "where predictions run": "coglet_worker.runtime.Runtime.begin = None",
+    "where the supervisor is heard": "coglet_worker.worker.Worker._handle = None",
+}
+
+
+@PREFIXES
+@pytest.mark.parametrize("break_it", BREAKS.values(), ids=BREAKS)
+def test_a_fault_of_the_worker_ends_it_with_the_reason(
+    start_worker: StartWorker, prefix: str, break_it: str
+) -> None:
+    """Whatever else the model keeps alive."""
+    worker = start_worker(f"""
+        import threading
+        import coglet_worker.worker, coglet_worker.runtime
+
+        class Runner:
+            def setup(self): threading.Thread(target=threading.Event().wait).start()
+            {prefix}def run(self): {break_it}
+    """)
+    worker.predict().result()
+    worker.predict()
+    worker.say(control.Healthcheck(id="hc_1"))
+    fatal = worker.said.wait_message(control.Fatal)
+    assert fatal.reason == "internal error of the worker: TypeError: 'NoneType' object is not callable"
+    assert worker.wait_exit() == EXIT_FAULT
+    assert "Traceback (most recent call last):" in worker.records
 
 
 def test_blocking_code_of_an_async_model_blocks_and_no_more(start_worker: StartWorker) -> None:

@@ -7,7 +7,7 @@ ended.
 import asyncio
 import contextvars
 import time
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Callable, Sequence
 from types import GeneratorType
 from typing import Any
 
@@ -28,13 +28,17 @@ class AsyncLoop:
         self._loop = loop
         self._slots = {connection.id: _AsyncSlot(runtime, connection, self) for connection in connections}
         self._stopping = False
+        self._fault: BaseException | None = None
 
     @property
     def loop(self) -> asyncio.AbstractEventLoop:
         return self._loop
 
     def serve(self) -> None:
-        """Returns after `stop`, when what ran has ended. Raises SlotBroken when no slot is left."""
+        """Returns after `stop`, when what ran has ended.
+
+        Raises SlotBroken when no slot is left, and what one of our own callbacks has raised.
+        """
         for each in self._slots.values():
             each.start_reading()
         while self._open_slots():
@@ -44,13 +48,15 @@ class AsyncLoop:
                 # asyncio lets these two end the loop, even out of a task that the model has forgotten.
                 self._runtime.warn(f"a background task of the model raised {error!r}; the loop goes on")
                 continue
+            if self._fault is not None:
+                raise self._fault
         if not self._stopping:
             raise SlotBroken("every slot is closed")
 
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """From the control thread."""
         if slot_id in self._slots:
-            self._loop.call_soon_threadsafe(self._slots[slot_id].cancel, sequence)
+            self._loop.call_soon_threadsafe(self.guarded, self._slots[slot_id].cancel, sequence)
         else:
             self._runtime.warn(f"cancel of {prediction_id} on slot {slot_id}, which is none of this worker")
 
@@ -60,7 +66,15 @@ class AsyncLoop:
 
     def stop(self) -> None:
         """From the control thread: what runs is finished, then `serve` returns."""
-        self._loop.call_soon_threadsafe(self._stop)
+        self._loop.call_soon_threadsafe(self.guarded, self._stop)
+
+    def guarded(self, callback: Callable[..., None], *arguments: Any) -> None:
+        """Calls a callback of ours. asyncio would log what it raises, and the slot would hang for ever."""
+        try:
+            callback(*arguments)
+        except BaseException as error:  # noqa: BLE001 - raised again by `serve`
+            self._fault = error
+            self._loop.stop()
 
     def slot_closed(self) -> None:
         """A slot takes no further prediction."""
@@ -94,7 +108,7 @@ class _AsyncSlot:
 
     def start_reading(self) -> None:
         self._reading = True
-        self._owner.loop.add_reader(self._connection, self._on_readable)
+        self._owner.loop.add_reader(self._connection, self._owner.guarded, self._on_readable)
 
     def close(self) -> None:
         if self._reading:
@@ -131,7 +145,7 @@ class _AsyncSlot:
         self._sequence = message.sequence
         # `context.run`, because `create_task(context=...)` is new in Python 3.11.
         task = context.run(self._owner.loop.create_task, self._outcome(message, prediction))
-        task.add_done_callback(lambda ended: self._finish(prediction, ended))
+        task.add_done_callback(lambda ended: self._owner.guarded(self._finish, prediction, ended))
         self._task = task
         if self._cancel_requested == message.sequence:
             task.cancel()

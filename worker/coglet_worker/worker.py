@@ -12,6 +12,7 @@ import os
 import signal
 import sys
 import threading
+import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,7 +28,7 @@ from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
 from coglet_worker.descriptors import out_of_the_way, take_over
 from coglet_worker.healthcheck import HealthChecker
-from coglet_worker.model import Model, SetupError
+from coglet_worker.model import Model, SetupError, describe
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
 
@@ -37,7 +38,7 @@ if TYPE_CHECKING:
     from coglet_worker.async_loop import AsyncLoop
     from coglet_worker.sync_loop import SyncLoop
 
-EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE = 0, 1, 2, 3
+EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
 
 
 class Worker:
@@ -63,10 +64,15 @@ class Worker:
     def run(self) -> int:
         """Serves until told to stop. Gives the exit code."""
         try:
-            init = self._receive_init()
+            return self._run()
         except ProtocolError as error:
             self._control.send(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: the supervisor learns of it from us
+            return self._report_fault(error)
+
+    def _run(self) -> int:
+        init = self._receive_init()
         if init is None:
             return EXIT_SUPERVISOR_GONE
         self._start_thread(self._listen, "cog-control")
@@ -162,7 +168,15 @@ class Worker:
         except ProtocolError as error:
             self._control.send(control.Fatal(reason=str(error)))
             os._exit(EXIT_PROTOCOL)
+        except BaseException as error:  # noqa: BLE001 - a fault of ours: no cancel would be heard from now on
+            os._exit(self._report_fault(error))
         self._supervisor_gone()
+
+    def _report_fault(self, error: BaseException) -> int:
+        for line in cut_text("".join(traceback.format_exception(error))).rstrip().split("\n"):
+            self._control.send(control.WorkerLog(target="coglet::worker", level="error", message=line))
+        self._control.send(control.Fatal(reason=cut_text(f"internal error of the worker: {describe(error)}")))
+        return EXIT_FAULT
 
     def _handle(self, message: control.ToWorker) -> None:
         match message:
