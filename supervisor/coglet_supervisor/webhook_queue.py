@@ -1,7 +1,8 @@
 """What a webhook sends next: decided from events and a clock, without doing it.
 
 A receiver is told the latest state, not every step: whatever happens while a send is under way, or within the
-interval after one, becomes a single send. So what waits for a slow receiver never grows.
+interval after one, becomes a single send. So what waits for a slow receiver never grows. One that keeps up is
+told start and output on their own, however soon the next thing happens.
 """
 
 import math
@@ -10,6 +11,11 @@ from dataclasses import dataclass
 from typing import Literal
 
 WebhookEvent = Literal["start", "output", "logs", "completed"]
+
+
+@dataclass(frozen=True)
+class SendStart:
+    """Send that it runs, with nothing that has come of it, in one attempt."""
 
 
 @dataclass(frozen=True)
@@ -34,7 +40,7 @@ class Finished:
     """Nothing will ever be sent again."""
 
 
-Step = SendProgress | SendEnd | WaitForNews | Finished
+Step = SendStart | SendProgress | SendEnd | WaitForNews | Finished
 
 
 class WebhookQueue:
@@ -50,7 +56,7 @@ class WebhookQueue:
         self._has_ended = False
         self._is_behind = False
         self._is_over = False
-        self._progress_sent_at = -math.inf
+        self._sent_at = -math.inf
 
     def add(self, event: WebhookEvent) -> bool:
         """True when the next step may be another one now. The end counts even when nobody wants it."""
@@ -66,6 +72,8 @@ class WebhookQueue:
         """What to do at the time `now`; asking changes nothing."""
         if self._is_over:
             return Finished()
+        if "start" in self._pending and not self._is_behind:
+            return SendStart()
         due_at = self._progress_due_at()
         if due_at <= now:
             return SendProgress()
@@ -73,10 +81,13 @@ class WebhookQueue:
             return WaitForNews(due_at)
         return SendEnd() if "completed" in self._wanted else Finished()
 
-    def progress_sent(self, now: float) -> None:
-        """The state as of `now` is on its way."""
-        self._pending.clear()
-        self._progress_sent_at = now
+    def sent(self, step: SendStart | SendProgress, now: float) -> None:
+        """This is on its way, as of `now`."""
+        if isinstance(step, SendStart):
+            self._pending.discard("start")
+        else:
+            self._pending.clear()
+        self._sent_at = now
 
     def fell_behind(self) -> None:
         """The receiver cannot keep up: it is spared whatever the end tells again."""
@@ -91,7 +102,7 @@ class WebhookQueue:
             return math.inf
         if "output" in self._pending or self._has_ended:
             return -math.inf
-        return self._progress_sent_at + self._interval_s
+        return self._sent_at + self._interval_s
 
     @property
     def _end_tells_all(self) -> bool:

@@ -18,13 +18,23 @@ import msgspec
 
 from coglet_supervisor.outgoing import Outgoing
 from coglet_supervisor.outputs import StartTask
-from coglet_supervisor.prediction import Completed, Event, Listener, Logged, Prediction, Produced, Started
+from coglet_supervisor.prediction import (
+    Completed,
+    Event,
+    Listener,
+    Logged,
+    Prediction,
+    Produced,
+    Snapshot,
+    Started,
+)
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhook_queue import (
     Backlog,
     Finished,
     SendEnd,
     SendProgress,
+    SendStart,
     WaitForNews,
     WebhookEvent,
     WebhookQueue,
@@ -151,7 +161,7 @@ class _Delivery:
         """Sends the state whenever that is due. True when only the end is left to be sent."""
         while True:
             match self._queue.next_step(time.monotonic()):
-                case SendProgress():
+                case SendStart() | SendProgress():
                     await self._send_progress(prediction)
                 case WaitForNews(until):
                     await self._wait_news(until)
@@ -165,12 +175,16 @@ class _Delivery:
             if had_to_wait:
                 self._queue.fell_behind()
             now = time.monotonic()
-            # Meanwhile the prediction may have ended, which makes this superfluous.
-            if not isinstance(self._queue.next_step(now), SendProgress):
-                return
-            self._queue.progress_sent(now)
+            step = self._queue.next_step(now)
+            if isinstance(step, SendStart):
+                snapshot = Snapshot(id=prediction.id, logs="", metrics={}, status="processing")
+            elif isinstance(step, SendProgress):
+                snapshot = prediction.progress()
+            else:
+                return  # meanwhile the prediction has ended, which makes this superfluous
+            self._queue.sent(step, now)
             try:
-                await self._sender.attempt(_encode(prediction.progress()))
+                await self._sender.attempt(_encode(snapshot))
             except NotDelivered as error:
                 self._queue.fell_behind()
                 log.log(

@@ -31,13 +31,16 @@ async def test_each_event_as_it_happens(receiver: Receiver) -> None:
     assert end == {"id": "p", "logs": "", "output": "hello", "status": "succeeded"}
 
 
-async def test_a_single_value_is_an_output_even_when_the_end_follows_at_once(receiver: Receiver) -> None:
+async def test_start_and_output_are_told_even_when_the_end_follows_at_once(receiver: Receiver) -> None:
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url)
-        await arrived(receiver, 1)
         prediction.produce(b'"hello"')
         prediction.finish("succeeded")
-    assert [body.get("output") for body in receiver.bodies()] == [None, ["hello"], "hello"]
+    assert [(body["status"], body.get("output")) for body in receiver.bodies()] == [
+        ("processing", None),
+        ("processing", ["hello"]),
+        ("succeeded", "hello"),
+    ]
 
 
 async def test_what_happens_during_a_send_is_told_in_one(receiver: Receiver) -> None:

@@ -11,12 +11,14 @@ from coglet_supervisor.webhook_queue import (
     Finished,
     SendEnd,
     SendProgress,
+    SendStart,
     WaitForNews,
     WebhookEvent,
     WebhookQueue,
 )
 
 ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
+REPEATED: tuple[WebhookEvent, ...] = ("output", "logs")
 INTERVAL_S = 0.5
 
 
@@ -24,9 +26,15 @@ def queue_of(*wanted: WebhookEvent) -> WebhookQueue:
     return WebhookQueue(wanted or ALL, INTERVAL_S)
 
 
+def send_start(queue: WebhookQueue, now: float) -> None:
+    queue.add("start")
+    assert queue.next_step(now) == SendStart()
+    queue.sent(SendStart(), now)
+
+
 def send_progress(queue: WebhookQueue, now: float) -> None:
     assert queue.next_step(now) == SendProgress()
-    queue.progress_sent(now)
+    queue.sent(SendProgress(), now)
 
 
 def test_nothing_has_happened_yet() -> None:
@@ -36,21 +44,39 @@ def test_nothing_has_happened_yet() -> None:
 def test_the_start_goes_out_at_once() -> None:
     queue = queue_of()
     assert queue.add("start")
-    assert queue.next_step(0.0) == SendProgress()
+    assert queue.next_step(0.0) == SendStart()
+
+
+def test_the_start_is_told_on_its_own_whatever_follows_at_once() -> None:
+    queue = queue_of()
+    queue.add("start")
+    queue.add("output")
+    queue.add("completed")
+    send_start(queue, 0.0)
+    send_progress(queue, 0.0)
+    assert queue.next_step(0.0) == SendEnd()
 
 
 def test_what_happens_before_a_send_begins_is_one_send() -> None:
     queue = queue_of()
-    for event in ("start", "logs", "output", "logs", "output"):
+    for event in ("logs", "output", "logs", "output"):
         queue.add(event)
+    send_progress(queue, 0.0)
+    assert queue.next_step(0.0) == WaitForNews()
+
+
+def test_a_receiver_that_is_behind_is_told_the_start_with_the_rest() -> None:
+    queue = queue_of()
+    queue.fell_behind()
+    queue.add("start")
+    queue.add("output")
     send_progress(queue, 0.0)
     assert queue.next_step(0.0) == WaitForNews()
 
 
 def test_logs_wait_until_the_interval_is_over() -> None:
     queue = queue_of()
-    queue.add("start")
-    send_progress(queue, 10.0)
+    send_start(queue, 10.0)
     queue.add("logs")
     assert queue.next_step(10.1) == WaitForNews(until=10.5)
     assert queue.next_step(10.5) == SendProgress()
@@ -58,16 +84,14 @@ def test_logs_wait_until_the_interval_is_over() -> None:
 
 def test_logs_after_a_silence_go_out_at_once() -> None:
     queue = queue_of()
-    queue.add("start")
-    send_progress(queue, 0.0)
+    send_start(queue, 0.0)
     queue.add("logs")
     assert queue.next_step(7.0) == SendProgress()
 
 
 def test_an_output_is_never_held_back_and_takes_the_logs_along() -> None:
     queue = queue_of()
-    queue.add("start")
-    send_progress(queue, 0.0)
+    send_start(queue, 0.0)
     queue.add("logs")
     queue.add("output")
     send_progress(queue, 0.01)
@@ -103,9 +127,8 @@ def test_an_event_that_is_pending_already_wakes_nobody() -> None:
     assert not queue.add("logs")
 
 
-def test_the_end_makes_start_and_logs_superfluous() -> None:
+def test_the_end_makes_logs_superfluous() -> None:
     queue = queue_of()
-    queue.add("start")
     queue.add("logs")
     assert queue.add("completed")
     assert queue.next_step(0.0) == SendEnd()
@@ -121,6 +144,7 @@ def test_an_output_is_told_before_the_end() -> None:
 
 def test_the_end_makes_an_output_superfluous_for_a_receiver_that_is_behind() -> None:
     queue = queue_of()
+    queue.add("start")
     queue.add("output")
     queue.fell_behind()
     assert queue.next_step(0.0) == SendProgress()
@@ -131,7 +155,7 @@ def test_the_end_makes_an_output_superfluous_for_a_receiver_that_is_behind() -> 
 @pytest.mark.parametrize("event", ["start", "output", "logs"])
 def test_who_does_not_want_the_end_gets_the_last_state_at_once(event: WebhookEvent) -> None:
     queue = queue_of("start", "output", "logs")
-    queue.progress_sent(0.0)
+    queue.sent(SendProgress(), 0.0)
     queue.add(event)
     queue.fell_behind()
     queue.add("completed")
@@ -149,12 +173,14 @@ def test_after_giving_up_nothing_is_sent() -> None:
 
 @given(
     wanted=st.sets(st.sampled_from(ALL)),
-    happenings=st.lists(st.tuples(st.sampled_from(ALL[:-1]), st.floats(0, 2), st.booleans())),
+    happenings=st.lists(st.tuples(st.sampled_from(REPEATED), st.floats(0, 2), st.booleans())),
 )
 def test_whatever_happens_the_last_state_arrives_and_logs_keep_their_distance(
     wanted: set[WebhookEvent], happenings: list[tuple[WebhookEvent, float, bool]]
 ) -> None:
     queue = WebhookQueue(wanted, INTERVAL_S)
+    if queue.add("start"):
+        send_start(queue, -INTERVAL_S)
     now, last_sent, state, told = 0.0, -math.inf, 0, 0
     has_output = False
     for event, passed, looks in happenings:
@@ -163,13 +189,14 @@ def test_whatever_happens_the_last_state_arrives_and_logs_keep_their_distance(
         if event in wanted:
             state += 1
             has_output = has_output or event == "output"
-        if looks and queue.next_step(now) == SendProgress():
+        step = queue.next_step(now) if looks else None
+        if isinstance(step, SendProgress):
             assert has_output or now >= last_sent + INTERVAL_S
-            queue.progress_sent(now)
+            queue.sent(step, now)
             last_sent, told, has_output = now, state, False
     queue.add("completed")
     if queue.next_step(now) == SendProgress():
-        queue.progress_sent(now)
+        queue.sent(SendProgress(), now)
         told = state
     if "completed" in wanted:
         assert queue.next_step(now) == SendEnd()
