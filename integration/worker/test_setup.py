@@ -254,7 +254,7 @@ def test_a_worker_that_hears_no_init_says_what_it_heard(
 
 def test_garbage_after_init_ends_the_worker_with_the_reason(start_worker: StartWorker) -> None:
     worker = start_worker("def Runner(): pass\n")
-    worker.say_bytes(b"\xff\xfe garbage\n")
+    worker.say_bytes(b'{"type":"healthcheck","id":"\xff"}\n')
     assert "unreadable control message" in worker.said.wait_message(control.Fatal).reason
     assert worker.wait_exit() == EXIT_PROTOCOL
 

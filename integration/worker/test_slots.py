@@ -42,6 +42,7 @@ def assert_others_work(worker: Worker) -> None:
 # broken
 
 GARBAGE = {
+    "no UTF-8": (frame(b"\x81\xa4type\xa1\xff"), "unreadable slot message"),
     "no message": (frame(b"\xc1"), "unreadable slot message"),
     "another message": (frame(b"\x81\xa4type\xa4done"), "unreadable slot message"),
     "too large": ((MAX_FRAME_BYTES + 1).to_bytes(4, "big"), "frame of 8388609 bytes, the limit is 8388608"),
@@ -141,7 +142,7 @@ def test_a_spilled_input_is_read_and_gone(start_worker: StartWorker, prefix: str
 
 UNREADABLE = {
     "corrupt": (b'{"value":', "Failed to rehydrate input: Input data was truncated"),
-    "no JSON": (b"\xff\xfe", "Failed to rehydrate input: "),
+    "no UTF-8": (b'{"value":"\xff"}', "Failed to rehydrate input: 'utf-8' codec can't decode byte 0xff"),
     "NaN": (b'{"value":NaN}', "Failed to rehydrate input: "),
     "too deep": (b'{"value":' + b"[" * 100_000 + b"]" * 100_000 + b"}", "Failed to rehydrate input: "),
     "no object": (b"[1]", "Input validation error: Input must be a JSON object"),

@@ -180,7 +180,7 @@ def decode_to_worker(line: bytes) -> ToWorker:
     """The worker's side. Raises ProtocolError with msgspec's path to the offending field."""
     try:
         return _to_worker.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"unreadable control message {_excerpt(line)}: {error}") from error
 
 
@@ -188,7 +188,7 @@ def decode_from_worker(line: bytes) -> FromWorker:
     """The supervisor's side. Raises ProtocolError with msgspec's path to the offending field."""
     try:
         return _from_worker.decode(line)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"unreadable control message {_excerpt(line)}: {error}") from error
 
 

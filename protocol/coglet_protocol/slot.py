@@ -117,7 +117,7 @@ def decode_to_worker(payload: bytes) -> ToWorker:
     """The worker's side. Raises ProtocolError with msgspec's path to the offending field."""
     try:
         return _to_worker.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"unreadable slot message: {error}") from error
 
 
@@ -125,5 +125,5 @@ def decode_from_worker(payload: bytes) -> FromWorker:
     """The supervisor's side. Raises ProtocolError with msgspec's path to the offending field."""
     try:
         return _from_worker.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise ProtocolError(f"unreadable slot message: {error}") from error

@@ -78,10 +78,11 @@ def test_bytes_that_are_no_message_raise_nothing_but_protocol_errors(payload: by
         (b'{"type":"cancel","slot":"s","id":5}', r"Expected `str`, got `int` - at `\$.id`"),
         (b'{"type":"ready","slots":[]}', r"Invalid value 'ready' - at `\$.type`"),
         (b'{"id":"hc_1"}', "missing required field `type`"),
+        (b'{"type":"healthcheck","id":"\xff"}', "'utf-8' codec can't decode byte 0xff"),
         (b"[" * 100_000, "unreadable control message"),
         (b"x" * 200, r"unreadable control message b'x{100}'\.\.\.: "),
     ],
-    ids=["no JSON", "missing field", "wrong type", "other direction", "no type", "10,000 deep", "long"],
+    ids=["no JSON", "missing field", "wrong type", "other direction", "no type", "no UTF-8", "deep", "long"],
 )
 def test_the_reason_names_the_message_and_the_field(line: bytes, reason: str) -> None:
     with pytest.raises(ProtocolError, match=reason):
@@ -93,6 +94,11 @@ def test_a_field_that_a_newer_peer_added_is_ignored() -> None:
     assert control.decode_to_worker(line) == control.Healthcheck(id="hc_1")
     payload = msgspec.msgpack.encode({"type": "cancelled", "id": "pred_1", "reason": "new"})
     assert slot.decode_from_worker(payload) == slot.Cancelled(id="pred_1")
+
+
+def test_text_that_is_no_utf_8_is_refused_on_a_slot_too() -> None:
+    with pytest.raises(ProtocolError, match="unreadable slot message: 'utf-8' codec can't decode byte 0xff"):
+        slot.decode_from_worker(b"\x82\xa4type\xa9cancelled\xa2id\xa1\xff")
 
 
 def test_nesting_without_end_is_refused_where_a_field_is_ignored() -> None:

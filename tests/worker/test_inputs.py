@@ -212,7 +212,10 @@ def test_an_input_that_is_no_object_is_refused(payload: bytes) -> None:
         decode(input=payload)
 
 
-@pytest.mark.parametrize("payload", [b"", b"{", b"{} x", b'{"a":NaN}', b"\xff", b'{"a":' + b"[" * 100_000])
+@pytest.mark.parametrize(
+    "payload",
+    [b"", b"{", b"{} x", b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":' + b"[" * 100_000],
+)
 def test_an_input_that_is_no_json_is_refused(payload: bytes) -> None:
     with pytest.raises(InputError, match=r"^Failed to rehydrate input: "):
         decode(input=payload)

@@ -69,7 +69,7 @@ def _payload(message: slot.Predict) -> bytes:
 def _object_of(payload: bytes) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(payload)
-    except (msgspec.DecodeError, RecursionError) as error:
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
         raise InputError(f"Failed to rehydrate input: {error}") from error
     if not isinstance(value, dict):
         raise InputError("Input validation error: Input must be a JSON object")
