@@ -34,6 +34,7 @@ def note_the_cancel() -> None:
 
 
 def send(server: Server, sock: socket.socket, prediction_id: str, act: Callable[..., object]) -> None:
+    server.wait_status("READY")  # the slot of the test before may be free a moment after its record is gone
     body = json.dumps({"id": prediction_id, "input": script(act)}).encode()
     head = b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     sock.sendall(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
