@@ -188,6 +188,10 @@ class Prediction:
             _set(waiter)
         self._waiters.clear()
         self._tell(Completed())
+        # Who listens or cancels holds us, too: without this an output of many megabytes would stay in memory
+        # until the garbage collector looks for cycles.
+        self.listeners.clear()
+        self.on_cancel = None
 
     async def wait_terminal(self, timeout_s: float | None = None) -> bool:
         """True when the prediction has ended, False when `timeout_s` was over first."""

@@ -106,6 +106,10 @@ async def respond(send: Send, status: int, body: bytes, *headers: tuple[bytes, b
     await send({"type": "http.response.body", "body": body})
 
 
+def _nothing() -> None:
+    return
+
+
 class DisconnectWatch:
     """Calls back when the client leaves before the response.
 
@@ -131,6 +135,8 @@ class DisconnectWatch:
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
+        # A canceled task keeps its frames, and so us, for a while; the prediction must not stay with them.
+        self._on_disconnect = _nothing
 
     def _begin(self) -> None:
         self._task = self._start_task(self._watch())
