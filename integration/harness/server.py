@@ -203,7 +203,7 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
     """
     mark = secrets.token_hex(8)
     # Not below pytest's folder: the path of a Unix socket has little room.
-    with tempfile.TemporaryDirectory(prefix="cog-", ignore_cleanup_errors=True) as name:
+    with tempfile.TemporaryDirectory(prefix="cog-") as name:
         scratch = Path(name)
         scratch.joinpath("model").mkdir()
         scratch.joinpath("tmp").mkdir()
