@@ -1,5 +1,6 @@
 """A cancel of a sync prediction: wherever the model is, once, and never of the next one (runtime.md 8)."""
 
+import signal
 from pathlib import Path
 
 import pytest
@@ -99,6 +100,30 @@ def test_a_second_cancel_does_not_disturb_the_clean_up_of_the_first(
 def test_except_exception_does_not_swallow_it(scripted_sync: Scripted, fifo: Path) -> None:
     body = "while True:\n    try: print('up'); time.sleep(600)\n    except Exception: print('swallowed')"
     assert canceled(scripted_sync, start(scripted_sync, body, fifo)).logs == "up\n"
+
+
+def test_a_signal_that_is_lost_is_repeated(scripted_sync: Scripted, fifo: Path) -> None:
+    """One that comes just before a system call does not end it. Here, the model takes it away."""
+    body = """
+        import signal
+        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        print("up")
+        signal.sigwait([signal.SIGUSR1])
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+        select.select([], [], [])
+    """
+    canceled(scripted_sync, start(scripted_sync, body, fifo))
+
+
+def test_signals_alone_cancel_nothing(scripted_sync: Scripted, fifo: Path) -> None:
+    """The supervisor sends one beside each cancel, perhaps for a prediction that has just ended."""
+    body = "print('up')\nwhile not os.path.exists(fifo + ' end'): pass\nreturn 'end'"
+    prediction = start(scripted_sync, body, fifo)
+    for _ in range(2000):
+        scripted_sync.worker.process.send_signal(signal.SIGUSR1)
+    fifo.with_name("fifo end").touch()
+    assert prediction.result().output == "end"
+    assert scripted_sync.start("return 1").result().output == 1
 
 
 # at other moments

@@ -11,6 +11,7 @@ collector calls. What it prints waits for the end of the piece, since its own th
 
 import signal
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -20,7 +21,11 @@ from typing import Final
 from coglet import CancelationException
 
 CANCEL_SIGNAL: Final = signal.SIGUSR1
-_HEARING_S: Final = 0.01
+
+_FIRST_PAUSE_S: Final = 0.01
+_LAST_PAUSE_S: Final = 1.0
+_HEARING_PAUSES: Final = 20
+_HEARING_PAUSE_S: Final = 0.0005
 
 
 class CancelationGate:
@@ -33,7 +38,7 @@ class CancelationGate:
         self._running: int | None = None  # sequence of the prediction inside the region
         self._requested = -1
         self._interrupted = False
-        self._heard = threading.Event()  # of a request, by the handler that waits for it
+        self._is_listening = False  # the handler lets the control thread read
 
     def install(self) -> None:
         """Takes over the signal. Main thread only, as CPython demands."""
@@ -43,9 +48,8 @@ class CancelationGate:
         """From any thread: cancels prediction number `sequence`, now or as soon as it starts."""
         # A cancel of an earlier prediction may come late, and must not take the place of this one's.
         self._requested = max(self._requested, sequence)
-        self._heard.set()
-        if self._main_thread is not None:
-            signal.pthread_kill(self._main_thread, CANCEL_SIGNAL)
+        self._wake_main_thread()
+        threading.Thread(target=self._insist, args=(sequence,), name="cog-cancel", daemon=True).start()
 
     def requested(self, sequence: int) -> bool:
         """True once a cancel of this prediction has arrived, whether or not it had an effect."""
@@ -68,13 +72,38 @@ class CancelationGate:
             return self._shield
         return self._others.shield
 
+    def _insist(self, sequence: int) -> None:
+        """A signal that comes just before a system call does not end it: there, Python has not looked yet."""
+        pause_s = _FIRST_PAUSE_S
+        time.sleep(pause_s)
+        while self._running == sequence and not self._interrupted:
+            self._wake_main_thread()
+            pause_s = min(2 * pause_s, _LAST_PAUSE_S)
+            time.sleep(pause_s)
+
+    def _wake_main_thread(self) -> None:
+        if self._main_thread is not None:
+            signal.pthread_kill(self._main_thread, CANCEL_SIGNAL)
+
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._running is not None and self._requested < self._running:
-            # The supervisor signals as soon as it has written. The control thread, which reads what it wrote,
-            # would get the interpreter from a busy model after 5 ms; here it gets it at once.
-            self._heard.wait(_HEARING_S)
-            self._heard.clear()
+            self._let_control_thread_read(self._running)
         self._raise_if_due()
+
+    def _let_control_thread_read(self, running: int) -> None:
+        # The supervisor signals as soon as it has written. The control thread, which reads what it wrote,
+        # would get the interpreter from a busy model after 5 ms; here it gets it at once. No lock and no
+        # second wait, as the next signal may come while this one is handled.
+        if self._is_listening:
+            return
+        self._is_listening = True
+        try:
+            for _ in range(_HEARING_PAUSES):
+                if self._requested >= running:
+                    break
+                time.sleep(_HEARING_PAUSE_S)
+        finally:
+            self._is_listening = False
 
     def _raise_if_due(self) -> None:
         if self._running is None or self._requested != self._running:
