@@ -82,6 +82,32 @@ def test_pydantic_models_are_streamed(python: Path) -> None:
         assert worker.predict().result().output == [{"n": 0}, {"n": 1}, {"n": 2}]
 
 
+FILE_INSIDE = """
+    import pathlib
+    import cog
+    from pydantic import BaseModel
+
+    class Answer(BaseModel):
+        image: pathlib.Path
+        more: dict
+
+    class Runner:
+        def run(self):
+            file = cog.Path("a.txt")
+            file.write_text("data")
+            return Answer(image=file, more={"again": file})
+"""
+
+
+@pythons_with("pydantic")
+def test_files_inside_pydantic_models_are_handed_over(python: Path) -> None:
+    with spawn(python, FILE_INSIDE, Launch()) as worker:
+        result = worker.predict().result()
+        image, again = result.output["image"], result.output["more"]["again"]
+        assert {result.placeholders[each].content for each in (image, again)} == {b"data"}
+        assert image != again
+
+
 NUMPY = """
     import cog
     import numpy as np
