@@ -7,8 +7,8 @@ import pytest
 
 
 def pytest_configure() -> None:
-    # Tests send these to what they start. Under `nohup`, or in the background of a script, they are ignored, and
-    # that is inherited.
+    # Tests send these to what they start. Under `nohup`, or in the background of a script, they are ignored,
+    # and that is inherited.
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, usual)

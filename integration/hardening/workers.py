@@ -1,5 +1,6 @@
 """The worker processes of a server under test, and models whose setup a test can hold."""
 
+import contextlib
 from typing import Final
 
 import psutil
@@ -26,8 +27,12 @@ SLOW_TO_SET_UP: Final = Model(
 
 def worker_pids(server: Server) -> set[int]:
     """The workers that are alive."""
-    children = psutil.Process(server.process.pid).children()
-    return {child.pid for child in children if child.status() != psutil.STATUS_ZOMBIE}
+    alive = set()
+    for child in psutil.Process(server.process.pid).children():
+        with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
+            if child.status() != psutil.STATUS_ZOMBIE:
+                alive.add(child.pid)
+    return alive
 
 
 def wait_workers(server: Server, number: int, *, without: int | None = None) -> set[int]:
