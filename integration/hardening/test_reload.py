@@ -58,6 +58,26 @@ def test_an_old_worker_that_dies_meanwhile_leaves_its_place_to_the_new_one(serve
         assert worker_pids(server) == {new}
 
 
+def test_a_new_worker_that_dies_while_the_old_one_drains_is_replaced(serve: Serve) -> None:
+    with serve(SLOW_TO_SET_UP) as server:
+        held = server.begin({"until": "go"}, id="held")
+        server.wait_logged("held", "held")
+        (old,) = worker_pids(server)
+        server.signal(signal.SIGHUP)
+        new = wait_for(lambda: served_by(server), "answer of the new worker")
+        os.kill(new, signal.SIGKILL)
+        third = wait_for(lambda: served_by(server, without=new), "answer of a third worker")
+        assert worker_pids(server) == {old, third}
+        server.folder.joinpath("go").touch()
+        assert held.result().json()["output"] == old
+
+
+def served_by(server: Server, *, without: int | None = None) -> int | None:
+    """The worker that serves now; None while there is none."""
+    pid: int | None = server.predict({"until": "predict.py"}).json().get("output")
+    return None if pid == without else pid
+
+
 def ask_for_pids(server: Server, count: int) -> set[int]:
     """Predictions on one connection, of which none may fail."""
     pids = set()

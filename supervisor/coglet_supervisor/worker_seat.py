@@ -38,7 +38,8 @@ class WorkerSeat:
         self._policy = policy
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
-        self._sessions: set[WorkerSession] = set()
+        self._sessions: set[WorkerSession] = set()  # those whose process is alive
+        self._reloading = asyncio.Lock()
         self._stopping = False
         self._deaths_in_a_row = 0
         self.was_ready = asyncio.Event()
@@ -58,39 +59,41 @@ class WorkerSeat:
                 await asyncio.sleep(delay_s)
                 delay_s = self._after(await self._fill())
 
-    async def reload(self) -> None:
+    async def reload(self, worn_out: WorkerProcess | None = None) -> None:
         """Puts a new worker in the place of the old one, which first ends what it runs: nothing is lost.
 
         Both exist for a while. A new one that fails leaves the old one where it is; an old one that dies
-        meanwhile leaves its place to the new one.
+        meanwhile leaves its place to the new one. With `worn_out`, only that worker is replaced.
         """
-        old = self._session
-        if old is None or self.state != "READY" or self._successor is not None or self._stopping:
-            return
-        try:
-            new = self._open(WorkerProcess.spawn(self._spec))
-        except OSError as error:
-            log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
-            return
-        self._successor = new
-        if not await new.wait_ready():
-            if self._successor is new:
-                self._successor = None
-                log.error("the new worker failed, worker %d stays", old.worker.pid)
-            return
-        self._adopt(new)
-        await old.worker.retire()
-        await old.stop(self._rules.stop_grace_s)
+        async with self._reloading:  # never three of them
+            old = self._session
+            if old is None or self.state != "READY" or self._stopping:
+                return
+            if worn_out is not None and old.worker is not worn_out:
+                return
+            try:
+                new = self._open(WorkerProcess.spawn(self._spec))
+            except OSError as error:
+                log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
+                return
+            self._successor = new
+            if not await new.wait_ready():
+                return
+            self._successor = None
+            self._adopt(new)
+            await old.worker.retire()
+            await old.stop(self._rules.stop_grace_s)
 
     def _renew(self, worker: WorkerProcess) -> None:
         log.info("worker %d has done its share, replacing it", worker.pid)
-        self._tasks.create_task(self.reload())
+        self._tasks.create_task(self.reload(worker))
 
     async def stop(self) -> None:
         """Ends the worker in order, or by force after the grace time."""
         self._stopping = True
-        for session in list(self._sessions):
-            await session.stop(self._rules.stop_grace_s)
+        async with asyncio.TaskGroup() as tasks:
+            for session in self._sessions:
+                tasks.create_task(session.stop(self._rules.stop_grace_s))
 
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""
@@ -112,26 +115,18 @@ class WorkerSeat:
         return await self._session.check_user_health()
 
     async def _fill(self) -> End:
-        """The life of one worker in this seat, and of those that are put in its place."""
+        """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
+        self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
             session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.python}: {error.strerror or error}"
             # What could be started before is short of something, and that may pass.
             return Died(reason) if self.was_ready.is_set() else SetupFailed(reason)
-        self._session = session
-        self.setup = session.setup
+        self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
-        end = await session.wait_end()
-        while self._successor is not None:
-            successor, self._successor = self._successor, None
-            if self._session is not successor:  # which is still loading the model
-                self._session = successor
-                self.setup = successor.setup
-                self.state = "STARTING"
-            end = await successor.wait_end()
-        return end
+        return await asyncio.shield(self._emptied)
 
     def _take_first(self) -> WorkerProcess | None:
         first, self._first = self._first, None
@@ -142,7 +137,27 @@ class WorkerSeat:
         worker.on_worn_out = lambda: self._renew(worker)
         self._sessions.add(session)
         session.start(self._tasks)
+        self._tasks.create_task(self._watch(session))
         return session
+
+    async def _watch(self, session: WorkerSession) -> None:
+        end = await session.wait_end()
+        self._sessions.discard(session)
+        if session is self._successor:
+            self._successor = None
+            if self._session is not None:
+                log.error("the new worker failed, worker %d stays", self._session.worker.pid)
+        elif session is self._session:
+            if self._successor is None:
+                self._emptied.set_result(end)
+            else:  # which is still loading the model
+                successor, self._successor = self._successor, None
+                self._take_place(successor)
+
+    def _take_place(self, session: WorkerSession) -> None:
+        self._session = session
+        self.setup = session.setup
+        self.state = "STARTING"
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
@@ -152,7 +167,6 @@ class WorkerSeat:
 
     def _after(self, end: End) -> float | None:
         """Seconds until the next worker; None when there will be none."""
-        self._sessions.clear()
         if self._stopping:
             return None
         if isinstance(end, SetupFailed):
