@@ -231,9 +231,13 @@ class Worker:
 
     def cancel(self, message: slot.Predict, *, on: int = 0) -> None:
         """Cancels the prediction of that message. Returns when the worker has heard it."""
+        self.say_cancel(message, on=on)
+        self.check_health()
+
+    def say_cancel(self, message: slot.Predict, *, on: int = 0) -> None:
+        """Cancels the prediction of that message; a worker that is shutting down may end before it answers."""
         slot_id = self.wait_ready().slots[on]
         self.say(control.Cancel(slot=slot_id, id=message.id, sequence=message.sequence))
-        self.check_health()
 
     # end
 

@@ -58,7 +58,7 @@ def test_what_runs_may_still_be_canceled(start_worker: StartWorker, prefix: str)
     prediction = worker.predict()
     prediction.wait_log("up\n")
     worker.say(control.Shutdown())
-    worker.cancel(prediction.message)
+    worker.say_cancel(prediction.message)
     assert prediction.result().is_canceled
     assert worker.wait_exit() == EXIT_OK
 
