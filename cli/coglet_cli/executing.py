@@ -1,15 +1,22 @@
-"""What `cog exec` does: a command in a container of the model, connected to this terminal."""
+"""What `cog exec` does: a command in the environment of the model, connected to this terminal."""
 
 import os
+import shutil
 import sys
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Final
+from dataclasses import dataclass, replace
+from typing import Final, NoReturn
 
 from coglet_cli.docker_model import build_model, mounted_environment, owner_of
 from coglet_cli.errors import UserError
 from coglet_cli.images.prepare import BuildFlags
-from coglet_cli.local_model import load_local_model, parse_variables
+from coglet_cli.local_model import (
+    LocalOptions,
+    load_local_model,
+    parse_variables,
+    user_environment,
+    with_interpreter,
+)
 from coglet_cli.server.address import LOOPBACK
 from coglet_cli.terminal import Terminal
 
@@ -59,6 +66,25 @@ def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> 
     if code != 0:
         terminal.error(f"container exited with status {code}")
     return code
+
+
+def run_local_command(options: LocalOptions, command: Sequence[str], terminal: Terminal) -> NoReturn:
+    """Becomes the command, in the model's folder and with the programs of its environment first on PATH.
+
+    Without an environment of its own, a model runs in the Python that runs cog, and so does the command.
+    """
+    model = load_local_model(options.file, terminal)
+    options = with_interpreter(model, options, terminal)
+    options = replace(options, python=options.python or sys.executable)
+    variables = user_environment(model.config, options, os.environ)
+    os.chdir(model.project.folder)
+    program = shutil.which(command[0], path=variables.get("PATH"))
+    if program is None:
+        raise UserError(f"{command[0]}: command not found", hint="`cog exec --local env` shows the PATH")
+    try:
+        os.execve(program, list(command), variables)
+    except OSError as error:
+        raise UserError(f"{command[0]}: {error.strerror}") from None
 
 
 def published_ports(texts: Sequence[str]) -> Mapping[str, tuple[str, int]]:

@@ -3,7 +3,7 @@
 import os
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coglet_cli.config import CogConfig, load_config
@@ -24,14 +24,16 @@ class LocalOptions:
     python: str | None = None
     environment: Sequence[str] = field(default_factory=tuple)
     debug: bool = False
+    progress: str = "auto"
 
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model's folder and its configuration."""
+    """A model's folder and its configuration; `has_build` when that says what the model needs."""
 
     project: Project
     config: CogConfig
+    has_build: bool = False
 
 
 def load_local_model(file: str, terminal: Terminal) -> LocalModel:
@@ -40,7 +42,29 @@ def load_local_model(file: str, terminal: Terminal) -> LocalModel:
     loaded = load_config(project.config_file, project.folder)
     for warning in loaded.warnings:
         terminal.warning(warning)
-    return LocalModel(project, loaded.config)
+    return LocalModel(project, loaded.config, loaded.has_build)
+
+
+def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Terminal) -> LocalOptions:
+    """The options with the model's Python: `--python`, else one with what cog.yaml asks for.
+
+    It stays None, for the Python that runs cog, when cog.yaml asks for nothing. Raises UserError.
+    """
+    if options.python:
+        return replace(options, python=find_interpreter(options.python))
+    if not model.has_build:
+        return options
+    from coglet_cli.environments import Recipe, ensure_environment
+    from coglet_cli.images.requirements import read_requirements
+
+    build, folder = model.config.build, model.project.folder
+    requirements = read_requirements(
+        folder, build.python_requirements, build.python_packages, "the one that runs here"
+    )
+    for warning in requirements.warnings:
+        terminal.warning(warning)
+    recipe = Recipe(folder, build.python_version, requirements)
+    return replace(options, python=ensure_environment(recipe, options.progress, terminal))
 
 
 def predictor_reference(config: CogConfig) -> str:
@@ -79,7 +103,23 @@ def user_environment(
     config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
-    return {**inherited, **config.environment, **parse_variables(options.environment, inherited)}
+    return {
+        **inherited,
+        **_activation(options.python, inherited),
+        **config.environment,
+        **parse_variables(options.environment, inherited),
+    }
+
+
+def _activation(python: str | None, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What the `activate` of a virtual environment does: programs that its packages brought are found."""
+    if python is None or not Path(python).parent.with_name("pyvenv.cfg").is_file():
+        return {}
+    programs = Path(python).parent
+    return {
+        "VIRTUAL_ENV": str(programs.parent),
+        "PATH": os.pathsep.join([str(programs), *filter(None, [inherited.get("PATH")])]),
+    }
 
 
 def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coglet_cli.asking import Answer, LocalAsker, Question, ask_running, fetch_document
 from coglet_cli.errors import UserError
 from coglet_cli.inputs.arguments import inputs_from_json, inputs_from_pairs
-from coglet_cli.local_model import LocalOptions, load_local_model
+from coglet_cli.local_model import LocalOptions, load_local_model, with_interpreter
 from coglet_cli.model_schema import InputSchema, read_input_schema, read_output_schema
 from coglet_cli.outputs.presentation import present, present_json, raise_for_status
 from coglet_cli.outputs.target import choose_target
@@ -58,7 +58,8 @@ def run_prediction(options: PredictOptions, terminal: Terminal) -> None:
     else:
         model = load_local_model(options.local.file, terminal)
         question = _prepare(prepare_schema(model.project, model.config, terminal), options)
-        answer = LocalAsker(model, options.local, options.setup_timeout_s, terminal).ask(question)
+        local = with_interpreter(model, options.local, terminal)
+        answer = LocalAsker(model, local, options.setup_timeout_s, terminal).ask(question)
     _show(answer, question, terminal)
 
 

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 from coglet_cli.errors import Interrupted
 from coglet_cli.interrupts import Interrupts, run_interruptible
-from coglet_cli.local_model import LocalOptions, load_local_model, server_command
+from coglet_cli.local_model import LocalOptions, load_local_model, server_command, with_interpreter
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.server.address import Address, free_address
 from coglet_cli.server.local import PortTaken, ServerCommand, ServerExited, local_server
@@ -31,7 +31,8 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
     address = Address(options.host, options.port) if options.port else free_address(options.host)
     if not address.is_free:
         raise PortTaken(address)
-    command = server_command(model, options.local, address, terminal, options.upload_url)
+    local = with_interpreter(model, options.local, terminal)
+    command = server_command(model, local, address, terminal, options.upload_url)
     try:
         run_interruptible(lambda interrupts: _serve(command, interrupts, terminal))
     except Interrupted as stopped:

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 # What means nothing without a container.
 _DOCKER_ONLY = {
     "gpus": "--gpus",
+    "ports": "--publish",
     "use_cog_base_image": "--use-cog-base-image",
     "use_cuda_base_image": "--use-cuda-base-image",
     "dockerfile": "--dockerfile",
@@ -43,7 +44,7 @@ _WHERE = (
 def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | None, url: str | None) -> bool:
     """True when something asks for a container. Raises UserError when something else excludes one."""
     asking = ["IMAGE"] if image else []
-    asking += ["--docker"] if given["docker"] else []
+    asking += ["--docker"] if given.get("docker") else []
     asking += [flag for name, flag in _DOCKER_ONLY.items() if given.get(name) not in (None, False)]
     against = [
         name for name, is_set in (("--local", given["local"]), ("--python", python), ("--url", url)) if is_set

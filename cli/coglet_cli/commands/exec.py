@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from coglet_cli.commands.build_flags import base_flags, build_flags_from
-from coglet_cli.commands.docker_flags import gpus_flag
-from coglet_cli.commands.flags import environment_flag, file_flag
+from coglet_cli.commands.docker_flags import docker_wanted, gpus_flag
+from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -24,6 +24,8 @@ from coglet_cli.settings import CogCommand, Settings
     help="Open a port of the container on this machine. Repeatable.",
 )
 @environment_flag
+@click.option("--local", is_flag=True, help="Run it on this machine, in the environment of the model.")
+@python_flag
 @gpus_flag
 @base_flags
 @file_flag
@@ -34,6 +36,8 @@ def exec_command(
     /,
     ports: tuple[str, ...],
     environment: tuple[str, ...],
+    local: bool,
+    python: str | None,
     file: str,
     command: tuple[str, ...],
     **given: Any,
@@ -41,13 +45,20 @@ def exec_command(
     """Run a command in the environment of the model.
 
     Builds an image of the folder, and runs the command in a container of it, with the folder as /src.
+    With --local, runs it on this machine, in the folder.
 
     \b
     Examples:
       cog exec python train.py
       cog exec -p 8888 jupyter notebook --ip 0.0.0.0
+      cog exec --local python train.py
     """
-    from coglet_cli.executing import ExecOptions, run_command
+    from coglet_cli.executing import ExecOptions, run_command, run_local_command
+    from coglet_cli.local_model import LocalOptions
 
+    docker_wanted({**given, "local": local, "ports": ports or None}, image=None, python=python, url=None)
+    if local or python:
+        here = LocalOptions(file, python, environment, settings.debug, progress_of(given))
+        run_local_command(here, command, settings.terminal())
     options = ExecOptions(file, command, ports, environment, given.get("gpus"))
     return run_command(options, build_flags_from(given), settings.terminal())

@@ -1,5 +1,8 @@
 """Flags that several commands take."""
 
+import os
+from typing import Any
+
 import click
 
 file_flag = click.option(
@@ -19,5 +22,14 @@ environment_flag = click.option(
     help="Environment variable for the model. Repeatable.",
 )
 python_flag = click.option(
-    "--python", metavar="PATH", help="Python interpreter for the model. Default: the one that runs cog."
+    "--python",
+    metavar="PATH",
+    help="Python interpreter for the model. Default: an environment made from cog.yaml.",
 )
+
+
+def progress_of(given: dict[str, Any]) -> str:
+    """How builds and installations are shown: `--progress`, else what the environment says."""
+    from coglet_cli.engine.progress import default_mode
+
+    return given.get("progress") or default_mode(os.environ)

@@ -6,7 +6,7 @@ import click
 
 from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
-from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
+from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -79,7 +79,7 @@ def predict(
 
     image = image_argument(arguments)
     in_docker = docker_wanted(given, image=image, python=python, url=url)
-    local = LocalOptions(file, python, environment, settings.debug)
+    local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
     options = PredictOptions(local, inputs, json, output, setup_timeout, url, use_replicate_token)
     if in_docker:
         run_docker_prediction(options, docker_options(given, local, image), settings.terminal())

@@ -6,7 +6,7 @@ import click
 
 from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
-from coglet_cli.commands.flags import environment_flag, file_flag, python_flag
+from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -63,7 +63,7 @@ def serve(
 
     in_docker = docker_wanted(given, image=image, python=python, url=None)
 
-    local = LocalOptions(file, python, environment, settings.debug)
+    local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
     options = ServeOptions(local, parse_host(host), port, upload_url)
     if in_docker:
         from coglet_cli.docker_serving import run_docker_server

@@ -5,8 +5,8 @@ from typing import Any
 import click
 
 from coglet_cli.commands.build_flags import base_flags
-from coglet_cli.commands.docker_flags import docker_options, gpus_flag
-from coglet_cli.commands.flags import environment_flag, file_flag
+from coglet_cli.commands.docker_flags import docker_options, docker_wanted, gpus_flag
+from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -24,6 +24,8 @@ from coglet_cli.settings import CogCommand, Settings
     metavar="SECONDS",
     help="How long the model may take to set up.",
 )
+@click.option("--local", is_flag=True, help="Run the training on this machine, without a container.")
+@python_flag
 @gpus_flag
 @base_flags
 @file_flag
@@ -36,23 +38,36 @@ def train(
     output: str,
     environment: tuple[str, ...],
     setup_timeout: float,
+    local: bool,
+    python: str | None,
     file: str,
     arguments: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Run one training, in a container.
+    """Run one training: in a container, or with --local on this machine.
 
     \b
-    Example:
+    Examples:
       cog train -i data=@data.zip -o weights.tar
+      cog train --local -i data=@data.zip
     """
     from coglet_cli.local_model import LocalOptions
-    from coglet_cli.predicting import PredictOptions, image_argument, run_docker_prediction
+    from coglet_cli.predicting import (
+        PredictOptions,
+        image_argument,
+        run_docker_prediction,
+        run_prediction,
+    )
 
     terminal = settings.terminal()
     terminal.warning(
         'Command "train" is deprecated, the train command will be removed in a future version of Cog'
     )
-    local = LocalOptions(file, None, environment, settings.debug)
-    options = PredictOptions(local, inputs, None, output, setup_timeout, is_training=True)
-    run_docker_prediction(options, docker_options(given, local, image_argument(arguments)), terminal)
+    image = image_argument(arguments)
+    docker_wanted({**given, "local": local}, image=image, python=python, url=None)
+    where = LocalOptions(file, python, environment, settings.debug, progress_of(given))
+    options = PredictOptions(where, inputs, None, output, setup_timeout, is_training=True)
+    if local or python:
+        run_prediction(options, terminal)
+    else:
+        run_docker_prediction(options, docker_options(given, where, image), terminal)

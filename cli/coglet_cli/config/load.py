@@ -32,10 +32,14 @@ _WITHOUT_EFFECT: Final[tuple[KeyPath, ...]] = (("cog_runtime",), ("build", "cog_
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A valid configuration, and what its author should know about it; a line of text for each warning."""
+    """A valid configuration, and what its author should know about it; a line of text for each warning.
+
+    `has_build` is true when the file itself says what the model needs: a version of Python, at least.
+    """
 
     config: CogConfig
     warnings: tuple[str, ...]
+    has_build: bool = False
 
 
 def load_config(config_file: Path, folder: Path) -> LoadedConfig:
@@ -57,7 +61,11 @@ def load_config(config_file: Path, folder: Path) -> LoadedConfig:
         raise ConfigError(
             [f"{name}:{document.line(problem.path)}: {problem.text(name)}" for problem in problems]
         )
-    return LoadedConfig(_config(document.data), tuple(_warnings(document, name)))
+    return LoadedConfig(
+        _config(document.data),
+        tuple(_warnings(document, name)),
+        has_build=document.data.get("build") is not None,
+    )
 
 
 def _warnings(document: Document, name: str) -> Iterator[str]:

@@ -60,16 +60,19 @@ class ServerCommand:
     environment: Mapping[str, str]
     show_line: Callable[[str], None]
     upload_url: str | None = None
+    is_training: bool = False
 
     @property
     def argv(self) -> list[str]:
         """The command line. `-P` keeps a `json.py` in the model's folder out of the server's imports."""
         upload = ["--upload-url", self.upload_url] if self.upload_url else []
+        mode = ["--x-mode", "train"] if self.is_training else []
         host = bracketed(self.address.host)
         return [
             *(sys.executable, "-P", "-m", "coglet_supervisor"),
             *("--exit-with-stdin", "--host", host),
             *upload,
+            *mode,
         ]
 
 
