@@ -8,9 +8,9 @@ from integration.harness.server import Server
 
 # Connections that are kept open to the receiver, and what uvloop keeps for its next use.
 _SPARE_DESCRIPTORS: Final = 40
-# Ended predictions may wait with 256 MiB for a receiver that is away, and the allocator keeps what was once
-# needed. A leak of single predictions is seen in integration/hardening/test_load.py, which is far stricter.
-_SPARE_BYTES: Final = 384 * 1024 * 1024
+# Modules that are imported when first needed, and what the allocator keeps between blocks in use. A leak of
+# single predictions is seen in integration/hardening/test_load.py, which is far stricter.
+_SPARE_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
