@@ -16,6 +16,7 @@ from typing import Final
 
 import pytest
 from integration.cli_process import run_cog, start_cog
+from integration.harness.waiting import DEADLINE_S
 
 from coglet_cli.engine.progress import Progress
 from coglet_cli.environments import Recipe
@@ -128,9 +129,13 @@ def test_all_local_commands_use_it(project: Path, variables: dict[str, str]) -> 
     trained = run_cog(project, "train", "--local", "-i", "n=2", variables=variables)
     assert trained.returncode == 0, trained.stderr
     assert (project / "weights").read_text() == "hellohello"
-    with start_cog(project, "serve", "-p", "0", variables=variables) as cog:
-        cog.wait_shown("The model is ready")
     assert len(environments(variables)) == 1
+
+
+def test_a_server_gets_one(project: Path, variables: dict[str, str]) -> None:
+    with start_cog(project, "serve", "-p", "0", variables=variables) as cog:
+        cog.wait_shown(MAKING)
+        cog.wait_shown("The model is ready")
 
 
 def test_the_packages_of_the_server_stay_outside(project: Path, variables: dict[str, str]) -> None:
@@ -189,21 +194,24 @@ def test_a_python_that_is_not_there(project: Path, variables: dict[str, str]) ->
 
 
 @pytest.fixture
-def silent_index() -> Iterator[str]:
-    """An index that takes connections and never answers."""
+def silent_index() -> Iterator[socket.socket]:
+    """Listens where an index should be. It takes connections and never answers."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/simple"
+        listener.settimeout(DEADLINE_S)
+        yield listener
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
 def test_an_installation_that_is_interrupted_leaves_nothing(
-    project: Path, variables: dict[str, str], silent_index: str, number: int, code: int
+    project: Path, variables: dict[str, str], silent_index: socket.socket, number: int, code: int
 ) -> None:
-    hanging = {"XDG_CACHE_HOME": variables["XDG_CACHE_HOME"], "UV_INDEX_URL": silent_index}
+    index = f"http://127.0.0.1:{silent_index.getsockname()[1]}/simple"
+    hanging = {"XDG_CACHE_HOME": variables["XDG_CACHE_HOME"], "UV_INDEX_URL": index}
     with start_cog(project, "predict", variables=hanging) as cog:  # fails when a process is left
-        cog.wait_shown(MAKING)
-        cog.signal(number)
-        assert cog.wait_exit() == code
+        connection, _ = silent_index.accept()
+        with connection:
+            cog.signal(number)
+            assert cog.wait_exit() == code
     assert environments(variables) == []
 
 
