@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from coglet_cli.asking import Answer, Question, wait_and_ask
-from coglet_cli.docker_model import DockerModel, DockerOptions, container_plan
+from coglet_cli.docker_model import SERVER_COMMAND, DockerModel, DockerOptions, container_plan
 from coglet_cli.interrupts import Interrupts, run_interruptible
 from coglet_cli.terminal import Terminal
 
@@ -29,7 +29,7 @@ class DockerAsker:
         self._setup_timeout_s = setup_timeout_s
 
     def ask(
-        self, prepare: Prepare, terminal: Terminal, arguments: Sequence[str] = ()
+        self, prepare: Prepare, terminal: Terminal, server_flags: Sequence[str] = ()
     ) -> tuple[Answer, Question]:
         """The model's answer to the question; past this call the container is gone.
 
@@ -37,7 +37,7 @@ class DockerAsker:
         """
         question = prepare(self._model.document) if self._model.document is not None else None
         return run_interruptible(
-            lambda interrupts: self._start_and_ask(question, prepare, terminal, (arguments, interrupts))
+            lambda interrupts: self._start_and_ask(question, prepare, terminal, (server_flags, interrupts))
         )
 
     async def _start_and_ask(
@@ -51,10 +51,10 @@ class DockerAsker:
         from coglet_cli.server.client import ModelClient
         from coglet_cli.server.readiness import wait_set_up_within
 
-        arguments, interrupts = start
+        server_flags, interrupts = start
         plan, show_line = container_plan(self._model, self._options, terminal)
         terminal.info("Starting Docker image and running setup()...")
-        plan = replace(plan, arguments=arguments)
+        plan = replace(plan, arguments=[*SERVER_COMMAND, *server_flags])
         async with model_container(self._engine, plan, terminal, show_line) as server:
             interrupts.on_second = server.kill
             try:

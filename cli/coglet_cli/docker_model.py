@@ -4,7 +4,7 @@ import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
 from coglet_cli.images.builder import ImageBuilder, image_name
 from coglet_cli.images.labels import config_of, schema_of
@@ -16,6 +16,9 @@ from coglet_cli.terminal import Terminal
 if TYPE_CHECKING:
     from coglet_cli.engine.client import Engine
     from coglet_cli.engine.container import ContainerPlan
+
+# Starts the server, with flags behind it, in our images and in those of Cog.
+SERVER_COMMAND: Final = ("python", "--check-hash-based-pycs", "never", "-m", "cog.server.http")
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,14 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from coglet_cli.docker_model import DockerModel, DockerOptions, build_model, container_plan, find_image
+from coglet_cli.docker_model import (
+    SERVER_COMMAND,
+    DockerModel,
+    DockerOptions,
+    build_model,
+    container_plan,
+    find_image,
+)
 from coglet_cli.errors import Interrupted
 from coglet_cli.interrupts import Interrupts, run_interruptible
 from coglet_cli.local_model import load_local_model
@@ -67,7 +74,7 @@ def _check_port(engine: "Engine", serve: ServeOptions, terminal: Terminal) -> No
 
 def _arguments(serve: ServeOptions) -> list[str]:
     upload = ["--upload-url", serve.upload_url] if serve.upload_url else []
-    return ["--await-explicit-shutdown", "true", *upload]
+    return [*SERVER_COMMAND, "--await-explicit-shutdown", "true", *upload]
 
 
 async def _serve(start: _Start, interrupts: Interrupts, terminal: Terminal) -> None:
@@ -90,6 +97,5 @@ async def _serve(start: _Start, interrupts: Interrupts, terminal: Terminal) -> N
 
 
 def _announcement(plan: "ContainerPlan") -> str:
-    words = " ".join(["python -m cog.server.http", *plan.arguments])
     place = " with the current directory mounted as a volume" if plan.folder else ""
-    return f"Running {words} in Docker{place}..."
+    return f"Running {' '.join(plan.arguments)} in Docker{place}..."

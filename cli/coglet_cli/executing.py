@@ -51,8 +51,7 @@ def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> 
     has_terminal = sys.stdin.isatty() and sys.stdout.isatty()
     plan = ContainerPlan(
         model.image,
-        options.command[1:],
-        entrypoint=options.command[:1],
+        options.command,
         environment={**mounted_environment(model.folder), **variables},
         folder=model.folder,
         user=owner_of(model.folder),

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from integration.docker.containers import build
 from integration.docker.engine import (
     PYTHON_VERSION,
     ROOT,
@@ -62,8 +63,21 @@ def registry(engine: docker.DockerClient) -> Iterator[str]:
 @pytest.fixture
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of a folder of examples/, for the Python of the base image."""
-    name: str = request.param
-    folder = tmp_path / name
+    return _copied(request.param, tmp_path)
+
+
+@pytest.fixture(scope="session")
+def hello_image(
+    engine: docker.DockerClient, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory
+) -> str:
+    """The name of an image of the example hello, for tests that only run it."""
+    name = "pycoglet-test-hello-shared"
+    build(_copied("hello", tmp_path_factory.mktemp("shared")), name, variables)
+    return name
+
+
+def _copied(name: str, parent: Path) -> Path:
+    folder = parent / name
     shutil.copytree(ROOT / "examples" / name, folder, ignore=shutil.ignore_patterns(".cog"))
     config = folder / "cog.yaml"
     config.write_text(config.read_text().replace('"3.13"', f'"{PYTHON_VERSION}"'))

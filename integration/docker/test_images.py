@@ -1,60 +1,20 @@
 """From a folder to an image that serves, for the examples and in both modes."""
 
-import functools
 import hashlib
 import json
 import uuid
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 
 import docker
 import httpx
 import pytest
 from docker.models.containers import Container
-from integration.cli_process import run_cog as run_cog_within
+from integration.docker.containers import build, health, inside, processes, run_cog, running, url
 from integration.docker.engine import FAST_BASE
 from integration.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
-# A build without a cache fetches all packages of a model.
-run_cog = functools.partial(run_cog_within, within_s=500)
 SERVER_PACKAGES = {"quart", "hypercorn", "werkzeug", "jinja2", "anyio"}
-
-
-def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> None:
-    done = run_cog(folder, "build", "-t", name, "--use-cog-base-image", "false", *flags, variables=variables)
-    assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stderr.endswith(f"Image built as {name}\n")
-
-
-@contextmanager
-def running(engine: docker.DockerClient, image: str) -> Iterator[Container]:
-    container = engine.containers.run(image, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)})
-    try:
-        yield container
-    finally:
-        container.remove(force=True)
-
-
-def url(container: Container) -> str:
-    container.reload()
-    [binding] = container.ports["5000/tcp"] or []
-    return f"http://127.0.0.1:{binding['HostPort']}"
-
-
-def health(container: Container) -> str:
-    try:
-        return str(httpx.get(f"{url(container)}/health-check").json()["status"])
-    except httpx.TransportError:
-        return "away"
-
-
-def inside(container: Container, *command: str) -> str:
-    code, output = container.exec_run(list(command))
-    assert code == 0, output
-    assert isinstance(output, bytes)
-    return output.decode()
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
@@ -92,11 +52,6 @@ def test_it_stops_at_once_and_reaps_its_children(
         container.stop(timeout=2)  # after which it would be killed, and its exit code 137
         container.reload()
         assert container.attrs["State"]["ExitCode"] == 0
-
-
-def processes(container: Container) -> str:
-    rows = container.top(ps_args="-eo pid,stat,comm")["Processes"] or []
-    return "\n".join(" ".join(["", *row, ""]) for row in rows)
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
@@ -156,30 +111,6 @@ def test_fast_mode(example: Path, variables: dict[str, str], tmp_path: Path) -> 
     done = run_cog(example, "predict", name, "-i", inputs, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("out*"))
-
-
-@pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_a_command_in_the_environment_of_the_folder(
-    engine: docker.DockerClient, example: Path, variables: dict[str, str]
-) -> None:
-    done = run_cog(
-        example,
-        *(
-            "exec",
-            "--use-cog-base-image",
-            "false",
-            "-e",
-            "A=1",
-            "sh",
-            "-c",
-            "cat; echo $A; touch made; exit 3",
-        ),
-        stdin=b"from stdin\n",
-        variables=variables,
-    )
-    assert (done.stdout, done.returncode) == ("from stdin\n1\n", 3), done.stderr
-    assert done.stderr.endswith("error: container exited with status 3\n")
-    assert (example / "made").exists()
 
 
 def test_an_image_of_something_else(engine: docker.DockerClient, tmp_path: Path) -> None:

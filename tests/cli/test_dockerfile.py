@@ -111,7 +111,8 @@ def test_a_newer_release_may_be_a_prerelease() -> None:
     packages = Packages("pycoglet", '"pycoglet[server]"', allow_prereleases=True)
     text = "\n".join(lines(replace(HELLO, packages=packages)))
     assert text.count("install --pre ") == 2
-    assert "COPY build" not in text
+    assert "/tmp/server" not in text
+    assert "/tmp/model" not in text
 
 
 def test_libraries_are_stripped_and_packages_compiled_on_demand() -> None:

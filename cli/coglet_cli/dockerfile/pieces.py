@@ -3,12 +3,21 @@
 from collections.abc import Iterator
 from typing import Final
 
-from coglet_cli.dockerfile.plan import PROJECT, SOURCE_FOLDER, STAGED, SUPERVISOR_PYTHON, ImagePlan
+from coglet_cli.dockerfile.plan import (
+    ENTRYPOINT,
+    PROJECT,
+    SOURCE_FOLDER,
+    STAGED,
+    SUPERVISOR_PYTHON,
+    ImagePlan,
+)
 from coglet_cli.dockerfile.text import env_line, exec_form
 
 BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 # A number, so that Kubernetes can tell that it is not root; above 1000, which Ubuntu's images use.
 USER: Final = 10001
+# What platforms expect to find, and to replace by the same with flags; our entry point knows it.
+SERVER_COMMAND: Final = ("python", "-m", "cog.server.http")
 _PROBE: Final = (
     "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"
 )
@@ -58,7 +67,8 @@ def runtime_lines(plan: ImagePlan) -> Iterator[str]:
         [SUPERVISOR_PYTHON, "-c", _PROBE],
     )
     yield f"USER {USER}:{USER}"
-    yield exec_form("ENTRYPOINT", [SUPERVISOR_PYTHON, "-m", "coglet_supervisor"])
+    yield exec_form("ENTRYPOINT", [SUPERVISOR_PYTHON, ENTRYPOINT])
+    yield exec_form("CMD", SERVER_COMMAND)
 
 
 def user_line() -> str:

@@ -11,6 +11,7 @@ STAGED: Final = "build"
 PROJECT: Final = "project"
 SOURCE_FOLDER: Final = "/src"
 SUPERVISOR_PYTHON: Final = "/opt/coglet/bin/python"
+ENTRYPOINT: Final = "/opt/coglet/entrypoint.py"
 
 
 class BaseKind(Enum):

@@ -11,7 +11,7 @@ from coglet_cli.dockerfile.pieces import (
     source_lines,
     user_line,
 )
-from coglet_cli.dockerfile.plan import STAGED, SUPERVISOR_PYTHON, BaseKind, ImagePlan
+from coglet_cli.dockerfile.plan import ENTRYPOINT, STAGED, SUPERVISOR_PYTHON, BaseKind, ImagePlan
 from coglet_cli.dockerfile.text import joined, run_line
 
 STANDARD_GENERATOR: Final = "STANDARD_GENERATOR"
@@ -101,6 +101,7 @@ class StandardGenerator:
             f"RUN {self._supervisor_python} -m venv --without-pip /opt/coglet "
             f"&& {self._pip(f'--python {SUPERVISOR_PYTHON} ')} --no-cache-dir {packages.server}"
         )
+        yield f"COPY {STAGED}/entrypoint.py {ENTRYPOINT}"
 
     def _package_lines(self) -> Iterator[str]:
         plan = self._plan

@@ -32,11 +32,10 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ContainerPlan:
-    """One container. `folder` is mounted on /src; `gpus_wanted` means that a GPU is welcome but no must."""
+    """One container. `folder` is mounted on /src; `are_gpus_optional`: a GPU is welcome but no must."""
 
     image: str
     arguments: Sequence[str] = ()
-    entrypoint: Sequence[str] | None = None
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
     user: str | None = None
@@ -150,7 +149,6 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
         return engine.client.containers.create(
             plan.image,
             list(plan.arguments),
-            entrypoint=None if plan.entrypoint is None else list(plan.entrypoint),
             environment=dict(plan.environment),
             mounts=mounts,
             user=plan.user,

@@ -3,6 +3,7 @@
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from importlib import resources
 from pathlib import Path
 
 import coglet_schema
@@ -116,7 +117,7 @@ def _wishes(flags: BuildFlags) -> BaseWishes:
 def _staged(
     folder: Path, requirements: Requirements, certificate: bytes | None, cuda: Cuda | None
 ) -> dict[str, bytes]:
-    files: dict[str, bytes] = {}
+    files = {"entrypoint.py": resources.files("coglet_cli.images").joinpath("entrypoint.py").read_bytes()}
     if requirements.lines:
         files["requirements.txt"] = requirements.text().encode()
     if requirements.constraints:

@@ -10,6 +10,7 @@ ENV PATH="/opt/model/bin:$PATH"
 FROM start AS coglet
 COPY build/server /tmp/server
 RUN $(UV_PYTHON_INSTALL_DIR=/opt/python uv python find --managed-python 3.13) -m venv --without-pip /opt/coglet && python -m pip --python /opt/coglet/bin/python install --disable-pip-version-check --no-cache-dir "/tmp/server/p.whl[server]"
+COPY build/entrypoint.py /opt/coglet/entrypoint.py
 FROM start
 COPY build/requirements.txt /tmp/requirements.txt
 RUN --mount=type=cache,target=/root/.cache/pip python -m pip install --disable-pip-version-check --cache-dir /root/.cache/pip -r /tmp/requirements.txt
@@ -23,5 +24,6 @@ ENV COG_WORKER_PYTHON="python"
 ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
 HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"]
 USER 10001:10001
-ENTRYPOINT ["/opt/coglet/bin/python", "-m", "coglet_supervisor"]
+ENTRYPOINT ["/opt/coglet/bin/python", "/opt/coglet/entrypoint.py"]
+CMD ["python", "-m", "cog.server.http"]
 COPY --chown=10001:10001 project /src

@@ -1,0 +1,98 @@
+"""`docker run IMAGE COMMAND`: platforms start the server as Cog does, and people start anything else."""
+
+import docker
+import pytest
+from integration.docker.containers import exit_code, health, inside, processes, running
+from integration.harness.waiting import wait_for
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+SERVER = ("python", "-m", "cog.server.http")
+
+
+def test_the_command_of_the_image_is_the_one_of_cog(engine: docker.DockerClient, hello_image: str) -> None:
+    assert engine.images.get(hello_image).attrs["Config"]["Cmd"] == list(SERVER)
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        SERVER,
+        ("python", "--check-hash-based-pycs", "never", *SERVER[1:], "--upload-url", "http://127.0.0.1:1/"),
+        ("--host", "0.0.0.0"),
+    ],
+)
+def test_the_server_is_pid_1_however_it_is_asked_for(
+    engine: docker.DockerClient, hello_image: str, command: tuple[str, ...]
+) -> None:
+    with running(engine, hello_image, *command) as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        assert inside(container, "cat", "/proc/1/comm") == "python\n"
+        container.stop(timeout=2)  # after which it would be killed, and its exit code 137
+        assert exit_code(container) == 0
+
+
+def test_flags_of_the_server_reach_it(engine: docker.DockerClient, hello_image: str) -> None:
+    with running(engine, hello_image, *SERVER, "--await-explicit-shutdown", "true") as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        container.kill("SIGTERM")
+        assert health(container) == "READY"
+        container.kill("SIGINT")
+        assert exit_code(container) == 0
+
+
+@pytest.mark.parametrize(
+    ("command", "output", "code"),
+    [
+        (("bash", "-c", "echo $0 in $PWD; exit 3"), "bash in /src\n", 3),
+        (("python", "-c", "import cog; print(cog.__name__)"), "cog\n", 0),
+        (("sh", "-c", "kill -KILL $$"), "", 137),
+        (("no-such-command",), "error: cannot run no-such-command: No such file or directory\n", 127),
+        (("/src",), "error: cannot run /src: Permission denied\n", 126),
+    ],
+)
+def test_another_command_runs_with_its_own_exit_code(
+    engine: docker.DockerClient, hello_image: str, command: tuple[str, ...], output: str, code: int
+) -> None:
+    with running(engine, hello_image, *command) as container:
+        assert exit_code(container) == code
+        assert container.logs().decode() == output
+
+
+def test_another_command_gets_the_signals(engine: docker.DockerClient, hello_image: str) -> None:
+    script = 'trap "echo told; exit 5" TERM; echo ready; tail -f /dev/null & wait'
+    with running(engine, hello_image, "sh", "-c", script) as container:
+        wait_for(lambda: container.logs() == b"ready\n", "the trap")
+        container.stop(timeout=2)
+        assert (exit_code(container), container.logs()) == (5, b"ready\ntold\n")
+
+
+def test_a_command_without_a_handler_ends_at_once(engine: docker.DockerClient, hello_image: str) -> None:
+    with running(engine, hello_image, "cat", stdin_open=True) as container:
+        wait_for(lambda: " cat " in processes(container), "the command")
+        container.stop(timeout=2)
+        assert exit_code(container) == 128 + 15
+
+
+def test_orphans_of_another_command_are_reaped(engine: docker.DockerClient, hello_image: str) -> None:
+    # The shell in the middle ends at once, and leaves its child, the one named in the file, behind.
+    script = "sh -c 'sh -c \"echo \\$\\$ >/tmp/orphan; read line </tmp/fifo\" &'; exec cat"
+    with running(
+        engine, hello_image, "sh", "-c", f"mkfifo /tmp/fifo; {script}", stdin_open=True
+    ) as container:
+        inside(container, "sh", "-c", "echo >/tmp/fifo")  # lets it end
+        orphan = inside(container, "cat", "/tmp/orphan").strip()
+        wait_for(lambda: container.exec_run(["test", "-e", f"/proc/{orphan}"])[0] == 1, "its end")
+
+
+def test_a_command_owns_the_terminal(engine: docker.DockerClient, hello_image: str) -> None:
+    script = "import os; print(os.tcgetpgrp(0) == os.getpgrp() != os.getpgid(os.getppid()))"
+    with running(engine, hello_image, "python", "-c", script, tty=True) as container:
+        assert exit_code(container) == 0
+        assert container.logs() == b"True\r\n"
+
+
+def test_somebody_else_may_be_pid_1(engine: docker.DockerClient, hello_image: str) -> None:
+    with running(engine, hello_image, "sh", "-c", "exit 4", init=True) as container:
+        assert exit_code(container) == 4
+    with running(engine, hello_image, init=True) as container:
+        wait_for(lambda: health(container) == "READY", "READY")
