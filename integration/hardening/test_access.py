@@ -110,9 +110,33 @@ def test_no_webhook_goes_to_loopback_when_the_guard_is_strict(serve: Serve) -> N
     variables = {"COG_URL_GUARD": "strict", "WEBHOOK_AUTH_TOKEN": TOKEN}
     with serve("script", variables=variables) as server, Receiver().listening() as receiver:
         server.predict(returning("1"), webhook=receiver.url, webhook_events_filter=["completed"])
-        wait_for(lambda: "webhook to" in server.log, "notice of the refusal")
+        wait_for(lambda: "was not delivered: 127.0.0.1 is at" in server.log, "notice of the refusal")
         assert not receiver.received
         assert TOKEN not in server.log
+
+
+def test_the_operators_own_upload_server_needs_no_exception(serve: Serve) -> None:
+    def predict() -> object:
+        import pathlib
+
+        pathlib.Path("out.txt").write_text("content")
+        return pathlib.Path("out.txt")
+
+    with Receiver().listening() as store:
+        flags = ("--upload-url", f"{store.url}/files")
+        with serve("script", variables={"COG_URL_GUARD": "strict"}, flags=flags) as server:
+            assert server.predict(script(predict)).json()["output"] == f"{store.url}/files/out.txt"
+            # Whoever else asks for that host is refused as before.
+            server.predict(returning("1"), webhook=f"{store.url}/hook", webhook_events_filter=["completed"])
+            server.wait_log("may not be reached")
+        assert [request.path for request in store.received] == ["/files/out.txt"]
+
+
+@pytest.mark.parametrize(("hosts", "is_warned"), [("", True), ("*.example", False)])
+def test_a_token_for_every_receiver_is_warned_of(serve: Serve, hosts: str, is_warned: bool) -> None:
+    with serve("script", variables={"WEBHOOK_AUTH_TOKEN": TOKEN, "WEBHOOK_AUTH_HOSTS": hosts}) as server:
+        server.wait_log("now accepting requests")
+        assert server.log.count("WEBHOOK_AUTH_HOSTS") == is_warned
 
 
 # S12, S13

@@ -9,7 +9,7 @@ import fnmatch
 import ipaddress
 import socket
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
@@ -53,6 +53,10 @@ class UrlGuard:
                 hosts.append(entry.lower())
         return cls(environment.get("COG_URL_GUARD") == "strict", tuple(hosts), tuple(networks))
 
+    def allowing(self, host: str) -> "UrlGuard":
+        """The same rules, with this host as one more exception."""
+        return replace(self, hosts=(*self.hosts, host.lower()))
+
     def allows(self, host: str, address: str) -> bool:
         """True when `host`, which resolves to `address`, may be connected to there."""
         if any(fnmatch.fnmatchcase(host.lower(), pattern) for pattern in self.hosts):
@@ -71,6 +75,20 @@ class UrlGuard:
         if not allowed:
             raise AddressRefused(host, ", ".join(dict.fromkeys(map(str, found))))
         return allowed
+
+    def check_literal(self, host: str, port: int) -> None:
+        """For a request through a proxy, which looks names up itself: checks `host` if it is an address.
+
+        Raises AddressRefused.
+        """
+        try:
+            # As the resolver reads it: 2130706433 and 0177.0.0.1 are addresses, too.
+            found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
+        except OSError:
+            return  # a name
+        address = str(found[0][4][0])
+        if not self.allows(host, address):
+            raise AddressRefused(host, address)
 
 
 def _unwrapped(ip: Address) -> Address:

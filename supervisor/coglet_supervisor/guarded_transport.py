@@ -1,17 +1,19 @@
-"""The connections of outgoing HTTP, made only to addresses that the rules allow.
+"""The connections of outgoing HTTP: to addresses that the rules allow, or to the operator's proxies.
 
 httpx leaves connecting to httpcore, whose network backend is the place to decide: it is given the name, and
-what it connects to is what was checked.
+what it connects to is what was checked. A proxy connects for us, to what we cannot see.
 """
 
 import asyncio
-from collections.abc import Iterable
+import ssl
+from collections.abc import Iterable, Mapping
 from typing import Any, Final
+from urllib.request import proxy_bypass_environment  # type: ignore[attr-defined]
 
 import httpcore
 import httpx
 
-from coglet_protocol.url_guard import UrlGuard
+from coglet_protocol.url_guard import AddressRefused, UrlGuard
 
 # With fewer, httpcore closes connections as soon as that many are busy.
 _MAX_IDLE_CONNECTIONS: Final = 64
@@ -34,6 +36,8 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     ) -> httpcore.AsyncNetworkStream:
         try:
             addresses = await asyncio.to_thread(self._guard.resolve, host, port)
+        except AddressRefused:
+            raise  # not as an outage of the network, which may pass
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: httpcore.ConnectError | None = None
@@ -50,14 +54,50 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
-def guarded_transport(guard: UrlGuard) -> httpx.AsyncHTTPTransport:
+class GuardedTransport(httpx.AsyncBaseTransport):
+    """Sends directly, or through the proxy that `proxies` names for the scheme, as urllib does for inputs.
+
+    Raises AddressRefused. `proxies` is what `urllib.request.getproxies` gives; its entry `no` lists the hosts
+    that are reached directly.
+    """
+
+    def __init__(self, guard: UrlGuard, proxies: Mapping[str, str]) -> None:
+        self._guard = guard
+        self._proxies = proxies
+        context = httpx.create_ssl_context()
+        self._direct = _direct_transport(guard, context)
+        limits = httpx.Limits(max_connections=None, max_keepalive_connections=_MAX_IDLE_CONNECTIONS)
+        self._through = {
+            scheme: httpx.AsyncHTTPTransport(verify=context, proxy=_as_url(proxies[scheme]), limits=limits)
+            for scheme in ("http", "https")
+            if scheme in proxies
+        }
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        url = request.url
+        through = self._through.get(url.scheme)
+        if through is None or proxy_bypass_environment(url.netloc.decode("ascii"), self._proxies):
+            return await self._direct.handle_async_request(request)
+        self._guard.check_literal(url.host, url.port or 0)
+        return await through.handle_async_request(request)
+
+    async def aclose(self) -> None:
+        for transport in (self._direct, *self._through.values()):
+            await transport.aclose()
+
+
+def _as_url(proxy: str) -> str:
+    return proxy if "://" in proxy else f"http://{proxy}"
+
+
+def _direct_transport(guard: UrlGuard, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
     """httpx's own transport over a pool with our backend, which it has no parameter for.
 
     How many requests run at once is decided by those who send.
     """
-    transport = httpx.AsyncHTTPTransport()
+    transport = httpx.AsyncHTTPTransport(verify=context)
     transport._pool = httpcore.AsyncConnectionPool(
-        ssl_context=httpx.create_ssl_context(),
+        ssl_context=context,
         max_connections=None,
         max_keepalive_connections=_MAX_IDLE_CONNECTIONS,
         network_backend=GuardedBackend(guard),

@@ -14,7 +14,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urljoin, urlsplit
 
-from coglet_protocol.url_guard import UrlGuard
+from coglet_protocol.url_guard import AddressRefused, UrlGuard
 
 if TYPE_CHECKING:
     import httpx
@@ -146,14 +146,15 @@ def origin_of(url: str) -> str:
 
 def _build_client(guard: UrlGuard) -> httpx.AsyncClient:
     from http.cookiejar import CookieJar, DefaultCookiePolicy
+    from urllib.request import getproxies
 
     import httpx
 
-    from coglet_supervisor.guarded_transport import guarded_transport
+    from coglet_supervisor.guarded_transport import GuardedTransport
 
     try:
         return httpx.AsyncClient(
-            transport=guarded_transport(guard),
+            transport=GuardedTransport(guard, getproxies()),
             # Cookies of a receiver would be kept for ever.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=None,
@@ -199,6 +200,8 @@ async def _exchange(client: httpx.AsyncClient, message: Message) -> httpx.Respon
             extensions={"timeout": httpx.Timeout(message.idle_limit_s).as_dict()},
         )
         return await client.send(request, stream=True)
+    except AddressRefused as error:
+        raise NeverSendable(str(error)) from error
     except httpx.TimeoutException:
         raise TimedOut(f"no progress within {message.idle_limit_s} s") from None
     except (httpx.InvalidURL, httpx.UnsupportedProtocol, UnicodeError) as error:

@@ -14,6 +14,7 @@ import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+from urllib.parse import urlsplit
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.errors import StartupError
@@ -27,14 +28,17 @@ from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhook_signature import Signer
+from coglet_supervisor.webhook_token import WebhookToken
 from coglet_supervisor.worker_process import WorkerSpec
 from coglet_supervisor.worker_seat import WorkerSeat
 from coglet_supervisor.worker_session import WorkerRules
 from coglet_supervisor.worker_supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
+    from coglet_supervisor.http.app import App
     from coglet_supervisor.outputs import FileStore
     from coglet_supervisor.service import PredictionService
+    from coglet_supervisor.webhooks import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -60,6 +64,7 @@ class Server:
         self._server_log = server_log
         _check_upload_url(settings)
         self._signer = Signer.from_secret(settings.webhook_signing_secret)
+        self._token = _webhook_token(settings)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
@@ -120,30 +125,26 @@ class Server:
 
     async def _serve(self) -> None:
         # Imported now: the worker is loading the model meanwhile.
-        from coglet_supervisor.http.access import Access, is_loopback
-        from coglet_supervisor.http.app import App
-        from coglet_supervisor.http.pages import LazyPages
-        from coglet_supervisor.http.predictions import PredictionRoutes
         from coglet_supervisor.http_server import HttpServer
+        from coglet_supervisor.memory import give_back_large_blocks
         from coglet_supervisor.webhooks import Webhooks
 
+        give_back_large_blocks()
         settings = self._settings
         self._handle_signals()
-        outgoing = Outgoing(UrlGuard.from_environment(os.environ))
+        guard = UrlGuard.from_environment(os.environ)
+        outgoing, uploading = Outgoing(guard), Outgoing(_guard_of_uploads(guard, settings))
         if settings.upload_url is not None:
-            self.start_task(outgoing.prepare())
+            self.start_task(uploading.prepare())
         webhooks = Webhooks(
             outgoing,
             self.start_task,
             interval_s=settings.webhook_interval_s,
-            auth_token=settings.webhook_auth_token,
+            token=self._token,
             signer=self._signer,
         )
-        service = self._make_service(outgoing)
-        routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
-        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
-        app = App(access, routes, self, LazyPages(service, self.ask_to_stop))
-        http = HttpServer(app, self.start_task, settings.max_connections)
+        service = self._make_service(uploading)
+        http = HttpServer(self._make_app(service, webhooks), self.start_task, settings.max_connections)
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
@@ -157,10 +158,9 @@ class Server:
         workers.cancel()
         duties.cancel()
         self._drained.set()
-        time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
-        await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
-        await webhooks.close()
+        await self._deliver_last(webhooks, grace_ends)
         await outgoing.close()
+        await uploading.close()
         await serving
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
@@ -176,6 +176,17 @@ class Server:
         )
         service.state = lambda: self._workers.state
         return service
+
+    def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
+        from coglet_supervisor.http.access import Access, is_loopback
+        from coglet_supervisor.http.app import App
+        from coglet_supervisor.http.pages import LazyPages
+        from coglet_supervisor.http.predictions import PredictionRoutes
+
+        settings = self._settings
+        routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
+        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
+        return App(access, routes, self, LazyPages(service, self.ask_to_stop))
 
     async def _do_init_duties(self) -> None:
         await self._workers.wait_ready()
@@ -201,6 +212,11 @@ class Server:
         if service.in_flight:
             log.warning("%d predictions did not end in time, canceling them", service.in_flight)
             service.cancel_all()
+
+    async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
+        time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
+        await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
+        await webhooks.close()
 
     async def _unless_cut_short(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
         """Does the work, but ends it after `limit_s` seconds, or when we are asked again to stop."""
@@ -258,6 +274,23 @@ def _check_upload_url(settings: Settings) -> None:
         check_url(settings.upload_url)
     except UnusableUrl as error:
         raise StartupError(f"cannot upload output files: {error}; correct --upload-url") from None
+
+
+def _guard_of_uploads(guard: UrlGuard, settings: Settings) -> UrlGuard:
+    """Files go where the operator says; where that server redirects to is judged as ever."""
+    host = urlsplit(settings.upload_url or "").hostname
+    return guard if host is None else guard.allowing(host)
+
+
+def _webhook_token(settings: Settings) -> WebhookToken | None:
+    if settings.webhook_auth_token is None:
+        return None
+    if not settings.webhook_auth_hosts:
+        log.warning(
+            "WEBHOOK_AUTH_TOKEN is sent to every receiver that a client names; "
+            "list those that may have it in WEBHOOK_AUTH_HOSTS"
+        )
+    return WebhookToken(settings.webhook_auth_token, settings.webhook_auth_hosts)
 
 
 def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:

@@ -57,6 +57,7 @@ class Settings:
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
     webhook_interval_s: float = 0.5  # COG_THROTTLE_RESPONSE_INTERVAL
     webhook_auth_token: str | None = None  # WEBHOOK_AUTH_TOKEN
+    webhook_auth_hosts: tuple[str, ...] = ()  # WEBHOOK_AUTH_HOSTS
     webhook_signing_secret: str | None = None  # WEBHOOK_SIGNING_SECRET
     stream_history: int = 1024  # COG_STREAM_HISTORY_CAPACITY
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
@@ -92,12 +93,13 @@ class Settings:
             "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),
             "webhook_interval_s": reader.seconds("COG_THROTTLE_RESPONSE_INTERVAL", 0.5),
             "webhook_auth_token": environment.get("WEBHOOK_AUTH_TOKEN") or None,
+            "webhook_auth_hosts": _names(environment, "WEBHOOK_AUTH_HOSTS"),
             "webhook_signing_secret": environment.get("WEBHOOK_SIGNING_SECRET") or None,
             "stream_history": reader.count("COG_STREAM_HISTORY_CAPACITY", 1024),
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,
-            "allowed_hosts": frozenset(environment.get("COG_ALLOWED_HOSTS", "").replace(",", " ").split()),
+            "allowed_hosts": frozenset(_names(environment, "COG_ALLOWED_HOSTS")),
             "log_level": _log_level(environment),
             "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
         }
@@ -118,6 +120,11 @@ def port_from(environment: Mapping[str, str]) -> int:
     if not text.isdecimal() or int(text) > 65535:
         raise StartupError(f"PORT is {text!r}, but must be a number from 0 to 65535")
     return int(text)
+
+
+def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
+    """Names parted by commas or blanks; they are host names, whose case means nothing."""
+    return tuple(environment.get(name, "").lower().replace(",", " ").split())
 
 
 def _log_level(environment: Mapping[str, str]) -> LogLevel:

@@ -60,6 +60,8 @@ class WebhookQueue:
 
     def add(self, event: WebhookEvent) -> bool:
         """True when the next step may be another one now. The end counts even when nobody wants it."""
+        if self._is_over:
+            return False
         if event == "completed":
             self._has_ended = True
             return True

@@ -37,6 +37,10 @@ class NotDelivered(Exception):
     log_level: int = logging.WARNING
 
 
+class NeverDelivered(NotDelivered):
+    """The receiver will have nothing of this prediction: no request can be sent to its URL."""
+
+
 class _MayRecover(NotDelivered):
     """The next attempt may reach the receiver."""
 
@@ -169,6 +173,6 @@ class Sender:
         try:
             return await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
         except NeverSendable as error:
-            raise NotDelivered(str(error)) from error
+            raise NeverDelivered(str(error)) from error
         except SendFailed as error:
             raise _MayRecover(str(error)) from error

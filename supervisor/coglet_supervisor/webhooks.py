@@ -39,8 +39,9 @@ from coglet_supervisor.webhook_queue import (
     WebhookEvent,
     WebhookQueue,
 )
-from coglet_supervisor.webhook_sender import NotDelivered, Origins, Sender
+from coglet_supervisor.webhook_sender import NeverDelivered, NotDelivered, Origins, Sender
 from coglet_supervisor.webhook_signature import Signer
+from coglet_supervisor.webhook_token import WebhookToken
 
 log = logging.getLogger(__name__)
 
@@ -55,14 +56,20 @@ _EVENTS: Final[dict[type, WebhookEvent]] = {
     Completed: "completed",
 }
 
+_FIXED_HEADERS: Final = {
+    b"accept": b"*/*",
+    b"content-type": b"application/json",
+    b"user-agent": f"coglet/{versions().coglet}".encode(),
+}
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class Webhooks:
     """Makes the listeners, and waits for what they still have to deliver at the end.
 
-    `interval_s` is the least time between two sends for logs; `auth_token` goes to every receiver,
-    and what `signer` makes of each attempt.
+    `interval_s` is the least time between two sends for logs; `token` goes to the receivers that may have it,
+    and to all what `signer` makes of each attempt.
     """
 
     def __init__(
@@ -71,13 +78,13 @@ class Webhooks:
         start_task: StartTask,
         *,
         interval_s: float,
-        auth_token: str | None,
+        token: WebhookToken | None = None,
         signer: Signer | None = None,
     ) -> None:
         self._outgoing = outgoing
         self._start_task = start_task
         self._interval_s = interval_s
-        self._headers = _headers(auth_token)
+        self._token = token
         self._signer = signer
         self._origins = Origins()
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
@@ -88,7 +95,9 @@ class Webhooks:
 
         Raises UnusableUrl.
         """
-        headers = {**self._headers, **trace}
+        headers = {**_FIXED_HEADERS, **trace}
+        if self._token is not None:
+            headers |= self._token.headers_for(url)
         sender = Sender(self._outgoing, self._origins, url=url, headers=headers, signer=self._signer)
         return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
 
@@ -185,6 +194,9 @@ class _Delivery:
             self._queue.sent(step, now)
             try:
                 await self._sender.attempt(_encode(snapshot))
+            except NeverDelivered as error:
+                self._queue.give_up()
+                self._log_loss(prediction.id, str(error))
             except NotDelivered as error:
                 self._queue.fell_behind()
                 log.log(
@@ -218,14 +230,3 @@ class _Delivery:
             self._sender.origin_name,
             reason,
         )
-
-
-def _headers(auth_token: str | None) -> dict[bytes, bytes]:
-    headers = {
-        b"accept": b"*/*",
-        b"content-type": b"application/json",
-        b"user-agent": f"coglet/{versions().coglet}".encode(),
-    }
-    if auth_token is not None:
-        headers[b"authorization"] = b"Bearer " + auth_token.encode("utf-8", "surrogateescape")
-    return headers

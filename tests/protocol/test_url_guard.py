@@ -57,5 +57,20 @@ def test_every_spelling_of_loopback_is_refused(host: str) -> None:
         UrlGuard(strict=True).resolve(host.strip("[]"), 80)
 
 
+def test_one_more_exception() -> None:
+    guard = UrlGuard(strict=True).allowing("Uploads.internal")
+    assert guard.allows("uploads.internal", "10.0.0.1")
+    assert not guard.allows("elsewhere.internal", "10.0.0.1")
+
+
+def test_only_addresses_are_checked_when_a_proxy_connects() -> None:
+    guard = UrlGuard(strict=True)
+    guard.check_literal("localhost", 80)
+    guard.check_literal("1.1.1.1", 80)
+    for spelling in ("127.0.0.1", "2130706433", "0x7f.1", "::1"):
+        with pytest.raises(AddressRefused):
+            guard.check_literal(spelling, 80)
+
+
 def test_what_is_checked_is_what_is_connected_to() -> None:
     assert UrlGuard().resolve("127.0.0.1", 80) == ["127.0.0.1"]

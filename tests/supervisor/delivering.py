@@ -10,17 +10,20 @@ from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing import Outgoing
 from coglet_supervisor.prediction import Prediction
 from coglet_supervisor.webhook_queue import WebhookEvent
+from coglet_supervisor.webhook_token import WebhookToken
 from coglet_supervisor.webhooks import Webhooks
 
 ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
 
 
 @asynccontextmanager
-async def delivering(*, interval_s: float = 0.5, auth_token: str | None = None) -> AsyncIterator[Webhooks]:
+async def delivering(
+    *, interval_s: float = 0.5, token: WebhookToken | None = None, guard: UrlGuard | None = None
+) -> AsyncIterator[Webhooks]:
     """Past the block everything is delivered."""
-    outgoing = Outgoing(UrlGuard())
+    outgoing = Outgoing(guard or UrlGuard())
     async with asyncio.TaskGroup() as tasks:
-        webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, auth_token=auth_token)
+        webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, token=token)
         yield webhooks
         await webhooks.wait_delivered()
         await outgoing.close()

@@ -26,6 +26,7 @@ VARIABLES = [
     ("COG_UNKNOWN_INPUTS", "unknown_inputs", "refuse", {"ignore": "ignore", "refuse": "refuse"}, ["drop"]),
     ("COG_THROTTLE_RESPONSE_INTERVAL", "webhook_interval_s", 0.5, {"2": 2.0, "0": 0.0}, ["-1", "x"]),
     ("WEBHOOK_AUTH_TOKEN", "webhook_auth_token", None, {"secret": "secret"}, []),
+    ("WEBHOOK_AUTH_HOSTS", "webhook_auth_hosts", (), {"a.com, *.B.com": ("a.com", "*.b.com")}, []),
     ("WEBHOOK_SIGNING_SECRET", "webhook_signing_secret", None, {"whsec_x": "whsec_x"}, []),
     ("COG_STREAM_HISTORY_CAPACITY", "stream_history", 1024, {"0": 0, "5": 5}, ["-1", "x"]),
     ("COG_OPENAPI_SCHEMA", "openapi_schema", None, {"{}": "{}"}, []),

@@ -1,14 +1,18 @@
 """runtime.md 10: what is sent to a receiver, how, and what its answers lead to."""
 
+import asyncio
 import itertools
 import threading
 from collections.abc import Iterator
 
 import pytest
 from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
+from integration.harness.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
 
+from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.webhook_token import WebhookToken
 
 
 @pytest.fixture
@@ -117,7 +121,7 @@ async def test_who_wants_logs_alone_gets_the_last_ones(receiver: Receiver) -> No
 
 
 async def test_headers(receiver: Receiver) -> None:
-    async with delivering(auth_token="secret") as webhooks:
+    async with delivering(token=WebhookToken("secret")) as webhooks:
         prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=False)
         trace = {b"traceparent": b"00-ab-cd-01", b"tracestate": b"k=\xe9"}
         prediction.listeners.append(webhooks.listener(receiver.url, ["completed"], trace))
@@ -184,7 +188,7 @@ async def test_a_log_does_not_repeat_the_secrets_of_a_url(
 @pytest.mark.parametrize("status", [307, 308])
 async def test_a_redirect_that_keeps_the_method_is_followed(receiver: Receiver, status: int) -> None:
     receiver.answer = lambda received: redirect("/new", status) if received.path == "/old" else Reply()
-    async with delivering(auth_token="secret") as webhooks:
+    async with delivering(token=WebhookToken("secret")) as webhooks:
         started(webhooks, f"{receiver.url}/old", ["completed"]).finish("succeeded")
     old, new = receiver.received
     assert (new.method, new.path, new.body) == ("POST", "/new", old.body)
@@ -194,10 +198,32 @@ async def test_a_redirect_that_keeps_the_method_is_followed(receiver: Receiver, 
 async def test_the_token_does_not_follow_to_another_place(receiver: Receiver) -> None:
     with Receiver().listening() as other:
         receiver.answer = lambda _: redirect(f"{other.url}/new", 307)
-        async with delivering(auth_token="secret") as webhooks:
+        async with delivering(token=WebhookToken("secret")) as webhooks:
             started(webhooks, receiver.url, ["completed"]).finish("succeeded")
         assert "authorization" not in other.received[0].headers
         assert other.received[0].json()["status"] == "succeeded"
+
+
+@pytest.mark.parametrize(("hosts", "gets_it"), [(("127.0.0.*",), True), (("hooks.example",), False)])
+async def test_only_hosts_of_the_operators_list_get_the_token(
+    receiver: Receiver, hosts: tuple[str, ...], gets_it: bool
+) -> None:
+    async with delivering(token=WebhookToken("secret", hosts)) as webhooks:
+        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+    assert ("authorization" in receiver.received[0].headers) == gets_it
+
+
+async def test_an_address_that_is_refused_is_told_once_and_not_tried_again(
+    receiver: Receiver, caplog: pytest.LogCaptureFixture
+) -> None:
+    async with delivering(guard=UrlGuard(strict=True)) as webhooks:
+        prediction = started(webhooks, receiver.url)
+        await asyncio.to_thread(wait_for, lambda: caplog.messages, "notice")
+        prediction.produce(b"1")
+        prediction.finish("succeeded")
+    (notice,) = caplog.messages
+    assert notice.endswith("which may not be reached (see COG_URL_GUARD, COG_ALLOW_URLS)")
+    assert not receiver.connections
 
 
 @pytest.mark.parametrize("status", [301, 302, 303])

@@ -37,6 +37,13 @@ def send_progress(queue: WebhookQueue, now: float) -> None:
     queue.sent(SendProgress(), now)
 
 
+def test_after_giving_up_nothing_counts() -> None:
+    queue = queue_of()
+    queue.give_up()
+    assert not queue.add("completed")
+    assert queue.next_step(0.0) == Finished()
+
+
 def test_nothing_has_happened_yet() -> None:
     assert queue_of().next_step(0.0) == WaitForNews()
 
