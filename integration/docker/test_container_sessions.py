@@ -39,7 +39,8 @@ def test_a_training(engine: docker.DockerClient, tmp_path: Path, variables: dict
     (tmp_path / "cog.yaml").write_text('build: {python_version: "3.11"}\ntrain: "train.py:train"\n')
     (tmp_path / "train.py").write_text(
         "from cog import Path\n\n\ndef train(n: int) -> Path:\n"
-        '    print("training", n)\n    file = Path("/tmp/w.bin")\n    file.write_text("w" * n)\n    return file\n'
+        '    print("training", n)\n    file = Path("/tmp/w.bin")\n'
+        '    file.write_text("w" * n)\n    return file\n'
     )
     done = run_cog(tmp_path, "train", *PLAIN, "-i", "n=3", variables=variables)
     assert done.returncode == 0, done.stderr
