@@ -8,37 +8,32 @@ from __future__ import annotations
 import base64
 import os
 import re
-import socket
 import time
 import zlib
 from contextlib import contextmanager
-from http.client import HTTPConnection, HTTPException, HTTPResponse, HTTPSConnection
+from http.client import HTTPException
 from typing import TYPE_CHECKING, Any, Final
 from urllib.error import HTTPError, URLError
 from urllib.parse import quote, unquote, urlsplit, urlunsplit
 from urllib.request import (
     HTTPDefaultErrorHandler,
     HTTPErrorProcessor,
-    HTTPHandler,
     HTTPRedirectHandler,
-    HTTPSHandler,
     OpenerDirector,
     ProxyHandler,
     Request,
     UnknownHandler,
 )
 
+from cog import _connection
+from cog._connection import BoundedHTTPHandler, BoundedHTTPSHandler, seconds_left
 from cog.errors import DownloadError
 from coglet import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterator, Sequence
+    from collections.abc import Iterator
+    from http.client import HTTPResponse
 
-    # Gives the addresses of a host that may be connected to, or raises OSError.
-    Resolve = Callable[[str, int], Sequence[str]]
-
-# To connect, and for each read: a slow download goes on as long as something arrives.
-TIMEOUT_S: Final = 10
 _CHUNK_BYTES: Final = 256 * 1024
 # What follows a gzip member is copied, so that many empty members in one piece would cost its square.
 _INFLATE_BYTES: Final = 8 * 1024
@@ -64,7 +59,7 @@ def download(url: str) -> Iterator[bytes]:
     and for what is larger or takes longer than the environment allows.
     """
     ends = time.monotonic() + _limit("COG_DOWNLOAD_TIMEOUT", _MAX_S)
-    with _download_errors(url), _opener().open(_request(url), timeout=TIMEOUT_S) as response:
+    with _download_errors(url), _opener(ends).open(_request(url), timeout=_connection.TIMEOUT_S) as response:
         chunks = _body(response)
         if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
             chunks = _inflate(chunks)
@@ -82,8 +77,7 @@ def _limited(chunks: Iterator[bytes], announced_bytes: int, ends: float) -> Iter
         size_bytes += len(chunk)
         if size_bytes > limit_bytes:
             raise ValueError(too_large)
-        if time.monotonic() > ends:
-            raise ValueError("not complete in time (COG_DOWNLOAD_TIMEOUT)")
+        seconds_left(ends)  # unpacking takes time, too
         yield chunk
 
 
@@ -96,62 +90,14 @@ def _limit(name: str, default: float) -> float:
     return value if value > 0 else float("inf")
 
 
-_resolve: Resolve | None = None
-
-
-def restrict_addresses(resolve: Resolve) -> None:
-    """From now on downloads connect to the addresses that `resolve` gives, and to no others.
-
-    The worker calls it with the server's rules; outside a worker every address may be reached.
-    """
-    global _resolve
-    _resolve = resolve
-
-
-def _connect(address: tuple[str, int], timeout: float, source: Any = None) -> socket.socket:
-    """`socket.create_connection` for addresses that were checked, so that nothing is resolved twice."""
-    host, port = address
-    if _resolve is None:
-        return socket.create_connection(address, timeout, source)
-    failure: OSError | None = None
-    for allowed in _resolve(host, port):
-        try:
-            return socket.create_connection((allowed, port), timeout, source)
-        except OSError as error:
-            failure = error
-    raise failure or OSError(f"{host} has no address")
-
-
-class _HTTPConnection(HTTPConnection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = _connect
-
-
-class _HTTPSConnection(HTTPSConnection):
-    def __init__(self, *arguments: Any, **options: Any) -> None:
-        super().__init__(*arguments, **options)
-        self._create_connection = _connect
-
-
-class _HTTPHandler(HTTPHandler):
-    def http_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_HTTPConnection, req)
-
-
-class _HTTPSHandler(HTTPSHandler):
-    def https_open(self, req: Request) -> HTTPResponse:
-        return self.do_open(_HTTPSConnection, req)
-
-
-def _opener() -> OpenerDirector:
+def _opener(ends: float) -> OpenerDirector:
     """Knows HTTP and HTTPS alone: a redirect must not lead to `file:` or `ftp:`."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),
         UnknownHandler(),
-        _HTTPHandler(),
-        _HTTPSHandler(),
+        BoundedHTTPHandler(ends),
+        BoundedHTTPSHandler(ends),
         HTTPDefaultErrorHandler(),
         _Redirects(),
         HTTPErrorProcessor(),
@@ -223,10 +169,12 @@ def _download_errors(url: str) -> Iterator[None]:
             raise DownloadError(f"{error.code} {side} Error: {error.reason} for url: {error.url}") from None
     except URLError as error:
         if isinstance(error.reason, TimeoutError):
-            raise DownloadError(f"{url}: Connection timed out. (connect timeout={TIMEOUT_S})") from error
+            raise DownloadError(
+                f"{url}: Connection timed out. (connect timeout={_connection.TIMEOUT_S})"
+            ) from error
         raise DownloadError(f"{url}: {error.reason}") from error
     except TimeoutError as error:
-        raise DownloadError(f"{url}: Read timed out. (read timeout={TIMEOUT_S})") from error
+        raise DownloadError(f"{url}: Read timed out. (read timeout={_connection.TIMEOUT_S})") from error
     except DownloadError:
         raise
     except (OSError, EOFError, HTTPException, ValueError, zlib.error) as error:

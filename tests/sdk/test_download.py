@@ -15,7 +15,7 @@ import pytest
 from tests.sdk.web_server import WebServer
 
 import cog
-from cog import _download
+from cog import _connection
 from cog.errors import CogError, DownloadError
 from coglet import CancelationException, __version__
 
@@ -206,8 +206,8 @@ def silent_server() -> Iterator[str]:
 
 
 def test_a_server_that_never_answers(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    assert _download.TIMEOUT_S == 10
-    monkeypatch.setattr(_download, "TIMEOUT_S", 0.1)
+    assert _connection.TIMEOUT_S == 10
+    monkeypatch.setattr(_connection, "TIMEOUT_S", 0.1)
     assert failure_of(silent_server).endswith("Read timed out. (read timeout=0.1)")
 
 

@@ -1,8 +1,11 @@
 """hardening.md S9 and S10: whatever a web server sends, a download ends, and no half file is left."""
 
+import contextlib
 import gzip
 import itertools
+import threading
 import zlib
+from collections.abc import Callable
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
@@ -10,7 +13,7 @@ import pytest
 from tests.sdk.web_server import WebServer
 
 import cog
-from cog import _download
+from cog import _connection, _download
 from cog.errors import DownloadError
 
 LIMIT = 1_000_000
@@ -86,6 +89,42 @@ def test_a_download_that_takes_too_long(
     assert "COG_DOWNLOAD_TIMEOUT" in refused(web.add("/x", b"late"), temp_folder)
 
 
+def trickle(request: BaseHTTPRequestHandler) -> None:
+    """Ten seconds of something that is no failure, and no progress either."""
+    pause = threading.Event()
+    with contextlib.suppress(ConnectionError):
+        for _ in range(200):
+            request.wfile.write(b"x")
+            pause.wait(0.05)
+
+
+def head_that_trickles(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nX: ")
+    trickle(request)
+
+
+def body_that_trickles(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\nContent-Length: 10000\r\n\r\n")
+    trickle(request)
+
+
+def nothing_at_all(request: BaseHTTPRequestHandler) -> None:
+    request.wfile.write(b"HTTP/1.1 200 OK\r\n")
+    request.rfile.read(1)
+
+
+@pytest.mark.parametrize("answer", [head_that_trickles, body_that_trickles, nothing_at_all])
+def test_the_deadline_is_of_the_whole_request(
+    web: WebServer,
+    temp_folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    answer: Callable[[BaseHTTPRequestHandler], None],
+) -> None:
+    monkeypatch.setenv("COG_DOWNLOAD_TIMEOUT", "0.3")
+    web.routes["/x"] = answer
+    assert "/x: not complete in time (COG_DOWNLOAD_TIMEOUT)" in refused(f"{web.url}/x", temp_folder)
+
+
 def hops(web: WebServer, count: int) -> str:
     for number in range(count):
         web.add(f"/{number}", b"", status=302, Location=f"/{number + 1}")
@@ -96,6 +135,23 @@ def hops(web: WebServer, count: int) -> str:
 def test_twenty_redirects_are_too_many(web: WebServer, temp_folder: Path) -> None:
     assert cog.URLFile(hops(web, 5)).read() == b"arrived"
     assert "redirect error" in refused(hops(web, 20), temp_folder)
+
+
+def nothing_local(host: str, _port: int) -> list[str]:
+    if host in ("127.0.0.1", "2130706433"):
+        raise OSError(f"{host} may not be reached")
+    return [host]
+
+
+def test_a_proxy_is_reached_by_no_rules_but_asked_for_no_refused_address(
+    web: WebServer, temp_folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(_connection, "_resolve", nothing_local)
+    monkeypatch.setenv("http_proxy", web.add("", b"by proxy"))
+    web.routes["http://files.invalid/x"] = web.routes[""]
+    assert cog.URLFile("http://files.invalid/x").read() == b"by proxy"
+    assert "may not be reached" in refused("http://2130706433/x", temp_folder)
+    assert [path for path, _ in web.requests] == ["http://files.invalid/x"]
 
 
 @pytest.mark.parametrize("text", ["0", "none", ""])

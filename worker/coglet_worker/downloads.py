@@ -40,7 +40,7 @@ def fetch_all(arguments: dict[str, Any], names: Iterable[str], files: TemporaryF
 @functools.cache
 def _apply_url_guard() -> None:
     # Not at start: most models never download, and the HTTP modules take 30 ms to import.
-    from cog._download import restrict_addresses
+    from cog._connection import restrict_addresses
     from coglet_protocol.url_guard import UrlGuard
 
     restrict_addresses(UrlGuard.from_environment(os.environ).resolve)
