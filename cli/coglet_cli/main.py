@@ -11,6 +11,7 @@ import click
 
 from coglet_cli.commands.build import build
 from coglet_cli.commands.debug import debug
+from coglet_cli.commands.doctor import doctor
 from coglet_cli.commands.exec import exec_command
 from coglet_cli.commands.init import init
 from coglet_cli.commands.login import login
@@ -89,6 +90,7 @@ def cli() -> None:
 
 cli.add_command(build)
 cli.add_command(debug)
+cli.add_command(doctor)
 cli.add_command(exec_command)
 cli.add_command(init)
 cli.add_command(predict)

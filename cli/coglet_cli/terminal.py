@@ -11,6 +11,13 @@ _ICONS: Final = {
     "warning": ("⚠", "yellow"),
     "success": ("✔", "green"),
 }
+_VERDICTS: Final = {
+    "ok": ("✔", "green"),
+    "fixed": ("✔", "green"),
+    "warning": ("⚠", "yellow"),
+    "error": ("✗", "red"),
+    "skipped": ("-", "dim"),
+}
 
 
 def color_wanted(environ: Mapping[str, str], *, is_terminal: bool, refused: bool) -> bool:
@@ -45,6 +52,15 @@ class Terminal:
     def warning(self, text: str) -> None:
         """Something that may surprise, while the command goes on."""
         self._write("warning", text if self.color else f"warning: {text}")
+
+    def verdict(self, verdict: str, text: str) -> None:
+        """One line of a list of checks; `verdict` is ok, fixed, warning, error or skipped."""
+        with suppress(OSError):
+            if self.color:
+                icon, style = _VERDICTS[verdict]
+                self._print_styled([(f"  {icon} ", style), (text, "")])
+            else:
+                print(f"  {verdict:<8} {text}", file=sys.stderr, flush=True)
 
     def log(self, line: str) -> None:
         """A line that the model wrote, exactly as it is."""

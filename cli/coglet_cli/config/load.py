@@ -21,7 +21,7 @@ from coglet_cli.config.rules import check_rules
 from coglet_cli.config.structure import check_structure, unknown_keys
 from coglet_cli.errors import ConfigError
 
-_DEPRECATED: Final[dict[KeyPath, str]] = {
+DEPRECATED: Final[dict[KeyPath, str]] = {
     ("predict",): "run",
     ("concurrency", "max"): "@cog.concurrent(max=...)",
     ("build", "python_packages"): "build.python_requirements",
@@ -53,11 +53,7 @@ def load_config(config_file: Path, folder: Path) -> LoadedConfig:
         raise ConfigError([f"failed to parse {name}: not UTF-8 text: {error.reason}"]) from None
     except InvalidYaml as error:
         raise ConfigError([f"failed to parse {name}: invalid YAML: {error}"]) from None
-    problems: list[Problem] = [*check_structure(document.data)]
-    if not problems:
-        problems = [*check_rules(document.data, folder)]
-    if problems:
-        problems.sort(key=lambda problem: document.line(problem.path))
+    if problems := find_problems(document, folder):
         raise ConfigError(
             [f"{name}:{document.line(problem.path)}: {problem.text(name)}" for problem in problems]
         )
@@ -68,12 +64,20 @@ def load_config(config_file: Path, folder: Path) -> LoadedConfig:
     )
 
 
+def find_problems(document: Document, folder: Path) -> list[Problem]:
+    """All that is wrong with the configuration of the project in `folder`, from the first line on."""
+    problems: list[Problem] = [*check_structure(document.data)]
+    if not problems:
+        problems = [*check_rules(document.data, folder)]
+    return sorted(problems, key=lambda problem: document.line(problem.path))
+
+
 def _warnings(document: Document, name: str) -> Iterator[str]:
     for path, known in unknown_keys(document.data):
         guesses = difflib.get_close_matches(str(path[-1]), known, n=1)
         guess = f'; did you mean "{guesses[0]}"?' if guesses else ""
         yield f'{name}:{document.line(path)}: unknown key "{key_name(path, name)}"{guess}'
-    for path, replacement in _DEPRECATED.items():
+    for path, replacement in DEPRECATED.items():
         if path in document.lines:
             field = key_name(path, name)
             yield f'{name}:{document.line(path)}: deprecated field "{field}": use "{replacement}" instead'

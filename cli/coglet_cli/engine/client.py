@@ -38,10 +38,10 @@ class Engine:
         self.client = client
 
     @classmethod
-    def connect(cls) -> "Engine":
+    def connect(cls, timeout_s: int = _TIMEOUT_S) -> "Engine":
         """The engine of DOCKER_HOST or of the current context of Docker. Raises EngineUnreachable."""
         try:
-            client = docker.from_env(timeout=_TIMEOUT_S, **_context_host())
+            client = docker.from_env(timeout=timeout_s, **_context_host())
             client.ping()
         except (DockerException, OSError) as error:
             raise EngineUnreachable(error) from None

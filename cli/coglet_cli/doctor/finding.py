@@ -1,0 +1,52 @@
+"""What a check says, and what a check is."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from enum import Enum
+from typing import TYPE_CHECKING
+
+from coglet_cli.errors import UserError
+
+if TYPE_CHECKING:
+    from coglet_cli.doctor.subject import Subject
+
+
+class Level(Enum):
+    """How bad the findings of a check are. Errors make the command fail."""
+
+    ERROR = "error"
+    WARNING = "warning"
+
+
+@dataclass(frozen=True)
+class Finding:
+    """One thing that is wrong; `line` counts from 1."""
+
+    message: str
+    file: str | None = None
+    line: int | None = None
+    remediation: str | None = None
+
+    @property
+    def text(self) -> str:
+        """`run.py:3 — message`."""
+        place = self.file if self.line is None else f"{self.file}:{self.line}"
+        return f"{place} — {self.message}" if self.file else self.message
+
+
+class CannotFix(UserError):
+    """A finding that a person must put right; the message says why."""
+
+
+class Skipped(Exception):
+    """A check that cannot look, or was told not to; the message says why."""
+
+
+@dataclass(frozen=True)
+class Check:
+    """One question about the folder or the machine. `fix` writes files, or raises CannotFix."""
+
+    name: str
+    level: Level
+    look: Callable[["Subject"], Sequence[Finding]]
+    fix: Callable[["Subject"], None] | None = None
