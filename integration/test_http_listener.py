@@ -1,5 +1,6 @@
 """runtime.md 1.1: the listener, what it speaks, and the form of its responses."""
 
+import json
 import re
 import socket
 from collections.abc import Iterator
@@ -119,25 +120,37 @@ def test_expect_100_continue(server: Server) -> None:
 
 
 def test_http_2_by_prior_knowledge(server: Server) -> None:
+    status, body = over_http_2(server, "GET", "/health-check")
+    assert (status, json.loads(body)["status"]) == (b"200", "READY")
+
+
+def test_a_large_answer_over_http_2(server: Server) -> None:
+    request = json.dumps({"input": returning("'x' * 1_000_000")}).encode()
+    status, body = over_http_2(server, "POST", "/predictions", request)
+    assert (status, json.loads(body)["output"]) == (b"200", "x" * 1_000_000)
+
+
+def over_http_2(server: Server, method: str, path: str, body: bytes = b"") -> tuple[bytes, bytes]:
+    """Status and body of the answer."""
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     client.initiate_connection()
-    headers = [
-        (":method", "GET"),
-        (":path", "/health-check"),
-        (":scheme", "http"),
-        (":authority", "localhost"),
-    ]
-    client.send_headers(1, headers, end_stream=True)
+    headers = {":method": method, ":path": path, ":scheme": "http", ":authority": "localhost"}
+    client.send_headers(1, [*headers.items(), ("content-type", "application/json")])
+    client.send_data(1, body, end_stream=True)
+    response: list[h2.events.Event] = []
     with server.address.socket() as sock:
         sock.sendall(client.data_to_send())
-        response: list[h2.events.Event] = []
         while not any(isinstance(event, h2.events.StreamEnded) for event in response):
             data = sock.recv(65536)
             assert data, response
-            response += client.receive_data(data)
+            for event in (news := client.receive_data(data)):
+                if isinstance(event, h2.events.DataReceived):
+                    client.acknowledge_received_data(event.flow_controlled_length, 1)
+            response += news
             sock.sendall(client.data_to_send())
     start = next(event for event in response if isinstance(event, h2.events.ResponseReceived))
-    assert dict(start.headers)[b":status"] == b"200"
+    pieces = (event.data for event in response if isinstance(event, h2.events.DataReceived))
+    return dict(start.headers)[b":status"], b"".join(pieces)
 
 
 def test_json_responses_have_exactly_these_headers(server: Server) -> None:

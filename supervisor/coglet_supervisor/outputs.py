@@ -34,8 +34,8 @@ class OutputFailed(Exception):
 class FileStore(Protocol):
     """Where output files go: into the response, or to an upload server."""
 
-    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
-        """Gives the URL that stands for the file. Raises OutputFailed."""
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
+        """Gives the URL that stands for the file, as JSON text. Raises OutputFailed."""
         ...
 
 
@@ -193,14 +193,14 @@ class OutputCollector:
             if entry.file.kind == "oversized":
                 entry.text = _read_oversized(entry.file)
             else:
-                entry.text = msgspec.json.encode(await self._url_of(entry.file))
+                entry.text = await self._url_of(entry.file)
         for nested in entry.nested:
-            url = msgspec.json.encode(await self._url_of(nested))
+            url = await self._url_of(nested)
             assert entry.text is not None
             placeholder = msgspec.json.encode(nested.placeholder)
             entry.text = entry.text.replace(placeholder, url)
 
-    async def _url_of(self, message: slot.FileOutput) -> str:
+    async def _url_of(self, message: slot.FileOutput) -> bytes:
         path = Path(message.filename)
         try:
             name = self._names.take(message.name or path.name)

@@ -27,6 +27,10 @@ Kind = Literal["prediction", "training"]
 TERMINAL: Final = frozenset({"succeeded", "failed", "canceled"})
 JSON_NULL: Final = msgspec.Raw(b"null")
 
+_LARGE_OUTPUT_BYTES: Final = 64 * 1024
+
+_encode: Final = msgspec.json.Encoder().encode
+
 
 class IllegalTransition(Exception):
     """A step that the state does not allow; a bug of the supervisor."""
@@ -92,6 +96,15 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
     metrics: Metrics | msgspec.UnsetType = msgspec.UNSET
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
     status: Status
+
+    def pieces(self) -> list[bytes | memoryview]:
+        """Its JSON text: in one piece, unless there is a large output, which is not copied for that."""
+        if self.output is msgspec.UNSET or len(output := memoryview(self.output)) <= _LARGE_OUTPUT_BYTES:
+            return [_encode(self)]
+        around = _encode(msgspec.structs.replace(self, output=JSON_NULL))
+        # Only the status follows; within the texts before it every quote is escaped.
+        head, null, tail = around.rpartition(b'null,"status":')
+        return [head, output, null.removeprefix(b"null") + tail]
 
 
 class Prediction:

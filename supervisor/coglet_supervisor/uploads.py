@@ -9,6 +9,8 @@ from pathlib import Path
 from typing import BinaryIO, Final
 from urllib.parse import quote, urlsplit, urlunsplit
 
+import msgspec
+
 from coglet_supervisor.files import mime_type
 from coglet_supervisor.outgoing import (
     PIECE_BYTES,
@@ -50,14 +52,14 @@ class Uploads:
         self._outgoing = outgoing
         self._idle_limit_s = idle_limit_s
 
-    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
-        """Uploads the file as `name` and gives its URL. Raises OutputFailed."""
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
+        """Uploads the file as `name` and gives its URL, as JSON text. Raises OutputFailed."""
         try:
             with file.open("rb") as content:
                 size_bytes = os.fstat(content.fileno()).st_size
                 message = self._message(content, size_bytes, name)
                 limit_s = self._idle_limit_s + size_bytes / _MIN_BYTES_PER_S
-                return await self._persist(message, limit_s, prediction_id)
+                return msgspec.json.encode(await self._persist(message, limit_s, prediction_id))
         except OSError as error:
             raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error
 

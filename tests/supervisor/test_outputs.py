@@ -17,17 +17,17 @@ class Store:
     """Delivers a file when the test says so, one after the other."""
 
     def __init__(self) -> None:
-        self.asked: asyncio.Queue[tuple[str, asyncio.Future[str]]] = asyncio.Queue()
+        self.asked: asyncio.Queue[tuple[str, asyncio.Future[bytes]]] = asyncio.Queue()
 
-    async def deliver(self, file: Path, name: str, prediction_id: str) -> str:
-        url: asyncio.Future[str] = asyncio.get_running_loop().create_future()
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
+        url: asyncio.Future[bytes] = asyncio.get_running_loop().create_future()
         self.asked.put_nowait((name, url))
         return await url
 
     async def give(self, url: str) -> str:
         """The next file is delivered; gives its name."""
         name, future = await self.asked.get()
-        future.set_result(url)
+        future.set_result(msgspec.json.encode(url))
         return name
 
     async def fail(self, reason: str) -> None:

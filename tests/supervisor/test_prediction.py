@@ -188,3 +188,14 @@ async def test_a_wait_can_be_over_before_the_end() -> None:
     prediction = running()
     assert not await prediction.wait_terminal(0.0)
     prediction.finish("succeeded")
+
+
+def test_a_large_output_is_a_piece_of_its_own_and_the_text_the_same() -> None:
+    prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=False)
+    prediction.start()
+    prediction.log("stdout", 'null,"status":"failed"}')
+    prediction.produce(large := msgspec.json.encode('null,"status":' + "x" * 100_000))
+    prediction.finish("succeeded")
+    pieces = prediction.snapshot().pieces()
+    assert large in pieces
+    assert b"".join(pieces) == msgspec.json.encode(prediction.snapshot())

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import json
 import threading
 from collections.abc import AsyncIterator, Callable, Iterator
 from contextlib import asynccontextmanager
@@ -46,7 +47,7 @@ async def uploading(base_url: str, idle_limit_s: float = 25.0) -> AsyncIterator[
 
 async def upload(base_url: str, file: Path, name: str = "a.png") -> str:
     async with uploading(base_url) as uploads:
-        return await uploads.deliver(file, name, "p")
+        return str(json.loads(await uploads.deliver(file, name, "p")))
 
 
 async def test_the_request(receiver: Receiver, file: Path) -> None:

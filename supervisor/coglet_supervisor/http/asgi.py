@@ -1,7 +1,7 @@
 """What the plain ASGI routes need of HTTP: a request with its body, and whole responses."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping
+from collections.abc import Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -101,9 +101,18 @@ def decode_segment(segment: bytes, name: str) -> str:
 
 async def respond(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
     """Sends a whole response."""
-    length = (b"content-length", str(len(body)).encode())
+    await respond_in_pieces(send, status, [body], *headers)
+
+
+async def respond_in_pieces(
+    send: Send, status: int, pieces: Sequence[bytes | memoryview], *headers: tuple[bytes, bytes]
+) -> None:
+    """Sends a whole response, whose body is these pieces one after the other."""
+    length = (b"content-length", b"%d" % sum(map(len, pieces)))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
-    await send({"type": "http.response.body", "body": body})
+    for piece in pieces[:-1]:
+        await send({"type": "http.response.body", "body": piece, "more_body": True})
+    await send({"type": "http.response.body", "body": pieces[-1]})
 
 
 def _nothing() -> None:

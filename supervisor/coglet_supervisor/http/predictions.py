@@ -15,6 +15,7 @@ from coglet_supervisor.http.asgi import (
     Send,
     encode_json,
     respond,
+    respond_in_pieces,
 )
 from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
 from coglet_supervisor.json_text import NotJson
@@ -137,10 +138,7 @@ class PredictionRoutes:
             done = await prediction.wait_terminal(prefer.wait_s)
         finally:
             watch.end()
-        if done:
-            await respond(send, 200, encode_json(prediction.snapshot()), JSON)
-        else:
-            await respond(send, 202, encode_json(prediction.snapshot()), JSON)
+        await respond_in_pieces(send, 200 if done else 202, prediction.snapshot().pieces(), JSON)
 
     async def _attach(
         self, prediction: Prediction, request: Request, send: Send, *, wants_stream: bool
