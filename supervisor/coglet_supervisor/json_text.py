@@ -11,6 +11,8 @@ MAX_NODES: Final = 1_000_000
 
 # Below this size no text can hold too many nodes.
 _SMALL_BYTES: Final = MAX_NODES
+# In them a large text has the brackets and commas that are not in its large string.
+_FEW_BYTES: Final = 4096
 # Removing strings to count what is between them is itself work for each string.
 _MAX_STRINGS_TO_REMOVE: Final = 100_000
 # For texts without escapes: with them it would go byte by byte, which takes seconds for a large string.
@@ -27,7 +29,7 @@ def check_shape(text: bytes | bytearray) -> None:
     openings = _openings(text)
     if openings <= MAX_DEPTH and len(text) <= _SMALL_BYTES:
         return
-    nodes = openings + text.count(b",")
+    nodes = openings + _count(text, b",")
     if openings <= MAX_DEPTH and nodes <= MAX_NODES:
         return
     # Each array, object and comma makes room for a key and a value at most.
@@ -54,7 +56,15 @@ def decode(text: bytes | bytearray | msgspec.Raw, decoder: "msgspec.json.Decoder
 
 
 def _openings(text: bytes | bytearray) -> int:
-    return text.count(b"[") + text.count(b"{")
+    return _count(text, b"[") + _count(text, b"{")
+
+
+def _count(text: bytes | bytearray, byte: bytes) -> int:
+    """What `text.count(byte)` gives. Most large texts are one string without it; `find` is faster by far."""
+    first = text.find(byte, _FEW_BYTES)
+    if first < 0:
+        return text.count(byte, 0, _FEW_BYTES)
+    return text.count(byte, 0, _FEW_BYTES) + text.count(byte, first)
 
 
 def _too_many_values() -> NotJson:
