@@ -9,7 +9,7 @@ from typing import Final
 
 import msgspec
 
-from coglet_supervisor.outputs import OutputFailed
+from coglet_supervisor.outputs import OutputFailed, OutputTooLarge
 
 # A multiple of three, so that the pieces' base64 texts join without padding between them; and small enough to
 # stay in the processor's cache.
@@ -17,11 +17,16 @@ _PIECE_BYTES: Final = 192 * 1024
 
 
 class DataUrls:
-    """Puts files into the response."""
+    """Puts files into the response, as long as they are no larger than `max_bytes`."""
+
+    def __init__(self, max_bytes: int) -> None:
+        self._max_bytes = max_bytes
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
         """Gives `"data:<mime>;base64,..."`, as JSON text. Raises OutputFailed."""
         try:
+            if file.stat().st_size > self._max_bytes:  # noqa: ASYNC240 - one system call, on a local file
+                raise OutputTooLarge(self._max_bytes)
             return await asyncio.to_thread(data_url, file, name)
         except OSError as error:
             raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error

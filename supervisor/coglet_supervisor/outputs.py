@@ -11,7 +11,7 @@ from collections import deque
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Final, Protocol
 
 import msgspec
 
@@ -20,15 +20,26 @@ from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import read_spill
 from coglet_supervisor.output_names import UniqueNames
 from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.printed_text import PrintedText
 
 log = logging.getLogger(__name__)
 
 StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+# What the smallest item takes in memory, whatever it is.
+_ITEM_BYTES: Final = 64
+
 EndMessage = slot.Done | slot.Failed | slot.Cancelled
 
 
 class OutputFailed(Exception):
     """A file of the output could not be delivered; the text goes to the client."""
+
+
+class OutputTooLarge(OutputFailed):
+    """More than one prediction may occupy in the memory of the server."""
+
+    def __init__(self, limit_bytes: int) -> None:
+        super().__init__(f"Output is larger than {limit_bytes} bytes (COG_MAX_OUTPUT_BYTES)")
 
 
 class FileStore(Protocol):
@@ -46,6 +57,8 @@ class Delivery:
     folder: Path  # of the server; each prediction has one of its own in it
     store: FileStore
     start_task: StartTask
+    max_output_bytes: int
+    max_log_bytes: int
 
 
 @dataclass
@@ -80,6 +93,8 @@ class OutputCollector:
         self._delivery: asyncio.Task[None] | None = None
         self._worker_is_done = False
         self._failure: str | None = None
+        self._held_bytes = 0
+        prediction.printed = PrintedText(delivery.max_log_bytes)
         prediction.on_cancel = self._cancel
 
     def started(self, cancel_in_worker: Callable[[], None]) -> None:
@@ -104,6 +119,13 @@ class OutputCollector:
         else:
             self._enqueue(_Item(file=message))
 
+    def metric(self, message: slot.Metric) -> None:
+        """A change of a metric. Those that grow count as output, with which they share the answer."""
+        if message.mode == "append" and not self._has_room(len(message.value)):
+            self._stop_and_fail(str(OutputTooLarge(self._means.max_output_bytes)))
+        else:
+            self.prediction.measure(message.name, message.value, message.mode)
+
     def ended(self, message: EndMessage) -> None:
         """The worker is done with it."""
         self._worker_is_done = True
@@ -126,6 +148,9 @@ class OutputCollector:
     def _enqueue(self, entry: "_Item | EndMessage") -> None:
         if self._failure is not None and isinstance(entry, _Item):
             return  # it is being stopped; a file goes with the folder
+        if isinstance(entry, _Item) and entry.text is not None and not self._has_room(len(entry.text)):
+            self._stop_and_fail(str(OutputTooLarge(self._means.max_output_bytes)))
+            return
         if self._delivery is not None:
             self._line.append(entry)
         elif isinstance(entry, _Item) and (entry.text is None or entry.nested):
@@ -156,6 +181,15 @@ class OutputCollector:
             self._end("failed")
         else:
             self.prediction.request_cancel()
+
+    def _has_room(self, size_bytes: int) -> bool:
+        """False when one prediction may not occupy so much; what it has given is let go then."""
+        self._held_bytes += size_bytes + _ITEM_BYTES
+        if self._held_bytes <= self._means.max_output_bytes:
+            return True
+        self._line.clear()
+        self.prediction.forget_output()
+        return False
 
     def _cancel(self) -> None:
         if self._worker_is_done:
@@ -191,9 +225,11 @@ class OutputCollector:
     async def _resolve(self, entry: _Item) -> None:
         if entry.file is not None:
             if entry.file.kind == "oversized":
-                entry.text = _read_oversized(entry.file)
+                entry.text = _read_oversized(entry.file, self._means.max_output_bytes)
             else:
                 entry.text = await self._url_of(entry.file)
+            if not self._has_room(len(entry.text)):
+                raise OutputTooLarge(self._means.max_output_bytes)
         for nested in entry.nested:
             url = await self._url_of(nested)
             assert entry.text is not None
@@ -214,8 +250,11 @@ class OutputCollector:
             shutil.rmtree(self.folder, ignore_errors=True)
 
 
-def _read_oversized(message: slot.FileOutput) -> bytes:
+def _read_oversized(message: slot.FileOutput, limit_bytes: int) -> bytes:
+    path = Path(message.filename)
     try:
-        return read_spill(Path(message.filename))
+        if path.exists() and path.stat().st_size > limit_bytes:
+            raise OutputTooLarge(limit_bytes)
+        return read_spill(path)
     except SpillError as error:
         raise OutputFailed(f"Failed to read output: {error}") from error

@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 import msgspec
 
 from coglet_supervisor.metrics import Metrics, Mode, merge_metric
+from coglet_supervisor.printed_text import PrintedText
 
 if TYPE_CHECKING:
     from coglet_supervisor.streams import PredictionStream
@@ -128,10 +129,10 @@ class Prediction:
         self.cancel_requested = False
         self.listeners: list[Listener] = []
         self.stream: PredictionStream | None = None
+        self.printed = PrintedText()
         self.on_cancel: Callable[[], None] | None = None
         self._output_is_array = output_is_array
         self._started = time.monotonic()
-        self._logs: list[str] = []
         self._items: list[bytes] = []
         self._metrics: Metrics = {}
         self._predict_time = 0.0
@@ -143,10 +144,8 @@ class Prediction:
 
     @property
     def logs(self) -> str:
-        """All text so far."""
-        if len(self._logs) > 1:
-            self._logs = ["".join(self._logs)]
-        return self._logs[0] if self._logs else ""
+        """The text so far."""
+        return self.printed.text
 
     @property
     def items(self) -> list[bytes]:
@@ -164,7 +163,7 @@ class Prediction:
         """Text it printed. Ignored after the end: the code may print on after a cancel."""
         if self.is_terminal:
             return
-        self._logs.append(data)
+        self.printed.add(data)
         self._tell(Logged(source, data))
 
     def produce(self, chunk: bytes) -> None:
@@ -173,6 +172,10 @@ class Prediction:
             return
         self._items.append(chunk)
         self._tell(Produced(chunk, len(self._items) - 1))
+
+    def forget_output(self) -> None:
+        """There is too much of it."""
+        self._items.clear()
 
     def measure(self, name: str, value: bytes, mode: Mode) -> None:
         """A change of one of its metrics."""

@@ -170,7 +170,13 @@ class Server:
         service = PredictionService(
             self._pool,
             self._server_log,
-            Delivery(self._folder, _file_store(self._settings, outgoing), self.start_task),
+            Delivery(
+                self._folder,
+                _file_store(self._settings, outgoing),
+                self.start_task,
+                max_output_bytes=self._settings.max_output_bytes,
+                max_log_bytes=self._settings.max_log_bytes,
+            ),
             stream_history=self._settings.stream_history,
             timeout_s=self._settings.predict_timeout_s,
         )
@@ -298,7 +304,9 @@ def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
     from coglet_supervisor.files import DataUrls
     from coglet_supervisor.uploads import Uploads
 
-    return DataUrls() if settings.upload_url is None else Uploads(settings.upload_url, outgoing)
+    if settings.upload_url is None:
+        return DataUrls(settings.max_output_bytes)
+    return Uploads(settings.upload_url, outgoing)
 
 
 async def _as_task(event: asyncio.Event) -> None:

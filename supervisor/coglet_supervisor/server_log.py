@@ -17,6 +17,7 @@ from typing import Final
 
 import msgspec
 
+from coglet_supervisor.printed_text import PrintedText
 from coglet_supervisor.settings import LogFormat, LogLevel
 
 _RANK: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error": 40}
@@ -119,13 +120,6 @@ class LineWriter:
             return  # a closed or full stderr must not end the server; there is nobody left to tell
 
 
-class SetupLogs:
-    """The records of one setup: `[target] message` a line."""
-
-    def __init__(self) -> None:
-        self.lines: list[str] = []
-
-
 class ServerLog:
     """All records of the server. Thread-safe."""
 
@@ -133,8 +127,8 @@ class ServerLog:
         self._writer = writer
         self._format = format_record
         self._threshold = _RANK[level]
-        self._collectors: list[SetupLogs] = []
-        self._boot: SetupLogs | None = SetupLogs()
+        self._collectors: list[PrintedText] = []
+        self._boot: PrintedText | None = PrintedText()
 
     def record(self, level: LogLevel, target: str, message: str, **fields: object) -> None:
         """A record of the runtime itself; the log level applies."""
@@ -160,16 +154,16 @@ class ServerLog:
         if records:  # in one go: a text may be a thousand lines
             self._writer.write("\n".join(records))
 
-    def collect(self) -> SetupLogs:
-        """The logs of a setup from here on; the first setup's begin with the process."""
-        logs, self._boot = self._boot or SetupLogs(), None
+    def collect(self) -> PrintedText:
+        """The logs of a setup from here on, `[target] message` a line; the first begin with the process."""
+        logs, self._boot = self._boot or PrintedText(), None
         self._collectors.append(logs)
         return logs
 
-    def end_collecting(self, logs: SetupLogs) -> str:
+    def end_collecting(self, logs: PrintedText) -> str:
         """The text of `logs`, which end here."""
         self._collectors.remove(logs)
-        return "".join(logs.lines)
+        return logs.text
 
     def flush(self, timeout_s: float = 2.0) -> None:
         """Before the process ends."""
@@ -178,7 +172,7 @@ class ServerLog:
     def _write(self, level: LogLevel, target: str, message: str, fields: Fields) -> None:
         for logs in (self._boot, *self._collectors):
             if logs is not None:
-                logs.lines.append(f"[{target}] {message}\n")
+                logs.add(f"[{target}] {message}\n")
         if dropped := self._writer.take_dropped():
             text = f"{dropped} log records dropped because nobody reads the log"
             self._writer.write(self._format(_now(), "warning", "coglet", text, {}))

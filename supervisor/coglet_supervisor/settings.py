@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from coglet_supervisor.errors import StartupError
+from coglet_supervisor.printed_text import MAX_LOG_BYTES
 
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
@@ -54,6 +55,8 @@ class Settings:
     hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for never
     shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
+    max_output_bytes: int = 512 * 1024 * 1024  # COG_MAX_OUTPUT_BYTES
+    max_log_bytes: int = MAX_LOG_BYTES  # COG_MAX_LOG_BYTES
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
     webhook_interval_s: float = 0.5  # COG_THROTTLE_RESPONSE_INTERVAL
     webhook_auth_token: str | None = None  # WEBHOOK_AUTH_TOKEN
@@ -90,6 +93,8 @@ class Settings:
             "hang_timeout_s": reader.seconds("COG_HANG_TIMEOUT", 300.0) or None,
             "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 30.0),
             "max_body_bytes": reader.positive_int("COG_MAX_BODY_BYTES") or cls.max_body_bytes,
+            "max_output_bytes": reader.positive_int("COG_MAX_OUTPUT_BYTES") or cls.max_output_bytes,
+            "max_log_bytes": reader.positive_int("COG_MAX_LOG_BYTES") or cls.max_log_bytes,
             "unknown_inputs": reader.choice("COG_UNKNOWN_INPUTS", ("refuse", "ignore")),
             "webhook_interval_s": reader.seconds("COG_THROTTLE_RESPONSE_INTERVAL", 0.5),
             "webhook_auth_token": environment.get("WEBHOOK_AUTH_TOKEN") or None,

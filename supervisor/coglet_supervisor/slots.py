@@ -242,7 +242,7 @@ class Slot:
             case slot.FileOutput():
                 outputs.file(message)
             case slot.Metric():
-                outputs.prediction.measure(message.name, message.value, message.mode)
+                outputs.metric(message)
             case slot.Done() | slot.Failed() | slot.Cancelled():
                 if message.id != outputs.prediction.id:
                     raise ProtocolError(f"end of {message.id!r} while {outputs.prediction.id!r} runs")

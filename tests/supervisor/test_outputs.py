@@ -7,10 +7,14 @@ from typing import Any
 
 import msgspec
 import pytest
+from integration.harness.waiting import wait_for
 
 from coglet_protocol import slot
+from coglet_supervisor.files import DataUrls
 from coglet_supervisor.outputs import Delivery, OutputCollector, OutputFailed
 from coglet_supervisor.prediction import Prediction
+
+MAX_BYTES = 10_000
 
 
 class Store:
@@ -50,7 +54,9 @@ class Running:
         self.outputs = OutputCollector(
             self.prediction,
             self.folder,
-            Delivery(folder, self.store, self._start_task),
+            Delivery(
+                folder, self.store, self._start_task, max_output_bytes=MAX_BYTES, max_log_bytes=MAX_BYTES
+            ),
             on_log=lambda _id, _source, text: self.logged.append(text),
             on_end=lambda prediction: self.ended.append(prediction.status),
         )
@@ -218,3 +224,62 @@ async def test_an_oversized_item_that_is_gone_fails_the_prediction(running: Runn
     running.done()
     await running.prediction.wait_terminal()
     assert (running.prediction.error or "").startswith("Failed to read output: ")
+
+
+async def test_an_output_without_end_is_stopped_and_let_go(running: Running) -> None:
+    for _ in range(20):
+        running.item(b'"%b"' % (b"x" * 1000))
+    assert (running.cancels, running.output) == (1, None)
+    running.outputs.ended(slot.Cancelled(id="p"))
+    assert running.prediction.status == "failed"
+    assert running.prediction.error == f"Output is larger than {MAX_BYTES} bytes (COG_MAX_OUTPUT_BYTES)"
+
+
+async def test_many_small_items_are_not_for_free(running: Running) -> None:
+    for _ in range(MAX_BYTES // 60):
+        running.item(b"1")
+    assert running.cancels == 1
+    running.outputs.failed("gone")
+
+
+async def test_an_output_that_is_too_large_at_its_end_fails(running: Running) -> None:
+    running.done(b'"%b"' % (b"x" * MAX_BYTES))
+    assert (running.ended, running.output) == (["failed"], None)
+
+
+async def test_a_metric_that_grows_without_end_counts_as_output(running: Running) -> None:
+    for _ in range(MAX_BYTES):
+        running.outputs.metric(slot.Metric(name="last", value=b"1", mode="replace"))
+    assert running.cancels == 0
+    for _ in range(MAX_BYTES // 60):
+        running.outputs.metric(slot.Metric(name="all", value=b"1", mode="append"))
+    assert running.cancels == 1
+    running.outputs.failed("gone")
+
+
+async def test_files_sent_inline_count(running: Running) -> None:
+    for _ in range(2):
+        running.file("a.txt")
+        await running.store.give("x" * (MAX_BYTES // 2))
+    await asyncio.to_thread(wait_for, lambda: running.cancels, "cancel")
+    assert running.output is None
+    running.outputs.failed("gone")
+
+
+async def test_an_oversized_item_that_is_too_large_is_never_read(running: Running) -> None:
+    running.folder.mkdir()
+    path = running.folder / "spilled"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    running.outputs.file(slot.FileOutput(filename=str(path), kind="oversized"))
+    running.done()
+    await running.prediction.wait_terminal()
+    assert "COG_MAX_OUTPUT_BYTES" in (running.prediction.error or "")
+
+
+async def test_a_file_that_is_too_large_is_not_sent_inline(tmp_path: Path) -> None:
+    path = tmp_path / "large"
+    with path.open("wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(OutputFailed, match="COG_MAX_OUTPUT_BYTES"):
+        await DataUrls(MAX_BYTES).deliver(path, "large", "p")

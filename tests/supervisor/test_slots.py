@@ -17,6 +17,8 @@ from coglet_supervisor.outputs import Delivery, OutputCollector
 from coglet_supervisor.prediction import Prediction
 from coglet_supervisor.slots import Slot, SlotPool
 
+MAX_BYTES = 1024 * 1024
+
 
 class Wire(asyncio.Transport):
     """The socket to the worker."""
@@ -88,7 +90,13 @@ class Bench:
         outputs = OutputCollector(
             prediction,
             self.folder / "1",
-            Delivery(self.folder, DataUrls(), asyncio.get_running_loop().create_task),
+            Delivery(
+                self.folder,
+                DataUrls(MAX_BYTES),
+                asyncio.get_running_loop().create_task,
+                max_output_bytes=MAX_BYTES,
+                max_log_bytes=MAX_BYTES,
+            ),
             on_log=lambda *_: None,
             on_end=lambda _: self.free_at_end.append(self.pool.free),
         )

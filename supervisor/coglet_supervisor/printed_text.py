@@ -1,0 +1,57 @@
+"""What a prediction or a setup has printed, bounded: of too much, the beginning and the end are kept."""
+
+from collections import deque
+from typing import Final
+
+MAX_LOG_BYTES: Final = 64 * 1024 * 1024
+
+
+class PrintedText:
+    """Text in the order in which it came. Beyond `limit_bytes`, the middle is dropped and counted."""
+
+    def __init__(self, limit_bytes: int = MAX_LOG_BYTES) -> None:
+        self._half_bytes = limit_bytes // 2
+        self._head: list[str] = []
+        self._head_room = self._half_bytes
+        self._tail: deque[str] = deque()
+        self._tail_bytes = 0
+        self._dropped_lines = 0
+        self._dropped_bytes = 0
+
+    def add(self, text: str) -> None:
+        """More text."""
+        size_bytes = _size(text)
+        if size_bytes <= self._head_room:
+            self._head.append(text)
+            self._head_room -= size_bytes
+            return
+        self._head_room = 0  # what follows must not come before this
+        self._tail.append(text)
+        self._tail_bytes += size_bytes
+        while self._tail_bytes > self._half_bytes:
+            self._drop(self._tail.popleft())
+
+    @property
+    def text(self) -> str:
+        """All that is kept, with a notice in the place of what is not."""
+        if len(self._head) > 1:
+            self._head = ["".join(self._head)]
+        if not self._tail and not self._dropped_bytes:
+            return self._head[0] if self._head else ""
+        return "".join([*self._head, self._notice(), *self._tail])
+
+    def _drop(self, text: str) -> None:
+        size_bytes = _size(text)
+        self._tail_bytes -= size_bytes
+        self._dropped_bytes += size_bytes
+        self._dropped_lines += text.count("\n")
+
+    def _notice(self) -> str:
+        if not self._dropped_bytes:
+            return ""
+        what = f"{self._dropped_lines} LINES, {self._dropped_bytes} BYTES"
+        return f"\n[**** {what} DROPPED, SEE COG_MAX_LOG_BYTES ****]\n"
+
+
+def _size(text: str) -> int:
+    return len(text) if text.isascii() else len(text.encode("utf-8", "replace"))

@@ -1,0 +1,52 @@
+"""hardening.md R19: what a prediction prints is bounded, and what is missing is counted."""
+
+import re
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from coglet_supervisor.printed_text import PrintedText
+
+NOTICE = re.compile(r"\n\[\*\*\*\* (\d+) LINES, (\d+) BYTES DROPPED, SEE COG_MAX_LOG_BYTES \*\*\*\*\]\n")
+
+
+def test_what_fits_is_as_it_came() -> None:
+    logs = PrintedText(100)
+    for text in ("a\n", "\u00e4\n", "b"):
+        logs.add(text)
+    assert logs.text == "a\n\u00e4\nb"
+    assert logs.text == "a\n\u00e4\nb"
+
+
+def test_the_beginning_and_the_end_are_kept() -> None:
+    logs = PrintedText(40)
+    for number in range(100):
+        logs.add(f"{number:03}\n")
+    assert logs.text == (
+        "000\n001\n002\n003\n004\n"
+        "\n[**** 90 LINES, 360 BYTES DROPPED, SEE COG_MAX_LOG_BYTES ****]\n"
+        "095\n096\n097\n098\n099\n"
+    )
+
+
+def test_what_comes_later_never_moves_before_what_was_too_large() -> None:
+    logs = PrintedText(20)
+    for text in ("1234567\n", "large\n", "a\n"):
+        logs.add(text)
+    assert logs.text == "1234567\nlarge\na\n"
+
+
+@given(st.integers(0, 60), st.lists(st.text("a\u00e4\u20ac\n", max_size=12)))
+def test_every_byte_is_kept_or_counted(limit_bytes: int, texts: list[str]) -> None:
+    logs = PrintedText(limit_bytes)
+    for text in texts:
+        logs.add(text)
+    whole = "".join(texts)
+    notice = NOTICE.search(logs.text)
+    kept = NOTICE.sub("", logs.text)
+    dropped_lines, dropped_bytes = map(int, notice.groups()) if notice else (0, 0)
+    assert len(kept.encode()) <= limit_bytes
+    assert len(kept.encode()) + dropped_bytes == len(whole.encode())
+    assert kept.count("\n") + dropped_lines == whole.count("\n")
+    assert whole.startswith(logs.text[: notice.start()] if notice else kept)
+    assert whole.endswith(logs.text[notice.end() :] if notice else kept)
