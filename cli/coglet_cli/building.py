@@ -15,9 +15,10 @@ from coglet_cli.images.builder import ImageBuilder, image_name
 from coglet_cli.images.labels import PUSH_ID
 from coglet_cli.images.prepare import DEFAULT_REGISTRY, BuildFlags, prepare
 from coglet_cli.images.weights import find_weights
-from coglet_cli.local_model import load_local_model
+from coglet_cli.local_model import LocalModel, load_local_model
 from coglet_cli.terminal import Terminal
 
+_WEIGHTS_PLACE = "/src/.cog/weights.json"
 _MODEL_VARIABLES = ("COG_MODEL", "COG_MODEL_REGISTRY", "COG_MODEL_REPO", "COG_MODEL_TAG")
 
 
@@ -27,8 +28,9 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
 
     model = load_local_model(file, terminal)
     name = image_name(model.config, model.project, tag)
+    files = _weights_files(model)
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
-    ImageBuilder(model, flags, Engine.connect(), terminal).build(name)
+    ImageBuilder(model, flags, Engine.connect(), terminal).build(name, files=files)
     terminal.success(f"Image built as {name}")
 
 
@@ -36,18 +38,35 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     """Builds the model of the current folder and sends it to its registry. Raises UserError."""
     from coglet_cli.engine.client import Engine
     from coglet_cli.engine.progress import Progress
+    from coglet_cli.weights.bundle import image_tag, push_bundle, show_bundle
 
     model = load_local_model(file, terminal)
-    name = push_target(model.config, image, os.environ)
+    target = push_target(model.config, image, os.environ)
+    files = _weights_files(model)
+    name = image_tag(target) if files else target
     engine = Engine.connect()
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
-    ImageBuilder(model, flags, engine, terminal).build(name, annotations={PUSH_ID: _push_id()})
-    terminal.info(f"Pushing to {name}...")
+    ImageBuilder(model, flags, engine, terminal).build(name, annotations={PUSH_ID: _push_id()}, files=files)
+    if files:
+        terminal.info(f"{len(model.config.weights)} managed weight(s)")
+    terminal.info(f"Pushing to {target}...")
     digest = engine.push(name, Progress(flags.progress, terminal))
-    terminal.success(f"  image  {_without_tag(name)}@{digest}")
+    if files:
+        show_bundle(push_bundle(model, target), terminal)
+    else:
+        terminal.success(f"  image  {_without_tag(name)}@{digest}")
     if name.startswith(f"{DEFAULT_REGISTRY}/"):
         page = _without_tag(name).removeprefix(DEFAULT_REGISTRY)
         terminal.info(f"Run your model on Replicate:\n    https://replicate.com{page}")
+
+
+def _weights_files(model: LocalModel) -> dict[str, bytes]:
+    """What an image of a model with managed weights holds of them. Raises UserError when they drift."""
+    if not model.config.weights:
+        return {}
+    from coglet_cli.weights.managing import weights_manifest
+
+    return {_WEIGHTS_PLACE: weights_manifest(model)}
 
 
 def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]) -> str:
@@ -64,7 +83,7 @@ def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]
                 "positional image argument not supported with 'model' config",
                 hint="set COG_MODEL to push to another place,\nor COG_MODEL_TAG to push under another tag",
             )
-        return _model_reference(config.model, environ)
+        return model_reference(config.model, environ)
     if target := image or config.image:
         return target
     raise UserError(
@@ -92,7 +111,8 @@ def _section(title: str, text: str) -> None:
     print(f"=== {title}:\n{text}===")
 
 
-def _model_reference(model: str | None, environ: Mapping[str, str]) -> str:
+def model_reference(model: str | None, environ: Mapping[str, str]) -> str:
+    """`host/repository:tag`: `model` of cog.yaml, as the environment changes it. Raises UserError."""
     if reference := environ.get("COG_MODEL"):
         return reference
     registry, _, path = (model or "").partition("/")

@@ -33,12 +33,16 @@ class DockerOptions:
 
 @dataclass(frozen=True)
 class DockerModel:
-    """A model whose image is on the engine. `folder` is mounted; None for an image that has its source."""
+    """A model whose image is on the engine. `folder` is mounted; None for an image that has its source.
+
+    `weights` are the places of its managed weights, and the folders that are mounted there.
+    """
 
     image: str
     folder: Path | None
     has_gpu: bool
     document: Mapping[str, Any] | None
+    weights: Mapping[str, Path] = field(default_factory=dict)
 
 
 def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Terminal) -> DockerModel:
@@ -50,6 +54,8 @@ def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Termina
         terminal.info(f"Pulling image: {name}")
         facts = engine.pull(name, Progress(flags.progress, terminal))
     config = config_of(name, facts.labels)
+    if config.get("weights"):
+        terminal.warning(f"the managed weights of {name} are not mounted: run it from its folder for that")
     has_gpu = bool((config.get("build") or {}).get("gpu"))
     return DockerModel(name, None, has_gpu, schema_of(facts.labels))
 
@@ -62,10 +68,15 @@ def build_model(
     terminal: Terminal,
 ) -> DockerModel:
     """The image of the current folder without its source, which is mounted instead."""
+    weights = {}
+    if model.config.weights:
+        from coglet_cli.weights.managing import mounts
+
+        weights = mounts(model)
     terminal.info("Building Docker image from environment in cog.yaml...")
     builder = ImageBuilder(model, flags, engine, terminal)
     image = builder.build_base(f"{image_name(model.config, model.project).split(':')[0]}-base")
-    return DockerModel(image, model.project.folder, model.config.build.gpu, document)
+    return DockerModel(image, model.project.folder, model.config.build.gpu, document, weights)
 
 
 def container_plan(
@@ -91,6 +102,7 @@ def container_plan(
         model.image,
         environment=variables,
         folder=model.folder,
+        read_only=model.weights,
         user=owner_of(model.folder),
         gpus=options.gpus or (ALL_GPUS if model.has_gpu else None),
         are_gpus_optional=options.gpus is None,

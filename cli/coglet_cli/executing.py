@@ -54,6 +54,7 @@ def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> 
         options.command,
         environment={**mounted_environment(model.folder), **variables},
         folder=model.folder,
+        read_only=model.weights,
         user=owner_of(model.folder),
         gpus=options.gpus or (ALL_GPUS if model.has_gpu else None),
         are_gpus_optional=options.gpus is None,

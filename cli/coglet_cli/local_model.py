@@ -50,6 +50,8 @@ def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Termina
 
     It stays None, for the Python that runs cog, when cog.yaml asks for nothing. Raises UserError.
     """
+    if model.config.weights:
+        terminal.warning("managed weights are there in containers only: --docker runs the model in one")
     if options.python:
         return replace(options, python=find_interpreter(options.python))
     if not model.has_build:

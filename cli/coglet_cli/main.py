@@ -1,7 +1,6 @@
 """The `cog` command: which commands there are, and how each of them ends."""
 
 import copy
-import difflib
 import os
 import sys
 from collections.abc import Sequence
@@ -20,7 +19,9 @@ from coglet_cli.commands.push import push
 from coglet_cli.commands.schema import schema
 from coglet_cli.commands.serve import serve
 from coglet_cli.commands.train import train
+from coglet_cli.commands.weights import weights
 from coglet_cli.errors import Interrupted, UserError
+from coglet_cli.group import CogGroup
 from coglet_cli.settings import Settings, shared_options
 
 # Names that people try, and the command they mean.
@@ -35,25 +36,6 @@ _ALIASES: Final = {
 }
 
 
-class CogGroup(click.Group):
-    """The command line itself."""
-
-    def resolve_command(
-        self, ctx: click.Context, args: list[str]
-    ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command, or says which one may be meant."""
-        name = args[0]
-        if not name.startswith("-") and self.get_command(ctx, name) is None:
-            raise UserError(f'unknown command "{name}" for "cog"', hint=self._suggestion(name))
-        return super().resolve_command(ctx, args)
-
-    def _suggestion(self, name: str) -> str:
-        guesses = [_ALIASES[name]] if name in _ALIASES else difflib.get_close_matches(name, self.commands)
-        if guesses:
-            return f"did you mean {' or '.join(f'`cog {guess}`' for guess in guesses)}?"
-        return "`cog --help` lists the commands"
-
-
 def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> None:
     if wanted:
         from coglet_cli.version import version_line
@@ -64,6 +46,7 @@ def _show_version(context: click.Context, _: click.Parameter, wanted: bool) -> N
 
 @click.group(
     cls=CogGroup,
+    aliases=_ALIASES,
     params=[
         click.Option(
             ["--version"],
@@ -102,6 +85,7 @@ cli.add_command(push)
 cli.add_command(schema)
 cli.add_command(serve)
 cli.add_command(train)
+cli.add_command(weights)
 
 
 def main(argv: Sequence[str] | None = None) -> int:

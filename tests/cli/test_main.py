@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import click
 import pytest
 import yaml
 
@@ -223,7 +224,8 @@ def test_every_flag_is_documented() -> None:
             continue  # is `predict`, see test_run_is_predict
         section = text.partition(f"\n## `cog {name}`")[2].partition("\n## ")[0]
         assert section, f"docs/cli.md has no section for cog {name}"
-        for parameter in command.params:
+        below = command.commands.values() if isinstance(command, click.Group) else ()
+        for parameter in [*command.params, *(parameter for sub in below for parameter in sub.params)]:
             for flag in (*parameter.opts, *parameter.secondary_opts):
                 if flag.startswith("-") and flag not in ("--debug", "--no-color"):
                     assert f"`{flag}`" in section, f"docs/cli.md does not tell of cog {name} {flag}"

@@ -32,12 +32,16 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ContainerPlan:
-    """One container. `folder` is mounted on /src; `are_gpus_optional`: a GPU is welcome but no must."""
+    """One container. `folder` is mounted on /src, `read_only` maps more places to folders.
+
+    `are_gpus_optional`: a GPU is welcome but no must.
+    """
 
     image: str
     arguments: Sequence[str] = ()
     environment: Mapping[str, str] = field(default_factory=dict)
     folder: Path | None = None
+    read_only: Mapping[str, Path] = field(default_factory=dict)
     user: str | None = None
     gpus: str | None = None
     are_gpus_optional: bool = False
@@ -145,6 +149,9 @@ def start_created(container: Container) -> None:
 def create_container(engine: Engine, plan: ContainerPlan) -> Container:
     """A container that does not run yet. Raises ContainerRefused."""
     mounts = [Mount("/src", str(plan.folder), type="bind")] if plan.folder else []
+    mounts += [
+        Mount(target, str(place), type="bind", read_only=True) for target, place in plan.read_only.items()
+    ]
     try:
         return engine.client.containers.create(
             plan.image,

@@ -4,6 +4,7 @@ import hashlib
 import json
 import os
 import re
+from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -61,8 +62,14 @@ class ImageBuilder:
         self._terminal = terminal
         self._buildkit = _buildkit(model.config)
 
-    def build(self, name: str, *, annotations: dict[str, str] | None = None) -> Built:
-        """The image that is shipped: with the source, the schema and the labels. Raises UserError."""
+    def build(
+        self,
+        name: str,
+        *,
+        annotations: Mapping[str, str] | None = None,
+        files: Mapping[str, bytes] | None = None,
+    ) -> Built:
+        """The image that is shipped: with source, schema, `files` and labels. Raises UserError."""
         schema = self._schema()
         with build_lock(self._model.project.folder):
             temporary = _temporary_name(name)
@@ -75,8 +82,8 @@ class ImageBuilder:
                 self._pip_freeze(temporary),
                 self._model.project.folder,
             )
-            files = {_SCHEMA_PLACE: schema} if schema else {}
-            self._engine.finish(temporary, files, {**labels, **(annotations or {})})
+            added = {**({_SCHEMA_PLACE: schema} if schema else {}), **(files or {})}
+            self._engine.finish(temporary, added, {**labels, **(annotations or {})})
             if temporary != name:
                 self._engine.tag(temporary, name)
                 self._engine.remove(temporary)

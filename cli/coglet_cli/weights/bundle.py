@@ -1,0 +1,77 @@
+"""A model in a registry: an index that names its image and its managed weights."""
+
+import json
+from dataclasses import dataclass
+from typing import Any, Final
+
+import httpx
+
+from coglet_cli.local_model import LocalModel
+from coglet_cli.terminal import Terminal
+from coglet_cli.weights.lockfile import LockedWeight, require_lock
+from coglet_cli.weights.managing import tag_of
+from coglet_cli.weights.packing import ARTIFACT_TYPE, INDEX_TYPE, MANIFEST_TYPE, digest_of
+from coglet_cli.weights.registry import Repository
+
+_PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """What was pushed, by digest; the weights by name."""
+
+    model: str
+    image: str
+    weights: dict[str, str]
+
+
+def image_tag(target: str) -> str:
+    """The name of the image alone, where `target` is the one of the bundle."""
+    repository, tag = _split(target)
+    return f"{repository}:cog-image.{tag}"
+
+
+def push_bundle(model: LocalModel, target: str) -> Bundle:
+    """Names the pushed image and the imported weights in one index, under `target`. Raises UserError."""
+    name, tag = _split(target)
+    lock = require_lock(model.config, model.project.folder)
+    with Repository(name) as repository:
+        image = repository.manifest(f"cog-image.{tag}")
+        weights = {weight.name: _weight(repository, weight) for weight in lock.weights}
+        entries = [{**_descriptor(image), "platform": _PLATFORM}, *weights.values()]
+        index = {"schemaVersion": 2, "mediaType": INDEX_TYPE, "manifests": entries}
+        data = json.dumps(index, separators=(",", ":")).encode()
+        repository.put_manifest(tag, data, INDEX_TYPE)
+    return Bundle(
+        f"{name}@{digest_of(data)}",
+        f"{name}@{digest_of(image.content)}",
+        {weight: f"{name}@{entry['digest']}" for weight, entry in weights.items()},
+    )
+
+
+def show_bundle(bundle: Bundle, terminal: Terminal) -> None:
+    """The tree of what is in it."""
+    rows = [f"image  {bundle.image}", *(f"weight {name} {ref}" for name, ref in bundle.weights.items())]
+    branches = ["├─"] * (len(rows) - 1) + ["└─"]
+    lines = [f"  {branch} {row}" for branch, row in zip(branches, rows, strict=True)]
+    terminal.success("\n".join([f"  model  {bundle.model}", *lines]))
+
+
+def _weight(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
+    found = repository.manifest(tag_of(weight))
+    annotations = {"run.cog.weight.name": weight.name, "run.cog.weight.target": weight.target}
+    return {**_descriptor(found), "artifactType": ARTIFACT_TYPE, "annotations": annotations}
+
+
+def _descriptor(answer: httpx.Response) -> dict[str, Any]:
+    return {
+        "mediaType": answer.headers.get("Content-Type", MANIFEST_TYPE),
+        "digest": digest_of(answer.content),
+        "size": len(answer.content),
+    }
+
+
+def _split(target: str) -> tuple[str, str]:
+    head, slash, last = target.rpartition("/")
+    name, _, tag = last.partition(":")
+    return f"{head}{slash}{name}", tag or "latest"

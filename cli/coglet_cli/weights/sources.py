@@ -1,0 +1,95 @@
+"""Where the files of a weight come from: this machine, or an HTTP server."""
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path, PurePosixPath
+from typing import Final
+from urllib.parse import unquote, urlsplit
+
+import httpx
+
+from coglet_cli.config import Weight, WeightSource
+from coglet_cli.errors import UserError
+from coglet_cli.images.ignore import IgnoreRules
+from coglet_cli.weights.store import CHUNK_BYTES, read_chunks
+
+_TIMEOUT: Final = httpx.Timeout(60.0)
+
+
+@dataclass(frozen=True)
+class SourceFile:
+    """A file that a source offers, under the name that it gets below the target."""
+
+    path: str
+    origin: str
+    read: Callable[[], Iterable[bytes]]
+
+
+def source_files(weight: Weight, folder: Path) -> list[SourceFile]:
+    """The files of a weight, sorted by path. Raises UserError for a source that cannot be read."""
+    files: dict[str, SourceFile] = {}
+    for source in weight.sources:
+        wanted = [file for file in _offered(weight.name, source, folder) if _is_wanted(file.path, source)]
+        if not wanted:
+            raise UserError(f'weight "{weight.name}": no file of {source.uri} is wanted')
+        for file in wanted:
+            if file.path in files:
+                raise UserError(f'weight "{weight.name}": two sources have the file {file.path}')
+            files[file.path] = file
+    return [files[path] for path in sorted(files)]
+
+
+def _is_wanted(path: str, source: WeightSource) -> bool:
+    return (not source.include or _fits(source.include, path)) and not _fits(source.exclude, path)
+
+
+def _fits(patterns: Iterable[str], path: str) -> bool:
+    # A pattern without a slash is about names, wherever they are.
+    anywhere = [pattern if "/" in pattern else f"**/{pattern}" for pattern in patterns]
+    return IgnoreRules(anywhere).excludes(path)
+
+
+def _offered(name: str, source: WeightSource, folder: Path) -> Iterator[SourceFile]:
+    parts = urlsplit(source.uri)
+    if parts.scheme in ("http", "https"):
+        yield _remote_file(name, source.uri)
+    elif parts.scheme in ("", "file"):
+        yield from _local_files(name, source.uri, folder)
+    else:
+        raise UserError(
+            f'weight "{name}": cog cannot read sources like {source.uri} yet',
+            hint="download the files, and name their folder: `uri: file:./weights`",
+        )
+
+
+def _local_files(name: str, uri: str, folder: Path) -> Iterator[SourceFile]:
+    place = folder / unquote(uri.removeprefix("file:").removeprefix("//") or ".")
+    if place.is_file():
+        yield SourceFile(place.name, str(place), partial(read_chunks, place))
+        return
+    if not place.is_dir():
+        raise UserError(f'weight "{name}": {uri} not found at {place}')
+    for parent, folders, names in os.walk(place):
+        folders.sort()
+        for file_name in sorted(names):
+            file = Path(parent, file_name)
+            yield SourceFile(file.relative_to(place).as_posix(), str(file), partial(read_chunks, file))
+
+
+def _remote_file(name: str, url: str) -> SourceFile:
+    path = PurePosixPath(unquote(urlsplit(url).path)).name
+    if not path:
+        raise UserError(f'weight "{name}": {url} names no file')
+    return SourceFile(path, url, partial(_download, name, url))
+
+
+def _download(name: str, url: str) -> Iterator[bytes]:
+    try:
+        with httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT) as answer:
+            if answer.status_code != httpx.codes.OK:
+                raise UserError(f'weight "{name}": {url} answered with status {answer.status_code}')
+            yield from answer.iter_bytes(CHUNK_BYTES)
+    except httpx.HTTPError as error:
+        raise UserError(f'weight "{name}": failed to download {url}: {error}') from None

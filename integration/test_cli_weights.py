@@ -1,0 +1,383 @@
+"""`cog weights` with a real registry on loopback: into it, out of it again, and every way to disagree."""
+
+import base64
+import json
+import os
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import BaseHTTPRequestHandler, SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+
+import httpx
+import pytest
+from integration.docker.engine import running_registry
+from integration.harness.waiting import wait_for
+
+from coglet_cli.building import model_reference
+from coglet_cli.cache_folder import cache_folder
+from coglet_cli.errors import UserError
+from coglet_cli.local_model import load_local_model
+from coglet_cli.logging_in import store_credentials
+from coglet_cli.main import main
+from coglet_cli.server.address import LOOPBACK, free_address
+from coglet_cli.terminal import Terminal
+from coglet_cli.weights.bundle import image_tag, push_bundle
+from coglet_cli.weights.managing import mounts, weights_manifest
+from coglet_cli.weights.packing import EMPTY, MANIFEST_TYPE, digest_of, manifest
+from coglet_cli.weights.registry import Repository
+
+pytestmark = pytest.mark.ours("the command line is no part of the server")
+
+NOTES = (
+    "warning: NOTE: cog weights is experimental. Behavior may change in future versions.\n"
+    "warning: Do not rely on it in production workflows.\n"
+)
+TERMINAL = Terminal(color=False)
+
+
+@pytest.fixture(scope="module")
+def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
+    if shutil.which("docker-registry") is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("docker-registry is missing")
+        pytest.skip("CANNOT RUN HERE: the tests of managed weights: docker-registry is missing")
+    with running_registry(tmp_path_factory.mktemp("registry"), free_address(LOOPBACK).port) as host:
+        wait_for(lambda: answers(host), "registry")
+        yield host
+
+
+def answers(host: str) -> bool:
+    try:
+        return httpx.get(f"http://{host}/v2/").is_success
+    except httpx.HTTPError:
+        return False
+
+
+@pytest.fixture
+def project(
+    registry: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
+) -> Path:
+    """A model with one weight of three files, one of them left out, in a repository of its own."""
+    monkeypatch.setenv("COG_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "big" / "deep").mkdir(parents=True)
+    (tmp_path / "big" / "a.bin").write_bytes(b"a" * 1000)
+    (tmp_path / "big" / "deep" / "b.bin").write_bytes(b"b" * 700)
+    (tmp_path / "big" / "notes.txt").write_text("not a weight")
+    configure(tmp_path, registry)
+    return tmp_path
+
+
+def configure(project: Path, registry: str, extra: str = "", include: str = "*.bin") -> None:
+    (project / "cog.yaml").write_text(
+        f"model: {registry}/you/{project.name.lower().replace('_', '-')}\nrun: run.py:run\nweights:\n"
+        "  - name: big\n    target: /weights/big\n"
+        f"    source: {{uri: 'file:./big', include: ['{include}']}}\n{extra}"
+    )
+    (project / "run.py").write_text("def run(n: int) -> int:\n    return n\n")
+
+
+def cog(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
+    """Exit code, stdout, and stderr after the two notes."""
+    code = main(["weights", *arguments])
+    out, err = capsys.readouterr()
+    assert err.startswith(NOTES)
+    return code, out, err.removeprefix(NOTES)
+
+
+def forget(project: Path) -> None:
+    """The store of this machine, as on another one."""
+    shutil.rmtree(cache_folder(os.environ))
+
+
+def test_into_the_registry_and_out_of_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = cog(capsys, "import")
+    assert code == 0
+    assert err.startswith("Importing big...\nImported big: 2 file(s), 1.7 KB, as 127.0.0.1:")
+    assert err.endswith("\nweights.lock written\n")
+    assert cog(capsys, "pull") == (0, "", "All 1 weight(s) already cached.\n")
+    forget(project)
+    shutil.rmtree(project / "big")
+    pulled = "Pulled 1.7 KB across 2 file(s) / 1 layer(s) for 1 weight(s); 0 already cached.\n"
+    assert cog(capsys, "pull") == (0, "", pulled)
+    place = mounts(load_local_model("cog.yaml", TERMINAL))["/weights/big"]
+    assert place.parent == project / ".cog" / "mounts"
+    contents = {path.relative_to(place).as_posix(): path.read_bytes() for path in place.rglob("*.*")}
+    assert contents == {"a.bin": b"a" * 1000, "deep/b.bin": b"b" * 700}
+
+
+def test_the_same_files_are_the_same_weight(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cog(capsys, "import")
+    first = (project / "weights.lock").read_bytes()
+    os.utime(project / "big" / "a.bin", (1, 1))
+    cog(capsys, "import")
+    assert (project / "weights.lock").read_bytes() == first
+
+
+def test_states(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    code, out, _ = cog(capsys, "status")
+    assert (code, out) == (
+        1,
+        "NAME  TARGET        STATUS   SIZE  LAYERS  DIGEST\nbig   /weights/big  pending  -     -       -\n",
+    )
+    cog(capsys, "import")
+    digest = json.loads((project / "weights.lock").read_text())["weights"][0]["digest"]
+    code, out, _ = cog(capsys, "status")
+    short = digest.removeprefix("sha256:")[:12]
+    assert (code, out.splitlines()[1]) == (0, f"big   /weights/big  ready   1.7 KB  1       {short}")
+    forget(project)
+    code, out, _ = cog(capsys, "status", "--json")
+    assert (code, json.loads(out)) == (
+        1,
+        {
+            "weights": [
+                {
+                    "name": "big",
+                    "target": "/weights/big",
+                    "status": "incomplete",
+                    "size": 1700,
+                    "layers": 1,
+                    "digest": digest,
+                }
+            ]
+        },
+    )
+    configure(project, registry, include="a.*")
+    assert "  stale  " in cog(capsys, "status")[1]
+    text = (project / "cog.yaml").read_text().replace("name: big", "name: other")
+    (project / "cog.yaml").write_text(text)
+    _, out, _ = cog(capsys, "status")
+    assert [line.split()[2] for line in out.splitlines()] == ["STATUS", "pending", "orphaned"]
+
+
+def test_a_dry_run_does_nothing(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    code, _, err = cog(capsys, "import", "--dry-run")
+    assert code == 0
+    big = project / "big"
+    assert err == (
+        "Would import big: 2 file(s) for /weights/big\n"
+        f"  a.bin  {big}/a.bin\n  deep/b.bin  {big}/deep/b.bin\n"
+    )
+    assert not (project / "weights.lock").exists()
+
+
+def test_one_of_several(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(project, registry, "  - {name: small, target: /s, source: {uri: big/notes.txt}}\n")
+    code, _, err = cog(capsys, "import", "-v", "small")
+    assert (code, f"  notes.txt  {project}/big/notes.txt\n" in err) == (0, True)
+    code, _, err = cog(capsys, "pull")
+    assert code == 1
+    assert err.startswith(
+        'error: weights.lock is out of sync with cog.yaml: weight "big" is missing from it. '
+        "Run 'cog weights import' to update.\n"
+    )
+    cog(capsys, "import", "big")
+    names = [weight["name"] for weight in json.loads((project / "weights.lock").read_text())["weights"]]
+    assert names == ["big", "small"]
+    forget(project)
+    assert "Pulling sha256:" in cog(capsys, "pull", "-v", "small")[2]
+    assert "for 1 weight(s); 1 already cached." in cog(capsys, "pull")[2]
+
+
+class Files(SimpleHTTPRequestHandler):
+    """A folder over HTTP."""
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@contextmanager
+def served(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
+    """A server on loopback within the block; gives its URL."""
+    with ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        yield f"http://{LOOPBACK}:{server.server_port}"
+        server.shutdown()
+        thread.join()
+
+
+def test_files_from_a_web_server(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    with served(partial(Files, directory=str(project / "big"))) as url:
+        configure(project, registry, f"  - {{name: web, target: /w, source: {{uri: '{url}/a.bin'}}}}\n")
+        assert cog(capsys, "import")[0] == 0
+        locked = json.loads((project / "weights.lock").read_text())["weights"]
+        assert locked[1]["files"][0]["digest"] == locked[0]["files"][0]["digest"]
+        configure(project, registry, f"  - {{name: web, target: /w, source: {{uri: '{url}/none'}}}}\n")
+        code, _, err = cog(capsys, "import")
+    assert code == 1
+    assert f'error: weight "web": {url}/none answered with status 404\n' in err
+
+
+@pytest.mark.parametrize(
+    ("source", "message"),
+    [
+        ("{uri: 'file:./none'}", 'weight "more": file:./none not found at '),
+        ("{uri: big, exclude: ['**']}", 'weight "more": no file of big is wanted'),
+        (
+            "[{uri: big/a.bin}, {uri: big, include: [a.bin]}]",
+            'weight "more": two sources have the file a.bin',
+        ),
+        ("{uri: 'hf://org/repo'}", 'weight "more": cog cannot read sources like hf://org/repo yet\n\nhint: '),
+        ("{uri: 'http://127.0.0.1:1/a'}", 'weight "more": failed to download http://127.0.0.1:1/a: '),
+        ("{uri: 'http://127.0.0.1:1/'}", 'weight "more": http://127.0.0.1:1/ names no file'),
+    ],
+)
+def test_sources_that_cannot_be_read(
+    project: Path, registry: str, capsys: pytest.CaptureFixture[str], source: str, message: str
+) -> None:
+    configure(project, registry, f"  - {{name: more, target: /m, source: {source}}}\n")
+    code, _, err = cog(capsys, "import", "more")
+    assert code == 1
+    assert f"error: {message}" in err
+    assert not (project / "weights.lock").exists()
+
+
+def test_a_registry_that_does_not_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    configure(project, "127.0.0.1:1")
+    code, _, err = cog(capsys, "import")
+    assert code == 1
+    assert "error: the registry failed with 127.0.0.1:1/you/" in err
+    assert not (project / "weights.lock").exists()
+
+
+def test_a_layer_that_is_gone(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    cog(capsys, "import")
+    lock = json.loads((project / "weights.lock").read_text())
+    other = digest_of(b"other")
+    lock["weights"][0]["layers"][0]["digest"] = lock["weights"][0]["files"][0]["layer"] = other
+    (project / "weights.lock").write_text(json.dumps(lock))
+    forget(project)
+    code, _, err = cog(capsys, "pull")
+    assert code == 1
+    assert "status 404" in err
+
+
+def test_a_file_that_is_not_what_the_lock_says(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cog(capsys, "import")
+    lock = json.loads((project / "weights.lock").read_text())
+    lock["weights"][0]["files"][0]["digest"] = digest_of(b"other")
+    (project / "weights.lock").write_text(json.dumps(lock))
+    code, _, err = cog(capsys, "pull")
+    assert code == 1
+    assert err.startswith("error: a.bin of big is damaged: its digest is sha256:")
+    assert not list(cache_folder(os.environ).rglob(".*"))
+
+
+def test_a_build_needs_the_lock(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+    for command in (["build"], ["push"]):
+        assert main(command) == 1
+        err = capsys.readouterr().err
+        assert err.startswith("error: managed weights configured but no lockfile found: "), err
+        assert err.endswith("\n\nhint: Run 'cog weights import' first\n")
+    cog(capsys, "import")
+    model = load_local_model("cog.yaml", TERMINAL)
+    (entry,) = json.loads(weights_manifest(model))["weights"]
+    assert (entry["name"], entry["target"], entry["size"]) == ("big", "/weights/big", 1700)
+    forget(project)
+    with pytest.raises(UserError, match=r"^weights are not on this machine: big$"):
+        mounts(model)
+    configure(project, registry, include="a.*")
+    assert main(["build"]) == 1
+    text = 'error: weights.lock is out of sync with cog.yaml: weight "big" has changed. Run \'cog weights'
+    assert capsys.readouterr().err.startswith(text)
+
+
+def test_a_bundle_names_the_image_and_the_weights(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    cog(capsys, "import")
+    model = load_local_model("cog.yaml", TERMINAL)
+    target = model_reference(model.config.model, {"COG_MODEL_TAG": "v1"})
+    assert image_tag(target).endswith(":cog-image.v1")
+    name = target.removesuffix(":v1")
+    with Repository(name) as repository:
+        repository.upload(digest_of(EMPTY), len(EMPTY), [EMPTY])
+        repository.put_manifest("cog-image.v1", manifest("stands", "/for the image", []))
+        bundle = push_bundle(model, target)
+        index = repository.manifest("v1").json()
+    image, weight = index["manifests"]
+    assert image["platform"] == {"architecture": "amd64", "os": "linux"}
+    assert weight["annotations"] == {"run.cog.weight.name": "big", "run.cog.weight.target": "/weights/big"}
+    assert weight["mediaType"] == MANIFEST_TYPE
+    assert bundle.weights == {"big": f"{name}@{weight['digest']}"}
+    assert bundle.image == f"{name}@{image['digest']}"
+
+
+class LoginNeeded(BaseHTTPRequestHandler):
+    """A registry that wants a token, and the service that gives it for a name and a password."""
+
+    def do_HEAD(self) -> None:
+        is_known = self.headers["Authorization"] == "Bearer the-token"
+        self.send_response(200 if is_known else 401)
+        if not is_known:
+            realm = f"http://{self.headers['Host']}/token"
+            self.send_header("WWW-Authenticate", f'Bearer realm="{realm}",service="reg"')
+        self.end_headers()
+
+    def do_GET(self) -> None:
+        wanted = "/token?service=reg&scope=repository%3Aa%2Fb%3Apull%2Cpush"
+        is_me = self.headers["Authorization"] == f"Basic {base64.b64encode(b'me:word').decode()}"
+        assert self.path == wanted
+        self.send_response(200 if is_me else 403)
+        self.end_headers()
+        self.wfile.write(b'{"token": "the-token"}')
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def test_a_registry_that_wants_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
+    with served(LoginNeeded) as url, Repository(f"{url.removeprefix('http://')}/a/b") as repository:
+        with pytest.raises(UserError, match="status 403"):
+            repository.has_blob("sha256:0")
+        store_credentials(url.removeprefix("http://"), "me", "word")
+        assert repository.has_blob("sha256:0")
+
+
+@pytest.mark.parametrize(
+    ("config", "arguments", "message"),
+    [
+        ("model: h.io/m\n", ["import"], "no weights defined in cog.yaml"),
+        ("model: h.io/m\n", ["pull", "x"], "no weights defined in cog.yaml"),
+        (
+            "image: h.io/m\n",
+            ["status"],
+            "weight commands require 'model' in cog.yaml, not 'image' — rename 'image' to 'model'",
+        ),
+        (
+            "run: run.py:run\n",
+            ["status"],
+            "weight commands require a model ref: set 'model' in cog.yaml, "
+            "or export COG_MODEL / COG_MODEL_REPO",
+        ),
+        (
+            "model: h.io/m\nweights: [{name: a, target: /a, source: {uri: a}}]\n",
+            ["import", "b"],
+            'weight "b" not found in cog.yaml\n\nhint: cog.yaml has: a',
+        ),
+    ],
+)
+def test_weights_that_there_are_not(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    config: str,
+    arguments: list[str],
+    message: str,
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "cog.yaml").write_text(config)
+    code, out, err = cog(capsys, *arguments)
+    assert (code, out, err) == (1, "", f"error: {message}\n")
+
+
+def test_a_lock_that_is_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "weights.lock").write_text('{"weights": 1}')
+    code, _, err = cog(capsys, "status")
+    assert code == 1
+    assert err.startswith("error: failed to read weights.lock: Expected `array`, got `int` - at `$.weights`")
+    (project / "weights.lock").write_text('{"version": 2}')
+    assert cog(capsys, "status")[2] == "error: weights.lock has version 2, and this cog knows 1\n"
