@@ -26,7 +26,7 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
     """Builds the model of the current folder. Raises UserError."""
     from coglet_cli.engine.client import Engine
 
-    model = load_local_model(file, terminal)
+    model = load_local_model(file, terminal, strict=flags.strict)
     name = image_name(model.config, model.project, tag)
     files = _weights_files(model)
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
@@ -40,7 +40,7 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     from coglet_cli.engine.progress import Progress
     from coglet_cli.weights.bundle import image_tag, push_bundle, show_bundle
 
-    model = load_local_model(file, terminal)
+    model = load_local_model(file, terminal, strict=flags.strict)
     target = push_target(model.config, image, os.environ)
     files = _weights_files(model)
     name = image_tag(target) if files else target

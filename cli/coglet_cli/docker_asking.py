@@ -54,7 +54,8 @@ class DockerAsker:
         server_flags, interrupts = start
         plan, show_line = container_plan(self._model, self._options, terminal)
         terminal.info("Starting Docker image and running setup()...")
-        plan = replace(plan, arguments=[*SERVER_COMMAND, *server_flags])
+        if server_flags:
+            plan = replace(plan, arguments=[*SERVER_COMMAND, *server_flags])
         async with model_container(self._engine, plan, terminal, show_line) as server:
             interrupts.on_second = server.kill
             try:

@@ -52,7 +52,7 @@ def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Termina
     facts = engine.find(name)
     if facts is None:
         terminal.info(f"Pulling image: {name}")
-        facts = engine.pull(name, Progress(flags.progress, terminal))
+        facts = engine.pull(name, Progress(flags.progress, terminal), flags.platform)
     config = config_of(name, facts.labels)
     if config.get("weights"):
         terminal.warning(f"the managed weights of {name} are not mounted: run it from its folder for that")

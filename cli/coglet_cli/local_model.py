@@ -36,10 +36,13 @@ class LocalModel:
     has_build: bool = False
 
 
-def load_local_model(file: str, terminal: Terminal) -> LocalModel:
-    """Finds the project of the current folder and reads its configuration; tells its warnings."""
+def load_local_model(file: str, terminal: Terminal, *, strict: bool = False) -> LocalModel:
+    """Finds the project of the current folder and reads its configuration; tells its warnings.
+
+    With `strict`, a key that means nothing is an error.
+    """
     project = find_project(file, Path.cwd())
-    loaded = load_config(project.config_file, project.folder)
+    loaded = load_config(project.config_file, project.folder, strict=strict)
     for warning in loaded.warnings:
         terminal.warning(warning)
     return LocalModel(project, loaded.config, loaded.has_build)

@@ -61,8 +61,11 @@ FAST = replace(
     cudnn="8",
 )
 
+TUNED = replace(HELLO, has_requirements=True, strip=True, precompile=True, has_timestamp=True)
+PLANS = {"hello": HELLO, "full": FULL, "cuda": CUDA, "fast": FAST, "tuned": TUNED}
 
-@pytest.mark.parametrize(("name", "plan"), [("hello", HELLO), ("full", FULL), ("cuda", CUDA), ("fast", FAST)])
+
+@pytest.mark.parametrize(("name", "plan"), PLANS.items())
 def test_golden(name: str, plan: ImagePlan) -> None:
     assert new_generator(plan).generate() == (GOLDEN / f"{name}.Dockerfile").read_text()
 
@@ -77,7 +80,7 @@ def test_the_source_is_the_last_layer_and_can_stay_out() -> None:
 
 
 def test_the_model_never_runs_as_root() -> None:
-    for plan in (HELLO, FULL, CUDA, FAST):
+    for plan in PLANS.values():
         users = [line for line in lines(plan) if line.startswith("USER ")]
         assert users[-1] == "USER 10001:10001"
 
@@ -115,10 +118,14 @@ def test_a_newer_release_may_be_a_prerelease() -> None:
     assert "/tmp/model" not in text
 
 
-def test_libraries_are_stripped_and_packages_compiled_on_demand() -> None:
-    text = "\n".join(lines(replace(HELLO, strip=True, precompile=True)))
-    assert "-exec strip -S" in text
-    assert "compileall" in text
+def test_what_strips_is_installed_where_it_is_missing() -> None:
+    assert any("install -qqy binutils " in line for line in lines(TUNED))
+    for kind in (BaseKind.COG_BASE, BaseKind.CUDA):
+        assert not any("binutils" in line for line in lines(replace(TUNED, kind=kind)))
+
+
+def test_fast_builds_know_the_time_too() -> None:
+    assert lines(replace(FAST, has_timestamp=True))[1] == "ARG SOURCE_DATE_EPOCH"
 
 
 def test_weights_have_an_image_of_their_own() -> None:
@@ -142,6 +149,16 @@ def test_weights_have_an_image_of_their_own() -> None:
             {},
             {"weights_image": "w", "weights": ("a",)},
             "fast builds do not support --separate-weights; set fast: false",
+        ),
+        (
+            {},
+            {"strip": True},
+            "fast builds do not support --strip and --precompile; set fast: false",
+        ),
+        (
+            {},
+            {"precompile": True},
+            "fast builds do not support --strip and --precompile; set fast: false",
         ),
     ],
 )

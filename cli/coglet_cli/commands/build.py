@@ -12,6 +12,14 @@ from coglet_cli.settings import CogCommand, Settings
 @click.command(cls=CogCommand)
 @click.option("-t", "--tag", metavar="NAME", help="Name of the image. Default: `image` of cog.yaml.")
 @image_flags
+@click.option(
+    "--timestamp",
+    type=int,
+    default=-1,
+    metavar="SECONDS",
+    hidden=True,
+    help="Date the image and its files at this Unix time, at the latest; -1 leaves them as they are.",
+)
 @click.option("--skip-schema-validation", is_flag=True, hidden=True, help="Build without a schema.")
 @base_flags
 @file_flag

@@ -12,6 +12,13 @@ if TYPE_CHECKING:
     from coglet_cli.images.prepare import BuildFlags
 
 _BASE_FLAGS = ("use_cog_base_image", "use_cuda_base_image", "dockerfile")
+# What a Dockerfile of the user's own knows nothing of.
+_NOT_WITH_DOCKERFILE = {
+    "fast": "--x-fast",
+    "separate_weights": "--separate-weights",
+    "strip": "--strip",
+    "precompile": "--precompile",
+}
 
 
 def base_flags(command: Callable[..., Any]) -> Callable[..., Any]:
@@ -49,6 +56,12 @@ _BASE = (
         help="false builds a GPU model on a plain Python image.",
     ),
     click.option("--dockerfile", metavar="FILE", hidden=True, help="Build this Dockerfile instead."),
+    click.option(
+        "--platform",
+        type=click.Choice(["linux/amd64", "linux/arm64"]),
+        default=None,
+        help="The machines that the image is for. Default: linux/amd64.",
+    ),
     click.option("--x-fast", "fast", is_flag=True, help="Build on a base that holds the server already."),
 )
 _IMAGE = (
@@ -67,6 +80,10 @@ _IMAGE = (
         "--ssh", multiple=True, metavar="default|ID=PATH", help="An ssh agent or key for build.run."
     ),
     click.option("--openapi-schema", metavar="FILE", help="Use this OpenAPI document as it is."),
+    click.option("--strict", is_flag=True, help="Fail on keys of cog.yaml that mean nothing."),
+    click.option(
+        "--legacy-labels", is_flag=True, help="Add the labels that old releases of Cog read: org.cogmodel.*."
+    ),
     click.option("--strip", is_flag=True, hidden=True, help="Strip the shared libraries of packages."),
     click.option("--precompile", is_flag=True, hidden=True, help="Compile the packages to bytecode."),
 )
@@ -74,6 +91,7 @@ _IMAGE = (
 
 def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
     """The flags of a command line. Raises UserError for flags that contradict each other."""
+    from coglet_cli.engine.build_options import PLATFORM
     from coglet_cli.engine.progress import default_mode
     from coglet_cli.images.prepare import BuildFlags
 
@@ -82,10 +100,11 @@ def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
         raise UserError(
             f"The flags {' and '.join(used)} are mutually exclusive: you can only set one of them."
         )
-    if given.get("fast") and given.get("dockerfile"):
-        raise UserError(
-            "The flags --x-fast and --dockerfile are mutually exclusive: you can only set one of them."
-        )
+    for name, flag in _NOT_WITH_DOCKERFILE.items():
+        if given.get(name) and given.get("dockerfile"):
+            raise UserError(
+                f"The flags {flag} and --dockerfile are mutually exclusive: you can only set one of them."
+            )
     return BuildFlags(
         no_cache=given.get("no_cache", False),
         separate_weights=given.get("separate_weights", False),
@@ -100,4 +119,8 @@ def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
         precompile=given.get("precompile", False),
         skip_schema=given.get("skip_schema_validation", False),
         fast=given.get("fast", False),
+        platform=given.get("platform") or PLATFORM,
+        strict=given.get("strict", False),
+        legacy_labels=given.get("legacy_labels", False),
+        timestamp=None if given.get("timestamp", -1) < 0 else given["timestamp"],
     )

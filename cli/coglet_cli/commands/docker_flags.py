@@ -19,6 +19,7 @@ _DOCKER_ONLY = {
     "use_cog_base_image": "--use-cog-base-image",
     "use_cuda_base_image": "--use-cuda-base-image",
     "dockerfile": "--dockerfile",
+    "platform": "--platform",
     "fast": "--x-fast",
 }
 

@@ -42,8 +42,11 @@ class LoadedConfig:
     has_build: bool = False
 
 
-def load_config(config_file: Path, folder: Path) -> LoadedConfig:
-    """The checked configuration of the project in `folder`. Raises ConfigError with every problem."""
+def load_config(config_file: Path, folder: Path, *, strict: bool = False) -> LoadedConfig:
+    """The checked configuration of the project in `folder`. Raises ConfigError with every problem.
+
+    An unknown key is a warning, and with `strict` a problem.
+    """
     name = config_file.name
     try:
         document = parse_document(config_file.read_text("utf-8"))
@@ -53,13 +56,18 @@ def load_config(config_file: Path, folder: Path) -> LoadedConfig:
         raise ConfigError([f"failed to parse {name}: not UTF-8 text: {error.reason}"]) from None
     except InvalidYaml as error:
         raise ConfigError([f"failed to parse {name}: invalid YAML: {error}"]) from None
-    if problems := find_problems(document, folder):
-        raise ConfigError(
-            [f"{name}:{document.line(problem.path)}: {problem.text(name)}" for problem in problems]
-        )
+    lines = [
+        f"{name}:{document.line(problem.path)}: {problem.text(name)}"
+        for problem in find_problems(document, folder)
+    ]
+    unknown = [*_unknown(document, name)]
+    if strict:
+        lines += unknown
+    if lines:
+        raise ConfigError(lines)
     return LoadedConfig(
         _config(document.data),
-        tuple(_warnings(document, name)),
+        (*unknown, *_deprecated(document, name)),
         has_build=document.data.get("build") is not None,
     )
 
@@ -72,11 +80,14 @@ def find_problems(document: Document, folder: Path) -> list[Problem]:
     return sorted(problems, key=lambda problem: document.line(problem.path))
 
 
-def _warnings(document: Document, name: str) -> Iterator[str]:
+def _unknown(document: Document, name: str) -> Iterator[str]:
     for path, known in unknown_keys(document.data):
         guesses = difflib.get_close_matches(str(path[-1]), known, n=1)
         guess = f'; did you mean "{guesses[0]}"?' if guesses else ""
         yield f'{name}:{document.line(path)}: unknown key "{key_name(path, name)}"{guess}'
+
+
+def _deprecated(document: Document, name: str) -> Iterator[str]:
     for path, replacement in DEPRECATED.items():
         if path in document.lines:
             field = key_name(path, name)

@@ -34,6 +34,8 @@ class FastGenerator:
                 "Python version must be <major>.<minor> for coglet",
                 hint="leave out the patch release, or set fast: false",
             )
+        if plan.strip or plan.precompile:
+            raise UserError("fast builds do not support --strip and --precompile; set fast: false")
         if plan.weights_image:
             raise UserError("fast builds do not support --separate-weights; set fast: false")
         self._plan = plan
@@ -45,6 +47,8 @@ class FastGenerator:
     def _lines(self) -> Iterator[str]:
         plan = self._plan
         yield f"FROM {plan.base}"
+        if plan.has_timestamp:
+            yield "ARG SOURCE_DATE_EPOCH"
         yield "USER root"
         yield f"ENV R8_PYTHON_VERSION={plan.config.build.python_version}"
         for name, value in (("TORCH", plan.torch), ("CUDA", plan.cuda), ("CUDNN", plan.cudnn)):

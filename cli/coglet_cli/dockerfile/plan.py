@@ -52,6 +52,7 @@ class ImagePlan:
     use_buildkit: bool = False
     strip: bool = False
     precompile: bool = False
+    has_timestamp: bool = False
     torch: str | None = None
     cuda: str | None = None
     cudnn: str | None = None

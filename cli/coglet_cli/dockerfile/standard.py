@@ -21,7 +21,17 @@ COG_BASE_PACKAGES: Final = frozenset(
     "libgirepository1.0-dev libgl1 libglx-mesa0 libglib2.0-0 libopencv-dev libsm6 libsndfile1 libssl-dev "
     "libunistring-dev libxext6 libxrender1 sox unzip wget zip zstd".split()
 )
-_STRIP: Final = r' && find / -xdev -type f -name "*python*.so" -not -name "*cpython*.so" -exec strip -S {} \;'
+# Where pip installs compiled packages. What auditwheel has put beside them is patched, and may break.
+_STRIP: Final = (
+    ' && find "$(python -c \'import sysconfig; print(sysconfig.get_path("platlib"))\')" '
+    r'-type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;'
+)
+# Not by date, which a copy may change, nor by content: the packages of an image stay as they are. Some hold
+# files that do not compile, and that nobody imports.
+_PRECOMPILE: Final = (
+    "RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "
+    """"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true"""
+)
 _NVIDIA: Final = (
     "ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:"
     "/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
@@ -53,17 +63,22 @@ class StandardGenerator:
         plan = self._plan
         if plan.weights_image:
             yield f"FROM {plan.weights_image} AS weights"
-        yield f"FROM {plan.base} AS start"
+        yield from self._stage(f"{plan.base} AS start")
         yield from self._start_lines()
-        yield "FROM start AS coglet"
+        yield from self._stage("start AS coglet")
         yield from self._supervisor_lines()
-        yield "FROM start"
+        yield from self._stage("start")
         yield from self._package_lines()
         yield from map(run_line, plan.commands)
         for path in plan.weights:
             yield f"COPY --from=weights /src/{path} /src/{path}"
         yield from runtime_lines(plan)
         yield from source_lines(plan)
+
+    def _stage(self, name: str) -> Iterator[str]:
+        yield f"FROM {name}"
+        if self._plan.has_timestamp:
+            yield "ARG SOURCE_DATE_EPOCH"
 
     def _start_lines(self) -> Iterator[str]:
         plan = self._plan
@@ -120,12 +135,7 @@ class StandardGenerator:
             yield f"COPY {STAGED}/model /tmp/model"
         yield self._pip_line(plan.packages.model)
         if plan.precompile:
-            yield (
-                'RUN find / -xdev -type f -name "*.py[co]" -delete && '
-                'find / -xdev -type f -name "*.py" -exec touch -t 197001010000 {} + ; '
-                "python -m compileall --invalidation-mode timestamp -o 2 -j 0 -q $(python -c "
-                "'import sysconfig; print(sysconfig.get_path(\"purelib\"))') || true"
-            )
+            yield _PRECOMPILE
         yield user_line()
 
     @property
@@ -134,8 +144,10 @@ class StandardGenerator:
 
     @property
     def _system_packages(self) -> tuple[str, ...]:
-        held = COG_BASE_PACKAGES if self._plan.kind is BaseKind.COG_BASE else frozenset()
-        return tuple(name for name in self._plan.config.build.system_packages if name not in held)
+        plan = self._plan
+        held = COG_BASE_PACKAGES if plan.kind is BaseKind.COG_BASE else frozenset()
+        tools = ("binutils",) if plan.strip and plan.kind is BaseKind.SLIM else ()
+        return tuple(name for name in (*plan.config.build.system_packages, *tools) if name not in held)
 
     @property
     def _shares_python(self) -> bool:

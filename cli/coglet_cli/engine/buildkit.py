@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from coglet_cli.engine.build_options import BuildOptions
 from coglet_cli.engine.errors import BuildFailed
 from coglet_cli.engine.progress import Progress
 from coglet_cli.images.context import Context
@@ -33,15 +34,23 @@ class BuildKit:
         return cls(executable)
 
     def build(
-        self, context: Context, tag: str, progress: Progress, *, no_cache: bool, mounts: Sequence[str]
+        self,
+        context: Context,
+        tag: str,
+        progress: Progress,
+        options: BuildOptions,
+        mounts: Sequence[str],
     ) -> None:
         """Builds; `mounts` are arguments like `--secret id=x`. Raises BuildFailed."""
         command = [self.executable, "build", "--tag", tag, "--progress", "plain", *mounts]
+        command += ["--platform", options.platform, *(["--no-cache"] if options.no_cache else [])]
+        for name, value in options.arguments.items():
+            command += ["--build-arg", f"{name}={value}"]
         with tempfile.TemporaryFile() as archive:
             context.write(archive)
             archive.seek(0)
             process = subprocess.Popen(
-                [*command, *(["--no-cache"] if no_cache else []), "-"],
+                [*command, "-"],
                 stdin=archive,
                 stdout=subprocess.PIPE,
                 stderr=subprocess.STDOUT,

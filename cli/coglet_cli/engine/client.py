@@ -6,6 +6,7 @@ import tarfile
 import tempfile
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any, Final, cast
 
 import docker
@@ -13,11 +14,12 @@ from docker.errors import APIError, DockerException, NotFound
 from docker.errors import ImageNotFound as NoSuchImage
 from docker.utils import parse_repository_tag
 
+from coglet_cli.engine.build_options import PLATFORM, BuildOptions
 from coglet_cli.engine.errors import BuildFailed, EngineUnreachable, ImageNotFound, PushFailed
 from coglet_cli.engine.progress import Progress
+from coglet_cli.engine.timestamps import Dating, redate
 from coglet_cli.images.context import DOCKERFILE, Context
 
-PLATFORM: Final = "linux/amd64"
 # A push or a build may say nothing for this long.
 _TIMEOUT_S: Final = 600
 
@@ -57,7 +59,7 @@ class Engine:
         """True when the engine runs on another machine."""
         return not self.host.startswith(("http+docker://", "http://127.", "http://localhost"))
 
-    def build(self, context: Context, tag: str, progress: Progress, *, no_cache: bool = False) -> None:
+    def build(self, context: Context, tag: str, progress: Progress, options: BuildOptions) -> None:
         """Builds with the classic builder. Raises BuildFailed."""
         with tempfile.TemporaryFile() as archive:
             context.write(archive)
@@ -68,11 +70,12 @@ class Engine:
                     custom_context=True,
                     dockerfile=DOCKERFILE,
                     tag=tag,
-                    nocache=no_cache,
+                    nocache=options.no_cache,
                     rm=True,
                     forcerm=True,
                     decode=True,
-                    platform=PLATFORM,
+                    platform=options.platform,
+                    buildargs=dict(options.arguments),
                 )
                 _follow_build(messages, progress)
             except APIError as error:
@@ -98,12 +101,12 @@ class Engine:
             return False
         return True
 
-    def pull(self, name: str, progress: Progress) -> ImageFacts:
+    def pull(self, name: str, progress: Progress, platform: str = PLATFORM) -> ImageFacts:
         """Fetches an image from its registry. Raises ImageNotFound."""
         repository, tag = parse_repository_tag(name)
         try:
             for message in self.client.api.pull(
-                repository, tag=tag or "latest", stream=True, decode=True, platform=PLATFORM
+                repository, tag=tag or "latest", stream=True, decode=True, platform=platform
             ):
                 if "error" in message:
                     raise ImageNotFound(name, message["error"])
@@ -114,7 +117,7 @@ class Engine:
             progress.end()
         facts = self.find(name)
         if facts is None:
-            raise ImageNotFound(name, f"the registry has no image for {PLATFORM}")
+            raise ImageNotFound(name, f"the registry has no image for {platform}")
         return facts
 
     def push(self, name: str, progress: Progress) -> str | None:
@@ -147,12 +150,33 @@ class Engine:
         No second build: a LABEL instruction holds no line ends.
         """
         repository, tag = parse_repository_tag(name)
-        container = self.client.api.create_container(name, platform=PLATFORM)["Id"]
+        container = self.client.api.create_container(name)["Id"]
         try:
             self.client.api.put_archive(container, "/", _archive(files))
             self.client.api.commit(container, repository, tag or "latest", conf={"Labels": dict(labels)})
         finally:
             self.client.api.remove_container(container)
+
+    def redate(self, name: str, epoch_s: int, base: str) -> None:
+        """Puts an image without later times in the place of the one with this name.
+
+        The layers of its base image, when that is here, are the same as before.
+        """
+        repository, tag = parse_repository_tag(name)
+        before, found = self.client.images.get(name), self.find(base)
+        layers = found.layers if found else ()
+        kept = len(layers) if tuple(before.attrs["RootFS"]["Layers"][: len(layers)]) == layers else 0
+        with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as archive:
+            saved = Path(folder) / "saved.tar"
+            with saved.open("wb") as out:
+                for chunk in self.client.api.get_image(f"{repository}:{tag or 'latest'}"):
+                    out.write(chunk)
+            redate(saved, archive, Dating(epoch_s, kept), Path(folder))
+            archive.seek(0)
+            self.client.images.load(archive)
+        if before.id and self.client.images.get(name).id != before.id:
+            # Its parents stay: the next build finds its layers there.
+            self.client.images.remove(before.id, noprune=True)
 
     def output_of(self, image: str, argv: list[str]) -> str:
         """What a command prints in a container of its own. Raises BuildFailed when it fails."""

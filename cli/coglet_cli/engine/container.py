@@ -12,7 +12,7 @@ from docker.errors import APIError, DockerException
 from docker.models.containers import Container
 from docker.types import DeviceRequest, Mount
 
-from coglet_cli.engine.client import PLATFORM, Engine
+from coglet_cli.engine.client import Engine
 from coglet_cli.engine.errors import ContainerRefused, MissingDriver
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import LOOPBACK, Address
@@ -166,7 +166,6 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
             stop_signal=plan.stop_signal,
             stdin_open=plan.is_interactive,
             tty=plan.has_terminal,
-            platform=PLATFORM,
             # Else the end of our stdin would not be the end of its.
             detach=not plan.is_interactive,
         )

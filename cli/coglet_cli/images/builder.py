@@ -10,14 +10,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 
 from coglet_cli.config import CogConfig
-from coglet_cli.dockerfile import StandardGenerator, new_generator
+from coglet_cli.dockerfile import BaseKind, StandardGenerator, new_generator
 from coglet_cli.dockerfile.text import env_line
+from coglet_cli.engine.build_options import BuildOptions
 from coglet_cli.errors import UserError
 from coglet_cli.images import weights as separate
 from coglet_cli.images.context import Context
 from coglet_cli.images.freeze import remembered
 from coglet_cli.images.ignore import IgnoreRules
-from coglet_cli.images.labels import model_labels
+from coglet_cli.images.labels import cog_base_labels, model_labels, with_legacy_labels
 from coglet_cli.images.lock import build_lock
 from coglet_cli.images.prepare import BuildFlags, Prepared, prepare
 from coglet_cli.images.secrets import secret_arguments, ssh_arguments
@@ -76,14 +77,11 @@ class ImageBuilder:
             prepared = self._prepare(temporary)
             self._build(prepared, temporary)
             self._terminal.info("Adding labels to image...")
-            labels = model_labels(
-                replace(self._model.config, max_concurrency=prepared.plan.max_concurrency),
-                schema,
-                self._pip_freeze(temporary),
-                self._model.project.folder,
-            )
+            labels = self._labels(prepared, schema, temporary)
             added = {**({_SCHEMA_PLACE: schema} if schema else {}), **(files or {})}
             self._engine.finish(temporary, added, {**labels, **(annotations or {})})
+            if self._flags.timestamp is not None:
+                self._engine.redate(temporary, self._flags.timestamp, prepared.plan.base)
             if temporary != name:
                 self._engine.tag(temporary, name)
                 self._engine.remove(temporary)
@@ -95,6 +93,18 @@ class ImageBuilder:
             prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)
             self._build(replace(prepared, plan=replace(prepared.plan, has_source=False)), name)
         return name
+
+    def _labels(self, prepared: Prepared, schema: bytes, image: str) -> dict[str, str]:
+        labels = model_labels(
+            replace(self._model.config, max_concurrency=prepared.plan.max_concurrency),
+            schema,
+            self._pip_freeze(image),
+            self._model.project.folder,
+        )
+        base = self._engine.find(prepared.plan.base) if prepared.plan.kind is BaseKind.COG_BASE else None
+        if base is not None and not prepared.plan.config.build.fast:
+            labels.update(cog_base_labels(prepared.plan.base, base.layers))
+        return with_legacy_labels(labels) if self._flags.legacy_labels else labels
 
     def _schema(self) -> bytes:
         if self._flags.skip_schema:
@@ -130,7 +140,7 @@ class ImageBuilder:
             self._terminal.info("Weights unchanged, skip rebuilding and use cached image...")
             return
         context = Context(dockerfile, folder=folder, rules=separate.OnlyWeights(found), prefix="")
-        self._engine.build(context, name, self._progress(), no_cache=self._flags.no_cache)
+        self._engine.build(context, name, self._progress(), self._options)
         separate.remember(folder, found)
 
     def _build(self, prepared: Prepared, name: str) -> None:
@@ -150,13 +160,13 @@ class ImageBuilder:
 
     def _send(self, context: Context, name: str) -> None:
         if self._buildkit is None:
-            self._engine.build(context, name, self._progress(), no_cache=self._flags.no_cache)
+            self._engine.build(context, name, self._progress(), self._options)
             return
         mounts = [
             *secret_arguments(self._flags.secrets, self._model.project.folder),
             *ssh_arguments(self._flags.ssh),
         ]
-        self._buildkit.build(context, name, self._progress(), no_cache=self._flags.no_cache, mounts=mounts)
+        self._buildkit.build(context, name, self._progress(), self._options, mounts)
 
     def _own_dockerfile(self, max_concurrency: int | None) -> str:
         path = Path(self._flags.dockerfile or "")
@@ -181,6 +191,10 @@ class ImageBuilder:
             layers,
             lambda: self._engine.output_of(image, ["python", "-m", "pip", "freeze"]).strip(),
         )
+
+    @property
+    def _options(self) -> BuildOptions:
+        return BuildOptions(self._flags.no_cache, self._flags.platform, self._flags.timestamp)
 
     def _progress(self) -> "Progress":
         from coglet_cli.engine.progress import Progress

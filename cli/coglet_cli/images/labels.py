@@ -3,7 +3,7 @@
 import json
 import os
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from importlib import metadata
 from pathlib import Path
@@ -18,9 +18,12 @@ SCHEMA: Final = "run.cog.openapi_schema"
 VERSION: Final = "run.cog.version"
 PIP_FREEZE: Final = "run.cog.pip_freeze"
 HAS_INIT: Final = "run.cog.has_init"
+COG_BASE: Final = "run.cog.cog-base-image"
 PUSH_ID: Final = "run.cog.push_id"
 _LEGACY_CONFIG: Final = "org.cogmodel.config"
 _LEGACY_SCHEMA: Final = "org.cogmodel.openapi_schema"
+_LEGACY_VERSION: Final = "org.cogmodel.cog_version"
+_LEGACY: Final = {CONFIG: _LEGACY_CONFIG, SCHEMA: _LEGACY_SCHEMA, VERSION: _LEGACY_VERSION}
 _GIT_TIMEOUT_S: Final = 3
 
 
@@ -68,6 +71,20 @@ def model_labels(config: CogConfig, schema: bytes, pip_freeze: str, folder: Path
     if version:
         labels["org.opencontainers.image.version"] = version
     return labels
+
+
+def cog_base_labels(name: str, layers: Sequence[str]) -> dict[str, str]:
+    """Which cog-base image a model's image stands on, and where its layers end."""
+    return {
+        f"{COG_BASE}-name": name,
+        f"{COG_BASE}-last-layer-sha": layers[-1],
+        f"{COG_BASE}-last-layer-idx": str(len(layers) - 1),
+    }
+
+
+def with_legacy_labels(labels: Mapping[str, str]) -> dict[str, str]:
+    """The labels, and those of them that Cog once had under other names."""
+    return {**labels, **{old: labels[new] for new, old in _LEGACY.items()}}
 
 
 def _config_data(config: CogConfig) -> dict[str, Any]:

@@ -10,6 +10,7 @@ import coglet_schema
 from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import ImagePlan
 from coglet_cli.dockerfile.fast import DEFAULT_FAST_BASE
+from coglet_cli.engine.build_options import PLATFORM
 from coglet_cli.errors import UserError
 from coglet_cli.images.base_image import (
     COG_BASE_HOST_VARIABLE,
@@ -47,6 +48,10 @@ class BuildFlags:
     precompile: bool = False
     skip_schema: bool = False
     fast: bool = False
+    platform: str = PLATFORM
+    strict: bool = False
+    legacy_labels: bool = False
+    timestamp: int | None = None
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def prepare(
 ) -> Prepared:
     """The plan of a model's image, warnings told. Raises UserError for what cannot be built."""
     config = with_flags(model.config, flags)
+    _refuse_combinations(config, flags)
     folder = model.project.folder
     sdk = choose_sdk(os.environ, config.build.sdk_version)
     requirements = read_requirements(
@@ -97,6 +103,7 @@ def prepare(
         max_concurrency=_concurrency(model),
         strip=flags.strip,
         precompile=flags.precompile,
+        has_timestamp=flags.timestamp is not None,
         torch=requirements.pin("torch"),
         cuda=cuda.minor if cuda else None,
         cudnn=cuda.cudnn if cuda else None,
@@ -104,11 +111,25 @@ def prepare(
     return Prepared(plan, {**sdk.files, **_staged(folder, lines, certificate, cuda)})
 
 
+def _refuse_combinations(config: CogConfig, flags: BuildFlags) -> None:
+    if config.build.fast and flags.dockerfile:
+        raise UserError("fast builds do not support --dockerfile; set fast: false")
+    if flags.platform == PLATFORM:
+        return
+    if config.build.gpu:
+        raise UserError(
+            f"images with a GPU are for {PLATFORM} only", hint="leave out --platform, or set gpu: false"
+        )
+    if flags.use_cog_base:
+        raise UserError(f"cog-base images are for {PLATFORM} only", hint="leave out --use-cog-base-image")
+
+
 def _wishes(flags: BuildFlags) -> BaseWishes:
     registry = os.environ.get(COG_BASE_HOST_VARIABLE) or os.environ.get(REGISTRY_VARIABLE, DEFAULT_REGISTRY)
+    has_no_cog_base = flags.dockerfile is not None or flags.platform != PLATFORM
     return BaseWishes(
         registry,
-        flags.use_cog_base,
+        False if has_no_cog_base else flags.use_cog_base,
         flags.use_cuda_base,
         os.environ.get(FAST_BASE_VARIABLE) or DEFAULT_FAST_BASE,
     )

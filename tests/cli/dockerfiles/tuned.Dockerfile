@@ -1,0 +1,30 @@
+FROM python:3.13-slim AS start
+ARG SOURCE_DATE_EPOCH
+ENV DEBIAN_FRONTEND=noninteractive
+ENV PYTHONUNBUFFERED=1
+ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin
+ENV NVIDIA_DRIVER_CAPABILITIES=all
+FROM start AS coglet
+ARG SOURCE_DATE_EPOCH
+COPY build/server /tmp/server
+RUN python -m venv --without-pip /opt/coglet && python -m pip --python /opt/coglet/bin/python install --disable-pip-version-check --no-cache-dir "/tmp/server/p.whl[server]"
+COPY build/entrypoint.py /opt/coglet/entrypoint.py
+FROM start
+ARG SOURCE_DATE_EPOCH
+RUN apt-get update -qq && apt-get install -qqy binutils && apt-get clean && rm -rf /var/lib/apt/lists/*
+COPY build/requirements.txt /tmp/requirements.txt
+RUN python -m pip install --disable-pip-version-check --no-cache-dir -r /tmp/requirements.txt && find "$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" -type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;
+COPY --from=coglet /opt/coglet /opt/coglet
+COPY build/model /tmp/model
+RUN python -m pip install --disable-pip-version-check --no-cache-dir /tmp/model/p.whl && find "$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" -type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;
+RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+RUN groupadd --gid 10001 cog && useradd --create-home --uid 10001 --gid 10001 cog && install --directory --owner=cog --group=cog /src /var/run/cog
+WORKDIR /src
+EXPOSE 5000
+ENV COG_WORKER_PYTHON="python"
+ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
+HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"]
+USER 10001:10001
+ENTRYPOINT ["/opt/coglet/bin/python", "/opt/coglet/entrypoint.py"]
+CMD ["python", "-m", "cog.server.http"]
+COPY --chown=10001:10001 project /src
