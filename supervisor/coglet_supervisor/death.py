@@ -40,13 +40,16 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
     return process.wait()
 
 
-def describe_exit(code: int) -> str:
-    """Why a process ended, for the people who lost a prediction by it."""
+def describe_exit(code: int, *, out_of_memory: bool | None = None) -> str:
+    """Why a process ended, for the people who lost a prediction by it.
+
+    `out_of_memory`: whether the kernel has killed somebody for want of memory; None where that is not known.
+    """
     if code >= 0:
         return f"exited with code {code}"
     try:
         name = signal.Signals(-code).name
     except ValueError:
         name = f"signal {-code}"
-    hint = ", perhaps out of memory" if -code == signal.SIGKILL else ""
-    return f"was killed by {name}{hint}"
+    hints = {True: ", out of memory", None: ", perhaps out of memory", False: ""}
+    return f"was killed by {name}{hints[out_of_memory] if -code == signal.SIGKILL else ''}"

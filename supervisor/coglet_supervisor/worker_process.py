@@ -24,6 +24,7 @@ from typing import Final, Protocol
 from coglet_protocol import control
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
+from coglet_supervisor.control_group import ControlGroup
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
 from coglet_supervisor.recycling import Wear
@@ -91,6 +92,8 @@ class WorkerProcess:
         self._events: WorkerEvents | None = None
         self._ended = False
         self._killed = False
+        self._group = ControlGroup.of(process.pid)
+        self._oom_kills_before = self._oom_kills()
 
     @classmethod
     def spawn(cls, spec: WorkerSpec) -> "WorkerProcess":
@@ -130,6 +133,17 @@ class WorkerProcess:
     @property
     def pid(self) -> int:
         return self._process.pid
+
+    @property
+    def was_out_of_memory(self) -> bool | None:
+        """Whether the kernel has killed in its control group for want of memory; None if that is not told."""
+        kills = self._oom_kills()
+        if kills is None or self._oom_kills_before is None:
+            return None
+        return kills > self._oom_kills_before
+
+    def _oom_kills(self) -> int | None:
+        return None if self._group is None else self._group.oom_kills()
 
     async def attach(self, pool: SlotPool, events: WorkerEvents) -> None:
         """Listens to the child from now on: its control channel, and its slots as it connects them."""

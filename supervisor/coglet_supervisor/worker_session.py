@@ -202,7 +202,8 @@ class WorkerSession:
         if self.worker.replaced_because is not None:
             reason = f"Worker was replaced: {self.worker.replaced_because}"
         else:
-            reason = self._fatal or f"Worker crashed: it {describe_exit(exit_code)}"
+            how = describe_exit(exit_code, out_of_memory=self.worker.was_out_of_memory)
+            reason = self._fatal or f"Worker crashed: it {how}"
         if not self._setup_ended.is_set():
             log.error("%s during setup", reason)
             self._end_setup("failed")

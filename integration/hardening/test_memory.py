@@ -1,0 +1,51 @@
+"""hardening.md R6, R7, R16: when memory runs out a worker goes, it is said why, and the server stays."""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import pytest
+from integration.conftest import Serve
+from integration.hardening.memory_group import JOIN_AND_SERVE, memory_group
+from integration.harness.model import Model, inputs
+
+pytestmark = pytest.mark.ours("hardening.md R6, R7, R16")
+
+MIB: Final = 1024 * 1024
+LIMIT_BYTES: Final = 300 * MIB
+MODEL: Final = Model(
+    "import os\n"
+    "class Runner:\n"
+    "    def setup(self):\n"
+    "        self.weights = bytearray(os.urandom(1)) * (100 * 1024 * 1024)\n"
+    "    def run(self, act: str) -> str:\n"
+    "        eaten = []\n"
+    "        while act == 'eat':\n"
+    "            eaten.append(b'x' * (1024 * 1024))\n"
+    "        if act == 'die':\n"
+    "            os.kill(os.getpid(), 9)\n"
+    "        return act\n",
+    inputs({"act": {"type": "string"}}, "act"),
+    "predict.py:Runner",
+)
+
+
+@pytest.fixture
+def group() -> Iterator[Path]:
+    with memory_group(LIMIT_BYTES) as folder:
+        if folder is None:
+            pytest.skip("no control group can be made here, which needs root and a writable mount")
+        yield folder
+
+
+def test_the_kernel_takes_the_worker_and_the_server_goes_on(serve: Serve, group: Path) -> None:
+    variables = {"TEST_GROUP": str(group)}
+    with serve(MODEL, entry=("-c", JOIN_AND_SERVE), variables=variables) as server:
+        for _ in range(2):
+            body = server.predict({"act": "eat"}).json()
+            assert body["status"] == "failed"
+            assert body["error"] == "Worker crashed: it was killed by SIGKILL, out of memory"
+            server.wait_status("READY")
+            assert server.predict({"act": "say"}).json()["output"] == "say"
+        # Whoever else kills it is not mistaken for the kernel.
+        assert server.predict({"act": "die"}).json()["error"].endswith("killed by SIGKILL")

@@ -1,0 +1,110 @@
+"""What the kernel tells of the memory of a control group: how much is left, and whether it had to kill.
+
+Both versions of control groups. Sources: cgroups(7), and the kernel's cgroup-v2.rst and cgroup-v1/memory.rst.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+_MOUNTS: Final = Path("/sys/fs/cgroup")
+_PROC: Final = Path("/proc")
+
+
+@dataclass(frozen=True)
+class _Names:
+    """What one version calls its files, and the file pages that it can give back in `memory.stat`."""
+
+    events: str
+    limit: str
+    usage: str
+    reclaimable: str
+
+
+_V1: Final = _Names(
+    "memory.oom_control", "memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file"
+)
+_V2: Final = _Names("memory.events", "memory.max", "memory.current", "inactive_file")
+
+
+@dataclass(frozen=True)
+class ControlGroup:
+    """The group that limits the memory of a process."""
+
+    folder: Path
+    root: Path
+    names: _Names
+
+    @classmethod
+    def of(cls, pid: int | str, mounts: Path = _MOUNTS, proc: Path = _PROC) -> "ControlGroup | None":
+        """The group of a living process, or of `self`; None where the system does not tell."""
+        try:
+            memberships = (proc / str(pid) / "cgroup").read_text().splitlines()
+        except OSError:
+            return None
+        paths = {controllers: path for _, controllers, path in (line.split(":", 2) for line in memberships)}
+        for controllers, path in paths.items():
+            if "memory" in controllers.split(","):
+                return cls._found(mounts / controllers, path, _V1) or cls._found(mounts / "memory", path, _V1)
+        return cls._found(mounts, paths.get("", "/"), _V2)
+
+    @classmethod
+    def _found(cls, root: Path, path: str, names: _Names) -> "ControlGroup | None":
+        # In a container the path may be the host's, while the mount shows the container's own group.
+        for folder in (root / path.lstrip("/"), root):
+            if (folder / names.events).exists():
+                return cls(folder, root, names)
+        return None
+
+    def oom_kills(self) -> int | None:
+        """How many processes the kernel has killed here for want of memory, so far."""
+        return _field(self.folder / self.names.events, "oom_kill")
+
+    def room_bytes(self) -> int | None:
+        """How much more memory the group and those above it may use; None without a limit."""
+        rooms = [room for room in map(self._room_in, self._and_above()) if room is not None]
+        return min(rooms, default=None)
+
+    def _and_above(self) -> Iterator[Path]:
+        yield self.folder
+        if self.folder != self.root:
+            for parent in self.folder.parents:
+                yield parent
+                if parent == self.root:
+                    return
+
+    def _room_in(self, folder: Path) -> int | None:
+        limit = _number(folder / self.names.limit)
+        usage = _number(folder / self.names.usage)
+        if limit is None or usage is None:
+            return None
+        return limit - usage + (_field(folder / "memory.stat", self.names.reclaimable) or 0)
+
+
+def free_memory_bytes(pid: int) -> int | None:
+    """What a process like `pid` could still use, by its group and by the machine; None if nobody tells."""
+    group = ControlGroup.of(pid)
+    kilobytes = _field(_PROC / "meminfo", "MemAvailable:")
+    rooms = [
+        None if group is None else group.room_bytes(),
+        None if kilobytes is None else kilobytes * 1024,
+    ]
+    return min((room for room in rooms if room is not None), default=None)
+
+
+def _number(file: Path) -> int | None:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):  # "max" is no limit
+        return None
+
+
+def _field(file: Path, name: str) -> int | None:
+    try:
+        lines = file.read_text().splitlines()
+    except OSError:
+        return None
+    values = (line.split()[1] for line in lines if line.split()[:1] == [name])
+    text = next(values, "")
+    return int(text) if text.isdecimal() else None
