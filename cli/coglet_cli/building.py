@@ -37,6 +37,7 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
 def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Terminal) -> None:
     """Builds the model of the current folder and sends it to its registry. Raises UserError."""
     from coglet_cli.engine.client import Engine
+    from coglet_cli.engine.credentials import reused_credentials
     from coglet_cli.engine.progress import Progress
     from coglet_cli.weights.bundle import image_tag, push_bundle, show_bundle
 
@@ -50,7 +51,8 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     if files:
         terminal.info(f"{len(model.config.weights)} managed weight(s)")
     terminal.info(f"Pushing to {target}...")
-    digest = engine.push(name, Progress(flags.progress, terminal))
+    credentials = reused_credentials(name, os.environ, terminal)
+    digest = engine.push(name, Progress(flags.progress, terminal), credentials)
     if files:
         show_bundle(push_bundle(model, target), terminal)
     else:

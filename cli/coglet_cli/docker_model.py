@@ -47,12 +47,14 @@ class DockerModel:
 
 def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Terminal) -> DockerModel:
     """A model's image, pulled when it is not here. Raises UserError for what is none."""
+    from coglet_cli.engine.credentials import reused_credentials
     from coglet_cli.engine.progress import Progress
 
     facts = engine.find(name)
     if facts is None:
         terminal.info(f"Pulling image: {name}")
-        facts = engine.pull(name, Progress(flags.progress, terminal), flags.platform)
+        credentials = reused_credentials(name, os.environ, terminal)
+        facts = engine.pull(name, Progress(flags.progress, terminal), flags.platform, credentials)
     config = config_of(name, facts.labels)
     if config.get("weights"):
         terminal.warning(f"the managed weights of {name} are not mounted: run it from its folder for that")

@@ -60,6 +60,15 @@ def registry(engine: docker.DockerClient) -> Iterator[str]:
             yield host
 
 
+@pytest.fixture(scope="session")
+def private_registry(engine: docker.DockerClient) -> Iterator[str]:
+    """`host:port` of a registry on loopback that wants to know who asks."""
+    with tempfile.TemporaryDirectory() as folder:
+        port = free_address(LOOPBACK).port
+        with running_registry(Path(folder), port, is_private=True) as host:
+            yield host
+
+
 @pytest.fixture
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
     """A copy of a folder of examples/, for the Python of the base image."""

@@ -1,5 +1,6 @@
 """A Docker Engine, a registry and base images, made of what Debian offers: no public registry is needed."""
 
+import json
 import os
 import shutil
 import subprocess
@@ -18,6 +19,10 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON_VERSION: Final = "3.11"
 BASE: Final = f"python:{PYTHON_VERSION}-slim"
 FAST_BASE: Final = "pycoglet-base:test"
+# Who may use a private registry. The hash is bcrypt's, the only one that the registry knows.
+PRIVATE_USER: Final = "you"
+PRIVATE_WORD: Final = "word"
+_HASH: Final = "$2b$05$B.aWz6i3.d3I51F8Ojjfketw8yxmZOaVPRtBT4qy2emihFtD9K3Pa"
 _SOCKET: Final = Path("/var/run/docker.sock")
 _SUITE: Final = "bookworm"
 _NEEDED: Final = ("dockerd", "debootstrap", "docker-registry")
@@ -128,14 +133,18 @@ def ensure_fast_base(variables: dict[str, str]) -> None:
 
 
 @contextmanager
-def running_registry(folder: Path, port: int) -> Iterator[str]:
+def running_registry(folder: Path, port: int, *, is_private: bool = False) -> Iterator[str]:
     """A registry on loopback, which Docker trusts without TLS; gives `host:port`."""
+    settings: dict[str, object] = {
+        "version": "0.1",
+        "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
+        "http": {"addr": f"127.0.0.1:{port}"},
+    }
+    if is_private:
+        (folder / "users").write_text(f"{PRIVATE_USER}:{_HASH}\n")
+        settings["auth"] = {"htpasswd": {"realm": "private", "path": str(folder / "users")}}
     config = folder / "registry.yml"
-    config.write_text(
-        "version: 0.1\n"
-        f"storage: {{filesystem: {{rootdirectory: {folder / 'registry'}}}}}\n"
-        f"http: {{addr: 127.0.0.1:{port}}}\n"
-    )
+    config.write_text(json.dumps(settings))  # which is YAML too
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
     try:

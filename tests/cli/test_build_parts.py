@@ -66,6 +66,16 @@ def test_the_release_of_an_image(
     assert packages.allow_prereleases == (sdk_version == "prerelease")
 
 
+@pytest.mark.parametrize(
+    ("variables", "sdk_version"), [({}, "0.0.9"), ({"COG_SDK_WHEEL": "pypi:0.0.9"}, None)]
+)
+def test_a_release_that_never_was(variables: dict[str, str], sdk_version: str | None) -> None:
+    with pytest.raises(UserError) as caught:
+        choose_sdk(variables, sdk_version)
+    assert caught.value.message == "cog version 0.0.9 is below the minimum required version 0.1.0"
+    assert "counts releases of pycoglet" in (caught.value.hint or "")
+
+
 def test_without_a_wish_it_is_this_release() -> None:
     sdk = choose_sdk({}, None)
     assert sdk.packages.is_staged

@@ -101,12 +101,23 @@ class Engine:
             return False
         return True
 
-    def pull(self, name: str, progress: Progress, platform: str = PLATFORM) -> ImageFacts:
+    def pull(
+        self,
+        name: str,
+        progress: Progress,
+        platform: str = PLATFORM,
+        credentials: dict[str, str] | None = None,
+    ) -> ImageFacts:
         """Fetches an image from its registry. Raises ImageNotFound."""
         repository, tag = parse_repository_tag(name)
         try:
             for message in self.client.api.pull(
-                repository, tag=tag or "latest", stream=True, decode=True, platform=platform
+                repository,
+                tag=tag or "latest",
+                stream=True,
+                decode=True,
+                platform=platform,
+                auth_config=credentials,
             ):
                 if "error" in message:
                     raise ImageNotFound(name, message["error"])
@@ -120,11 +131,11 @@ class Engine:
             raise ImageNotFound(name, f"the registry has no image for {platform}")
         return facts
 
-    def push(self, name: str, progress: Progress) -> str | None:
+    def push(self, name: str, progress: Progress, credentials: dict[str, str] | None = None) -> str | None:
         """Sends an image to its registry and gives its digest there. Raises PushFailed."""
         digest: str | None = None
         try:
-            for message in cast("Iterator[dict[str, Any]]", self._push_messages(name)):
+            for message in cast("Iterator[dict[str, Any]]", self._push_messages(name, credentials)):
                 if "error" in message:
                     raise PushFailed(name, str(message["error"]))
                 digest = (message.get("aux") or {}).get("Digest") or digest
@@ -188,9 +199,11 @@ class Engine:
             raise BuildFailed(f"{' '.join(argv)}: {error}") from None
         return text.decode("utf-8", "replace")
 
-    def _push_messages(self, name: str) -> Any:
+    def _push_messages(self, name: str, credentials: dict[str, str] | None) -> Any:
         repository, tag = parse_repository_tag(name)
-        return self.client.api.push(repository, tag=tag or "latest", stream=True, decode=True)
+        return self.client.api.push(
+            repository, tag=tag or "latest", stream=True, decode=True, auth_config=credentials
+        )
 
 
 def _follow_build(messages: Iterator[dict[str, Any]], progress: Progress) -> None:

@@ -8,12 +8,15 @@ from typing import Final
 
 from coglet_cli.dockerfile import Packages
 from coglet_cli.errors import UserError
+from coglet_cli.images.compatibility import version_key
 from coglet_cli.images.wheel import model_wheel, server_wheel, wheel_name
 from coglet_cli.version import DISTRIBUTION
 
 # In this order. SDK and runtime are one distribution, so that the variables of both mean the same.
 VARIABLES: Final = ("COG_SDK_WHEEL", "COG_WHEEL", "COGLET_WHEEL")
 PRERELEASE: Final = "prerelease"
+# The first release. Those of Cog have other numbers, and other packages.
+MINIMUM_VERSION: Final = "0.1.0"
 _INDEX: Final = "pypi"
 # Semantic versioning to PEP 440.
 _PRERELEASES: Final = {"alpha": "a", "beta": "b", "rc": "rc", "dev": ".dev"}
@@ -66,6 +69,11 @@ def _from_variable(variable: str, value: str) -> Sdk:
 
 
 def _from_index(version: str, source: str) -> Sdk:
+    if version_key(version) < version_key(MINIMUM_VERSION):
+        raise UserError(
+            f"cog version {version} is below the minimum required version {MINIMUM_VERSION}",
+            hint=f"{source} counts releases of {DISTRIBUTION}; without it, images get the one that runs here",
+        )
     return Sdk(Packages(f'"{DISTRIBUTION}=={version}"', f'"{DISTRIBUTION}[server]=={version}"'), {}, source)
 
 

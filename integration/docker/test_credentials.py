@@ -1,0 +1,64 @@
+"""`cog login` and `cog push` with a registry that wants to know who asks."""
+
+import base64
+import json
+import uuid
+from pathlib import Path
+
+import docker
+import pytest
+from integration.docker.containers import run_cog
+from integration.docker.engine import PRIVATE_USER, PRIVATE_WORD
+
+pytestmark = [
+    pytest.mark.slow,
+    pytest.mark.timeout(600),
+    pytest.mark.parametrize("example", ["hello"], indirect=True),
+]
+PLAIN = ("--use-cog-base-image", "false")
+
+
+@pytest.fixture
+def own(tmp_path: Path, variables: dict[str, str]) -> dict[str, str]:
+    """The environment of somebody with an empty configuration of Docker."""
+    (tmp_path / "docker").mkdir()
+    return {**variables, "DOCKER_CONFIG": str(tmp_path / "docker")}
+
+
+def test_a_push_needs_a_login(
+    engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
+) -> None:
+    name = f"{private_registry}/you/hello:{uuid.uuid4().hex}"
+    refused = run_cog(example, "push", name, *PLAIN, variables=own)
+    assert refused.returncode == 1
+    assert "\nerror: failed to push image: " in refused.stderr
+    assert refused.stderr.endswith("\n\nhint: run `cog login` first\n")
+    login = ("login", "--registry", private_registry, "--username", PRIVATE_USER, "--token-stdin")
+    done = run_cog(example, *login, stdin=f"{PRIVATE_WORD}\n".encode(), variables=own)
+    assert done.stderr.endswith(f"Login succeeded for {private_registry}\n")
+    pushed = run_cog(example, "push", name, *PLAIN, variables=own)
+    assert pushed.returncode == 0, pushed.stderr[-2000:]
+    engine.images.remove(name, force=True)
+    asked = run_cog(example, "predict", name, "-i", "name=Ada", variables=own)
+    assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
+    engine.images.remove(name, force=True)
+
+
+def test_the_registry_in_place_of_r8_im_gets_its_credentials(
+    engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
+) -> None:
+    secret = base64.b64encode(f"{PRIVATE_USER}:{PRIVATE_WORD}".encode()).decode()
+    file = Path(own["DOCKER_CONFIG"]) / "config.json"
+    file.write_text(json.dumps({"auths": {"r8.im": {"auth": secret}}}))
+    name = f"{private_registry}/you/hello:{uuid.uuid4().hex}"
+    other = run_cog(example, "push", name, *PLAIN, variables=own)
+    assert "credentials for" not in other.stderr
+    assert "error: failed to push image: " in other.stderr
+    own["COG_REGISTRY_HOST"] = private_registry
+    pushed = run_cog(example, "push", name, *PLAIN, variables=own)
+    assert f"\nUsing existing r8.im credentials for {private_registry}\n" in pushed.stderr
+    assert pushed.returncode == 0, pushed.stderr[-2000:]
+    engine.images.remove(name, force=True)
+    asked = run_cog(example, "predict", name, "-i", "name=Ada", variables=own)
+    assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
+    engine.images.remove(name, force=True)
