@@ -1,4 +1,4 @@
-"""The text streams a worker puts in place of `sys.stdout` and `sys.stderr`."""
+"""What stands for `sys.stdout` and `sys.stderr` in a worker, which says where the text goes."""
 
 from __future__ import annotations
 
@@ -6,22 +6,39 @@ import io
 
 TYPE_CHECKING = False  # importing typing would double the cost of `import coglet`
 if TYPE_CHECKING:
-    from collections.abc import Callable, Iterable
-    from typing import Any, BinaryIO, TextIO
+    from collections.abc import Iterable
+    from typing import Any, TextIO
 
 
-class _LogStream(io.TextIOBase):
-    """What both streams share: write-only text that outlives `close()`.
+class _SlotLogWriter(io.TextIOBase):
+    """Text written by the model, on its way to the log of the running prediction.
 
     A library that closes `sys.stdout` must not silence the model, so closing only sets a flag.
     """
 
-    _closed = False
+    name: str
+    encoding = "utf-8"
+    errors = "replace"
+    newlines = None
     mode = "w"
     line_buffering = True
+    _closed = False
+
+    def __init__(self) -> None:
+        raise TypeError("cannot create '_SlotLogWriter' instances; the worker makes one a stream")
+
+    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # typeshed allows bytes here
+        for line in lines:
+            self.write(line)
 
     def writable(self) -> bool:
         return True
+
+    def isatty(self) -> bool:
+        return False
+
+    def reconfigure(self, **_options: object) -> None:
+        """Accepts what `TextIOWrapper.reconfigure` does; a log has one encoding and is always flushed."""
 
     @property
     def closed(self) -> bool:
@@ -30,72 +47,15 @@ class _LogStream(io.TextIOBase):
     def close(self) -> None:
         self._closed = True
 
-    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]  # typeshed allows bytes here
-        for line in lines:
-            self.write(line)
 
-    def reconfigure(self, **_options: Any) -> None:
-        """Accepts what `TextIOWrapper.reconfigure` does; a log has one encoding and is always flushed."""
-
-
-class _SlotLogWriter(_LogStream):
-    """Text written by the model, on its way to the log of the running prediction."""
-
-    name: str
-    _fd: int
-    _deliver: Callable[[str], object]
-    _flush: Callable[[], object]
-    _binary: BinaryIO
-
-    def __init__(self) -> None:
-        raise TypeError("cannot create '_SlotLogWriter' instances; the worker makes one a stream")
-
-    encoding = "utf-8"
-    errors = "replace"
-    newlines = None
-
-    @property
-    def buffer(self) -> BinaryIO:
-        return self._binary
-
-    def write(self, text: str) -> int:
-        if not isinstance(text, str):
-            raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self._deliver(text)
-        return len(text)
-
-    def flush(self) -> None:
-        self._flush()
-
-    def fileno(self) -> int:
-        return self._fd
-
-
-def new_slot_log_writer(
-    fd: int, deliver: Callable[[str], object], flush: Callable[[], object], binary: BinaryIO
-) -> _SlotLogWriter:
-    """Makes the stream for descriptor 1 or 2: text goes to `deliver`; `binary` is its `.buffer`."""
-    writer = _SlotLogWriter.__new__(_SlotLogWriter)
-    writer.name = {1: "<stdout>", 2: "<stderr>"}[fd]
-    writer._fd = fd
-    writer._deliver = deliver
-    writer._flush = flush
-    writer._binary = binary
-    return writer
-
-
-def _nothing() -> None:
-    return None
-
-
-class _TeeWriter(_LogStream):
+class _TeeWriter:
     """Writes to the log (`inner`) and to the stream that the model put in its place (`user_stream`).
 
-    Everything but writing is the model's stream, so that `getvalue()` and the like keep working. All that is
-    asked of it is a `write`; what else a stream has is made up where it is missing.
+    Everything but writing is the model's stream, so that `getvalue()`, `seek()` and `close()` keep working.
+    All that is asked of it is a `write`; what else a stream has is made up where it is missing.
     """
 
-    def __init__(self, inner: TextIO, user_stream: TextIO, name: str) -> None:
+    def __init__(self, inner: TextIO | io.TextIOBase, user_stream: TextIO, name: str) -> None:
         self.inner = inner
         self.user_stream = user_stream
         self.name = name
@@ -107,25 +67,30 @@ class _TeeWriter(_LogStream):
         self.user_stream.write(text)
         return len(text)
 
+    def writelines(self, lines: Iterable[str]) -> None:
+        for line in lines:
+            self.write(line)
+
     def flush(self) -> None:
         self.inner.flush()
         getattr(self.user_stream, "flush", _nothing)()
-
-    def fileno(self) -> int:
-        return self.user_stream.fileno()
 
     def isatty(self) -> bool:
         return bool(getattr(self.user_stream, "isatty", _nothing)())
 
     @property
-    def encoding(self) -> str:  # type: ignore[override]  # typeshed has a plain attribute
+    def encoding(self) -> str:
         return getattr(self.user_stream, "encoding", "utf-8")
 
     @property
-    def errors(self) -> str | None:  # type: ignore[override]  # typeshed has a plain attribute
+    def errors(self) -> str | None:
         return getattr(self.user_stream, "errors", None)
 
     def __getattr__(self, name: str) -> Any:
         if name == "user_stream":  # not set yet: a copy or an unpickled tee, which must not recurse
             raise AttributeError(name)
         return getattr(self.user_stream, name)
+
+
+def _nothing() -> None:
+    return None

@@ -13,10 +13,11 @@ import os
 import sys
 import threading
 import types
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from typing import Any, Final, TextIO
 
+from coglet._streams import _SlotLogWriter, _TeeWriter
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.control import ControlChannel
@@ -63,14 +64,8 @@ class LogRouter:
         return target or self.orphans
 
 
-class RoutedStream(io.TextIOBase):
+class RoutedStream(_SlotLogWriter):
     """A text stream over the router. Never closes, so that a model cannot lose its own logs."""
-
-    encoding = "utf-8"
-    errors = "replace"
-    newlines = None
-    mode = "w"
-    line_buffering = True
 
     def __init__(self, source: LogSource, descriptor: int, router: "LogRouter | DescriptorLog") -> None:
         self.name = f"<{source}>"
@@ -78,7 +73,6 @@ class RoutedStream(io.TextIOBase):
         self.router = router
         self._source: LogSource = source
         self._descriptor = descriptor
-        self._closed = False
         self._listeners: dict[int, bool] = {}
 
     def write(self, text: str) -> int:
@@ -102,62 +96,31 @@ class RoutedStream(io.TextIOBase):
             if outer is not None:
                 self._listeners[thread] = outer or heard
 
-    def writelines(self, lines: Iterable[str]) -> None:  # type: ignore[override]
-        for line in lines:
-            self.write(line)
-
     def flush(self) -> None:
         self.router.target().flush(self._source)
 
     def fileno(self) -> int:
         return self._descriptor
 
-    def writable(self) -> bool:
-        return True
 
-    def isatty(self) -> bool:
-        return False
-
-    def reconfigure(self, **_options: object) -> None:
-        """Accepted, as on a real stream; encoding and buffering are the worker's."""
-
-    @property
-    def closed(self) -> bool:
-        return self._closed
-
-    def close(self) -> None:
-        self._closed = True
-
-
-class TeeStream:
+class TeeStream(_TeeWriter):
     """What the model put in the place of `sys.stdout`, with a copy of its text for the logs.
 
     There is no copy when the replacement has itself passed the text on to the stream it replaced.
     """
 
+    inner: RoutedStream
+
     def __init__(self, routed: RoutedStream, replacement: TextIO) -> None:
-        self._routed = routed
-        self._replacement = replacement
+        super().__init__(routed, replacement, routed.name)
 
     def write(self, text: str) -> int:
-        with self._routed.listening() as has_passed_on:
+        with self.inner.listening() as has_passed_on:
             try:
-                return self._replacement.write(text)
+                return self.user_stream.write(text)
             finally:
                 if not has_passed_on():
-                    self._routed.write(text)
-
-    def writelines(self, lines: Iterable[str]) -> None:
-        for line in lines:
-            self.write(line)
-
-    def flush(self) -> None:
-        self._routed.flush()
-        with contextlib.suppress(AttributeError):  # a replacement may be no more than an object with write()
-            self._replacement.flush()
-
-    def __getattr__(self, name: str) -> Any:
-        return getattr(self._replacement, name)
+                    self.inner.write(text)
 
 
 class _RoutedBytes(io.BufferedIOBase):
