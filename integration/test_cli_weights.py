@@ -28,6 +28,7 @@ from coglet_cli.weights.bundle import image_tag, push_bundle
 from coglet_cli.weights.managing import mounts, weights_manifest
 from coglet_cli.weights.packing import EMPTY, MANIFEST_TYPE, digest_of, manifest
 from coglet_cli.weights.registry import Repository
+from coglet_cli.weights.store import WeightStore
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
 
@@ -189,15 +190,29 @@ class Files(SimpleHTTPRequestHandler):
         return
 
 
+def test_layers_with_nothing_new_are_not_fetched(
+    project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("coglet_cli.weights.packing.LAYER_BYTES", 1000)
+    cog(capsys, "import")
+    store = WeightStore(cache_folder(os.environ))
+    store.path(digest_of(b"b" * 700)).unlink()
+    _, _, err = cog(capsys, "pull", "-v")
+    assert err.count("Pulling sha256:") == 1
+    assert "Pulled 700 B across 1 file(s) / 1 layer(s) for 1 weight(s)" in err
+
+
 @contextmanager
 def served(handler: Callable[..., BaseHTTPRequestHandler]) -> Iterator[str]:
     """A server on loopback within the block; gives its URL."""
     with ThreadingHTTPServer((LOOPBACK, 0), handler) as server:
         thread = threading.Thread(target=server.serve_forever, args=(0.01,))
         thread.start()
-        yield f"http://{LOOPBACK}:{server.server_port}"
-        server.shutdown()
-        thread.join()
+        try:
+            yield f"http://{LOOPBACK}:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def test_files_from_a_web_server(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
@@ -303,6 +318,22 @@ def test_a_bundle_names_the_image_and_the_weights(project: Path, capsys: pytest.
     assert weight["mediaType"] == MANIFEST_TYPE
     assert bundle.weights == {"big": f"{name}@{weight['digest']}"}
     assert bundle.image == f"{name}@{image['digest']}"
+
+
+class Broken(BaseHTTPRequestHandler):
+    """A registry on a bad day."""
+
+    def do_HEAD(self) -> None:
+        self.send_error(500)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+def test_a_registry_that_fails() -> None:
+    with served(Broken) as url, Repository(f"{url.removeprefix('http://')}/a/b") as repository:
+        with pytest.raises(UserError, match=r"^the registry failed with 127.*/a/b: status 500$"):
+            repository.has_blob("sha256:0")
 
 
 class LoginNeeded(BaseHTTPRequestHandler):

@@ -22,7 +22,7 @@ LAYER_TYPE: Final = "application/vnd.oci.image.layer.v1.tar"
 EMPTY: Final = b"{}"
 _EMPTY_TYPE: Final = "application/vnd.oci.empty.v1+json"
 # Small files travel together; a change of a large one sends that one alone.
-_LAYER_BYTES: Final = 64 * 1024 * 1024
+LAYER_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
@@ -38,7 +38,7 @@ def grouped(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
     """The files of each layer."""
     group: list[StoredFile] = []
     for file in files:
-        if group and sum(member.size for member in group) + file.size > _LAYER_BYTES:
+        if group and sum(member.size for member in group) + file.size > LAYER_BYTES:
             yield group
             group = []
         group.append(file)
