@@ -16,6 +16,7 @@ from coglet_cli.engine.client import Engine
 from coglet_cli.engine.errors import ContainerRefused, MissingDriver
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import LOOPBACK, Address
+from coglet_cli.server.running import unless_raised
 from coglet_cli.terminal import Terminal
 
 MODEL_PORT: Final = "5000/tcp"
@@ -70,15 +71,7 @@ class ContainerServer:
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises ContainerExited as soon as the container ends before it."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watcher = tasks.create_task(self._raise_at_exit())
-                result = await work
-                watcher.cancel()
-                return result
-        except ExceptionGroup as group:
-            # The task that failed first has canceled the other one.
-            raise group.exceptions[0] from None
+        return await unless_raised(self._raise_at_exit(), work)
 
     async def explain_loss(self) -> None:
         """After a lost connection: raises ContainerExited when the end of the container is the reason."""

@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import Address, bracketed
+from coglet_cli.server.running import unless_raised
 
 # Enough for the supervisor to take the model down in order; a model that hangs in C code is killed after it.
 STOP_GRACE_S: Final = 5.0
@@ -96,15 +97,7 @@ class LocalServer:
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises ServerExited or PortTaken as soon as the process ends before it."""
-        try:
-            async with asyncio.TaskGroup() as tasks:
-                watcher = tasks.create_task(self._raise_at_exit())
-                result = await work
-                watcher.cancel()
-                return result
-        except ExceptionGroup as group:
-            # The task that failed first has canceled the other one.
-            raise group.exceptions[0] from None
+        return await unless_raised(self._raise_at_exit(), work)
 
     async def _raise_at_exit(self) -> None:
         code = await self._process.wait()

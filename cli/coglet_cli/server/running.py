@@ -1,5 +1,6 @@
 """What the command line asks of a model server, wherever it runs: a process here, or a container."""
 
+import asyncio
 from collections.abc import Coroutine
 from typing import Any, Protocol, TypeVar
 
@@ -24,3 +25,16 @@ class RunningServer(Protocol):
 
     def kill(self) -> None:
         """Ends it now."""
+
+
+async def unless_raised(watch: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T]) -> T:
+    """The result of `work`, or what `watch` raises before there is one."""
+    try:
+        async with asyncio.TaskGroup() as tasks:
+            watcher = tasks.create_task(watch)
+            result = await work
+            watcher.cancel()
+            return result
+    except ExceptionGroup as group:
+        # The task that failed first has canceled the other one.
+        raise group.exceptions[0] from None
