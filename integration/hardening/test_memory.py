@@ -1,5 +1,6 @@
 """hardening.md R6, R7, R16: when memory runs out a worker goes, it is said why, and the server stays."""
 
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
@@ -7,12 +8,15 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from integration.hardening.memory_group import JOIN_AND_SERVE, memory_group
+from integration.hardening.workers import worker_pids
 from integration.harness.model import Model, inputs
+from integration.harness.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R6, R7, R16")
 
 MIB: Final = 1024 * 1024
-LIMIT_BYTES: Final = 300 * MIB
+# Room for one model of 100 MiB, and what it takes to fill the rest, but not for two.
+LIMIT_BYTES: Final = 200 * MIB
 MODEL: Final = Model(
     "import os\n"
     "class Runner:\n"
@@ -49,3 +53,16 @@ def test_the_kernel_takes_the_worker_and_the_server_goes_on(serve: Serve, group:
             assert server.predict({"act": "say"}).json()["output"] == "say"
         # Whoever else kills it is not mistaken for the kernel.
         assert server.predict({"act": "die"}).json()["error"].endswith("killed by SIGKILL")
+
+
+def test_no_second_model_is_loaded_where_only_one_fits(serve: Serve, group: Path) -> None:
+    variables = {"TEST_GROUP": str(group), "COG_WORKER_MAX_PREDICTIONS": "1"}
+    with serve(MODEL, entry=("-c", JOIN_AND_SERVE), variables=variables) as server:
+        (worker,) = worker_pids(server)
+        server.signal(signal.SIGHUP)
+        server.wait_log(f"worker {worker} stays: another one takes about")
+        assert server.predict({"act": "say"}).json()["output"] == "say"
+        wait_for(
+            lambda: server.log.count(f"worker {worker} stays") == 2, "refusal to replace what has worn out"
+        )
+        assert worker_pids(server) == {worker}

@@ -3,6 +3,7 @@
 import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 
 import pytest
 from integration.conftest import Serve
@@ -70,6 +71,17 @@ def test_a_new_worker_that_dies_while_the_old_one_drains_is_replaced(serve: Serv
         assert worker_pids(server) == {old, third}
         server.folder.joinpath("go").touch()
         assert held.result().json()["output"] == old
+
+
+def test_a_worker_that_is_still_loading_the_model_is_replaced_too(serve: Serve) -> None:
+    source = SLOW_TO_SET_UP.source.replace("pathlib.Path('wait').exists()", "not pathlib.Path('go').exists()")
+    with serve(replace(SLOW_TO_SET_UP, source=source), until="STARTING") as server:
+        (first,) = wait_workers(server, 1)
+        server.signal(signal.SIGHUP)
+        server.wait_log("Received SIGHUP")
+        server.folder.joinpath("go").touch()
+        wait_workers(server, 1, without=first)
+        assert served_by(server) != first
 
 
 def served_by(server: Server, *, without: int | None = None) -> int | None:

@@ -25,8 +25,20 @@ class Wear:
 
 
 def resident_bytes(pid: int) -> int:
-    """Memory that a process occupies; 0 where the system does not tell. Source: proc(5), statm."""
+    """Memory that a process occupies; 0 where the system does not tell."""
+    return _pages(pid)[0] * _PAGE_BYTES
+
+
+def private_bytes(pid: int) -> int:
+    """Of that, what a second process like it would occupy once more: not the pages of files."""
+    resident, shared = _pages(pid)
+    return (resident - shared) * _PAGE_BYTES
+
+
+def _pages(pid: int) -> tuple[int, int]:
+    """Resident pages, and those of them that others may share. Source: proc(5), statm."""
     try:
-        return int(Path("/proc", str(pid), "statm").read_text().split()[1]) * _PAGE_BYTES
-    except (OSError, IndexError, ValueError):
-        return 0
+        _, resident, shared, *_ = Path("/proc", str(pid), "statm").read_text().split()
+        return int(resident), int(shared)
+    except (OSError, ValueError):
+        return 0, 0

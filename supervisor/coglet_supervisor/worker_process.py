@@ -226,6 +226,10 @@ class WorkerProcess:
             self._is_worn_out = True
             self.on_worn_out()
 
+    def stays(self) -> None:
+        """It could not be replaced now; after its next prediction it may be tried again."""
+        self._is_worn_out = False
+
     def slot_idle(self) -> None:
         """A slot of a retired worker runs nothing any more."""
         if not any(slot.is_busy for slot in self._slots):

@@ -8,7 +8,9 @@ import contextlib
 import logging
 import random
 
+from coglet_supervisor.control_group import free_memory_bytes
 from coglet_supervisor.health import Setup, State, timestamp
+from coglet_supervisor.recycling import private_bytes
 from coglet_supervisor.restart import GiveUp, RestartPolicy
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
@@ -42,6 +44,7 @@ class WorkerSeat:
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._deaths_in_a_row = 0
+        self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
         # Before there is an event loop, so that the model loads meanwhile. What goes wrong here goes wrong
@@ -67,22 +70,39 @@ class WorkerSeat:
         """
         async with self._reloading:  # never three of them
             old = self._session
-            if old is None or self.state != "READY" or self._stopping:
+            # One that is still loading the model may have read what is to be replaced.
+            if old is None or not await old.wait_ready() or self.state != "READY" or self._stopping:
                 return
             if worn_out is not None and old.worker is not worn_out:
                 return
-            try:
-                new = self._open(WorkerProcess.spawn(self._spec))
-            except OSError as error:
-                log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
-                return
-            self._successor = new
-            if not await new.wait_ready():
-                return
-            self._successor = None
-            self._adopt(new)
-            await old.worker.retire()
-            await old.stop(self._rules.stop_grace_s)
+            if await self._put_beside(old):
+                await old.worker.retire()
+                await old.stop(self._rules.stop_grace_s)
+            else:
+                old.worker.stays()
+
+    async def _put_beside(self, old: WorkerSession) -> bool:
+        """True when a new worker serves in the place of the old one."""
+        free_bytes = free_memory_bytes(old.worker.pid)
+        if free_bytes is not None and free_bytes < self._loaded_bytes:
+            log.error(
+                "worker %d stays: another one takes about %d MiB, and %d MiB are free",
+                old.worker.pid,
+                self._loaded_bytes >> 20,
+                free_bytes >> 20,
+            )
+            return False
+        try:
+            new = self._open(WorkerProcess.spawn(self._spec))
+        except OSError as error:
+            log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
+            return False
+        self._successor = new
+        if not await new.wait_ready():
+            return False
+        self._successor = None
+        self._adopt(new)
+        return True
 
     def _renew(self, worker: WorkerProcess) -> None:
         log.info("worker %d has done its share, replacing it", worker.pid)
@@ -161,6 +181,7 @@ class WorkerSeat:
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
+        self._loaded_bytes = private_bytes(session.worker.pid)
         self.setup = session.setup
         self.state = "READY"
         self.was_ready.set()
