@@ -19,6 +19,7 @@ from integration.docker.engine import (
     running_engine,
     running_registry,
 )
+from integration.docker.other_python import ensure_other_base
 
 from coglet_cli.server.address import LOOPBACK, free_address
 
@@ -58,6 +59,17 @@ def registry(engine: docker.DockerClient) -> Iterator[str]:
     with tempfile.TemporaryDirectory() as folder:
         with running_registry(Path(folder), free_address(LOOPBACK).port) as host:
             yield host
+
+
+@pytest.fixture(params=["3.10", "3.13"])
+def other_python(request: pytest.FixtureRequest, engine: docker.DockerClient) -> str:
+    """A version of Python that Debian does not have; there is a base image for it."""
+    version: str = request.param
+    try:
+        ensure_other_base(engine, version)
+    except CannotRun as reason:
+        pytest.skip(f"CANNOT RUN HERE: another Python in an image: {reason}")
+    return version
 
 
 @pytest.fixture(scope="session")

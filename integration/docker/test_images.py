@@ -10,7 +10,7 @@ import httpx
 import pytest
 from docker.models.containers import Container
 from integration.docker.containers import build, health, inside, processes, run_cog, running, url
-from integration.docker.engine import FAST_BASE
+from integration.docker.engine import FAST_BASE, PYTHON_VERSION
 from integration.harness.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -111,6 +111,24 @@ def test_fast_mode(example: Path, variables: dict[str, str], tmp_path: Path) -> 
     done = run_cog(example, "predict", name, "-i", inputs, "-o", str(tmp_path / "out"))
     assert done.returncode == 0, done.stderr
     assert list(tmp_path.glob("out*"))
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_another_python(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str], other_python: str
+) -> None:
+    config = example / "cog.yaml"
+    config.write_text(config.read_text().replace(PYTHON_VERSION, other_python))
+    build(example, "pycoglet-test-python", variables)
+    with running(engine, "pycoglet-test-python") as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        answer = httpx.post(f"{url(container)}/predictions", json={"input": {"name": "Ada"}}).json()
+        assert answer["output"] == "Hello, Ada!"
+        # A server needs a newer Python than 3.10, and gets the one of Debian then.
+        newer = {"3.10": PYTHON_VERSION}.get(other_python, other_python)
+        assert inside(container, "python", "--version").startswith(f"Python {other_python}.")
+        assert inside(container, "/opt/coglet/bin/python", "--version").startswith(f"Python {newer}.")
+        assert inside(container, "python", "-m", "pip", "check") == "No broken requirements found.\n"
 
 
 def test_an_image_of_something_else(engine: docker.DockerClient, tmp_path: Path) -> None:

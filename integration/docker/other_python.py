@@ -1,0 +1,53 @@
+"""A base image with a Python that Debian does not have: a copy of the one that pyenv has built here."""
+
+import io
+import subprocess
+import tarfile
+import tempfile
+from pathlib import Path
+from typing import Final
+
+import docker
+from docker.errors import ImageNotFound
+from integration.docker.engine import BASE, CannotRun
+
+_DOCKERFILE: Final = f"FROM {BASE}\nCOPY python /usr/local\nRUN ldconfig\n"
+# What no model needs, and what was installed here by others.
+_LEFT_OUT: Final = ("__pycache__", "test", "idlelib")
+
+
+def ensure_other_base(client: docker.DockerClient, version: str) -> None:
+    """Makes the image that Docker Hub would offer under this name, once a machine. Raises CannotRun."""
+    try:
+        client.images.get(f"python:{version}-slim")
+    except ImageNotFound:
+        folder = _pyenv_folder(version)
+        with tempfile.TemporaryFile() as context:
+            with tarfile.open(fileobj=context, mode="w") as archive:
+                archive.add(folder, "python", filter=_kept)
+                entry = tarfile.TarInfo("Dockerfile")
+                entry.size = len(_DOCKERFILE)
+                archive.addfile(entry, io.BytesIO(_DOCKERFILE.encode()))
+            context.seek(0)
+            client.images.build(fileobj=context, custom_context=True, tag=f"python:{version}-slim", rm=True)
+
+
+def _pyenv_folder(version: str) -> Path:
+    try:
+        done = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise CannotRun(f"no Python {version} of pyenv: {error}") from None
+    found = sorted(Path(done.stdout.strip(), "versions").glob(f"{version}.*"))
+    if not found:
+        raise CannotRun(f"pyenv has no Python {version}")
+    return found[-1]
+
+
+def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    parts = Path(entry.name).parts
+    if set(_LEFT_OUT) & set(parts):
+        return None
+    if "site-packages" in parts[:-1] and not parts[parts.index("site-packages") + 1].startswith("pip"):
+        return None
+    entry.uid = entry.gid = 0
+    return entry
