@@ -1,7 +1,10 @@
 """What a server costs before and besides its predictions: start, memory; and what several workers gain."""
 
 import asyncio
+import inspect
 import statistics
+import subprocess
+import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from functools import cache
@@ -64,14 +67,19 @@ async def _workers(environment: Environment) -> AsyncIterator[Probe]:
         async def probe(effort: Effort) -> Sample:
             alone: list[float] = []
             paired: list[float] = []
+            bare: list[float] = []
             for _ in range(effort.repeats):
                 alone.append(await _compute(one, at_once=1))
                 paired.append(await _compute(two, at_once=2))
+                bare.append(
+                    2 * await _compute_bare(environment, 1) / await _compute_bare(environment, at_once=2)
+                )
             one_per_s, two_per_s = 1 / statistics.median(alone), 2 / statistics.median(paired)
             return {
                 "one worker /s": one_per_s,
                 "two workers /s": two_per_s,
                 "speed-up": two_per_s / one_per_s,
+                "of bare processes": statistics.median(bare),
             }
 
         await probe(WARM_UP)
@@ -92,13 +100,34 @@ async def _compute(server: Server, at_once: int) -> float:
     return max(answer.done_at for answer in answers) - min(answer.sent_at for answer in answers)
 
 
-@cache
-def _checksum(rounds: int) -> int:
-    """What the model `cpu_bound` computes."""
+def compute(rounds: int) -> int:
+    """What the model `cpu_bound` does."""
     total = 0
     for number in range(rounds):
         total = (total * 31 + number) % 1_000_003
     return total
+
+
+_checksum: Final = cache(compute)
+
+
+async def _compute_bare(environment: Environment, at_once: int) -> float:
+    """As `_compute`, in processes that do nothing else: what the machine itself gives."""
+    code = f"{inspect.getsource(compute)}\nprint()\ninput()\nprint(compute({_CPU_ROUNDS}))"
+    processes = [
+        await asyncio.create_subprocess_exec(
+            *(environment.python, "-u", "-c", code), stdin=subprocess.PIPE, stdout=subprocess.PIPE
+        )
+        for _ in range(at_once)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        await process.stdout.readline()
+    began_at = time.perf_counter()
+    async with asyncio.TaskGroup() as tasks:
+        for process in processes:
+            tasks.create_task(process.communicate(b"\n"))
+    return time.perf_counter() - began_at
 
 
 async def _compute_one(server: Server) -> Response:
@@ -121,6 +150,7 @@ SCENARIOS: Final = (
             Metric("one worker /s", "higher"),
             Metric("two workers /s", "higher"),
             Metric("speed-up", "higher", FigureGoal(at_least=1.9)),
+            Metric("of bare processes", "higher"),
         ),
         _workers,
         sides=("ours",),
