@@ -41,6 +41,7 @@ class WorkerSeat:
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
         self._sessions: set[WorkerSession] = set()  # those whose process is alive
+        self._is_taken = asyncio.Event()  # at least once
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._deaths_in_a_row = 0
@@ -68,6 +69,7 @@ class WorkerSeat:
         Both exist for a while. A new one that fails leaves the old one where it is; an old one that dies
         meanwhile leaves its place to the new one. With `worn_out`, only that worker is replaced.
         """
+        await self._is_taken.wait()
         async with self._reloading:  # never three of them
             old = self._session
             # One that is still loading the model may have read what is to be replaced.
@@ -176,6 +178,7 @@ class WorkerSeat:
 
     def _take_place(self, session: WorkerSession) -> None:
         self._session = session
+        self._is_taken.set()
         self.setup = session.setup
         self.state = "STARTING"
 
