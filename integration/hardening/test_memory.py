@@ -1,4 +1,4 @@
-"""hardening.md R6, R7, R16: when memory runs out a worker goes, it is said why, and the server stays."""
+"""hardening.md R5-R7, R16: when memory runs out a worker goes, it is said why, and the server stays."""
 
 import signal
 from collections.abc import Iterator
@@ -12,7 +12,7 @@ from integration.hardening.workers import worker_pids
 from integration.harness.model import Model, inputs
 from integration.harness.waiting import wait_for
 
-pytestmark = pytest.mark.ours("hardening.md R6, R7, R16")
+pytestmark = pytest.mark.ours("hardening.md R5-R7, R16")
 
 MIB: Final = 1024 * 1024
 # Room for one model of 100 MiB, and what it takes to fill the rest, but not for two.
@@ -66,3 +66,27 @@ def test_no_second_model_is_loaded_where_only_one_fits(serve: Serve, group: Path
             lambda: server.log.count(f"worker {worker} stays") == 2, "refusal to replace what has worn out"
         )
         assert worker_pids(server) == {worker}
+
+
+def test_what_has_killed_a_worker_is_never_run_again(serve: Serve) -> None:
+    source = (
+        "import os, pathlib\n"
+        "class Runner:\n"
+        "    def run(self, name: str) -> str:\n"
+        "        with pathlib.Path('runs').open('a') as runs:\n"
+        "            print(name, file=runs)\n"
+        "        if name == 'poison':\n"
+        "            os.kill(os.getpid(), 9)\n"
+        "        return name\n"
+    )
+    with serve(Model(source, inputs({"name": {"type": "string"}}, "name"), "predict.py:Runner")) as server:
+        assert server.predict({"name": "poison"}, id="poison").json()["status"] == "failed"
+        server.wait_status("READY")
+        for name in ("one", "two"):
+            assert server.predict({"name": name}).json()["output"] == name
+        assert server.folder.joinpath("runs").read_text().split() == ["poison", "one", "two"]
+        # Only a client may ask for it once more.
+        server.predict({"name": "poison"}, id="poison")
+        server.wait_status("READY")
+        assert server.predict({"name": "three"}).json()["output"] == "three"
+        assert server.folder.joinpath("runs").read_text().split().count("poison") == 2
