@@ -1,0 +1,79 @@
+"""hardening.md R26: fifty predictions a second with a megabyte each, and the server does not grow.
+
+`PYCOGLET_STEADY=600 pytest integration/hardening/test_steady_load.py -s` runs for 600 seconds instead of ten.
+"""
+
+import os
+import statistics
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
+from typing import Final
+
+import pytest
+from integration.chaos.supervisor_use import Use
+from integration.conftest import Serve
+from integration.harness.client import exchange
+from integration.harness.model import Model, inputs
+from integration.harness.server import Server
+
+SECONDS: Final = float(os.environ.get("PYCOGLET_STEADY", "10"))
+CLIENTS: Final = 5
+PER_CLIENT_AND_S: Final = 10
+MIB: Final = 1024 * 1024
+# In a run of some minutes a MiB up or down is the allocator's; one a minute would be a leak of 350 bytes each.
+MAX_MIB_PER_MINUTE: Final = 1.0
+
+pytestmark = [
+    pytest.mark.ours("hardening.md R26"),
+    pytest.mark.slow,
+    pytest.mark.timeout(SECONDS + 120),
+]
+
+MODEL: Final = Model(
+    "class Runner:\n    async def run(self, text: str) -> str:\n        return text[:100_000]\n",
+    inputs({"text": {"type": "string"}}, "text"),
+    "predict.py:Runner",
+)
+
+
+def ask(server: Server, ends: float) -> int:
+    """One client, at its pace until `ends`; how many of its predictions have succeeded."""
+    pace = threading.Event()
+    succeeded = asked = 0
+    begins = time.monotonic()
+    body = {"input": {"text": "x" * MIB}}
+    with server.address.connect() as connection:
+        while time.monotonic() < ends:
+            pace.wait(max(0.0, begins + asked / PER_CLIENT_AND_S - time.monotonic()))
+            asked += 1
+            succeeded += exchange(connection, "POST", "/predictions", body).json()["status"] == "succeeded"
+    return succeeded
+
+
+def watch(server: Server, ends: float) -> list[tuple[float, float]]:
+    """Minutes, and MiB that the server then occupied, once a second."""
+    pace = threading.Event()
+    seen = []
+    while time.monotonic() < ends:
+        seen.append((time.monotonic() / 60, Use.of(server).resident_bytes / MIB))
+        pace.wait(1)
+    return seen
+
+
+def test_memory_stays_flat(serve: Serve) -> None:
+    with serve(MODEL, variables={"COG_MAX_CONCURRENCY": "8", "COG_LOG_LEVEL": "error"}) as server:
+        ends = time.monotonic() + SECONDS
+        with ThreadPoolExecutor(CLIENTS) as pool:
+            asking = [pool.submit(ask, server, ends) for _ in range(CLIENTS)]
+            seen = watch(server, ends)
+        succeeded = sum(each.result() for each in asking)
+        # The first third is for what is imported and allocated once.
+        minutes, mebibytes = zip(*seen[len(seen) // 3 :], strict=True)
+        slope, _ = statistics.linear_regression(minutes, mebibytes)
+        print(
+            f"{succeeded} predictions, {min(mebibytes):.1f} to {max(mebibytes):.1f} MiB, {slope:+.3f} MiB/min"
+        )
+        assert succeeded > SECONDS * CLIENTS * PER_CLIENT_AND_S / 2
+        assert max(mebibytes) - min(mebibytes) < 8
+        assert slope < MAX_MIB_PER_MINUTE or SECONDS < 60
