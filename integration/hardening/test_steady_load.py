@@ -21,7 +21,7 @@ SECONDS: Final = float(os.environ.get("PYCOGLET_STEADY", "10"))
 CLIENTS: Final = 5
 PER_CLIENT_AND_S: Final = 10
 MIB: Final = 1024 * 1024
-# In a run of some minutes a MiB up or down is the allocator's; one a minute would be a leak of 350 bytes each.
+# A MiB up or down is the allocator's; one in each minute would be 350 bytes lost in each prediction.
 MAX_MIB_PER_MINUTE: Final = 1.0
 
 pytestmark = [
