@@ -12,6 +12,7 @@ from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import StandardGenerator, new_generator
 from coglet_cli.errors import UserError
 from coglet_cli.images.builder import ImageBuilder, image_name
+from coglet_cli.images.document import image_document
 from coglet_cli.images.labels import PUSH_ID
 from coglet_cli.images.prepare import DEFAULT_REGISTRY, BuildFlags, prepare
 from coglet_cli.images.weights import find_weights
@@ -29,8 +30,10 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
     model = load_local_model(file, terminal, strict=flags.strict)
     name = image_name(model.config, model.project, tag)
     files = _weights_files(model)
+    schema = image_document(model, flags)  # what is wrong with the source needs no engine to be told
+    engine = Engine.connect()
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
-    ImageBuilder(model, flags, Engine.connect(), terminal).build(name, files=files)
+    ImageBuilder(model, flags, engine, terminal).build(name, schema, files=files)
     terminal.success(f"Image built as {name}")
 
 
@@ -45,9 +48,11 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     target = push_target(model.config, image, os.environ)
     files = _weights_files(model)
     name = image_tag(target) if files else target
+    schema = image_document(model, flags)
     engine = Engine.connect()
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
-    ImageBuilder(model, flags, engine, terminal).build(name, annotations={PUSH_ID: _push_id()}, files=files)
+    builder = ImageBuilder(model, flags, engine, terminal)
+    builder.build(name, schema, annotations={PUSH_ID: _push_id()}, files=files)
     if files:
         terminal.info(f"{len(model.config.weights)} managed weight(s)")
     terminal.info(f"Pushing to {target}...")

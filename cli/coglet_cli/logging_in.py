@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import webbrowser
 from pathlib import Path
 from typing import Any, Final
 
@@ -22,10 +23,10 @@ def log_in(registry: str | None, username: str | None, terminal: Terminal, *, fr
     """Asks for credentials and stores them. Raises UserError."""
     host = registry or os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY
     if host == DEFAULT_REGISTRY:
-        _log_in_to_replicate(host, terminal, from_stdin=from_stdin)
+        log_in_to_replicate(f"https://{host}", terminal, from_stdin=from_stdin)
         return
     terminal.info(f"Logging in to {host}")
-    name = username or input("Username: ").strip()
+    name = username or _line("Username: ")
     if not name:
         raise UserError("username cannot be empty")
     password = sys.stdin.readline().rstrip("\r\n") if from_stdin else getpass.getpass("Password: ")
@@ -35,18 +36,37 @@ def log_in(registry: str | None, username: str | None, terminal: Terminal, *, fr
     terminal.success(f"Login succeeded for {host}")
 
 
-def _log_in_to_replicate(host: str, terminal: Terminal, *, from_stdin: bool) -> None:
-    if from_stdin:
-        token = sys.stdin.readline().strip()
-    else:
-        url = _token_page(host)
-        terminal.info(
-            f"This command will authenticate Docker with the registry {host}. Get a token from {url}"
-        )
-        token = getpass.getpass("Token: ").strip()
-    name = verify_token(f"https://{host}", token)
+def log_in_to_replicate(url: str, terminal: Terminal, *, from_stdin: bool) -> None:
+    """Stores a token for the registry at `url`: of stdin, or of the page that is opened. Raises UserError."""
+    host = _host(url)
+    token = sys.stdin.readline().strip() if from_stdin else _token_of_page(url, terminal)
+    name = verify_token(url, token)
     store_credentials(host, name, token)
     terminal.success(f"You've successfully authenticated as {name}! You can now use the {host} registry.")
+
+
+def _token_of_page(url: str, terminal: Terminal) -> str:
+    terminal.info(
+        f"This command will authenticate Docker with the registry {_host(url)}.\n"
+        "Press Enter to open the page with your token in a browser"
+    )
+    _line("")
+    page = token_page(url)
+    terminal.info(f"If no browser opens, go to {page}")
+    webbrowser.open(page)
+    return getpass.getpass("Token: ").strip()
+
+
+def _line(prompt: str) -> str:
+    """What a person types; nothing at the end of the input."""
+    try:
+        return input(prompt).strip()
+    except EOFError:
+        return ""
+
+
+def _host(url: str) -> str:
+    return httpx.URL(url).netloc.decode()
 
 
 def verify_token(url: str, token: str) -> str:
@@ -66,7 +86,10 @@ def verify_token(url: str, token: str) -> str:
         raise UserError("user does not exist")
     if answer.status_code != httpx.codes.OK:
         raise UserError(f"failed to verify token, got status {answer.status_code}")
-    return str(answer.json()["username"])
+    try:
+        return str(answer.json()["username"])
+    except (ValueError, KeyError, TypeError):
+        raise UserError("failed to verify token: the answer names no user") from None
 
 
 def store_credentials(host: str, username: str, password: str) -> None:
@@ -97,11 +120,13 @@ def _store_with_helper(helper: str, host: str, username: str, password: str) -> 
     )
 
 
-def _token_page(host: str) -> str:
+def token_page(url: str) -> str:
+    """Where a person finds a token for the registry at `url`. Raises UserError."""
+    host = _host(url)
     try:
-        answer = httpx.get(f"https://{host}/cog/v1/display-token-url", timeout=_TIMEOUT_S)
+        answer = httpx.get(f"{url}/cog/v1/display-token-url", timeout=_TIMEOUT_S)
         if answer.status_code == httpx.codes.NOT_FOUND:
             raise UserError(f"{host} is not the Replicate registry\nPlease log in using 'docker login'")
         return str(answer.json()["url"])
-    except (httpx.HTTPError, ValueError, KeyError) as error:
+    except (httpx.HTTPError, ValueError, KeyError, TypeError) as error:
         raise UserError(f"failed to reach {host}: {error}") from None

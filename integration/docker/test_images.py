@@ -134,13 +134,18 @@ def test_another_python(
 def test_an_image_of_something_else(engine: docker.DockerClient, tmp_path: Path) -> None:
     done = run_cog(tmp_path, "predict", "python:3.11-slim", "-i", "a=b")
     assert done.returncode == 1
-    assert done.stderr.startswith("error: Image python:3.11-slim does not appear to be a Cog model\n")
+    assert done.stderr == (
+        "error: Image python:3.11-slim does not appear to be a Cog model\n\n"
+        "hint: build one with `cog build -t NAME`\n"
+    )
 
 
 def test_an_image_that_is_nowhere(engine: docker.DockerClient, tmp_path: Path) -> None:
     done = run_cog(tmp_path, "predict", "127.0.0.1:1/none", "-i", "a=b")
     assert done.returncode == 1
+    assert "Pulling image: 127.0.0.1:1/none\n" in done.stderr
     assert "error: failed to pull 127.0.0.1:1/none: " in done.stderr
+    assert done.stderr.endswith("\n\nhint: check the name; for a private registry run `cog login` first\n")
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
@@ -187,6 +192,7 @@ def test_a_secret_is_seen_by_its_command_alone(
     without = run_cog(
         example, "build", "--use-cog-base-image", "false", variables={**variables, "DOCKER_BUILDKIT": "0"}
     )
-    assert "error: build.run with mounts needs BuildKit, which this Docker client does not offer\n" in (
-        without.stderr
+    assert without.stderr.endswith(
+        "error: build.run with mounts needs BuildKit, which this Docker client does not offer\n\n"
+        "hint: install the plugin docker-buildx, or unset DOCKER_BUILDKIT=0\n"
     )

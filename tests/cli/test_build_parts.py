@@ -66,6 +66,12 @@ def test_the_release_of_an_image(
     assert packages.allow_prereleases == (sdk_version == "prerelease")
 
 
+def test_a_prerelease_may_be_another_one_tomorrow() -> None:
+    assert choose_sdk({}, "prerelease").warnings == (
+        "build.sdk_version is `prerelease`: builds on other days may get another release",
+    )
+
+
 @pytest.mark.parametrize(
     ("variables", "sdk_version"), [({}, "0.0.9"), ({"COG_SDK_WHEEL": "pypi:0.0.9"}, None)]
 )

@@ -1,9 +1,5 @@
-"""Decisions of `push`, `exec` and `login`, and what an image is called and says of itself."""
+"""Decisions of `push` and `exec`, and what an image is called and says of itself."""
 
-import base64
-import json
-import stat
-import uuid
 from pathlib import Path
 
 import pytest
@@ -14,7 +10,6 @@ from coglet_cli.errors import UserError
 from coglet_cli.executing import published_ports
 from coglet_cli.images.builder import image_name
 from coglet_cli.images.labels import config_of, model_labels, schema_of
-from coglet_cli.logging_in import store_credentials, verify_token
 from coglet_cli.main import main
 from coglet_cli.project import Project
 
@@ -109,47 +104,6 @@ def test_ports_that_are_none(text: str, reason: str) -> None:
     with pytest.raises(UserError) as caught:
         published_ports([text])
     assert caught.value.message == f'invalid port "{text}": {reason}'
-
-
-def test_credentials_are_stored_for_docker(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path / "docker"))
-    store_credentials("h:1", "me", "secret")
-    store_credentials("i", "you", "other")
-    file = tmp_path / "docker" / "config.json"
-    auths = json.loads(file.read_text())["auths"]
-    assert base64.b64decode(auths["h:1"]["auth"]) == b"me:secret"
-    assert set(auths) == {"h:1", "i"}
-    assert stat.S_IMODE(file.stat().st_mode) == 0o600
-
-
-def test_a_helper_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    (tmp_path / "config.json").write_text('{"credsStore": "none-such"}')
-    with pytest.raises(UserError, match=r"^failed to save credentials: "):
-        store_credentials("h", "me", "secret")
-
-
-@pytest.mark.parametrize(
-    ("token", "message"),
-    [("", "token is empty"), ("r8_x", "that looks like a Replicate API token, not a CLI auth token. ")],
-)
-def test_tokens_that_cannot_be(token: str, message: str) -> None:
-    with pytest.raises(UserError) as caught:
-        verify_token("http://127.0.0.1:1", token)
-    assert caught.value.message.startswith(message)
-
-
-def test_login_with_a_password_from_stdin(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
-    monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    word = uuid.uuid4().hex
-    (tmp_path / "word").write_text(f"{word}\n")
-    with (tmp_path / "word").open() as stdin:
-        monkeypatch.setattr("sys.stdin", stdin)
-        assert main(["login", "--registry", "h:1", "--username", "me", "--token-stdin"]) == 0
-    assert capsys.readouterr().err == "Logging in to h:1\nLogin succeeded for h:1\n"
-    assert word not in (tmp_path / "config.json").read_text()
 
 
 def test_debug_prints_the_dockerfile(

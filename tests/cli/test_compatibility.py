@@ -166,4 +166,7 @@ def test_fast_mode_needs_its_base() -> None:
     assert choose_base(config, Requirements(), None, wishes, lambda _: True).name == "mine:1"
     with pytest.raises(UserError) as caught:
         choose_base(config, Requirements(), None, WISHES, lambda _: False)
-    assert caught.value.message == ("the base image of fast builds, r8.im/monobase:latest, is not available")
+    assert caught.value.message == "the base image of fast builds, r8.im/monobase:latest, is not available"
+    assert caught.value.hint == (
+        "name your own in COG_MONOBASE_IMAGE (made from Dockerfile.base), or set fast: false"
+    )

@@ -1,7 +1,6 @@
 """The steps of a build, from a model to a labelled image on the engine."""
 
 import hashlib
-import json
 import os
 import re
 from collections.abc import Mapping
@@ -24,7 +23,6 @@ from coglet_cli.images.prepare import BuildFlags, Prepared, prepare
 from coglet_cli.images.secrets import secret_arguments, ssh_arguments
 from coglet_cli.local_model import LocalModel
 from coglet_cli.project import Project
-from coglet_cli.schema_source import SchemaRefused, schema_bytes, store_schema
 from coglet_cli.terminal import Terminal
 
 if TYPE_CHECKING:
@@ -66,12 +64,12 @@ class ImageBuilder:
     def build(
         self,
         name: str,
+        schema: bytes,
         *,
         annotations: Mapping[str, str] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> Built:
         """The image that is shipped: with source, schema, `files` and labels. Raises UserError."""
-        schema = self._schema()
         with build_lock(self._model.project.folder):
             temporary = _temporary_name(name)
             prepared = self._prepare(temporary)
@@ -105,22 +103,6 @@ class ImageBuilder:
         if base is not None and not prepared.plan.config.build.fast:
             labels.update(cog_base_labels(prepared.plan.base, base.layers))
         return with_legacy_labels(labels) if self._flags.legacy_labels else labels
-
-    def _schema(self) -> bytes:
-        if self._flags.skip_schema:
-            return b""
-        try:
-            if self._flags.openapi_schema:
-                data = Path(self._flags.openapi_schema).read_bytes()
-                json.loads(data)
-            else:
-                data = schema_bytes(self._model.project, self._model.config)
-            store_schema(self._model.project, data)
-        except SchemaRefused as refused:
-            raise UserError(f"image build failed: {refused.message}", hint=refused.hint) from None
-        except (OSError, ValueError) as error:
-            raise UserError(f"image build failed: {error}") from None
-        return data
 
     def _prepare(self, name: str) -> Prepared:
         prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)

@@ -20,7 +20,7 @@ from coglet_cli.images.base_image import (
 )
 from coglet_cli.images.certificate import VARIABLE as CERTIFICATE_VARIABLE
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.compatibility import Cuda, resolve_cuda, torch_lines
+from coglet_cli.images.compatibility import Cuda, resolve_cuda, torch_lines, version_key
 from coglet_cli.images.requirements import STAGED_ARTIFACTS, Requirements, read_requirements
 from coglet_cli.images.sdk import choose_sdk
 from coglet_cli.local_model import LocalModel
@@ -29,6 +29,7 @@ from coglet_cli.terminal import Terminal
 
 REGISTRY_VARIABLE = "COG_REGISTRY_HOST"
 DEFAULT_REGISTRY = "r8.im"
+_CONCURRENCY_FROM = (3, 11)
 
 
 @dataclass(frozen=True)
@@ -100,7 +101,9 @@ def prepare(
         has_artifacts=bool(lines.artifacts),
         has_certificate=certificate is not None,
         config_file=model.project.config_file.relative_to(folder).as_posix(),
-        max_concurrency=_concurrency(model),
+        max_concurrency=_concurrency(
+            model, has_own_schema=flags.skip_schema or flags.openapi_schema is not None
+        ),
         strip=flags.strip,
         precompile=flags.precompile,
         has_timestamp=flags.timestamp is not None,
@@ -150,18 +153,27 @@ def _staged(
     return files
 
 
-def _concurrency(model: LocalModel) -> int | None:
-    """`concurrency.max`, else what the decorator says. Raises UserError when the model is not async."""
+def _concurrency(model: LocalModel, *, has_own_schema: bool) -> int | None:
+    """`concurrency.max`, else what the decorator says. Raises UserError when the model cannot do that.
+
+    Who brings a schema along, or wants none, may have a source that cannot be read.
+    """
     config = model.config
     if config.run is None:
         return config.max_concurrency
     try:
         facts = coglet_schema.generate_info(model.project.folder, config.run)
     except coglet_schema.SchemaError as error:
+        if has_own_schema:
+            return config.max_concurrency
         raise SchemaRefused(error) from None
     wanted = config.max_concurrency or facts.concurrency_max
-    if wanted and wanted > 1 and not facts.is_async:
-        source = "concurrency.max" if config.max_concurrency else "@cog.concurrent(max"
-        text = f"{source} > 1 requires" if config.max_concurrency else f"{source} > 1) requires"
-        raise UserError(f"{text} an async run() or predict() method")
+    if wanted is None or wanted <= 1:
+        return wanted
+    if not facts.is_async:
+        raise UserError("concurrency.max > 1 requires an async run() or predict() method")
+    if version_key(config.build.python_version) < _CONCURRENCY_FROM:
+        raise UserError(
+            "concurrency requires Python 3.11 or higher", hint="raise build.python_version in cog.yaml"
+        )
     return wanted

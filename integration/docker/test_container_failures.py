@@ -1,0 +1,97 @@
+"""Containers that do not serve: what is told, the exit code, and that nothing is left of them."""
+
+import io
+import tarfile
+from collections.abc import Iterator
+from pathlib import Path
+
+import docker
+import pytest
+from integration.docker.containers import run_cog
+
+pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
+NAME = "pycoglet-test-failing"
+MODEL = "from cog import BaseRunner\n\n\nclass Runner(BaseRunner):\n    def setup(self):\n        {}\n\n"
+
+
+@pytest.fixture(autouse=True)
+def no_container_left(engine: docker.DockerClient) -> Iterator[None]:
+    """Nothing that a failed command has started may go on."""
+    before = set(engine.containers.list(all=True))
+    yield
+    assert set(engine.containers.list(all=True)) <= before
+
+
+def derived(engine: docker.DockerClient, parent: str, line: str, file: str = "") -> str:
+    """An image of one more line; `file` is the content of what it may copy."""
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w") as archive:
+        for name, text in (("Dockerfile", f"FROM {parent}\n{line}\n"), ("file", file)):
+            entry = tarfile.TarInfo(name)
+            entry.size = len(text)
+            archive.addfile(entry, io.BytesIO(text.encode()))
+    buffer.seek(0)
+    engine.images.build(fileobj=buffer, custom_context=True, tag=NAME, rm=True)
+    return NAME
+
+
+def predict(folder: Path, *arguments: str) -> tuple[int, str]:
+    done = run_cog(folder, "predict", *arguments, "-i", "name=Ada")
+    assert done.stdout == ""
+    return done.returncode, done.stderr
+
+
+def test_a_container_that_ends(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+    name = derived(engine, hello_image, 'ENTRYPOINT ["sh", "-c", "echo no luck; exit 7"]')
+    code, told = predict(tmp_path, name)
+    assert code == 1
+    assert "\nno luck\n" in told
+    assert told.endswith(
+        "error: Container exited unexpectedly (exit code 7)\n\nhint: the log above may say why\n"
+    )
+
+
+def test_a_setup_that_fails(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+    source = MODEL.format("raise ValueError('no weights')") + "    def run(self, name: str) -> str: ...\n"
+    name = derived(engine, hello_image, "COPY file /src/predict.py", source)
+    code, told = predict(tmp_path, name)
+    assert code == 1
+    assert "ValueError: no weights" in told
+    assert "\nerror: Model setup failed\n" in told
+
+
+def test_a_setup_that_takes_too_long(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+    source = MODEL.format("import threading; threading.Event().wait()") + (
+        "    def run(self, name: str) -> str: ...\n"
+    )
+    name = derived(engine, hello_image, "COPY file /src/predict.py", source)
+    code, told = predict(tmp_path, name, "--setup-timeout", "1")
+    assert code == 1
+    assert "\nerror: Timed out" in told
+
+
+def test_gpus_that_are_not_there(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+    code, told = predict(tmp_path, hello_image, "--gpus", "all")
+    assert code == 1
+    assert "\nerror: failed to start the container: could not select device driver" in told
+    code, told = predict(tmp_path, hello_image, "--gpus", "many")
+    assert (code, told.partition("error: ")[2]) == (
+        1,
+        "invalid value for --gpus: many\n\nhint: use all, a number, or device=0,1\n",
+    )
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_a_gpu_that_is_welcome_and_not_there(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    config = example / "cog.yaml"
+    config.write_text(config.read_text().replace("build:\n", "build:\n  gpu: true\n"))
+    flags = ("--docker", "--use-cuda-base-image", "false", "-i", "name=Ada")
+    done = run_cog(example, "predict", *flags, variables={**variables, "COG_BASE_IMAGE_HOST": "127.0.0.1:1"})
+    assert (done.stdout, done.returncode) == ("Hello, Ada!\n", 0), done.stderr
+    assert "\nMissing device driver, re-trying without GPU\n" in done.stderr
+    assert (
+        "warning: Could not find a suitable base image, continuing without base image support "
+        "(127.0.0.1:1/cog-base:cuda11.8-python3.11 is not available).\n"
+    ) in done.stderr

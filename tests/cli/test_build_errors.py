@@ -1,0 +1,130 @@
+"""What a build, a push or a container that fails tells a person; rules for values are in other files."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from coglet_cli.engine.errors import (
+    BuildFailed,
+    ContainerRefused,
+    EngineUnreachable,
+    ImageNotFound,
+    MissingDriver,
+    PushFailed,
+)
+from coglet_cli.errors import UserError
+from coglet_cli.images.labels import NotAModel
+from coglet_cli.main import main
+
+CogFails = Callable[..., str]
+
+
+@pytest.fixture
+def cog_fails(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> CogFails:
+    """Runs `cog` on a cog.yaml and a run.py where no engine is, and gives what it has told."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+
+    def run(config: str, source: str, *arguments: str) -> str:
+        (tmp_path / "cog.yaml").write_text(f"run: run.py:run\n{config}")
+        (tmp_path / "run.py").write_text(source)
+        assert main(arguments) == 1
+        return capsys.readouterr().err
+
+    return run
+
+
+SYNC = "def run(n: int) -> int:\n    return n\n"
+CONCURRENT = "import cog\n\n\n@cog.concurrent(max=2)\n{} run(n: int) -> int:\n    return n\n"
+
+
+@pytest.mark.parametrize("command", ["build", "push"])
+def test_a_wrong_model_is_told_before_an_engine_is_asked(cog_fails: CogFails, command: str) -> None:
+    config = "image: h/m\nbuild: {python_version: '3.12'}\n"
+    told = cog_fails(config, "def run(n: object) -> int:\n    return 1\n", command)
+    assert told.startswith("error: image build failed: run.py:1")
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [(None, "No such file or directory: 'own.json'"), ("{", "own.json"), ("[]", "own.json")],
+)
+def test_a_schema_of_ones_own_that_is_none(
+    cog_fails: CogFails, tmp_path: Path, content: str | None, message: str
+) -> None:
+    if content is not None:
+        (tmp_path / "own.json").write_text(content)
+    told = cog_fails("", SYNC, "build", "--openapi-schema", "own.json")
+    assert told.startswith("error: image build failed: ")
+    if content is None:
+        assert message in told
+
+
+@pytest.mark.parametrize("flags", [("--skip-schema-validation",), ("--openapi-schema", "own.json")])
+def test_who_brings_a_schema_needs_no_source_that_can_be_read(
+    cog_fails: CogFails, tmp_path: Path, flags: tuple[str, ...]
+) -> None:
+    (tmp_path / "own.json").write_text('{"openapi": "3.0.2"}')
+    assert cog_fails("", "def run(:", "build", *flags).startswith("error: error pinging docker daemon: ")
+
+
+@pytest.mark.parametrize(
+    ("config", "source", "message"),
+    [
+        (
+            "concurrency: {max: 2}",
+            SYNC,
+            "concurrency.max > 1 requires an async run() or predict() method",
+        ),
+        (
+            "",
+            CONCURRENT.format("def"),
+            "run.py:4: @concurrent(max > 1) requires an async run() or predict() method\n\n"
+            "hint: write `@concurrent(max=4)` above an `async def`",
+        ),
+        (
+            "build: {python_version: '3.10'}",
+            CONCURRENT.format("async def"),
+            "concurrency requires Python 3.11 or higher\n\nhint: raise build.python_version in cog.yaml",
+        ),
+    ],
+)
+def test_concurrency_that_cannot_be(cog_fails: CogFails, config: str, source: str, message: str) -> None:
+    told = cog_fails(config, source, "debug", "--use-cog-base-image", "false")
+    assert told.partition("error: ")[2] == f"{message}\n"
+
+
+@pytest.mark.parametrize(
+    ("error", "message", "hint"),
+    [
+        (
+            EngineUnreachable("refused"),
+            "error pinging docker daemon: refused",
+            "is Docker running? Start it, or set DOCKER_HOST; `cog predict` and `cog serve` need none",
+        ),
+        (BuildFailed("exit code 1", ["one", "two"]), "one\ntwo\nimage build failed: exit code 1", None),
+        (
+            ImageNotFound("h/m", "unknown"),
+            "failed to pull h/m: unknown",
+            "check the name; for a private registry run `cog login` first",
+        ),
+        (
+            PushFailed("r8.im/a/b", "NAME_UNKNOWN: no such model"),
+            "Unable to find existing Replicate model for r8.im/a/b. "
+            "Go to replicate.com and create a new model before pushing.\n\n"
+            "If the model exists, you may be logged in as somebody else: "
+            "with sudo, Docker reads the credentials of root.",
+            None,
+        ),
+        (PushFailed("h/m", "disk full"), "failed to push image: disk full", None),
+        (PushFailed("h/m", "denied"), "failed to push image: denied", "run `cog login` first"),
+        (ContainerRefused("no space"), "failed to start the container: no space", None),
+        (MissingDriver("no driver"), "failed to start the container: no driver", None),
+        (NotAModel("m"), "Image m does not appear to be a Cog model", "build one with `cog build -t NAME`"),
+    ],
+)
+def test_what_an_engine_cannot_do(error: UserError, message: str, hint: str | None) -> None:
+    assert (error.message, error.hint, error.exit_code) == (message, hint, 1)
