@@ -17,6 +17,7 @@ from coglet_cli.docker_model import (
 from coglet_cli.errors import Interrupted
 from coglet_cli.interrupts import Interrupts, run_interruptible
 from coglet_cli.local_model import load_local_model
+from coglet_cli.playground.playing import page_beside
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.server.address import Address
 from coglet_cli.server.local import PortTaken
@@ -87,8 +88,9 @@ async def _serve(start: _Start, interrupts: Interrupts, terminal: Terminal) -> N
     async with model_container(start.engine, plan, terminal, show_line) as server:
         interrupts.on_second = server.kill
         try:
-            await report_start(server, terminal)
-            code = await server.wait_exit()
+            with page_beside(start.serve.page, server.address, terminal):
+                await report_start(server, terminal)
+                code = await server.wait_exit()
         except asyncio.CancelledError:
             terminal.info("Stopping the server... (Ctrl-C again to kill it)")
             raise

@@ -14,6 +14,7 @@ from coglet_cli.commands.doctor import doctor
 from coglet_cli.commands.exec import exec_command
 from coglet_cli.commands.init import init
 from coglet_cli.commands.login import login
+from coglet_cli.commands.playground import playground
 from coglet_cli.commands.predict import predict
 from coglet_cli.commands.push import push
 from coglet_cli.commands.schema import schema
@@ -33,6 +34,8 @@ _ALIASES: Final = {
     "auth": "login",
     "authenticate": "login",
     "authorize": "login",
+    "ui": "playground",
+    "gui": "playground",
 }
 
 
@@ -76,6 +79,7 @@ cli.add_command(debug)
 cli.add_command(doctor)
 cli.add_command(exec_command)
 cli.add_command(init)
+cli.add_command(playground)
 cli.add_command(predict)
 run = copy.copy(predict)
 run.name, run.short_help = "run", "The same as predict."

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 from coglet_cli.errors import Interrupted
 from coglet_cli.interrupts import Interrupts, run_interruptible
 from coglet_cli.local_model import LocalOptions, load_local_model, server_command, with_interpreter
+from coglet_cli.playground.playing import page_beside
+from coglet_cli.playground.server import PlaygroundOptions
 from coglet_cli.schema_source import prepare_schema
 from coglet_cli.server.address import Address, free_address
 from coglet_cli.server.local import PortTaken, ServerCommand, ServerExited, local_server
@@ -16,12 +18,13 @@ from coglet_cli.terminal import Terminal
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The flags of `cog serve`; `host` is an IP address."""
+    """The flags of `cog serve`; `host` is an IP address. `page` is the playground beside it, if any."""
 
     local: LocalOptions
     host: str
     port: int
     upload_url: str | None = None
+    page: PlaygroundOptions | None = None
 
 
 def run_server(options: ServeOptions, terminal: Terminal) -> None:
@@ -34,20 +37,23 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
     local = with_interpreter(model, options.local, terminal)
     command = server_command(model, local, address, terminal, options.upload_url)
     try:
-        run_interruptible(lambda interrupts: _serve(command, interrupts, terminal))
+        run_interruptible(lambda interrupts: _serve(command, options.page, interrupts, terminal))
     except Interrupted as stopped:
         # Ctrl-C is how a server in the foreground is meant to end.
         if stopped.signal_number != signal.SIGINT:
             raise
 
 
-async def _serve(command: ServerCommand, interrupts: Interrupts, terminal: Terminal) -> None:
+async def _serve(
+    command: ServerCommand, page: PlaygroundOptions | None, interrupts: Interrupts, terminal: Terminal
+) -> None:
     terminal.info(f"Starting {command.environment['COG_PREDICT_TYPE_STUB']}...")
     async with local_server(command) as server:
         interrupts.on_second = server.kill
         try:
-            await report_start(server, terminal)
-            returncode = await server.wait_exit()
+            with page_beside(page, server.address, terminal):
+                await report_start(server, terminal)
+                returncode = await server.wait_exit()
         except asyncio.CancelledError:
             terminal.info("Stopping the server... (Ctrl-C again to kill it)")
             raise

@@ -1,5 +1,6 @@
 """`cog serve`."""
 
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -28,6 +29,15 @@ from coglet_cli.settings import CogCommand, Settings
     help="IP address to listen on; 0.0.0.0 opens the server to the network.",
 )
 @click.option("--upload-url", metavar="URL", help="Upload output files there instead of sending them inline.")
+@click.option("--playground", is_flag=True, help="Serve a page beside it, to try the model with.")
+@click.option(
+    "--playground-port",
+    type=click.IntRange(0, 65535),
+    default=9000,
+    show_default=True,
+    metavar="PORT",
+    help="Port of that page; 0 takes a free one.",
+)
 @environment_flag
 @python_flag
 @file_flag
@@ -41,6 +51,8 @@ def serve(
     port: int,
     host: str,
     upload_url: str | None,
+    playground: bool,
+    playground_port: int,
     environment: tuple[str, ...],
     python: str | None,
     file: str,
@@ -55,16 +67,24 @@ def serve(
     Examples:
       cog serve
       cog serve -p 5000 -e MODEL_SIZE=small
+      cog serve --playground
       curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
     """
     from coglet_cli.local_model import LocalOptions
+    from coglet_cli.playground.playing import check_ports
+    from coglet_cli.playground.server import PlaygroundOptions
     from coglet_cli.server.address import parse_host
     from coglet_cli.serving import ServeOptions, run_server
 
     in_docker = docker_wanted(given, image=image, python=python, url=None)
-
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
-    options = ServeOptions(local, parse_host(host), port, upload_url)
+    page = None
+    if playground:
+        check_ports(playground_port, port)
+        page = PlaygroundOptions("", port=playground_port)
+        # A container knows this machine by that name; what runs here knows it by this one.
+        page = page if in_docker else replace(page, webhook_host="localhost")
+    options = ServeOptions(local, parse_host(host), port, upload_url, page)
     if in_docker:
         from coglet_cli.docker_serving import run_docker_server
 

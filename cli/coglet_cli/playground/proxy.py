@@ -1,0 +1,78 @@
+"""Passes a request of the page on to the model server that it names, and the answer back as it comes."""
+
+import base64
+import json
+from collections.abc import Iterator
+from http import HTTPStatus
+from http.server import BaseHTTPRequestHandler
+from typing import Final
+from urllib.parse import urlsplit
+
+import httpx
+
+_CHUNK_BYTES: Final = 64 * 1024
+# For one connection only (RFC 9110, 7.6.1), or nothing that a model server should learn of this browser.
+_NOT_FORWARDED: Final = frozenset(
+    "connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade "
+    "host content-length authorization cookie origin referer x-cog-target accept-encoding".split()
+)
+# A prediction may take as long as it likes.
+_TIMEOUT: Final = httpx.Timeout(None, connect=10.0)
+
+
+def forward(request: BaseHTTPRequestHandler, path: str) -> None:
+    """Answers `request` with what the server named by X-Cog-Target says to `path`."""
+    target = request.headers.get("X-Cog-Target", "").rstrip("/")
+    if urlsplit(target).scheme not in ("http", "https") or not urlsplit(target).hostname:
+        request.close_connection = True
+        _tell(request, HTTPStatus.BAD_REQUEST, f"{target!r} is no http:// or https:// address")
+        return
+    headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
+    length = int(request.headers.get("Content-Length") or 0)
+    body = None
+    if length:
+        headers["Content-Length"] = str(length)
+        body = _body(request, length)
+    try:
+        with httpx.stream(
+            request.command, target + path, headers=headers, content=body, timeout=_TIMEOUT, trust_env=False
+        ) as answer:
+            _pass_back(request, answer)
+    except (httpx.HTTPError, httpx.InvalidURL) as error:
+        request.close_connection = True
+        _tell(request, HTTPStatus.BAD_GATEWAY, f"no answer from {target}: {error}")
+
+
+def _body(request: BaseHTTPRequestHandler, length: int) -> Iterator[bytes]:
+    while length and (chunk := request.rfile.read(min(length, _CHUNK_BYTES))):
+        length -= len(chunk)
+        yield chunk
+
+
+def _pass_back(request: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
+    request.send_response_only(answer.status_code)
+    request.send_header("Content-Type", answer.headers.get("Content-Type", "application/octet-stream"))
+    upstream = json.dumps(dict(answer.headers)).encode()
+    request.send_header("X-Cog-Upstream-Headers", base64.b64encode(upstream).decode())
+    # Under our address stands what somebody else has written: nothing of it may run as a page.
+    request.send_header("Content-Security-Policy", "sandbox; default-src 'none'")
+    request.send_header("X-Content-Type-Options", "nosniff")
+    request.send_header("Transfer-Encoding", "chunked")
+    request.end_headers()
+    try:
+        for chunk in answer.iter_bytes():
+            request.wfile.write(b"%x\r\n%b\r\n" % (len(chunk), chunk))
+            request.wfile.flush()
+        request.wfile.write(b"0\r\n\r\n")
+    except httpx.HTTPError:
+        # Cut off: without the last chunk, the browser knows that too.
+        request.close_connection = True
+
+
+def _tell(request: BaseHTTPRequestHandler, status: HTTPStatus, reason: str) -> None:
+    body = json.dumps({"error": reason}).encode()
+    request.send_response(status)
+    request.send_header("Content-Type", "application/json")
+    request.send_header("Content-Length", str(len(body)))
+    request.end_headers()
+    request.wfile.write(body)

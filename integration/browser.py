@@ -1,0 +1,132 @@
+"""A real Chromium without a screen, driven through a pipe: the DevTools protocol, messages end with NUL."""
+
+import json
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final
+
+from integration.harness.waiting import DEADLINE_S
+
+CHROMIUM: Final = (
+    shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
+)
+_FLAGS: Final = (
+    "--headless",
+    "--no-sandbox",
+    "--disable-gpu",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--remote-debugging-pipe",
+)
+# Chromium expects its ends of the pipes as descriptors 3 and 4.
+_WITH_PIPES: Final = (
+    sys.executable,
+    "-c",
+    "import fcntl, os, sys; a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
+    "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])",
+)
+
+
+class PageError(Exception):
+    """The page threw an exception."""
+
+
+class Page:
+    """One page. `complaints` are the errors on its console; they include what its policy forbade."""
+
+    def __init__(self, to_browser: int, from_browser: int) -> None:
+        self._to_browser = to_browser
+        self._from_browser = from_browser
+        self._unread = b""
+        self._count = 0
+        self._session: str | None = None
+        self.complaints: list[str] = []
+        self.requested: list[str] = []
+
+    def open(self, url: str) -> None:
+        """Opens the address; returns when the load event has fired."""
+        target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        for domain in ("Page", "Runtime", "Log", "Network"):
+            self._call(f"{domain}.enable")
+        self._call("Page.navigate", url=url)
+
+    def run(self, script: str) -> Any:
+        """The value of an expression, awaited."""
+        answer = self._call(
+            "Runtime.evaluate", expression=script, awaitPromise=True, returnByValue=True, userGesture=True
+        )
+        if "exceptionDetails" in answer:
+            raise PageError(json.dumps(answer["exceptionDetails"]))
+        return answer["result"].get("value")
+
+    def wait(self, condition: str) -> Any:
+        """The first true value of an expression."""
+        end = time.monotonic() + DEADLINE_S
+        while not (value := self.run(condition)):
+            text = self.run("document.body.innerText")
+            assert time.monotonic() < end, f"{condition} never came true; the page: {text}"
+        return value
+
+    def _call(self, method: str, **parameters: Any) -> Any:
+        self._count += 1
+        message = {"id": self._count, "method": method, "params": parameters}
+        if self._session:
+            message["sessionId"] = self._session
+        os.write(self._to_browser, json.dumps(message).encode() + b"\0")
+        while True:
+            answer = self._read()
+            if answer.get("id") == self._count:
+                assert "error" not in answer, answer
+                return answer["result"]
+            self._note(answer)
+
+    def _read(self) -> Any:
+        while b"\0" not in self._unread:
+            chunk = os.read(self._from_browser, 65536)
+            assert chunk, "the browser has ended"
+            self._unread += chunk
+        message, _, self._unread = self._unread.partition(b"\0")
+        return json.loads(message)
+
+    def _note(self, event: Any) -> None:
+        parameters = event.get("params", {})
+        match event.get("method"):
+            case "Log.entryAdded" if parameters["entry"]["level"] == "error":
+                self.complaints.append(parameters["entry"]["text"])
+            case "Runtime.exceptionThrown":
+                self.complaints.append(json.dumps(parameters["exceptionDetails"]))
+            case "Network.requestWillBeSent":
+                self.requested.append(parameters["request"]["url"])
+
+
+@contextmanager
+def browser_page(profile: Path) -> Iterator[Page]:
+    """A browser with one page, gone after the block."""
+    assert CHROMIUM is not None
+    commands, to_browser = os.pipe()
+    from_browser, answers = os.pipe()
+
+    process = subprocess.Popen(
+        [*_WITH_PIPES, str(commands), str(answers), CHROMIUM, *_FLAGS, f"--user-data-dir={profile}"],
+        pass_fds=(commands, answers),
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.DEVNULL,
+        start_new_session=True,
+    )
+    os.close(commands)
+    os.close(answers)
+    try:
+        yield Page(to_browser, from_browser)
+    finally:
+        os.killpg(process.pid, signal.SIGKILL)
+        process.wait()
+        os.close(to_browser)
+        os.close(from_browser)

@@ -1,0 +1,302 @@
+"""`cog playground`: what its server lets through, and the page as a browser sees it."""
+
+import base64
+import http.client
+import json
+import os
+import re
+import select
+import signal
+import socket
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from typing import Final
+
+import httpx
+import pytest
+from integration.browser import CHROMIUM, Page, browser_page
+from integration.cli_process import run_cog, start_cog
+from integration.harness.waiting import DEADLINE_S
+
+from coglet_cli.errors import UserError
+from coglet_cli.playground.server import MOST_WEBHOOK_BYTES, PlaygroundOptions, playground
+from coglet_cli.playground.webhooks import WebhookHub
+
+pytestmark = pytest.mark.ours("the command line is no part of the server")
+
+MODEL: Final = """
+from cog import BaseRunner, ConcatenateIterator, Input, Path, streaming
+
+class Runner(BaseRunner):
+    def setup(self) -> None:
+        print("weights loaded")
+
+    @streaming
+    def run(
+        self,
+        prompt: str = Input(description="What to say", max_length=20),
+        times: int = Input(default=2, ge=1, le=5),
+        voice: str = Input(default="low", choices=["low", "high"]),
+        file: Path = Input(description="Something to read"),
+    ) -> ConcatenateIterator[str]:
+        print("saying", prompt, voice)
+        for _ in range(times):
+            yield prompt
+        if file:
+            yield file.read_text()
+"""
+
+
+class Upstream(BaseHTTPRequestHandler):
+    """Tells what it was asked."""
+
+    def do_POST(self) -> None:
+        body = self.rfile.read(int(self.headers["Content-Length"]))
+        told = {"path": self.path, "headers": dict(self.headers.items()), "body": body.decode()}
+        data = json.dumps(told).encode()
+        self.send_response(418)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("X-Mine", "yes")
+        self.send_header("Content-Length", str(len(data)))
+        self.end_headers()
+        self.wfile.write(data)
+
+    def log_message(self, *_: object) -> None:
+        return
+
+
+@pytest.fixture(scope="module")
+def upstream() -> Iterator[str]:
+    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}"
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+@pytest.fixture(scope="module")
+def url() -> Iterator[str]:
+    with playground(PlaygroundOptions("http://localhost:8393")) as address:
+        yield address
+
+
+def test_the_page_loads_only_what_this_server_serves(url: str) -> None:
+    page = httpx.get(f"{url}/")
+    assert page.headers["Content-Security-Policy"].startswith("default-src 'none'; script-src 'self'; ")
+    waiting, seen = ["index.html"], set()
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        answer = httpx.get(f"{url}/{name}")
+        assert answer.status_code == 200, name
+        found = re.findall(r'(?:src|href)="([^"]+)"|from "\./([^"]+)"', answer.text)
+        waiting += [a or b for a, b in found if (a or b) not in seen]
+    assert {"main.js", "api.js", "form.js", "schema.js", "output.js", "style.css", "icon.svg"} <= seen
+
+
+def test_the_configuration(url: str) -> None:
+    config = httpx.get(f"{url}/config").json()
+    port = url.rpartition(":")[2]
+    assert config["target"] == "http://localhost:8393"
+    assert config["webhookBase"] == f"http://host.docker.internal:{port}"
+    assert re.fullmatch(r"\d+\.\d+\.\d+", config["cogVersion"])
+
+
+@pytest.mark.parametrize("name", ["none.js", "../server.py", "page", "..%2fserver.py"])
+def test_nothing_else_is_served(url: str, name: str) -> None:
+    assert httpx.get(f"{url}/{name}").status_code == 404
+
+
+def test_requests_are_passed_on_without_what_is_the_browsers(url: str, upstream: str) -> None:
+    own = url.removeprefix("http://")
+    headers = {
+        "X-Cog-Target": f"{upstream}/",
+        "Prefer": "respond-async",
+        "Authorization": "secret",
+        "Cookie": "secret",
+        "Origin": f"http://{own}",
+    }
+    answer = httpx.post(f"{url}/proxy/predictions?a=b", content=b"hello", headers=headers)
+    told = answer.json()
+    assert (answer.status_code, told["path"], told["body"]) == (418, "/predictions?a=b", "hello")
+    assert told["headers"]["Prefer"] == "respond-async"
+    assert "secret" not in json.dumps(told)
+    assert not {"Origin", "X-Cog-Target"} & told["headers"].keys()
+    assert answer.headers["Content-Security-Policy"].startswith("sandbox")
+    upstream_headers = json.loads(base64.b64decode(answer.headers["X-Cog-Upstream-Headers"]))
+    assert upstream_headers["x-mine"] == "yes"
+
+
+@pytest.mark.parametrize(
+    ("target", "status", "text"),
+    [
+        ("file:///etc/passwd", 400, "'file:///etc/passwd' is no http:// or https:// address"),
+        ("", 400, "'' is no http:// or https:// address"),
+        ("http://127.0.0.1:1", 502, "no answer from http://127.0.0.1:1: "),
+    ],
+)
+def test_targets_that_do_not_answer(url: str, target: str, status: int, text: str) -> None:
+    answer = httpx.get(f"{url}/proxy/", headers={"X-Cog-Target": target})
+    assert answer.status_code == status
+    assert answer.json()["error"].startswith(text)
+
+
+@pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
+@pytest.mark.parametrize("path", ["/", "/config", "/proxy/health-check", "/events?token=a"])
+def test_other_sites_get_nothing(url: str, headers: dict[str, str], path: str) -> None:
+    assert httpx.get(f"{url}{path}", headers=headers).status_code == 403
+
+
+def test_webhooks_reach_the_page_that_waits_for_them(url: str) -> None:
+    assert httpx.post(f"{url}/webhook/mine", content=b'{\n"a": 1}').status_code == 200
+    assert httpx.post(f"{url}/webhook/other", content=b"{}").status_code == 200
+    with httpx.stream("GET", f"{url}/events?token=mine") as answer:
+        assert answer.headers["Content-Type"] == "text/event-stream"
+        lines = answer.iter_lines()
+        assert next(lines) == 'data: { "a": 1}'
+        assert next(lines) == ""
+        httpx.post(f"{url}/webhook/mine", content=b"2")
+        assert next(lines) == "data: 2"
+
+
+def test_webhooks_that_are_too_large_or_endless(url: str) -> None:
+    host = url.removeprefix("http://")
+    for headers, status in (
+        ({"Content-Length": str(MOST_WEBHOOK_BYTES + 1)}, 413),
+        ({"Transfer-Encoding": "chunked"}, 411),
+    ):
+        connection = http.client.HTTPConnection(host, timeout=20)
+        connection.putrequest("POST", "/webhook/a")
+        for name, value in headers.items():
+            connection.putheader(name, value)
+        connection.endheaders()
+        assert connection.getresponse().status == status
+        connection.close()
+
+
+def test_a_seventeenth_webhook_at_once_is_refused(url: str) -> None:
+    host, _, port = url.removeprefix("http://").partition(":")
+    head = b"POST /webhook/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"
+    held = [socket.create_connection((host, int(port)), timeout=20) for _ in range(17)]
+    try:
+        for connection in held:
+            connection.sendall(head)
+        # The others are not answered: they wait for their last byte.
+        [refused], _, _ = select.select(held, [], [], DEADLINE_S)
+        assert refused.recv(12) == b"HTTP/1.1 503"
+    finally:
+        for connection in held:
+            connection.close()
+
+
+def test_a_hub_keeps_what_nobody_takes_within_bounds() -> None:
+    hub = WebhookHub()
+    for number in range(1100):
+        hub.put("a", str(number).encode())
+    events = hub.events("a", patience_s=0)
+    assert next(events) == b"100"
+    for number in range(100):
+        hub.put(f"token-{number}", b"")
+    assert next(hub.events("a", patience_s=0)) is None
+    assert next(hub.events("token-99", patience_s=0)) == b""
+
+
+def test_a_port_that_is_taken() -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        with pytest.raises(UserError, match=f"^the playground cannot listen on 127.0.0.1:{port}: "):
+            with playground(PlaygroundOptions("http://localhost", port=port)):
+                pass
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    (tmp_path / "cog.yaml").write_text("run: run.py:Runner\n")
+    (tmp_path / "run.py").write_text(MODEL)
+    return tmp_path
+
+
+def test_the_command(tmp_path: Path) -> None:
+    with start_cog(tmp_path, "playground", "--no-open", "--webhook-host", "here") as cog:
+        cog.wait_shown("Press Ctrl+C to stop.\n")
+        address = cog.err.splitlines()[0].removeprefix("Cog playground running at ")
+        assert "//here:" in httpx.get(f"{address}/config").text
+        cog.signal(signal.SIGINT)
+        assert cog.wait_exit() == 0
+    assert cog.out == ""
+
+
+def test_serve_refuses_one_port_for_both(project: Path) -> None:
+    result = run_cog(project, "serve", "-p", "9000", "--playground")
+    assert result.returncode == 1
+    assert result.stderr == "error: playground port 9000 must differ from the model port 9000\n"
+
+
+@pytest.fixture
+def page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    """The page of a model that is served."""
+    if CHROMIUM is None:
+        if os.environ.get("CI") == "true":
+            pytest.fail("chromium is missing")
+        pytest.skip("CANNOT RUN HERE: the playground in a browser: chromium is missing")
+    arguments = ("serve", "-p", "0", "--playground", "--playground-port", "0")
+    with start_cog(project, *arguments) as cog, browser_page(tmp_path_factory.mktemp("profile")) as opened:
+        cog.wait_shown("The model is ready")
+        opened.open(cog.err.partition("Playground at ")[2].split()[0])
+        opened.wait("document.querySelector('#input-prompt') !== null")
+        opened.wait("document.querySelector('#health.good') !== null")
+        yield opened
+        assert opened.complaints == []
+        own = opened.run("location.origin")
+        assert [address for address in opened.requested if not address.startswith(own)] == []
+
+
+def run(page: Page, mode: str) -> str:
+    """Asks the model, and gives the line with the result."""
+    page.run(f"document.querySelector('[value={mode}]').click()")
+    page.run("document.querySelector('#run').click()")
+    told: str = page.wait("!document.querySelector('#run').disabled && text('#status')")
+    return told
+
+
+FILL: Final = """
+globalThis.text = (selector) => document.querySelector(selector).textContent;
+document.querySelector("#input-prompt").value = "hé ";
+document.querySelector("#input-voice").value = '"high"';
+const files = new DataTransfer();
+files.items.add(new File(["there"], "a.txt", {type: "text/plain"}));
+document.querySelector("#input-file").files = files.files;
+"""
+
+
+def test_a_model_is_tried_in_every_way(page: Page) -> None:
+    assert "at least 1, at most 5, default 2" in page.run("document.querySelector('#fields').innerText")
+    page.run(FILL)
+    for mode in ("sync", "stream", "async"):
+        assert run(page, mode).startswith("succeeded · ")
+        assert page.run("text('#output')") == "hé hé there"
+        assert "saying hé  high" in page.run("text('#logs')")
+    assert "webhook_events_filter" in page.run("text('#request')")
+    assert "status 202" in page.run("text('#request')")
+    assert "weights loaded" in page.run("text('#setup')")
+    assert '"openapi"' in page.run("text('#schema')")
+
+
+def test_wrong_inputs_are_told_before_they_are_sent(page: Page) -> None:
+    page.run(FILL)
+    page.run("document.querySelector('[data-tab=json]').click()")
+    page.run("document.querySelector('#json').value = '{\"times\": 9, \"x\": 1}'")
+    page.run("document.querySelector('#run').click()")
+    told = page.wait("text('#problems')")
+    assert told.splitlines() == [
+        'unknown input "x"; valid inputs are: prompt, times, voice, file',
+        'missing required input "prompt"',
+        'invalid input "times": must be at most 5',
+        'missing required input "file"',
+    ]
+    assert not [address for address in page.requested if address.endswith("/proxy/predictions")]
