@@ -55,7 +55,7 @@ class Settings:
     hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for never
     shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
-    max_output_bytes: int = 512 * 1024 * 1024  # COG_MAX_OUTPUT_BYTES
+    max_output_bytes: int = 1024 * 1024 * 1024  # COG_MAX_OUTPUT_BYTES
     max_log_bytes: int = MAX_LOG_BYTES  # COG_MAX_LOG_BYTES
     unknown_inputs: Literal["refuse", "ignore"] = "refuse"  # COG_UNKNOWN_INPUTS
     webhook_interval_s: float = 0.5  # COG_THROTTLE_RESPONSE_INTERVAL
