@@ -7,6 +7,7 @@ import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from typing import TYPE_CHECKING
 
 from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import StandardGenerator, new_generator
@@ -18,6 +19,10 @@ from coglet_cli.images.prepare import DEFAULT_REGISTRY, BuildFlags, prepare
 from coglet_cli.images.weights import find_weights
 from coglet_cli.local_model import LocalModel, load_local_model
 from coglet_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from coglet_cli.engine.client import Engine
+    from coglet_cli.engine.progress import Progress
 
 _WEIGHTS_PLACE = "/src/.cog/weights.json"
 _MODEL_VARIABLES = ("COG_MODEL", "COG_MODEL_REGISTRY", "COG_MODEL_REPO", "COG_MODEL_TAG")
@@ -40,7 +45,6 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
 def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Terminal) -> None:
     """Builds the model of the current folder and sends it to its registry. Raises UserError."""
     from coglet_cli.engine.client import Engine
-    from coglet_cli.engine.credentials import reused_credentials
     from coglet_cli.engine.progress import Progress
     from coglet_cli.weights.bundle import image_tag, push_bundle, show_bundle
 
@@ -56,8 +60,7 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     if files:
         terminal.info(f"{len(model.config.weights)} managed weight(s)")
     terminal.info(f"Pushing to {target}...")
-    credentials = reused_credentials(name, os.environ, terminal)
-    digest = engine.push(name, Progress(flags.progress, terminal), credentials)
+    digest = _push(engine, name, Progress(flags.progress, terminal), terminal)
     if files:
         show_bundle(push_bundle(model, target), terminal)
     else:
@@ -65,6 +68,20 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
     if name.startswith(f"{DEFAULT_REGISTRY}/"):
         page = _without_tag(name).removeprefix(DEFAULT_REGISTRY)
         terminal.info(f"Run your model on Replicate:\n    https://replicate.com{page}")
+
+
+def _push(engine: "Engine", name: str, progress: "Progress", terminal: Terminal) -> str | None:
+    """The digest in the registry: by our own hand if COG_PUSH_OCI says so, else by the engine's."""
+    from coglet_cli.engine.credentials import reused_credentials
+    from coglet_cli.engine.layer_push import SWITCH, PushSettings, push_layers
+
+    if os.environ.get(SWITCH) == "1":
+        settings = PushSettings.from_environment(os.environ)
+        try:
+            return push_layers(engine, name, settings, terminal)
+        except (UserError, OSError) as error:
+            terminal.warning(f"{error}; pushing with the Docker daemon instead")
+    return engine.push(name, progress, reused_credentials(name, os.environ, terminal))
 
 
 def _weights_files(model: LocalModel) -> dict[str, bytes]:

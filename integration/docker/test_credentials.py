@@ -1,4 +1,4 @@
-"""`cog login` and `cog push` with a registry that wants to know who asks."""
+"""`cog login` and `cog push`, by the engine and by ourselves, where a registry wants to know who asks."""
 
 import base64
 import json
@@ -61,4 +61,37 @@ def test_the_registry_in_place_of_r8_im_gets_its_credentials(
     engine.images.remove(name, force=True)
     asked = run_cog(example, "predict", name, "-i", "name=Ada", variables=own)
     assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
+    engine.images.remove(name, force=True)
+
+
+def test_layers_are_pushed_without_the_daemon(
+    engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
+) -> None:
+    name = f"{private_registry}/you/{uuid.uuid4().hex}:v1"
+    # Small layers in one piece, large ones in many.
+    sizes = {"COG_PUSH_MULTIPART_THRESHOLD": "1000000", "COG_PUSH_DEFAULT_CHUNK_SIZE": "700000"}
+    own.update(sizes, COG_PUSH_OCI="1")
+    secret = base64.b64encode(f"{PRIVATE_USER}:{PRIVATE_WORD}".encode()).decode()
+    file = Path(own["DOCKER_CONFIG"]) / "config.json"
+    file.write_text(json.dumps({"auths": {private_registry: {"auth": secret}}}))
+    pushed = run_cog(example, "push", name, *PLAIN, variables=own)
+    assert pushed.returncode == 0, pushed.stderr[-2000:]
+    assert "\nExporting image from Docker daemon...\nPushing layers...\n" in pushed.stderr
+    assert "Docker daemon instead" not in pushed.stderr
+    reference = pushed.stderr.rpartition("  image  ")[2].strip()
+    engine.images.remove(name, force=True)
+    asked = run_cog(example, "predict", reference, "-i", "name=Ada", variables=own)
+    assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
+    engine.images.remove(reference, force=True)
+
+
+def test_the_daemon_pushes_what_we_cannot(
+    engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
+) -> None:
+    name = f"{private_registry}/you/{uuid.uuid4().hex}:v1"
+    refused = run_cog(example, "push", name, *PLAIN, variables={**own, "COG_PUSH_OCI": "1"})
+    assert refused.returncode == 1
+    assert f"\nwarning: the registry failed with {name.rpartition(':')[0]}: status 401" in refused.stderr
+    assert "; pushing with the Docker daemon instead\n" in refused.stderr
+    assert "\nerror: failed to push image: " in refused.stderr
     engine.images.remove(name, force=True)

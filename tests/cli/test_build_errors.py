@@ -13,6 +13,7 @@ from coglet_cli.engine.errors import (
     MissingDriver,
     PushFailed,
 )
+from coglet_cli.engine.layer_push import PushSettings
 from coglet_cli.errors import UserError
 from coglet_cli.images.labels import NotAModel
 from coglet_cli.main import main
@@ -95,6 +96,22 @@ def test_who_brings_a_schema_needs_no_source_that_can_be_read(
 def test_concurrency_that_cannot_be(cog_fails: CogFails, config: str, source: str, message: str) -> None:
     told = cog_fails(config, source, "debug", "--use-cog-base-image", "false")
     assert told.partition("error: ")[2] == f"{message}\n"
+
+
+def test_how_layers_are_pushed() -> None:
+    assert PushSettings.from_environment({}) == PushSettings(5, 96 * 1024**2, 128 * 1024**2)
+    given = {
+        "COG_PUSH_CONCURRENCY": "1",
+        "COG_PUSH_DEFAULT_CHUNK_SIZE": "2",
+        "COG_PUSH_MULTIPART_THRESHOLD": "3",
+    }
+    assert PushSettings.from_environment(given) == PushSettings(1, 2, 3)
+    for text in ("0", "-1", "many"):
+        with pytest.raises(UserError) as caught:
+            PushSettings.from_environment({"COG_PUSH_CONCURRENCY": text})
+        assert (
+            caught.value.message == f"invalid COG_PUSH_CONCURRENCY {text!r}: must be a whole number above 0"
+        )
 
 
 @pytest.mark.parametrize(

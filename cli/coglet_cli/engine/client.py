@@ -168,20 +168,24 @@ class Engine:
         finally:
             self.client.api.remove_container(container)
 
+    def save(self, name: str, file: Path) -> None:
+        """Writes an image to a file, as `docker save` does."""
+        repository, tag = parse_repository_tag(name)
+        with file.open("wb") as out:
+            for chunk in self.client.api.get_image(f"{repository}:{tag or 'latest'}"):
+                out.write(chunk)
+
     def redate(self, name: str, epoch_s: int, base: str) -> None:
         """Puts an image without later times in the place of the one with this name.
 
         The layers of its base image, when that is here, are the same as before.
         """
-        repository, tag = parse_repository_tag(name)
         before, found = self.client.images.get(name), self.find(base)
         layers = found.layers if found else ()
         kept = len(layers) if tuple(before.attrs["RootFS"]["Layers"][: len(layers)]) == layers else 0
         with tempfile.TemporaryDirectory() as folder, tempfile.TemporaryFile() as archive:
             saved = Path(folder) / "saved.tar"
-            with saved.open("wb") as out:
-                for chunk in self.client.api.get_image(f"{repository}:{tag or 'latest'}"):
-                    out.write(chunk)
+            self.save(name, saved)
             redate(saved, archive, Dating(epoch_s, kept), Path(folder))
             archive.seek(0)
             self.client.images.load(archive)
