@@ -9,6 +9,7 @@ from typing import Final
 import click
 
 from coglet_cli.commands.build import build
+from coglet_cli.commands.completion import completion
 from coglet_cli.commands.debug import debug
 from coglet_cli.commands.doctor import doctor
 from coglet_cli.commands.exec import exec_command
@@ -75,6 +76,7 @@ def cli() -> None:
 
 
 cli.add_command(build)
+cli.add_command(completion)
 cli.add_command(debug)
 cli.add_command(doctor)
 cli.add_command(exec_command)

@@ -1,8 +1,11 @@
 """The command line itself: help, version, errors and exit codes. Nothing here starts a model."""
 
 import os
+import re
+import shlex
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import click
@@ -30,14 +33,66 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-@pytest.mark.parametrize("command", [[], ["predict"], ["run"], ["serve"], ["schema"], ["init"]])
+def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
+    """The words of every command, hidden ones and those below others too."""
+    yield path
+    for name, command in group.commands.items():
+        if isinstance(command, click.Group):
+            yield from all_commands(command, (*path, name))
+        else:
+            yield (*path, name)
+
+
+def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
+    """Parses a command line to its end, and runs nothing. Raises what the command line would tell."""
+    context = command.make_context("cog", words, parent=parent)
+    if isinstance(command, click.Group):
+        name, found, rest = command.resolve_command(context, words)
+        assert found, name
+        parse(found, rest, context)
+
+
+@pytest.mark.parametrize("command", [*all_commands(cli)], ids=" ".join)
 @pytest.mark.parametrize("flag", ["-h", "--help"])
-def test_help_has_an_example(capsys: pytest.CaptureFixture[str], command: list[str], flag: str) -> None:
+def test_help_has_examples_that_work(
+    capsys: pytest.CaptureFixture[str], command: tuple[str, ...], flag: str
+) -> None:
     assert main([*command, flag]) == 0
     out, err = capsys.readouterr()
-    assert out.startswith("Usage: cog")
-    assert "Example" in out
+    assert out.startswith(" ".join(["Usage: cog", *command]))
     assert err == ""
+    _, _, examples = out.partition("Example")
+    lines = examples.partition("\n\n")[0].splitlines()[1:]
+    shown = re.findall(
+        r"(?:^|&& |\$\()cog ([^|<>)\n]*)", "\n".join(line.strip() for line in lines), re.MULTILINE
+    )
+    assert shown
+    for example in shown:
+        parse(cli, shlex.split(example, comments=True))
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion(capsys: pytest.CaptureFixture[str], shell: str) -> None:
+    assert main(["completion", shell]) == 0
+    assert f"_COG_COMPLETE={shell}_complete" in capsys.readouterr().out
+
+
+def test_a_shell_completes_commands_and_flags() -> None:
+    def completed(words: str, position: int) -> set[str]:
+        variables = {"_COG_COMPLETE": "bash_complete", "COMP_WORDS": words, "COMP_CWORD": str(position)}
+        result = subprocess.run(
+            [sys.executable, "-m", "coglet_cli"],
+            env={**os.environ, **variables},
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+        return {line.partition(",")[2] for line in result.stdout.splitlines()}
+
+    assert completed("cog pr", 1) == {"predict"}
+    assert "debug" not in completed("cog ", 1)
+    assert completed("cog predict --use-r", 2) == {"--use-replicate-token"}
+    assert completed("cog serve --progress p", 3) == {"plain"}
 
 
 def test_run_is_predict(capsys: pytest.CaptureFixture[str]) -> None:
