@@ -1,8 +1,14 @@
-"""Payloads too large for a frame travel through a file; the receiver deletes it as soon as it is read."""
+"""Payloads too large for a frame travel through a file; the receiver deletes it as soon as it is read.
+
+Where others can write, too, a name may have been planted: neither side ever follows a link.
+"""
 
 import contextlib
+import errno
 import os
+import stat
 import uuid
+from collections.abc import Iterator
 from pathlib import Path
 
 from coglet_protocol.errors import SpillError
@@ -11,11 +17,13 @@ from coglet_protocol.errors import SpillError
 def write_spill(folder: Path, payload: bytes | memoryview) -> Path:
     """Writes `payload` to a new file in `folder` (created when missing, mode 0700) and gives its path.
 
-    Raises OSError when the disk refuses; nothing is left behind then.
+    Raises OSError when the disk refuses, and when the folder is a link or somebody else's; nothing is left
+    behind then.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     path = folder / f"spill_{uuid.uuid4()}.json"
-    descriptor = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
+    with _own_folder(folder) as held:
+        descriptor = os.open(path.name, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=held)
     try:
         with open(descriptor, "wb", buffering=0) as file:
             view = memoryview(payload)
@@ -27,13 +35,28 @@ def write_spill(folder: Path, payload: bytes | memoryview) -> Path:
     return path
 
 
+@contextlib.contextmanager
+def _own_folder(folder: Path) -> Iterator[int]:
+    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
+    try:
+        if os.fstat(descriptor).st_uid != os.geteuid():
+            raise PermissionError(errno.EPERM, "belongs to another user", str(folder))
+        yield descriptor
+    finally:
+        os.close(descriptor)
+
+
 def read_spill(path: Path) -> bytes:
     """Reads a spill file and deletes it, before anybody parses it, so that a corrupt one is gone too.
 
     Raises SpillError, which names the file, when it cannot be read.
     """
     try:
-        return path.read_bytes()
+        # Not blocking, so that a FIFO is refused and not waited for.
+        with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
+            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+                raise SpillError(f"cannot read spill file {path.name}: it is no regular file")
+            return file.read()
     except OSError as error:
         raise SpillError(f"cannot read spill file {path.name}: {error.strerror}") from error
     finally:

@@ -6,6 +6,7 @@ without files never leaves the event loop's turn.
 
 import asyncio
 import logging
+import os
 import shutil
 from collections import deque
 from collections.abc import Callable, Coroutine
@@ -16,7 +17,7 @@ from typing import Any, Final, Protocol
 import msgspec
 
 from coglet_protocol import slot
-from coglet_protocol.errors import SpillError
+from coglet_protocol.errors import ProtocolError, SpillError
 from coglet_protocol.spill import read_spill
 from coglet_supervisor.output_names import UniqueNames
 from coglet_supervisor.prediction import Prediction
@@ -113,7 +114,9 @@ class OutputCollector:
         self._enqueue(_Item(text=message.output, nested=nested))
 
     def file(self, message: slot.FileOutput) -> None:
-        """An item in a file, or a file inside an item that follows."""
+        """An item in a file, or a file inside an item that follows. Raises ProtocolError."""
+        if os.path.dirname(message.filename) != str(self.folder):
+            raise ProtocolError(f"file output outside of {self.folder.name}")
         if message.placeholder is not None:
             self._nested.setdefault(message.index, []).append(message)
         else:

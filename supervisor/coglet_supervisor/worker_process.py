@@ -262,6 +262,10 @@ class WorkerProcess:
             self._control.close()
         for server in self._servers:
             server.close()
+        if self._events is None:  # never attached, so nobody else closes them
+            for each in (*self._listeners, self._process.stdin, self._process.stdout):
+                if each is not None:
+                    each.close()
         shutil.rmtree(self._folder, ignore_errors=True)
 
     def control_line(self, line: bytes) -> None:

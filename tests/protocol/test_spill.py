@@ -3,7 +3,7 @@
 import os
 import resource
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
@@ -27,6 +27,36 @@ def test_the_folder_is_made_when_needed_and_private(tmp_path: Path) -> None:
     path = write_spill(tmp_path / "predictions" / "1", b"{}")
     assert stat.S_IMODE(path.parent.stat().st_mode) == 0o700
     assert stat.S_IMODE(path.stat().st_mode) == 0o600
+
+
+def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
+    foreign, planted = tmp_path / "foreign", tmp_path / "planted"
+    foreign.mkdir()
+    planted.symlink_to(foreign)
+    with pytest.raises(NotADirectoryError):
+        write_spill(planted, b"{}")
+    assert list(foreign.iterdir()) == []
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else")
+def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65534, 65534)
+    with pytest.raises(PermissionError, match="belongs to another user"):
+        write_spill(tmp_path, b"{}")
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize(
+    "plant", [lambda path: path.symlink_to("/etc/passwd"), os.mkfifo], ids=["link", "FIFO"]
+)
+def test_what_was_planted_in_the_place_of_a_file_is_not_read(
+    tmp_path: Path, plant: Callable[[Path], None]
+) -> None:
+    path = tmp_path / "spill_1.json"
+    plant(path)
+    with pytest.raises(SpillError, match=r"cannot read spill file spill_1\.json"):
+        read_spill(path)
+    assert not os.path.lexists(path)
 
 
 def test_two_payloads_never_share_a_file(tmp_path: Path) -> None:

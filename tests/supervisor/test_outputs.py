@@ -10,6 +10,7 @@ import pytest
 from integration.harness.waiting import wait_for
 
 from coglet_protocol import slot
+from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.files import DataUrls
 from coglet_supervisor.outputs import Delivery, OutputCollector, OutputFailed
 from coglet_supervisor.prediction import Prediction
@@ -217,6 +218,15 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
     running.done()
     await running.prediction.wait_terminal()
     assert running.output == [["large"]]
+
+
+@pytest.mark.parametrize("filename", ["/dev/zero", "1/x", "../x"])
+async def test_a_file_that_is_not_in_its_folder_is_a_fault_of_the_worker(
+    running: Running, filename: str
+) -> None:
+    with pytest.raises(ProtocolError, match="file output outside of 1"):
+        running.outputs.file(slot.FileOutput(filename=filename, kind="oversized"))
+    running.outputs.failed("gone")
 
 
 async def test_an_oversized_item_that_is_gone_fails_the_prediction(running: Running) -> None:
