@@ -221,9 +221,7 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
 
 
 @pytest.mark.parametrize("filename", ["/dev/zero", "1/x", "../x"])
-async def test_a_file_that_is_not_in_its_folder_is_a_fault_of_the_worker(
-    running: Running, filename: str
-) -> None:
+async def test_a_file_outside_of_its_folder_is_a_fault_of_the_worker(running: Running, filename: str) -> None:
     with pytest.raises(ProtocolError, match="file output outside of 1"):
         running.outputs.file(slot.FileOutput(filename=filename, kind="oversized"))
     running.outputs.failed("gone")
