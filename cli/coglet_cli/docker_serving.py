@@ -49,7 +49,7 @@ def run_docker_server(serve: ServeOptions, docker: DockerOptions, terminal: Term
         local = load_local_model(serve.local.file, terminal)
         document = prepare_schema(local.project, local.config, terminal)
     engine = Engine.connect()
-    _check_port(engine, serve, terminal)
+    check_port(engine, serve, terminal)
     if local is None:
         model = find_image(engine, docker.image or "", docker.flags, terminal)
     else:
@@ -63,7 +63,8 @@ def run_docker_server(serve: ServeOptions, docker: DockerOptions, terminal: Term
             raise
 
 
-def _check_port(engine: "Engine", serve: ServeOptions, terminal: Terminal) -> None:
+def check_port(engine: "Engine", serve: ServeOptions, terminal: Terminal) -> None:
+    """Warns of an engine elsewhere. Raises PortTaken when somebody listens here already."""
     if engine.is_remote:
         terminal.warning(
             f"Using Docker daemon at {engine.host}; the server will bind to {serve.host} on that host, "

@@ -95,8 +95,18 @@ cli.add_command(weights)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code. Everything that goes wrong is told here."""
+    """Runs one command and returns its exit code."""
     settings = Settings()
+    code = _run(argv, settings)
+    if os.environ.get("COG_UPDATE_URL"):
+        from coglet_cli.update_check import tell_of_update
+
+        tell_of_update(os.environ, settings.terminal())
+    return code
+
+
+def _run(argv: Sequence[str] | None, settings: Settings) -> int:
+    """Everything that goes wrong is told here."""
     # A model's text may hold what this terminal cannot show; that must not lose the rest of it.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]

@@ -33,14 +33,27 @@ def _set_no_color(context: click.Context, _: click.Parameter, value: bool) -> No
         os.environ["NO_COLOR"] = "1"  # for what we start
 
 
-def shared_options() -> list[click.Parameter]:
-    """`--debug` and `--no-color`."""
+def _set_registry(_: click.Context, __: click.Parameter, value: str | None) -> None:
+    if value:
+        os.environ["COG_REGISTRY_HOST"] = value
+
+
+def shared_options() -> list[click.Option]:
+    """`--debug`, `--no-color`, and `--registry`, which only `login` shows."""
     return [
         click.Option(
             ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show debug messages."
         ),
         click.Option(
             ["--no-color"], is_flag=True, expose_value=False, callback=_set_no_color, help="Show no colours."
+        ),
+        click.Option(
+            ["--registry"],
+            metavar="HOST",
+            hidden=True,
+            expose_value=False,
+            callback=_set_registry,
+            help="Registry of base images and logins. Default: COG_REGISTRY_HOST, else r8.im.",
         ),
     ]
 
@@ -50,4 +63,5 @@ class CogCommand(click.Command):
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]
-        self.params.extend(shared_options())
+        own = {flag for parameter in self.params for flag in parameter.opts}
+        self.params.extend(option for option in shared_options() if not own & set(option.opts))

@@ -299,6 +299,25 @@ def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "      Remediation: remove what uses ExperimentalFeatureWarning first (below.py:3)\n" in shown
 
 
+def test_a_line_with_two_statements_is_left_to_a_person(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "import os; from cog.types import ExperimentalFeatureWarning\n"
+    write(folder, "run: run.py:Runner\n", run=HEALTHY, below=source)
+    code, shown = doctor(capsys, "--fix")
+    assert code == 1
+    assert "      Remediation: line 1 holds more than one statement\n" in shown
+    assert (folder / "below.py").read_text() == source
+
+
+def test_a_configuration_that_is_no_mapping(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "[]\n")
+    code, shown = doctor(capsys)
+    assert code == 1
+    assert 'cog.yaml:1 — cog.yaml validation failed: schema error in "cog.yaml": must be a mapping\n' in shown
+    assert "  skipped  config-predict-ref (cog.yaml is no mapping)\n" in shown
+
+
 def test_what_no_rule_can_fix_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "run: none.py:Runner\n")
     code, shown = doctor(capsys, "--fix")

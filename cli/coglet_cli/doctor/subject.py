@@ -41,17 +41,16 @@ class Subject:
     def document(self) -> Document:
         """The configuration as plain data. Raises Skipped when there is no such thing."""
         try:
-            document = parse_document(self.config_file.read_text("utf-8"))
+            return parse_document(self.config_file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, InvalidYaml):
             raise Skipped(f"{self.config_name} cannot be read") from None
-        if not isinstance(document.data, Mapping):
-            raise Skipped(f"{self.config_name} is no mapping")
-        return document
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The configuration, of which any value may be wrong."""
-        data: Mapping[str, Any] = self.document.data
+        """The configuration, of which any value may be wrong. Raises Skipped when it has no keys at all."""
+        data: Any = self.document.data
+        if not isinstance(data, Mapping):
+            raise Skipped(f"{self.config_name} is no mapping")
         return data
 
     @cached_property
