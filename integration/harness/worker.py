@@ -235,7 +235,7 @@ class Worker:
         self.check_health()
 
     def say_cancel(self, message: slot.Predict, *, on: int = 0) -> None:
-        """Cancels the prediction of that message; a worker that is shutting down may end before it answers."""
+        """Cancels the prediction of that message; one that shuts down may end before it answers."""
         slot_id = self.wait_ready().slots[on]
         self.say(control.Cancel(slot=slot_id, id=message.id, sequence=message.sequence))
 
