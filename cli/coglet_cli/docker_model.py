@@ -77,8 +77,14 @@ def build_model(
         weights = mounts(model)
     terminal.info("Building Docker image from environment in cog.yaml...")
     builder = ImageBuilder(model, flags, engine, terminal)
-    image = builder.build_base(f"{image_name(model.config, model.project).split(':')[0]}-base")
+    image = builder.build_base(_base_name(image_name(model.config, model.project)))
     return DockerModel(image, model.project.folder, model.config.build.gpu, document, weights)
+
+
+def _base_name(image: str) -> str:
+    """The image without its source, beside the whole one; a colon before the last slash is a port."""
+    head, slash, last = image.rpartition("/")
+    return f"{head}{slash}{last.partition(':')[0]}-base"
 
 
 def container_plan(
