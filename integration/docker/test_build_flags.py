@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 from integration.docker.containers import build, health, inside, run_cog, running
-from integration.docker.engine import BASE
+from integration.docker.engine import BASE, FAST_BASE
 from integration.harness.waiting import wait_for
 
 pytestmark = [
@@ -55,6 +55,27 @@ def test_separate_weights(engine: docker.DockerClient, example: Path, variables:
     # An image that was pruned is made again, though the files are the same.
     engine.images.remove(f"{NAME}-weights", force=True)
     assert "Weights unchanged" not in build(example, NAME, variables, "--separate-weights")
+
+
+@pytest.mark.usefixtures("fast_base")
+def test_weights_of_a_fast_build(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    own = {**variables, "COG_MONOBASE_IMAGE": FAST_BASE}
+    with (example / "model.bin").open("wb") as weights:
+        weights.truncate(10 * 1024 * 1024)
+    layers = []
+    for word in ("Hi", "Hey"):
+        (example / "predict.py").write_text((example / "predict.py").read_text().replace("Hello", word))
+        build(example, NAME, own, "--x-fast")
+        layers.append(engine.images.get(NAME).attrs["RootFS"]["Layers"])
+    sizes = [
+        step["Size"] for step in engine.images.get(NAME).history() if "COPY --chown" in step["CreatedBy"]
+    ]
+    assert [size > 1e7 for size in sizes] == [False, True]
+    assert layers[0][:-2] == layers[1][:-2]
+    with running(engine, NAME) as container:
+        assert inside(container, "stat", "-c", "%s %u", "/src/model.bin") == "10485760 10001\n"
 
 
 def test_a_dockerfile_of_ones_own(

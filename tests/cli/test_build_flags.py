@@ -54,6 +54,11 @@ def test_what_a_dockerfile_of_ones_own_excludes(fail: Fail, flag: str) -> None:
             "error: fast builds do not support --dockerfile; set fast: false\n",
         ),
         (
+            "build: {python_version: '3.12', fast: true}",
+            ("--separate-weights",),
+            "error: fast builds do not support --separate-weights; set fast: false\n",
+        ),
+        (
             "build: {python_version: '3.12', gpu: true}",
             ("--platform", "linux/arm64"),
             "error: images with a GPU are for linux/amd64 only\n\n"

@@ -230,6 +230,22 @@ def test_a_context_holds_the_project_and_what_was_prepared(tmp_path: Path) -> No
     assert {entry.uid for entry in archive} == {0}
 
 
+def test_weights_stand_beside_the_project(tmp_path: Path) -> None:
+    for name in ("predict.py", "w/a.bin", "w2/b", "m.bin"):
+        (tmp_path / name).parent.mkdir(exist_ok=True)
+        (tmp_path / name).touch()
+    written = io.BytesIO()
+    Context("FROM x", folder=tmp_path, weights=("w", "m.bin")).write(written)
+    archive = tarfile.open(fileobj=io.BytesIO(written.getvalue()))
+    assert sorted(entry.name for entry in archive if entry.isfile()) == [
+        "Dockerfile",
+        "project/predict.py",
+        "project/w2/b",
+        "weights/m.bin",
+        "weights/w/a.bin",
+    ]
+
+
 def big(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     with file.open("wb") as content:

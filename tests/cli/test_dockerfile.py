@@ -124,6 +124,16 @@ def test_what_strips_is_installed_where_it_is_missing() -> None:
         assert not any("binutils" in line for line in lines(replace(TUNED, kind=kind)))
 
 
+def test_weights_of_a_fast_build_have_a_layer_of_their_own() -> None:
+    plan = replace(FAST, weights=("checkpoints", "model.bin"))
+    assert lines(plan)[-3:] == [
+        "COPY --chown=10001:10001 weights/checkpoints /src/checkpoints",
+        "COPY --chown=10001:10001 weights/model.bin /src/model.bin",
+        "COPY --chown=10001:10001 project /src",
+    ]
+    assert not any("weights" in line for line in lines(replace(plan, has_source=False)))
+
+
 def test_fast_builds_know_the_time_too() -> None:
     assert lines(replace(FAST, has_timestamp=True))[1] == "ARG SOURCE_DATE_EPOCH"
 
@@ -145,11 +155,6 @@ def test_weights_have_an_image_of_their_own() -> None:
             "fast builds do not support run commands; remove build.run or set fast: false",
         ),
         ({"python_version": "3.11.4"}, {}, "Python version must be <major>.<minor> for coglet"),
-        (
-            {},
-            {"weights_image": "w", "weights": ("a",)},
-            "fast builds do not support --separate-weights; set fast: false",
-        ),
         (
             {},
             {"strip": True},

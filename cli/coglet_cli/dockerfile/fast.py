@@ -4,13 +4,14 @@ from collections.abc import Iterator
 from typing import Final
 
 from coglet_cli.dockerfile.pieces import (
+    USER,
     apt_line,
     certificate_lines,
     environment_lines,
     runtime_lines,
     source_lines,
 )
-from coglet_cli.dockerfile.plan import STAGED, ImagePlan
+from coglet_cli.dockerfile.plan import SOURCE_FOLDER, STAGED, WEIGHTS, ImagePlan
 from coglet_cli.dockerfile.text import joined
 from coglet_cli.errors import UserError
 
@@ -36,8 +37,6 @@ class FastGenerator:
             )
         if plan.strip or plan.precompile:
             raise UserError("fast builds do not support --strip and --precompile; set fast: false")
-        if plan.weights_image:
-            raise UserError("fast builds do not support --separate-weights; set fast: false")
         self._plan = plan
 
     def generate(self) -> str:
@@ -68,6 +67,9 @@ class FastGenerator:
             yield f"COPY {STAGED}/requirements.txt /tmp/requirements.txt"
             yield f"RUN {self._cache('/root/.cache/uv')}monobase.user --requirements=/tmp/requirements.txt"
         yield from runtime_lines(plan)
+        # A layer of their own: a change of the source leaves it alone.
+        for path in plan.weights if plan.has_source else ():
+            yield f"COPY --chown={USER}:{USER} {WEIGHTS}/{path} {SOURCE_FOLDER}/{path}"
         yield from source_lines(plan)
 
     def _cache(self, folder: str) -> str:

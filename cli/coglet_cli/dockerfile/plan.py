@@ -6,9 +6,10 @@ from typing import Final
 
 from coglet_cli.config import CogConfig, RunCommand
 
-# Folders of the build context: what cog has prepared, and the project.
+# Folders of the build context: what cog has prepared, the project, and what of it has a layer of its own.
 STAGED: Final = "build"
 PROJECT: Final = "project"
+WEIGHTS: Final = "weights"
 SOURCE_FOLDER: Final = "/src"
 SUPERVISOR_PYTHON: Final = "/opt/coglet/bin/python"
 ENTRYPOINT: Final = "/opt/coglet/entrypoint.py"
@@ -34,7 +35,7 @@ class Packages:
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """One image. The folders and files of `weights` come from `weights_image`."""
+    """One image. `weights` are large folders and files of the project; those of `weights_image`, if any."""
 
     config: CogConfig
     base: str

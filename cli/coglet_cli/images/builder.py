@@ -106,9 +106,15 @@ class ImageBuilder:
 
     def _prepare(self, name: str) -> Prepared:
         prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)
-        if not self._flags.separate_weights:
+        is_fast = prepared.plan.config.build.fast
+        if not (is_fast or self._flags.separate_weights):
             return prepared
-        found = separate.find_weights(self._model.project.folder)
+        folder = self._model.project.folder
+        found = separate.find_weights(folder)
+        if is_fast:
+            rules = IgnoreRules.of(folder)
+            kept = tuple(path for path in found if not rules.excludes(path))
+            return replace(prepared, plan=replace(prepared.plan, weights=kept))
         if not found:
             return prepared
         weights_image = f"{name}-weights"
@@ -128,8 +134,8 @@ class ImageBuilder:
     def _build(self, prepared: Prepared, name: str) -> None:
         folder = self._model.project.folder
         plan = replace(prepared.plan, use_buildkit=self._buildkit is not None)
-        excluded = [pattern for path in plan.weights for pattern in (path, f"{path}/**")]
-        rules = IgnoreRules.of(folder, excluded)
+        elsewhere = plan.weights if plan.weights_image else ()
+        rules = IgnoreRules.of(folder, [pattern for path in elsewhere for pattern in (path, f"{path}/**")])
         if self._flags.dockerfile:
             context = Context(
                 self._own_dockerfile(plan.max_concurrency), folder=folder, rules=rules, prefix=""
@@ -137,7 +143,9 @@ class ImageBuilder:
         else:
             source = folder if plan.has_source else None
             self._warn_of_excluded(rules, has_source=plan.has_source)
-            context = Context(new_generator(plan).generate(), prepared.staged, source, rules)
+            context = Context(
+                new_generator(plan).generate(), prepared.staged, source, rules, weights=plan.weights
+            )
         self._send(context, name)
 
     def _send(self, context: Context, name: str) -> None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Final
 
-from coglet_cli.dockerfile.plan import PROJECT, STAGED
+from coglet_cli.dockerfile.plan import PROJECT, STAGED, WEIGHTS
 from coglet_cli.images.ignore import IgnoreRules
 
 DOCKERFILE: Final = "Dockerfile"
@@ -16,13 +16,17 @@ DOCKERFILE: Final = "Dockerfile"
 
 @dataclass(frozen=True)
 class Context:
-    """`staged` files appear under build/, those of `folder` under project/ or wherever `prefix` says."""
+    """`staged` files appear under build/, those of `folder` under project/ or wherever `prefix` says.
+
+    What `weights` names of `folder`, with all below it, appears under weights/ instead.
+    """
 
     dockerfile: str
     staged: Mapping[str, bytes] = field(default_factory=dict)
     folder: Path | None = None
     rules: IgnoreRules = field(default_factory=lambda: IgnoreRules(()))
     prefix: str = f"{PROJECT}/"
+    weights: tuple[str, ...] = ()
 
     def write(self, file: IO[bytes]) -> None:
         """Writes the context as a tar archive, the same for the same files."""
@@ -33,9 +37,11 @@ class Context:
             if self.folder is not None:
                 _add_folder(archive, self.prefix.rstrip("/"))
                 for path in project_files(self.folder, self.rules):
-                    archive.add(
-                        self.folder / path, f"{self.prefix}{path}", recursive=False, filter=_without_owner
-                    )
+                    archive.add(self.folder / path, self._place(path), recursive=False, filter=_without_owner)
+
+    def _place(self, path: str) -> str:
+        is_weight = any(path == weight or path.startswith(f"{weight}/") for weight in self.weights)
+        return f"{WEIGHTS}/{path}" if is_weight else f"{self.prefix}{path}"
 
 
 def project_files(folder: Path, rules: IgnoreRules) -> Iterator[str]:

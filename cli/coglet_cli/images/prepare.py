@@ -117,6 +117,8 @@ def prepare(
 def _refuse_combinations(config: CogConfig, flags: BuildFlags) -> None:
     if config.build.fast and flags.dockerfile:
         raise UserError("fast builds do not support --dockerfile; set fast: false")
+    if config.build.fast and flags.separate_weights:
+        raise UserError("fast builds do not support --separate-weights; set fast: false")
     if flags.platform == PLATFORM:
         return
     if config.build.gpu:
