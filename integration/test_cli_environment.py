@@ -126,6 +126,8 @@ def test_all_local_commands_use_it(project: Path, variables: dict[str, str]) -> 
     done = run_cog(project, "exec", "--local", "greet", variables=variables)
     assert (done.returncode, done.stdout) == (0, "hello\n"), done.stderr
     assert run_cog(project, "exec", "--local", "sh", "-c", "exit 3", variables=variables).returncode == 3
+    config = (project / "cog.yaml").read_text()
+    (project / "cog.yaml").write_text(config.replace("run: run.py:Runner\n", ""))
     trained = run_cog(project, "train", "--local", "-i", "n=2", variables=variables)
     assert trained.returncode == 0, trained.stderr
     assert (project / "weights").read_text() == "hellohello"
@@ -213,6 +215,24 @@ def test_an_installation_that_is_interrupted_leaves_nothing(
             cog.signal(number)
             assert cog.wait_exit() == code
     assert environments(variables) == []
+
+
+def test_an_installer_that_outlives_a_killed_cog_keeps_its_place_to_itself(
+    project: Path, variables: dict[str, str], silent_index: socket.socket
+) -> None:
+    index = f"http://127.0.0.1:{silent_index.getsockname()[1]}/simple"
+    hanging = {"XDG_CACHE_HOME": variables["XDG_CACHE_HOME"], "UV_INDEX_URL": index, "UV_HTTP_RETRIES": "0"}
+    with start_cog(project, "predict", variables=hanging) as killed:
+        connection, _ = silent_index.accept()
+        killed.signal(signal.SIGKILL)
+        killed.wait_exit()
+        with start_cog(project, "predict", variables=variables) as cog:
+            cog.wait_shown("Waiting for another cog, which makes the same environment...")
+            silent_index.close()
+            connection.close()  # which ends the installer
+            assert cog.wait_exit() == 0
+    assert MAKING in cog.err
+    assert cog.out.startswith("hello ")
 
 
 def test_without_uv_pip_does_the_same(project: Path, variables: dict[str, str]) -> None:

@@ -4,7 +4,7 @@ import asyncio
 import sys
 import uuid
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_cli.interrupts import Interrupts, run_interruptible
@@ -96,8 +96,9 @@ class LocalAsker:
 
     async def _serve_and_ask(self, question: Question, interrupts: Interrupts) -> Answer:
         address = free_address(LOOPBACK)
-        command = server_command(self._model, self._options, address, self._terminal)
-        command = replace(command, is_training=question.is_training)
+        command = server_command(
+            self._model, self._options, address, self._terminal, is_training=question.is_training
+        )
         self._terminal.info("Starting the model and running setup()...")
         async with local_server(command) as server:
             interrupts.on_second = server.kill

@@ -87,21 +87,23 @@ def server_command(
     address: Address,
     terminal: Terminal,
     upload_url: str | None = None,
+    *,
+    is_training: bool = False,
 ) -> ServerCommand:
-    """What starts the server of a model; its log goes to `terminal`."""
+    """What starts the server of a model, or of its training; its log goes to `terminal`."""
     wanted = user_environment(model.config, options, os.environ)
     view = LogView.choose(wanted, debug=options.debug)
     environment = {
         **wanted,
         **view.variables,
-        **_server_variables(model.config, options),
+        **_server_variables(model.config, options, is_training=is_training),
         "PORT": str(address.port),
     }
 
     def show_line(line: str) -> None:
         view.show(line, terminal)
 
-    return ServerCommand(model.project.folder, address, environment, show_line, upload_url)
+    return ServerCommand(model.project.folder, address, environment, show_line, upload_url, is_training)
 
 
 def user_environment(
@@ -127,8 +129,10 @@ def _activation(python: str | None, inherited: Mapping[str, str]) -> dict[str, s
     }
 
 
-def _server_variables(config: CogConfig, options: LocalOptions) -> dict[str, str]:
-    variables = {"COG_PREDICT_TYPE_STUB": predictor_reference(config)}
+def _server_variables(config: CogConfig, options: LocalOptions, *, is_training: bool) -> dict[str, str]:
+    variables = {}
+    if config.run or not is_training:
+        variables["COG_PREDICT_TYPE_STUB"] = predictor_reference(config)
     if config.train:
         variables["COG_TRAIN_TYPE_STUB"] = config.train
     if config.max_concurrency:

@@ -57,6 +57,11 @@ def run_prediction(options: PredictOptions, terminal: Terminal) -> None:
         answer = ask_running(options.url, question, terminal)
     else:
         model = load_local_model(options.local.file, terminal)
+        if options.is_training and model.config.train is None:
+            raise UserError(
+                "cog.yaml names no training",
+                hint='add it to cog.yaml, for example `train: "train.py:train"`',
+            )
         question = _prepare(prepare_schema(model.project, model.config, terminal), options)
         local = with_interpreter(model, options.local, terminal)
         answer = LocalAsker(model, local, options.setup_timeout_s, terminal).ask(question)

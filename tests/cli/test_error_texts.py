@@ -78,6 +78,12 @@ def test_command_lines(capsys: pytest.CaptureFixture[str], arguments: list[str],
     assert out == ""
 
 
+def test_a_model_without_training(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (project / "cog.yaml").write_text("run: run.py:run\n")
+    assert main(["train", "--local", "-i", "n=1"]) == 1
+    assert capsys.readouterr().err.startswith(f"{TRAIN}error: cog.yaml names no training\n\nhint: ")
+
+
 def test_a_schema_that_cannot_be_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / ".cog").touch()
     assert main(["schema", "--write"]) == 1
