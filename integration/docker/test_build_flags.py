@@ -164,6 +164,14 @@ def test_the_labels_of_a_cog_base_image(
     assert image.attrs["RootFS"]["Layers"][: index + 1] == base.attrs["RootFS"]["Layers"]
 
 
+def test_a_model_that_is_left_out(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    (example / ".dockerignore").write_text("*.py\n")
+    told = build(example, NAME, variables)
+    assert "warning: .dockerignore leaves out predict.py: the model cannot start without it\n" in told
+
+
 def test_a_platform_without_a_base_image(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:

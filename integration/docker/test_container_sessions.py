@@ -1,13 +1,14 @@
 """Commands of `cog` that hold a container of the current folder: `serve --docker`, `train` and `exec`."""
 
 import json
+import os
 import signal
 import urllib.request
 from pathlib import Path
 
 import docker
 import pytest
-from integration.cli_process import start_cog
+from integration.cli_process import start_cog, start_cog_on_terminal
 from integration.docker.containers import run_cog
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -59,3 +60,21 @@ def test_a_command_in_the_environment_of_the_folder(
     assert (done.stdout, done.returncode) == ("from stdin\n1\n", 3), done.stderr
     assert done.stderr.endswith("error: container exited with status 3\n")
     assert (example / "made").exists()
+
+
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_a_command_on_a_terminal(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in variables.items():
+        monkeypatch.setenv(name, value)
+    # The size comes a moment after the start.
+    wait = 'while [ "$(stty size)" = "0 0" ]; do :; done'
+    script = f'{wait}; stty size; read word; echo "got $word"; exec sleep 1000'
+    with start_cog_on_terminal(example, "exec", *PLAIN, "sh", "-c", script) as (cog, keyboard):
+        cog.wait_shown("30 100\r\n")
+        os.write(keyboard, b"this\r")
+        cog.wait_shown("got this\r\n")
+        os.write(keyboard, b"\x03")  # Ctrl-C, for the command and not for us
+        assert cog.wait_exit() == 128 + signal.SIGINT
+    assert "container exited with status 130\r\n" in cog.out
