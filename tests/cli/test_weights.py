@@ -32,21 +32,29 @@ def test_a_registry_that_fails() -> None:
 class LoginNeeded(BaseHTTPRequestHandler):
     """A registry that wants a token, and the service that gives it for a name and a password."""
 
+    token = "the-token"
+
     def do_HEAD(self) -> None:
-        is_known = self.headers["Authorization"] == "Bearer the-token"
-        self.send_response(200 if is_known else 401)
-        if not is_known:
+        self.send_response(200 if self._is_known() else 401)
+        if not self._is_known():
             realm = f"http://{self.headers['Host']}/token"
             self.send_header("WWW-Authenticate", f'Bearer realm="{realm}",service="reg"')
         self.end_headers()
 
     def do_GET(self) -> None:
+        if self.path.startswith("/v2/"):
+            self.do_HEAD()
+            self.wfile.write(b"content" if self._is_known() else b"who are you?")
+            return
         wanted = "/token?service=reg&scope=repository%3Aa%2Fb%3Apull%2Cpush"
         is_me = self.headers["Authorization"] == f"Basic {base64.b64encode(b'me:word').decode()}"
         assert self.path == wanted
         self.send_response(200 if is_me else 403)
         self.end_headers()
-        self.wfile.write(b'{"token": "the-token"}')
+        self.wfile.write(f'{{"token": "{self.token}"}}'.encode())
+
+    def _is_known(self) -> bool:
+        return self.headers["Authorization"] == f"Bearer {self.token}"
 
     def log_message(self, *_: object) -> None:
         return
@@ -59,6 +67,10 @@ def test_a_registry_that_wants_a_token(tmp_path: Path, monkeypatch: pytest.Monke
             repository.has_blob("sha256:0")
         store_credentials(url.removeprefix("http://"), "me", "word")
         assert repository.has_blob("sha256:0")
+        LoginNeeded.token = "a-new-token"  # the old one has run out
+        assert repository.has_blob("sha256:0")
+        with Repository(repository.name) as another:
+            assert b"".join(another.blob("sha256:0")) == b"content"
 
 
 @pytest.mark.parametrize(

@@ -28,7 +28,8 @@ def forward(request: BaseHTTPRequestHandler, path: str) -> None:
         _tell(request, HTTPStatus.BAD_REQUEST, f"{target!r} is no http:// or https:// address")
         return
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
-    length = int(request.headers.get("Content-Length") or 0)
+    given = request.headers.get("Content-Length", "")
+    length = int(given) if given.isdecimal() else 0
     body = None
     if length:
         headers["Content-Length"] = str(length)

@@ -3,6 +3,7 @@
 import ipaddress
 import json
 import socket
+import sys
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +11,7 @@ from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from importlib import metadata, resources
-from typing import Final
+from typing import Any, Final
 from urllib.parse import parse_qs, urlsplit
 
 from coglet_cli.errors import UserError
@@ -51,6 +52,11 @@ class _Server(ThreadingHTTPServer):
         self.options = options
         self.hub = WebhookHub()
         self.webhook_slots = threading.BoundedSemaphore(_MOST_WEBHOOKS)
+
+    def handle_error(self, request: Any, client_address: Any) -> None:
+        """A browser that goes away in the middle of a request is no news."""
+        if not isinstance(sys.exception(), ConnectionError):
+            super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:

@@ -66,6 +66,7 @@ class Repository:
 
     def blob(self, digest: str) -> Iterator[bytes]:
         """Content, in pieces. Raises RegistryError."""
+        self._ask("HEAD", f"blobs/{digest}", (200,))  # which logs in where that is needed
         try:
             with self._client.stream("GET", self._url(f"blobs/{digest}"), follow_redirects=True) as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -84,11 +85,11 @@ class Repository:
         self._check(answer, (201,))
 
     def _ask(self, method: str, path: str, expected: tuple[int, ...]) -> httpx.Response:
-        """Logs in when the registry asks for it, and keeps that for all later requests."""
+        """Logs in when the registry asks for it, again when a token has run out, and keeps that."""
         headers = {"Accept": _ACCEPTED}
         try:
             answer = self._client.request(method, self._url(path), headers=headers, follow_redirects=True)
-            if answer.status_code == httpx.codes.UNAUTHORIZED and "Authorization" not in self._client.headers:
+            if answer.status_code == httpx.codes.UNAUTHORIZED:
                 self._client.headers["Authorization"] = self._authorization(answer)
                 answer = self._client.request(method, self._url(path), headers=headers, follow_redirects=True)
         except httpx.HTTPError as error:
