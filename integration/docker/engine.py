@@ -38,7 +38,7 @@ def require_tools() -> None:
     """Raises CannotRun."""
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing:
-        raise CannotRun(f"{', '.join(missing)} not installed (on Debian: scripts/docker.sh installs it)")
+        raise CannotRun(f"{', '.join(missing)} not installed (on Debian: scripts/packages.sh installs it)")
     if os.geteuid() != 0:
         raise CannotRun("dockerd and debootstrap need root")
 

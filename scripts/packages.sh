@@ -1,0 +1,23 @@
+# Sourced by scripts/test: the programs that only some tests need. The tests with Docker start an engine when none
+# runs, and make their base image with debootstrap. Debian's packages are installed where that is allowed; where CI
+# may, it must.
+install_package() {
+    command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] || return 1
+    say "installing the Debian package $1"
+    apt-get update -qq >&2 &&
+        DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >&2
+}
+
+# tests_need WHICH_TESTS COMMAND PACKAGE
+tests_need() {
+    command -v "$2" >/dev/null || install_package "$3" || {
+        [ "${CI:-}" != true ] || fail "$1 need $2" "apt-get install $3, as root"
+        cannot "$1: $2 is not installed (on Debian: apt-get install $3, as root)"
+    }
+}
+
+tests_need "the tests with Docker" dockerd docker.io
+tests_need "the tests with Docker" debootstrap debootstrap
+tests_need "the tests with Docker" docker-registry docker-registry
+tests_need "the tests in a browser" chromium chromium
+tests_need "the tests of the clock" cc build-essential
