@@ -16,6 +16,7 @@ from integration.conftest import Serve
 from integration.harness import processes
 from integration.harness.client import exchange
 from integration.harness.model import Model, inputs
+from integration.harness.receiver import Received, Receiver, Reply
 from integration.harness.server import Server
 from integration.harness.waiting import wait_for
 
@@ -53,7 +54,7 @@ def ask(server: Server, seed: int, count: int) -> Counter[str]:
             body = {
                 "id": f"{seed}-{number}",
                 "input": {
-                    "act": dice.choice(["say", "say", "fail", "file"]),
+                    "act": dice.choice(["say", "say", "say", "say", "say", "fail", "fail", "file"]),
                     "seconds": dice.choice([0, 0.002]),
                 },
             }
@@ -84,14 +85,28 @@ def run(server: Server, count: int, seed: int) -> Counter[str]:
     return sum((part.result() for part in parts), Counter())
 
 
+def store_most(received: Received) -> Reply:
+    """An upload server that refuses one file in ten, and keeps no connection open."""
+    status = 404 if received.at * 1e6 % 10 < 1 else 200
+    return Reply(status, {"Connection": "close"})
+
+
 def test_twenty_thousand_predictions_leave_nothing_behind(serve: Serve) -> None:
-    with serve(MODEL, variables={"COG_MAX_CONCURRENCY": "16", "COG_LOG_LEVEL": "error"}) as server:
+    with Receiver().listening() as store:
+        store.answer = store_most
+        check_that_nothing_is_left(serve, store)
+
+
+def check_that_nothing_is_left(serve: Serve, store: Receiver) -> None:
+    variables = {"COG_MAX_CONCURRENCY": "16", "COG_LOG_LEVEL": "error"}
+    with serve(MODEL, variables=variables, flags=("--upload-url", f"{store.url}/files")) as server:
         run(server, PREDICTIONS // 10, seed=100)
         wait_for(lambda: server.health()["status"] == "READY", "rest")
         before = Use.of(server)
         ends = run(server, PREDICTIONS, seed=200)
         after = wait_for(lambda: settled(server, before), "descriptors as before")
-        print(f"{dict(ends)}; {before} before, {after} after")
+        print(f"{dict(ends)}, {len(store.received)} uploads; {before} before, {after} after")
+        assert len(store.received) > 1000
         assert sum(ends.values()) == PREDICTIONS
         assert min(ends["succeeded"], ends["failed"], ends["left"], ends["cancel asked"]) > 1000
         assert after.resident_bytes - before.resident_bytes < MAX_GROWTH_BYTES

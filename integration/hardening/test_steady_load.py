@@ -51,14 +51,15 @@ def ask(server: Server, ends: float) -> int:
     return succeeded
 
 
-def watch(server: Server, ends: float) -> list[tuple[float, float]]:
-    """Minutes, and MiB that the server then occupied, once a second."""
+def watch(server: Server, ends: float) -> dict[int, float]:
+    """MiB that the server occupied between requests, the least in each second, by second."""
     pace = threading.Event()
-    seen = []
-    while time.monotonic() < ends:
-        seen.append((time.monotonic() / 60, Use.of(server).resident_bytes / MIB))
-        pace.wait(1)
-    return seen
+    least: dict[int, float] = {}
+    while (now := time.monotonic()) < ends:
+        held = Use.of(server).resident_bytes / MIB
+        least[int(now)] = min(held, least.get(int(now), held))
+        pace.wait(0.05)
+    return least
 
 
 def test_memory_stays_flat(serve: Serve) -> None:
@@ -66,14 +67,14 @@ def test_memory_stays_flat(serve: Serve) -> None:
         ends = time.monotonic() + SECONDS
         with ThreadPoolExecutor(CLIENTS) as pool:
             asking = [pool.submit(ask, server, ends) for _ in range(CLIENTS)]
-            seen = watch(server, ends)
+            least = watch(server, ends)
         succeeded = sum(each.result() for each in asking)
         # The first third is for what is imported and allocated once.
-        minutes, mebibytes = zip(*seen[len(seen) // 3 :], strict=True)
-        slope, _ = statistics.linear_regression(minutes, mebibytes)
-        print(
-            f"{succeeded} predictions, {min(mebibytes):.1f} to {max(mebibytes):.1f} MiB, {slope:+.3f} MiB/min"
-        )
+        seconds, mebibytes = zip(*list(least.items())[len(least) // 3 :], strict=True)
+        slope = statistics.linear_regression(seconds, mebibytes).slope * 60
+        held = f"{min(mebibytes):.2f} to {max(mebibytes):.2f} MiB"
+        print(f"{succeeded} predictions; the server held {held}, {slope:+.3f} MiB a minute")
+        print("each minute:", " ".join(f"{value:.1f}" for value in list(least.values())[::60]))
         assert succeeded > SECONDS * CLIENTS * PER_CLIENT_AND_S / 2
         assert max(mebibytes) - min(mebibytes) < 8
         assert slope < MAX_MIB_PER_MINUTE or SECONDS < 60

@@ -54,6 +54,28 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         await self._backend.sleep(seconds)
 
 
+class _Connection(httpcore.AsyncHTTPConnection):
+    """Closed when its first request is canceled just before it is sent.
+
+    httpcore 1.0 keeps such a connection open for a request that never comes.
+    """
+
+    async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
+        try:
+            return await super().handle_async_request(request)
+        except httpcore.ConnectionNotAvailable:
+            raise  # it serves somebody else
+        except BaseException:
+            if not self.is_idle() and not self.is_closed():
+                await self.aclose()
+            raise
+
+
+class _Pool(httpcore.AsyncConnectionPool):
+    def create_connection(self, origin: httpcore.Origin) -> httpcore.AsyncConnectionInterface:
+        return _Connection(origin, ssl_context=self._ssl_context, network_backend=self._network_backend)
+
+
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Sends directly, or through the proxy that `proxies` names for the scheme, as urllib does for inputs.
 
@@ -96,7 +118,7 @@ def _direct_transport(guard: UrlGuard, context: ssl.SSLContext) -> httpx.AsyncHT
     How many requests run at once is decided by those who send.
     """
     transport = httpx.AsyncHTTPTransport(verify=context)
-    transport._pool = httpcore.AsyncConnectionPool(
+    transport._pool = _Pool(
         ssl_context=context,
         max_connections=None,
         max_keepalive_connections=_MAX_IDLE_CONNECTIONS,

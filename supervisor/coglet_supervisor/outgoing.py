@@ -229,7 +229,14 @@ async def _pieces_of(body: bytes) -> AsyncIterator[bytes]:
 
 
 async def _drain(response: httpx.Response) -> None:
-    """Reads the rest, so that the connection can be used again. The status stands, whatever happens here."""
+    """Reads the rest, so that the connection can be used again. The status stands, whatever happens here.
+
+    A cancel does not interrupt it: httpcore would forget a connection that it has half closed.
+    """
+    await asyncio.shield(_read_rest(response))
+
+
+async def _read_rest(response: httpx.Response) -> None:
     import httpx
 
     drained = 0

@@ -1,5 +1,7 @@
 """The HTTP client of webhooks and uploads: which URLs it takes, and how it fails."""
 
+import asyncio
+import contextlib
 import subprocess
 import sys
 import threading
@@ -78,6 +80,67 @@ async def test_a_client_that_cannot_be_set_up_is_a_failure(monkeypatch: pytest.M
         await Outgoing(UrlGuard()).send(
             Message(method="POST", url="http://127.0.0.1/", headers={}), limit_s=5
         )
+
+
+class OpenConnections:
+    """A server that answers each request with `answer`; it counts the connections that are open."""
+
+    def __init__(self, answer: bytes) -> None:
+        self.now = 0
+        self.none = asyncio.Event()
+        self.answered = asyncio.Event()
+        self._answer = answer
+
+    async def serve(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        self.now += 1
+        self.none.clear()
+        with contextlib.suppress(ConnectionError, asyncio.IncompleteReadError):
+            await reader.readuntil(b"\r\n\r\n")
+            writer.write(self._answer)
+            await writer.drain()
+            self.answered.set()
+            await reader.read()
+        writer.close()
+        self.now -= 1
+        if not self.now:
+            self.none.set()
+
+
+async def test_whenever_a_request_is_canceled_its_connection_is_closed() -> None:
+    connections = OpenConnections(b"HTTP/1.1 200 OK\r\nConnection: close\r\nContent-Length: 0\r\n\r\n")
+    server = await asyncio.start_server(connections.serve, "127.0.0.1", 0)
+    outgoing = Outgoing(UrlGuard())
+    await outgoing.prepare()
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, asyncio.TaskGroup() as tasks, asyncio.timeout(20):
+        for turns in range(80):
+            sending = tasks.create_task(
+                outgoing.send(Message(method="POST", url=url, headers={}), limit_s=10)
+            )
+            for _ in range(turns):
+                await asyncio.sleep(0)
+            sending.cancel()
+            await asyncio.wait({sending})
+        # By the time that it is answered all others have been accepted.
+        await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=10)
+        if connections.now:
+            await connections.none.wait()
+    await outgoing.close()
+
+
+async def test_a_cancel_while_the_rest_of_an_answer_is_read_closes_the_connection() -> None:
+    connections = OpenConnections(b"HTTP/1.1 200 OK\r\nContent-Length: 10\r\n\r\n")
+    server = await asyncio.start_server(connections.serve, "127.0.0.1", 0)
+    outgoing = Outgoing(UrlGuard())
+    url = f"http://127.0.0.1:{server.sockets[0].getsockname()[1]}/"
+    async with server, asyncio.TaskGroup() as tasks, asyncio.timeout(20):
+        sending = tasks.create_task(outgoing.send(Message(method="POST", url=url, headers={}), limit_s=10))
+        await connections.answered.wait()
+        for _ in range(20):
+            await asyncio.sleep(0)
+        sending.cancel()
+        await connections.none.wait()
+    await outgoing.close()
 
 
 def test_the_client_is_imported_only_when_it_is_needed() -> None:
