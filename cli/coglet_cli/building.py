@@ -65,9 +65,8 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
         show_bundle(push_bundle(model, target), terminal)
     else:
         terminal.success(f"  image  {_without_tag(name)}@{digest}")
-    if name.startswith(f"{DEFAULT_REGISTRY}/"):
-        page = _without_tag(name).removeprefix(DEFAULT_REGISTRY)
-        terminal.info(f"Run your model on Replicate:\n    https://replicate.com{page}")
+    if page := replicate_page(target):
+        terminal.info(f"Run your model on Replicate:\n    {page}")
 
 
 def _push(engine: "Engine", name: str, progress: "Progress", terminal: Terminal) -> str | None:
@@ -150,8 +149,14 @@ def model_reference(model: str | None, environ: Mapping[str, str]) -> str:
     return f"{host}/{repository}:{tag}"
 
 
+def replicate_page(name: str) -> str | None:
+    """Where a model that was pushed to Replicate can be run; None for another registry."""
+    host, _, path = _without_tag(name).partition("/")
+    return f"https://replicate.com/{path}" if host == DEFAULT_REGISTRY else None
+
+
 def _without_tag(name: str) -> str:
-    head, slash, last = name.rpartition("/")
+    head, slash, last = name.partition("@")[0].rpartition("/")
     return f"{head}{slash}{last.split(':')[0]}"
 
 

@@ -1,11 +1,14 @@
 """Decisions of `push` and `exec`, and what an image is called and says of itself."""
 
+from contextlib import closing
 from pathlib import Path
 
+import docker
 import pytest
 
-from coglet_cli.building import push_target
+from coglet_cli.building import push_target, replicate_page
 from coglet_cli.config import Build, CogConfig
+from coglet_cli.engine.client import Engine
 from coglet_cli.errors import UserError
 from coglet_cli.executing import published_ports
 from coglet_cli.images.builder import image_name
@@ -77,6 +80,26 @@ def test_nowhere_to_push(
     with pytest.raises(UserError) as caught:
         push_target(config, image, variables)
     assert caught.value.message.startswith(message)
+
+
+def test_the_page_of_a_model_on_replicate() -> None:
+    for name in ("r8.im/ada/m", "r8.im/ada/m:v1", "r8.im/ada/m@sha256:00", "r8.im/ada/m:v1@sha256:00"):
+        assert replicate_page(name) == "https://replicate.com/ada/m"
+    assert replicate_page("localhost:5000/ada/m:v1") is None
+
+
+@pytest.mark.parametrize(
+    ("host", "is_remote"),
+    [
+        ("unix:///var/run/docker.sock", False),
+        ("tcp://127.0.0.1:2375", False),
+        ("tcp://localhost:2375", False),
+        ("tcp://192.0.2.1:2375", True),
+    ],
+)
+def test_where_an_engine_is(host: str, is_remote: bool) -> None:
+    with closing(docker.DockerClient(base_url=host, version="1.41")) as client:
+        assert Engine(client).is_remote is is_remote
 
 
 def test_published_ports() -> None:
