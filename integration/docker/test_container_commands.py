@@ -31,6 +31,19 @@ def test_the_server_is_pid_1_however_it_is_asked_for(
         assert exit_code(container) == 0
 
 
+@pytest.mark.parametrize("script", ["exec python -m cog.server.http", "python -m cog.server.http & wait"])
+def test_a_script_starts_the_server(engine: docker.DockerClient, hello_image: str, script: str) -> None:
+    with running(engine, hello_image, "bash", "-c", script) as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+
+
+def test_the_entry_point_may_be_replaced(engine: docker.DockerClient, hello_image: str) -> None:
+    with running(engine, hello_image, *SERVER[1:], entrypoint=list(SERVER[:1])) as container:
+        wait_for(lambda: health(container) == "READY", "READY")
+        container.stop(timeout=2)
+        assert exit_code(container) == 0
+
+
 def test_flags_of_the_server_reach_it(engine: docker.DockerClient, hello_image: str) -> None:
     with running(engine, hello_image, *SERVER, "--await-explicit-shutdown", "true") as container:
         wait_for(lambda: health(container) == "READY", "READY")

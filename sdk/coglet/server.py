@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 from coglet import _runtime
 
 TYPE_CHECKING = False  # importing typing would double the cost of `import coglet`
@@ -9,6 +11,8 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _MISSING = "{module} is not installed in this Python; the server needs: pip install 'pycoglet[server]'"
+# In an image, the server has a Python of its own; the image says which.
+_SUPERVISOR_PYTHON = "COG_SUPERVISOR_PYTHON"
 
 
 class Server:
@@ -39,6 +43,13 @@ class Server:
         try:
             from coglet_supervisor.main import serve
         except ModuleNotFoundError as error:
+            if python := os.environ.get(_SUPERVISOR_PYTHON):
+                reference = [predictor_ref] if predictor_ref else []
+                flags = ["--host", host, "--port", str(port), "--x-mode", "train" if is_train else "predict"]
+                flags.append(f"--await-explicit-shutdown={str(await_explicit_shutdown).lower()}")
+                flags += ["--upload-url", upload_url] if upload_url else []
+                # -P: the model's folder, where we are, may hold modules of any name.
+                os.execv(python, [python, "-P", "-m", "coglet_supervisor", *flags, *reference])
             raise ImportError(_MISSING.format(module=error.name), name=error.name) from error
         exit_code = serve(
             predictor_ref,

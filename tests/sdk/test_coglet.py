@@ -67,6 +67,20 @@ def test_serve_without_the_server_extra_says_what_to_install(bare_python: BarePy
     )
 
 
+def test_serve_becomes_the_server_of_the_image(bare_python: BarePython) -> None:
+    server = bare_python.folder / "server-python"
+    server.write_text('#!/bin/sh\necho "$@"\n')
+    server.chmod(0o755)
+    code = (
+        f"import os; os.environ['COG_SUPERVISOR_PYTHON'] = {str(server)!r}\n"
+        "import coglet; coglet.server.serve('x.py:P', port=80, is_train=True, upload_url='http://u')"
+    )
+    assert bare_python.run("-c", code).stdout == (
+        "-P -m coglet_supervisor --host 0.0.0.0 --port 80 --x-mode train "
+        "--await-explicit-shutdown=false --upload-url http://u x.py:P\n"
+    )
+
+
 def test_serve_names_the_dependency_that_is_missing(supervisor: BarePython) -> None:
     (supervisor.folder / "coglet_supervisor" / "main.py").write_text("import quart_of_another_name")
     done = supervisor.run("-c", "import coglet; coglet.server.serve('predict.py:Runner')")

@@ -56,6 +56,8 @@ def runtime_lines(plan: ImagePlan) -> Iterator[str]:
     yield f"WORKDIR {SOURCE_FOLDER}"
     yield "EXPOSE 5000"
     yield 'ENV COG_WORKER_PYTHON="python"'
+    # For `python -m cog.server.http` in the model's Python: of a script, or of a pod of Kubernetes.
+    yield env_line("COG_SUPERVISOR_PYTHON", SUPERVISOR_PYTHON)
     if plan.config.run:
         yield env_line("COG_PREDICT_TYPE_STUB", plan.config.run)
     if plan.config.train:

@@ -32,6 +32,7 @@ COPY --from=weights /src/model.bin /src/model.bin
 WORKDIR /src
 EXPOSE 5000
 ENV COG_WORKER_PYTHON="python"
+ENV COG_SUPERVISOR_PYTHON="/opt/coglet/bin/python"
 ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
 ENV COG_TRAIN_TYPE_STUB="train.py:train"
 ENV COG_MAX_CONCURRENCY="4"

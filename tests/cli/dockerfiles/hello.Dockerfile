@@ -15,6 +15,7 @@ RUN groupadd --gid 10001 cog && useradd --create-home --uid 10001 --gid 10001 co
 WORKDIR /src
 EXPOSE 5000
 ENV COG_WORKER_PYTHON="python"
+ENV COG_SUPERVISOR_PYTHON="/opt/coglet/bin/python"
 ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
 HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"]
 USER 10001:10001
