@@ -77,6 +77,21 @@ def test_what_has_left_the_group_goes_too(serve: Serve, victim: str) -> None:
         )
 
 
+@pytest.mark.parametrize("stuck", ["stopped", "in C code that holds the interpreter"])
+def test_a_killed_supervisor_leaves_nothing_even_of_a_stuck_worker(serve: Serve, stuck: str) -> None:
+    with serve("script") as server:
+        server.predict(script(start_a_daemon))
+        (worker,) = worker_pids(server)
+        if stuck == "stopped":
+            os.kill(worker, signal.SIGSTOP)
+        else:
+            code = "def predict():\n    print('held', flush=True)\n    return sum(range(10 ** 12))"
+            server.begin({"code": code}, id="stuck")
+            server.wait_logged("stuck", "held")
+        server.signal(signal.SIGKILL)
+        wait_for(lambda: not processes.marked(server.mark), "end of all processes", deadline_s=2)
+
+
 def test_a_worker_that_hangs_is_replaced(serve: Serve) -> None:
     with serve("script", variables={"COG_HANG_TIMEOUT": "1"}) as server:
         (worker,) = worker_pids(server)

@@ -33,10 +33,10 @@ def processes_with(cookie: str) -> list[int]:
     return found
 
 
-def kill_all(cookie: str) -> None:
-    """Kills every other process with `cookie`, until none is left that could start another one."""
+def kill_all(cookie: str, *, spare: int = 0) -> None:
+    """Kills every other process with `cookie`, but `spare`, until none is left that could start another."""
     for _ in range(_MAX_ROUNDS):
-        found = processes_with(cookie)
+        found = [pid for pid in processes_with(cookie) if pid != spare]
         if not found:
             return
         for pid in found:

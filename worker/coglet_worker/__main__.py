@@ -2,12 +2,16 @@
 
 import os
 
-from coglet_worker.worker import main as run_worker
+from coglet_worker.guard import start_guard
 
 
 def main() -> None:
     """Runs one worker and ends the process."""
-    code = run_worker()
+    guard = start_guard(control_in=0)
+    # Now, because the guard would have to keep what was imported before.
+    from coglet_worker.worker import main as run_worker
+
+    code = run_worker(guard)
     # Not `sys.exit`: a thread of the model that is no daemon would keep a process that nobody serves.
     # What `atexit` holds still runs, as model authors have no other hook.
     import atexit

@@ -44,8 +44,9 @@ EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0,
 class Worker:
     """The parts of this process, in the order in which they come to life."""
 
-    def __init__(self) -> None:
+    def __init__(self, guard: int) -> None:
         _runtime.mark_active()
+        self._guard = guard
         _volunteer_for_the_oom_killer()
         self._descriptors = take_over()
         self._gate = CancelationGate()
@@ -207,7 +208,7 @@ class Worker:
     def _supervisor_gone(self) -> None:
         """Nobody is left to serve, and what the model has started goes, too."""
         if cookie := os.environ.get(COOKIE_VARIABLE):
-            kill_all(cookie)
+            kill_all(cookie, spare=self._guard)  # which may be about to do the same, and must come to its end
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(EXIT_SUPERVISOR_GONE)
@@ -217,8 +218,10 @@ class Worker:
         if self._loop is None:
             import asyncio
 
+            from coglet_worker.precise_loop import new_event_loop
+
             with out_of_the_way():
-                self._loop = asyncio.new_event_loop()
+                self._loop = new_event_loop()
             asyncio.set_event_loop(self._loop)
         return self._loop
 
@@ -258,8 +261,8 @@ def _volunteer_for_the_oom_killer() -> None:
         score.write("500")
 
 
-def main() -> int:
-    """Runs one worker on this process's stdin and stdout. Gives the exit code."""
+def main(guard: int) -> int:
+    """Runs one worker on this process's stdin and stdout, guarded by that process. Gives the exit code."""
     # As `python -c` and the peer have it: the model imports its neighbours from the working directory.
     sys.path.insert(0, "")
-    return Worker().run()
+    return Worker(guard).run()

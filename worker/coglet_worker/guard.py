@@ -1,0 +1,43 @@
+"""A second process that ends a worker and all that it has started, as soon as the supervisor is gone.
+
+The worker itself may be stopped, or hold the interpreter in C code for minutes. PR_SET_PDEATHSIG would end it
+all the same, but then nobody would be left to end what it has started.
+"""
+
+import contextlib
+import os
+import select
+import signal
+
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
+
+
+def start_guard(control_in: int) -> int:
+    """Forks the guard, while there is only one thread. It holds nothing but `control_in`, and never reads it.
+
+    Gives its pid; 0 when nobody has marked our processes, as when a worker is driven by hand.
+    """
+    cookie = os.environ.get(COOKIE_VARIABLE)
+    if not cookie:
+        return 0
+    worker = os.getpid()
+    pid = os.fork()
+    if pid == 0:
+        try:
+            _guard(worker, control_in, cookie)
+        finally:
+            os._exit(0)
+    return pid
+
+
+def _guard(worker: int, control_in: int, cookie: str) -> None:
+    os.setsid()  # what stops or kills the worker's group must not hit us
+    own_end = os.dup(control_in)
+    os.closerange(0, own_end)
+    hang_up = select.poll()
+    hang_up.register(own_end, 0)  # POLLHUP alone: the supervisor's end is closed
+    hang_up.poll()
+    kill_all(cookie)
+    if os.getppid() == worker:  # where there is no /proc to find it by its cookie
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.killpg(worker, signal.SIGKILL)
