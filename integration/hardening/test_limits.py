@@ -1,7 +1,10 @@
 """hardening.md R18, R20, R21, S1-S5: what is too much is refused, and the next client is served."""
 
 import contextlib
+import os
+import re
 import resource
+import signal
 import threading
 from collections.abc import Iterator
 from typing import Final
@@ -9,6 +12,7 @@ from typing import Final
 import psutil
 import pytest
 from integration.conftest import Serve
+from integration.hardening.workers import worker_pids
 from integration.harness.script import returning
 from integration.harness.server import Server
 from integration.harness.small_disk import small_disk
@@ -115,6 +119,22 @@ def test_without_descriptors_clients_wait_and_it_recovers(serve: Serve) -> None:
         wait_for(lambda: answers(server), "recovery")
         assert serves(server)
         assert busy_s < 0.9, "a busy loop in accept"
+
+
+def test_without_descriptors_a_worker_is_started_less_and_less_often(serve: Serve) -> None:
+    with serve("script") as server:
+        assert serves(server)
+        (worker,) = worker_pids(server)
+        soft, hard = resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE)
+        used = psutil.Process(server.process.pid).num_fds()
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used, hard))
+        os.kill(worker, signal.SIGKILL)
+        wait_for(lambda: server.log.count("failed to spawn worker") == 4, "four attempts")
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (soft, hard))
+        server.wait_status("READY")
+        assert serves(server)
+        delays = re.findall(r"failed to spawn worker.*restart in ([\d.]+) s", server.log)
+        assert float(delays[3]) > 2 * float(delays[0])
 
 
 def answers(server: Server) -> bool:

@@ -21,8 +21,8 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
         if not ended.done():
             ended.set_result(None)
 
-    if hasattr(os, "pidfd_open"):
-        descriptor = os.pidfd_open(process.pid)
+    descriptor = _pidfd(process.pid)
+    if descriptor is not None:
         loop.add_reader(descriptor, report)
         try:
             await ended
@@ -30,7 +30,7 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
             loop.remove_reader(descriptor)
             os.close(descriptor)
     else:
-        # macOS has no pidfd; a thread waits, as nothing else tells of one process.
+        # A thread waits, as nothing else tells of one process.
         def wait() -> None:
             process.wait()
             loop.call_soon_threadsafe(report)
@@ -38,6 +38,16 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
         threading.Thread(target=wait, name="wait-exit", daemon=True).start()
         await ended
     return process.wait()
+
+
+def _pidfd(pid: int) -> int | None:
+    """A descriptor that is readable when the process has ended; None on macOS, and when none is left."""
+    if not hasattr(os, "pidfd_open"):
+        return None
+    try:
+        return os.pidfd_open(pid)
+    except OSError:
+        return None
 
 
 def describe_exit(code: int, *, out_of_memory: bool | None = None) -> str:

@@ -139,6 +139,7 @@ class WorkerSeat:
     async def _fill(self) -> End:
         """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
         self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        self._session = None  # the one that has died proves nothing for one that cannot even be started
         try:
             session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
         except OSError as error:
