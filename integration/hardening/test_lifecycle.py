@@ -86,7 +86,7 @@ def test_a_killed_supervisor_leaves_nothing_even_of_a_stuck_worker(serve: Serve,
         if stuck == "stopped":
             os.kill(worker, signal.SIGSTOP)
         else:
-            # The print is on its way in the background, before nothing else runs.
+            # A thread sends the print, which must be done before no other can run.
             code = (
                 "import time\n"
                 "def predict():\n"
