@@ -49,6 +49,21 @@ def test_the_error_says_how_it_died_and_the_next_prediction_succeeds(
     assert server.predict(returning("'alive'")).json()["output"] == "alive"
 
 
+@pytest.mark.ours("the last lines before a crash tell why")
+def test_what_was_printed_just_before_the_death_is_in_the_logs(server: Server) -> None:
+    def predict() -> None:
+        import os
+        import signal
+
+        for number in range(20):
+            print("step", number)
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    body = server.predict(script(predict)).json()
+    assert (body["status"], body["logs"]) == ("failed", "".join(f"step {number}\n" for number in range(20)))
+    server.wait_status("READY")
+
+
 @pytest.mark.ours(RESPAWN)
 def test_setup_runs_again(serve: Serve) -> None:
     source = (

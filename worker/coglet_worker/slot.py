@@ -1,8 +1,8 @@
 """The worker's end of one slot: a socket, its deframer, and a writer that coalesces.
 
-A message goes out at once when the slot was quiet, and is batched with its successors for at most
-`FLUSH_DELAY_S` when it was not: the first token is not late, and ten thousand lines are not ten thousand
-system calls. Log text is joined before it is framed.
+A message goes out at once as long as there are few, and is batched with its successors for at most
+`FLUSH_DELAY_S` when there are many: the first token is not late, the last lines before a crash are not lost,
+and ten thousand lines are not ten thousand system calls. Log text is joined before it is framed.
 """
 
 import socket
@@ -23,6 +23,8 @@ from coglet_protocol.limits import split_log
 from coglet_worker.cancelation import CancelationGate
 
 FLUSH_DELAY_S: Final = 0.002
+# So many messages in a row go out at once, and one more for each interval that was quiet.
+_BURST: Final = 64
 _QUIET_S: Final = 0.001
 _BATCH_BYTES: Final = 64 * 1024
 _JOINED_LOG_CHARS: Final = 64 * 1024
@@ -73,6 +75,7 @@ class SlotConnection:
         self._log_parts: list[str] = []
         self._log_chars = 0
         self._scheduled = False
+        self._burst_left = float(_BURST)
         self._last_write = 0.0
         self._broken: str | None = None
 
@@ -163,7 +166,11 @@ class SlotConnection:
         if self._scheduled:
             if len(self._buffer) >= _BATCH_BYTES:
                 self._write_out()
-        elif time.monotonic() - self._last_write > _QUIET_S:
+            return
+        quiet_s = time.monotonic() - self._last_write
+        self._burst_left = min(_BURST, self._burst_left + quiet_s / _QUIET_S)
+        if self._burst_left >= 1:
+            self._burst_left -= 1
             self._write_out()
         else:
             self._scheduled = True
