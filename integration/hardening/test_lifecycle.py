@@ -53,6 +53,19 @@ def test_the_kernel_takes_a_worker_before_its_supervisor(serve: Serve) -> None:
         assert scores[0] > scores[1]
 
 
+def test_a_model_that_waits_for_all_its_children_does_not_wait_for_ours(serve: Serve) -> None:
+    def predict() -> str:
+        import os
+
+        try:
+            return f"waited for {os.wait()}"
+        except ChildProcessError:
+            return "no children"
+
+    with serve("script") as server:
+        assert server.predict(script(predict)).json()["output"] == "no children"
+
+
 def test_a_memory_error_is_named_and_the_worker_stays(serve: Serve) -> None:
     with serve("script") as server:
         before = worker_pids(server)
