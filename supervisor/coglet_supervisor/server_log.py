@@ -24,7 +24,7 @@ _RANK: Final[dict[str, int]] = {"debug": 10, "info": 20, "warning": 30, "error":
 _NAMES: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
 _COLOURS: Final = {"debug": "\x1b[34m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
-_GATHER_S: Final = 0.002
+_GATHER_S: Final = 0.01
 MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
 
 Fields = dict[str, object]

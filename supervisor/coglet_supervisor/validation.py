@@ -16,6 +16,10 @@ log = logging.getLogger(__name__)
 
 MASK: Final = "**********"
 _MAX_VALUE_CHARS: Final = 200
+# The validator copies what it looks at; of a text as long as this that is noticed.
+_LONG_TEXT_CHARS: Final = 64 * 1024
+# What says nothing about the value of a text: jsonschema-rs takes a format as a remark, too.
+_REMARKS: Final = frozenset({"type", "format", "title", "description", "default", "nullable", "deprecated"})
 # Stands for the offending value in the library's messages; nobody's value or pattern contains it.
 _VALUE: Final = "\x00value\x00"
 
@@ -48,6 +52,7 @@ class InputSchema:
     nullable: frozenset[str]
     injected: tuple[str, ...]
     secrets: frozenset[str]
+    free_texts: frozenset[str]
 
     def check(self, value: Any, *, ignore_unknown: bool) -> bool:
         """Brings `value` in shape, in place; True when that changed it. Raises InvalidInput."""
@@ -63,7 +68,7 @@ class InputSchema:
             problems = [
                 _problem([name], f"Unexpected field '{name}'", "value_error.extra") for name in unknown
             ]
-        problems += [self._explain(error) for error in self._errors(self._without_nulls(value))]
+        problems += [self._explain(error) for error in self._errors(self._to_be_looked_at(value))]
         problems += [
             _problem([name], "Field required", "value_error.missing")
             for name in self.required
@@ -75,11 +80,16 @@ class InputSchema:
         value.update(dict.fromkeys(missing))
         return bool(unknown or missing)
 
-    def _without_nulls(self, value: dict[str, Any]) -> dict[str, Any]:
-        """OpenAPI's `nullable` is no keyword of JSON Schema: the validator is not shown what it allows."""
-        if None not in value.values():
-            return value
-        return {name: item for name, item in value.items() if item is not None or name not in self.nullable}
+    def _to_be_looked_at(self, value: dict[str, Any]) -> dict[str, Any]:
+        """The validator is not shown what `nullable` allows, which is no keyword of JSON Schema, nor long
+        texts that may be any text."""
+        needless = [name for name, item in value.items() if self._is_needless(name, item)]
+        return {name: item for name, item in value.items() if name not in needless} if needless else value
+
+    def _is_needless(self, name: str, item: Any) -> bool:
+        if item is None:
+            return name in self.nullable
+        return isinstance(item, str) and len(item) >= _LONG_TEXT_CHARS and name in self.free_texts
 
     def _errors(self, value: Any) -> list[jsonschema_rs.ValidationError]:
         if self.validator.is_valid(value):
@@ -159,7 +169,14 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
             if name in nullable and name not in required and "default" not in schema
         ),
         secrets=frozenset(name for name, schema in properties.items() if schema.get("x-cog-secret") is True),
+        free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
     )
+
+
+def _is_free_text(schema: dict[str, Any]) -> bool:
+    """True when the schema accepts every text."""
+    keywords = {keyword for keyword in schema if not keyword.startswith("x-")}
+    return schema.get("type") == "string" and keywords <= _REMARKS
 
 
 def output_is_array(document: Document | None, *, training: bool) -> bool:

@@ -178,3 +178,30 @@ def test_the_schema_tells_whether_the_output_is_a_list() -> None:
     assert output_is_array(both, training=False)
     assert not output_is_array(both, training=True)
     assert not output_is_array(None, training=False)
+
+
+LONG = "x" * 100_000
+
+
+@pytest.mark.parametrize(
+    ("schema", "is_accepted"),
+    [
+        ({"type": "string"}, True),
+        ({"type": "string", "format": "uri", "x-order": 0, "title": "T", "description": "D"}, True),
+        ({"type": "string", "maxLength": 99_999}, False),
+        ({"type": "string", "maxLength": 100_000}, True),
+        ({"type": "string", "pattern": "^y"}, False),
+        ({"type": "string", "enum": ["y"]}, False),
+        ({"type": "integer"}, False),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, True),
+    ],
+)
+def test_a_long_text_is_held_to_its_schema(schema: dict[str, Any], is_accepted: bool) -> None:
+    components = {"Input": {"type": "object", "properties": {"text": schema}}}
+    checked = Validation({"components": {"schemas": components}}, ignore_unknown=False)
+    given = msgspec.Raw(msgspec.json.encode({"text": LONG}))
+    if is_accepted:
+        assert checked.check(given, training=False) is given
+    else:
+        with pytest.raises(InvalidInput, match="xxx"):
+            checked.check(given, training=False)
