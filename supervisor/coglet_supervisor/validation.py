@@ -16,14 +16,16 @@ log = logging.getLogger(__name__)
 
 MASK: Final = "**********"
 _MAX_VALUE_CHARS: Final = 200
-# The validator copies what it looks at; of a text as long as this that is noticed.
-_LONG_TEXT_CHARS: Final = 64 * 1024
+# To make a text and to show it to the validator is to copy it twice; of one as long as this that is noticed.
+_LONG_TEXT_BYTES: Final = 256 * 1024
 # What says nothing about the value of a text: jsonschema-rs takes a format as a remark, too.
 _REMARKS: Final = frozenset({"type", "format", "title", "description", "default", "nullable", "deprecated"})
 # Stands for the offending value in the library's messages; nobody's value or pattern contains it.
 _VALUE: Final = "\x00value\x00"
 
 Document = dict[str, Any]
+
+_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
 
 
 class Problem(msgspec.Struct, kw_only=True, frozen=True):
@@ -80,6 +82,19 @@ class InputSchema:
         value.update(dict.fromkeys(missing))
         return bool(unknown or missing)
 
+    def decode(self, input_json: msgspec.Raw) -> Any:
+        """The value of a JSON text; in it, long texts that may be any text stay JSON. Raises NotJson."""
+        if len(memoryview(input_json)) < _LONG_TEXT_BYTES or not self.free_texts:
+            return decode(input_json)
+        try:
+            members = decode(input_json, _members)
+        except msgspec.ValidationError:  # no object
+            return decode(input_json)
+        return {
+            name: raw if name in self.free_texts and _is_long_text(raw) else decode(raw)
+            for name, raw in members.items()
+        }
+
     def _to_be_looked_at(self, value: dict[str, Any]) -> dict[str, Any]:
         """The validator is not shown what `nullable` allows, which is no keyword of JSON Schema, nor long
         texts that may be any text."""
@@ -89,7 +104,7 @@ class InputSchema:
     def _is_needless(self, name: str, item: Any) -> bool:
         if item is None:
             return name in self.nullable
-        return isinstance(item, str) and len(item) >= _LONG_TEXT_CHARS and name in self.free_texts
+        return isinstance(item, msgspec.Raw)
 
     def _errors(self, value: Any) -> list[jsonschema_rs.ValidationError]:
         if self.validator.is_valid(value):
@@ -123,10 +138,10 @@ class Validation:
 
         Raises InvalidInput and NotJson.
         """
-        value = decode(input_json)
+        schema = self._train if training else self._predict
+        value = decode(input_json) if schema is None else schema.decode(input_json)
         given = value is not None
         value = value if given else {}
-        schema = self._train if training else self._predict
         changed = schema is not None and schema.check(value, ignore_unknown=self._ignore_unknown)
         return msgspec.json.encode(value) if changed or not given else input_json
 
@@ -171,6 +186,17 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
         secrets=frozenset(name for name, schema in properties.items() if schema.get("x-cog-secret") is True),
         free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
     )
+
+
+def _is_long_text(raw: msgspec.Raw) -> bool:
+    """True of JSON that surely is a long text: it has the quotes, and of what is between them the decoder has
+    checked all but that it is Unicode."""
+    view = memoryview(raw)
+    if len(view) < _LONG_TEXT_BYTES or view[0] != ord('"'):
+        return False
+    # Piece by piece, for only bytes know whether they are ASCII.
+    starts = range(0, len(view), _LONG_TEXT_BYTES)
+    return all(bytes(view[start : start + _LONG_TEXT_BYTES]).isascii() for start in starts)
 
 
 def _is_free_text(schema: dict[str, Any]) -> bool:

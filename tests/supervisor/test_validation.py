@@ -180,7 +180,7 @@ def test_the_schema_tells_whether_the_output_is_a_list() -> None:
     assert not output_is_array(None, training=False)
 
 
-LONG = "x" * 100_000
+LONG = "x" * 300_000
 
 
 @pytest.mark.parametrize(
@@ -188,8 +188,8 @@ LONG = "x" * 100_000
     [
         ({"type": "string"}, True),
         ({"type": "string", "format": "uri", "x-order": 0, "title": "T", "description": "D"}, True),
-        ({"type": "string", "maxLength": 99_999}, False),
-        ({"type": "string", "maxLength": 100_000}, True),
+        ({"type": "string", "maxLength": 299_999}, False),
+        ({"type": "string", "maxLength": 300_000}, True),
         ({"type": "string", "pattern": "^y"}, False),
         ({"type": "string", "enum": ["y"]}, False),
         ({"type": "integer"}, False),
@@ -205,3 +205,21 @@ def test_a_long_text_is_held_to_its_schema(schema: dict[str, Any], is_accepted: 
     else:
         with pytest.raises(InvalidInput, match="xxx"):
             checked.check(given, training=False)
+
+
+def test_long_texts_survive_what_changes_around_them() -> None:
+    properties = {"text": {"type": "string"}, "maybe": {"type": "string", "nullable": True}}
+    document = {"components": {"schemas": {"Input": {"type": "object", "properties": properties}}}}
+    checked = Validation(document, ignore_unknown=True)
+    for text in (LONG, LONG + "é", LONG + '"\\\n'):
+        given = msgspec.Raw(msgspec.json.encode({"other": LONG, "text": text}))
+        assert msgspec.json.decode(checked.check(given, training=False)) == {"text": text, "maybe": None}
+
+
+@pytest.mark.parametrize("end", [b"\xff", b"\\q", b"\\ud800", b"\n", b"\xe2\x82"])
+def test_a_long_text_that_is_none_is_no_json(end: bytes) -> None:
+    document = {"components": {"schemas": {"Input": {"properties": {"text": {"type": "string"}}}}}}
+    with pytest.raises(NotJson):
+        Validation(document, ignore_unknown=False).check(
+            msgspec.Raw(b'{"text":"%b%b"}' % (LONG.encode(), end)), training=False
+        )
