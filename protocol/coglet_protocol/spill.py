@@ -5,6 +5,7 @@ Where others can write, too, a name may have been planted: neither side ever fol
 
 import contextlib
 import errno
+import mmap
 import os
 import stat
 import uuid
@@ -47,18 +48,32 @@ def _own_folder(folder: Path) -> Iterator[int]:
 
 
 def read_spill(path: Path) -> bytes:
-    """Reads a spill file and deletes it, before anybody parses it, so that a corrupt one is gone too.
+    """Reads a spill file and deletes it. Raises SpillError, which names the file, when it cannot be read."""
+    with mapped_spill(path) as payload:
+        return bytes(payload)
 
-    Raises SpillError, which names the file, when it cannot be read.
+
+@contextlib.contextmanager
+def mapped_spill(path: Path) -> Iterator[mmap.mmap | bytes]:
+    """The content of a spill file, not copied, within the block. Raises SpillError as `read_spill`.
+
+    The file is deleted before anybody parses it, so that a corrupt one is gone too.
     """
     try:
         # Not blocking, so that a FIFO is refused and not waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
-            if not stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+            status = os.fstat(file.fileno())
+            if not stat.S_ISREG(status.st_mode):
                 raise SpillError(f"cannot read spill file {path.name}: it is no regular file")
-            return file.read()
+            # Nothing cannot be mapped.
+            payload = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if status.st_size else b""
     except OSError as error:
         raise SpillError(f"cannot read spill file {path.name}: {error.strerror}") from error
     finally:
         with contextlib.suppress(OSError):
             path.unlink()
+    try:
+        yield payload
+    finally:
+        if isinstance(payload, mmap.mmap):
+            payload.close()

@@ -4,6 +4,7 @@ The annotation alone decides what is converted, never the value: a `str` that lo
 """
 
 import enum
+import mmap
 import types
 import typing
 from collections.abc import Callable
@@ -15,7 +16,7 @@ import msgspec
 import cog.types
 from coglet_protocol import slot
 from coglet_protocol.errors import SpillError
-from coglet_protocol.spill import read_spill
+from coglet_protocol.spill import mapped_spill
 from coglet_worker.downloads import fetch_all
 from coglet_worker.running import TemporaryFiles
 
@@ -39,7 +40,15 @@ class InputConverter:
 
     def decode(self, message: slot.Predict) -> dict[str, Any]:
         """The arguments as plain JSON values. Raises InputError."""
-        return _object_of(_payload(message))
+        if message.input is not None:
+            return _object_of(message.input)
+        if message.input_file is None:
+            raise InputError("Failed to rehydrate input: neither input nor input_file was given")
+        try:
+            with mapped_spill(Path(message.input_file)) as payload:
+                return _object_of(payload)
+        except SpillError as error:
+            raise InputError(f"Failed to rehydrate input: {error}") from error
 
     def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
         """Replaces, in place, what the annotations ask for. Blocks while files are fetched.
@@ -55,18 +64,7 @@ class InputConverter:
             raise InputError(f"Input validation error: {error}") from error
 
 
-def _payload(message: slot.Predict) -> bytes:
-    if message.input is not None:
-        return message.input
-    if message.input_file is None:
-        raise InputError("Failed to rehydrate input: neither input nor input_file was given")
-    try:
-        return read_spill(Path(message.input_file))
-    except SpillError as error:
-        raise InputError(f"Failed to rehydrate input: {error}") from error
-
-
-def _object_of(payload: bytes) -> dict[str, Any]:
+def _object_of(payload: bytes | mmap.mmap) -> dict[str, Any]:
     try:
         value = msgspec.json.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
