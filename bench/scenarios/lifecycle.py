@@ -18,7 +18,7 @@ from bench.scenario import WARM_UP, Effort, FigureGoal, Metric, Probe, RatioGoal
 from bench.server import Server, serve
 
 _WARM_UP_PREDICTIONS: Final = 100
-_CPU_ROUNDS: Final = 2_000_000
+_CPU_ROUNDS: Final = 8_000_000
 
 
 @asynccontextmanager
