@@ -2,6 +2,9 @@
 
 from collections.abc import Iterable
 from pathlib import Path
+from typing import Final
+
+_MARK: Final = b"COGLET_WORKER_COOKIE="
 
 
 def pss_mib(pids: Iterable[int]) -> float:
@@ -9,8 +12,24 @@ def pss_mib(pids: Iterable[int]) -> float:
     return sum(_pss_kib(pid) for pid in pids) / 1024
 
 
-def descendants(pid: int) -> list[int]:
-    """All children of a process, their children and so on."""
+def started_by(pid: int) -> list[int]:
+    """The children of a process and theirs, and the guards of our workers, which are nobody's."""
+    family = _descendants(pid)
+    marks = {mark for each in family if (mark := _mark(each))}
+    marked = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
+    return [*family, *(each for each in marked if each not in family and _mark(each) in marks)]
+
+
+def _mark(pid: int) -> bytes | None:
+    """What all processes around one of our workers have in their environment."""
+    try:
+        environment = Path(f"/proc/{pid}/environ").read_bytes()
+    except OSError:  # ended since it was listed, or somebody else's
+        return None
+    return next((entry for entry in environment.split(b"\0") if entry.startswith(_MARK)), None)
+
+
+def _descendants(pid: int) -> list[int]:
     children: dict[int, list[int]] = {}
     for entry in Path("/proc").iterdir():
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:

@@ -13,7 +13,7 @@ from typing import Final
 from bench.client import Response, connect, predict_once
 from bench.environment import Environment
 from bench.errors import Skipped, require
-from bench.memory import descendants, pss_mib
+from bench.memory import pss_mib, started_by
 from bench.scenario import WARM_UP, Effort, FigureGoal, Metric, Probe, RatioGoal, Sample, Scenario
 from bench.server import Server, serve
 
@@ -41,7 +41,7 @@ async def _memory(environment: Environment) -> AsyncIterator[Probe]:
     async def probe(effort: Effort) -> Sample:
         async with serve(environment, "hello_sync") as server:
             await _hello(server, _WARM_UP_PREDICTIONS)
-            workers = descendants(server.pid)
+            workers = started_by(server.pid)
             require(bool(workers), "the server has no child process")
             return {"parent MiB": pss_mib([server.pid]), "worker MiB": pss_mib(workers)}
 
