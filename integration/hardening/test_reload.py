@@ -59,6 +59,17 @@ def test_an_old_worker_that_dies_meanwhile_leaves_its_place_to_the_new_one(serve
         assert worker_pids(server) == {new}
 
 
+def test_a_reload_in_the_moment_of_a_death_makes_no_second_worker(serve: Serve) -> None:
+    with serve("script") as server:
+        for _ in range(30):
+            worker = wait_for(lambda: server.predict(PID).json().get("output"), "answer")
+            os.kill(worker, signal.SIGKILL)
+            for _ in range(50):
+                server.signal(signal.SIGHUP)
+        server.wait_status("READY")
+        wait_workers(server, 1)
+
+
 def test_a_new_worker_that_dies_while_the_old_one_drains_is_replaced(serve: Serve) -> None:
     with serve(SLOW_TO_SET_UP) as server:
         held = server.begin({"until": "go"}, id="held")

@@ -45,6 +45,8 @@ class WorkerSeat:
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._deaths_in_a_row = 0
+        self._last_had_proven_itself = False
+        self._failed_starts = 0
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
@@ -139,13 +141,12 @@ class WorkerSeat:
     async def _fill(self) -> End:
         """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
         self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
-        self._session = None  # the one that has died proves nothing for one that cannot even be started
         try:
             session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.python}: {error.strerror or error}"
             # What could be started before is short of something, and that may pass.
-            return Died(reason) if self.was_ready.is_set() else SetupFailed(reason)
+            return Died(reason, was_started=False) if self.was_ready.is_set() else SetupFailed(reason)
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
@@ -172,6 +173,10 @@ class WorkerSeat:
                 log.error("the new worker failed, worker %d stays", self._session.worker.pid)
         elif session is self._session:
             if self._successor is None:
+                # At once, because a reload must not put a new worker beside one that is no more.
+                self._session = None
+                self.state = "STARTING"
+                self._last_had_proven_itself = session.worker.has_proven_itself
                 self._emptied.set_result(end)
             else:  # which is still loading the model
                 successor, self._successor = self._successor, None
@@ -203,16 +208,21 @@ class WorkerSeat:
         if not self.was_ready.is_set():
             self._fail_setup(end.reason)
             return None
-        proven = self._session is not None and self._session.worker.has_proven_itself
-        self._deaths_in_a_row = 1 if proven else self._deaths_in_a_row + 1
-        decision = self._policy.decide(self._deaths_in_a_row, dice=random.random())
+        self._count(end)
+        decision = self._policy.decide(self._deaths_in_a_row, self._failed_starts, dice=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", end.reason, decision.reason)
             self.state = "DEFUNCT"
             return None
         log.warning("%s; restart in %.2f s", end.reason, decision.delay_s)
-        self.state = "STARTING"
         return decision.delay_s
+
+    def _count(self, end: Died) -> None:
+        if not end.was_started:
+            self._failed_starts += 1
+            return
+        self._failed_starts = 0
+        self._deaths_in_a_row = 1 if self._last_had_proven_itself else self._deaths_in_a_row + 1
 
     def _fail_setup(self, text: str) -> None:
         self.state = "SETUP_FAILED"

@@ -29,9 +29,13 @@ class SetupFailed:
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended on its own account. `reason` is for those who lost a prediction by it."""
+    """The process ended on its own account. `reason` is for those who lost a prediction by it.
+
+    Without `was_started` there was no process, for want of something that the machine may have again.
+    """
 
     reason: str
+    was_started: bool = True
 
 
 @dataclass(frozen=True)

@@ -41,6 +41,15 @@ def test_a_crash_loop_ends() -> None:
     assert [isinstance(decision, GiveUp) for decision in decisions] == [False, False, False, True]
 
 
+@given(st.integers(1, 3), st.integers(1, 10_000), DICE)
+def test_what_cannot_be_started_is_tried_for_ever(deaths: int, failed_starts: int, dice: float) -> None:
+    policy = RestartPolicy(max_in_a_row=3)
+    before, after = (policy.decide(deaths, failed_starts + more, dice=dice) for more in (-1, 0))
+    assert isinstance(before, Restart)
+    assert isinstance(after, Restart)
+    assert before.delay_s <= after.delay_s <= LONGEST_DELAY_S
+
+
 def test_without_restarts_the_first_death_is_the_last() -> None:
     decision = RestartPolicy(enabled=False).decide(1, dice=0.5)
     assert isinstance(decision, GiveUp)
