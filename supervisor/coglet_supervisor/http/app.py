@@ -17,6 +17,7 @@ from coglet_supervisor.http.asgi import (
     encode_json,
     respond,
 )
+from coglet_supervisor.http.connection import MAX_HEAD_BYTES
 from coglet_supervisor.http.predictions import PredictionRoutes
 from coglet_supervisor.prediction import Kind
 
@@ -111,7 +112,11 @@ class App:
 def _refusal(scope: Scope) -> int | None:
     if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URI_BYTES:
         return 414
-    return 431 if len(scope["headers"]) > MAX_HEADERS else None
+    headers = scope["headers"]
+    # The connection sees only heads that come in pieces; one may come whole.
+    if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
+        return 431
+    return None
 
 
 def _allow(request: Request, *methods: str) -> None:
