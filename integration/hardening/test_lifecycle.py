@@ -99,14 +99,7 @@ def test_a_killed_supervisor_leaves_nothing_even_of_a_stuck_worker(serve: Serve,
         if stuck == "stopped":
             os.kill(worker, signal.SIGSTOP)
         else:
-            # A thread sends the print, which must be done before no other can run.
-            code = (
-                "import time\n"
-                "def predict():\n"
-                "    print('held', flush=True)\n"
-                "    time.sleep(0.1)\n"
-                "    return sum(range(10 ** 12))\n"
-            )
+            code = "def predict():\n    print('held', flush=True)\n    return sum(range(10 ** 12))\n"
             server.begin({"code": code}, id="stuck")
             server.wait_logged("stuck", "held")
         server.signal(signal.SIGKILL)

@@ -62,10 +62,9 @@ def test_an_old_worker_that_dies_meanwhile_leaves_its_place_to_the_new_one(serve
 def test_a_reload_in_the_moment_of_a_death_makes_no_second_worker(serve: Serve) -> None:
     with serve("script") as server:
         for _ in range(30):
-            worker = wait_for(lambda: server.predict(PID).json().get("output"), "answer")
-            os.kill(worker, signal.SIGKILL)
-            for _ in range(50):
-                server.signal(signal.SIGHUP)
+            wait_for(lambda: server.predict(PID).status == 200, "answer")
+            assert server.predict(returning("os._exit(1)", "os")).json()["status"] == "failed"
+            server.signal(signal.SIGHUP)
         server.wait_status("READY")
         wait_workers(server, 1)
 

@@ -149,7 +149,7 @@ HELD = """
 
     for descriptor in os.listdir("/proc/self/fd"):
         try: print(os.readlink(f"/proc/self/fd/{descriptor}"), flush=True)
-        except FileNotFoundError: pass  # the listing itself
+        except FileNotFoundError: continue  # the listing itself
 """
 
 

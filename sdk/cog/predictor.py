@@ -99,7 +99,7 @@ def _load_module(file: str) -> types.ModuleType:
     sys.modules[name] = module  # before it runs: pickle and dataclasses look themselves up there
     try:
         spec.loader.exec_module(module)
-    except BaseException:
+    except BaseException:  # whatever the author's code raises: the next import must not find half a module
         del sys.modules[name]
         raise
     return module

@@ -65,7 +65,7 @@ class _Connection(httpcore.AsyncHTTPConnection):
             return await super().handle_async_request(request)
         except httpcore.ConnectionNotAvailable:
             raise  # it serves somebody else
-        except BaseException:
+        except BaseException:  # above all CancelledError
             if not self.is_idle() and not self.is_closed():
                 await self.aclose()
             raise

@@ -67,7 +67,7 @@ def load(ref: str, *, is_train: bool) -> Model:
             cog.predictor.training_method(instance) if is_train else cog.predictor.prediction_method(instance)
         )
         inputs = InputConverter(call) if call is not None else None
-    except BaseException as error:
+    except BaseException as error:  # the author's module may raise anything, SystemExit too
         raise SetupError("load", error) from error
     return Model(instance, call, inputs, is_train)
 

@@ -21,6 +21,14 @@ environment_flag = click.option(
     metavar="NAME=VALUE",
     help="Environment variable for the model. Repeatable.",
 )
+setup_timeout_flag = click.option(
+    "--setup-timeout",
+    type=click.FloatRange(min=0, min_open=True),
+    default=300,
+    show_default=True,
+    metavar="SECONDS",
+    help="How long the model may take to set up.",
+)
 python_flag = click.option(
     "--python",
     metavar="PATH",

@@ -6,7 +6,13 @@ import click
 
 from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
-from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
+from coglet_cli.commands.flags import (
+    environment_flag,
+    file_flag,
+    progress_of,
+    python_flag,
+    setup_timeout_flag,
+)
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -22,14 +28,7 @@ from coglet_cli.settings import CogCommand, Settings
 @click.option("--json", metavar="JSON", help="All inputs as a JSON object, as @FILE, or from stdin with -.")
 @click.option("-o", "--output", metavar="PATH", help="Write the output to this file or folder.")
 @environment_flag
-@click.option(
-    "--setup-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the model may take to set up.",
-)
+@setup_timeout_flag
 @click.option(
     "--use-replicate-token",
     is_flag=True,

@@ -6,7 +6,13 @@ import click
 
 from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, gpus_flag
-from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
+from coglet_cli.commands.flags import (
+    environment_flag,
+    file_flag,
+    progress_of,
+    python_flag,
+    setup_timeout_flag,
+)
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -16,14 +22,7 @@ from coglet_cli.settings import CogCommand, Settings
 )
 @click.option("-o", "--output", default="weights", show_default=True, metavar="PATH", help="Where to write.")
 @environment_flag
-@click.option(
-    "--setup-timeout",
-    type=click.FloatRange(min=0, min_open=True),
-    default=300,
-    show_default=True,
-    metavar="SECONDS",
-    help="How long the model may take to set up.",
-)
+@setup_timeout_flag
 @click.option("--local", is_flag=True, help="Run the training on this machine, without a container.")
 @python_flag
 @gpus_flag

@@ -55,7 +55,7 @@ class EnvironmentCache:
         try:
             yield place
             (place / _COMPLETE).touch()
-        except BaseException:
+        except BaseException:  # also Ctrl-C, which must not leave half an environment
             shutil.rmtree(place, ignore_errors=True)
             raise
 

@@ -56,7 +56,7 @@ class WeightStore:
                     raise WrongContent(what, expected or "", got)
                 os.chmod(draft.name, 0o444)
                 Path(draft.name).replace(self.path(got))
-            except BaseException:
+            except BaseException:  # also Ctrl-C, which must not leave the draft
                 Path(draft.name).unlink(missing_ok=True)
                 raise
         return got

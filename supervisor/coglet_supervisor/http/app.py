@@ -79,7 +79,7 @@ class App:
             await respond(send, error.status, error.body, *error.headers)
         except Disconnected:
             log.debug("a client left before its request was complete")
-        except Exception:
+        except Exception:  # the last one who knows the request; it is raised again
             log.exception("%s %r failed; this is a fault of the server", request.method, request.path)
             raise
 
