@@ -9,7 +9,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = (ROOT / "docs" / "hardening.md").read_text()
-ROW = re.compile(r"^\| ([RS]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
+ROW = re.compile(r"^\| ([A-FRS]\d+) \| (.+?) \| (.+) \|$", re.MULTILINE)
 TEST = re.compile(r"`([\w/]+\.py)::(\w+)`")
 EXCUSES = ("not yet", "cannot be tested here, because")
 
@@ -22,7 +22,7 @@ def functions_in(path: str) -> set[str]:
 
 def test_no_row_is_left_out() -> None:
     expected = [f"R{number}" for number in range(1, 29)] + [f"S{number}" for number in range(1, 25)]
-    assert [row[0] for row in ROW.findall(PAGE)] == expected
+    assert [row[0] for row in ROW.findall(PAGE) if row[0][0] in "RS"] == expected
 
 
 @pytest.mark.parametrize(("name", "promise", "held_by"), ROW.findall(PAGE))
