@@ -29,6 +29,8 @@ StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 # What the smallest item takes in memory, whatever it is.
 _ITEM_BYTES: Final = 64
 
+OUTPUT_LOST: Final = "Failed to deliver the output: this is a fault of the server, see its log"
+
 EndMessage = slot.Done | slot.Failed | slot.Cancelled
 
 
@@ -223,6 +225,10 @@ class OutputCollector:
         except OutputFailed as error:
             self._line.clear()
             self._stop_and_fail(str(error))
+        except Exception:  # a fault of ours, or of a library; the client must not wait without end
+            log.exception("prediction %s: its output could not be delivered", self.prediction.id)
+            self._line.clear()
+            self._stop_and_fail(OUTPUT_LOST)
         self._delivery = None
 
     async def _resolve(self, entry: _Item) -> None:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any
 from urllib.parse import urlsplit
 
 from coglet_protocol.url_guard import UrlGuard
+from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
 from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
@@ -79,6 +80,7 @@ class Server:
         self._workers = WorkerSupervisor(
             [WorkerSeat(spec, self._pool, server_log, rules, policy) for spec in worker_specs(settings)]
         )
+        self._clients = ClientTasks()
         self._stop_asked = asyncio.Event()
         self._cut_short = asyncio.Event()
         self._drained = asyncio.Event()
@@ -87,7 +89,7 @@ class Server:
     async def run(self) -> None:
         """Serves until a signal or POST /shutdown, then drains and leaves nothing behind."""
         try:
-            async with asyncio.TaskGroup() as self._tasks:
+            async with asyncio.TaskGroup() as self._tasks, self._clients:
                 await self._serve()
                 raise _Ended
         except* _Ended:
@@ -138,13 +140,13 @@ class Server:
             self.start_task(uploading.prepare())
         webhooks = Webhooks(
             outgoing,
-            self.start_task,
+            self._clients.start,
             interval_s=settings.webhook_interval_s,
             token=self._token,
             signer=self._signer,
         )
         service = self._make_service(uploading)
-        http = HttpServer(self._make_app(service, webhooks), self.start_task, settings.max_connections)
+        http = HttpServer(self._make_app(service, webhooks), self._clients, settings.max_connections)
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
@@ -173,7 +175,7 @@ class Server:
             Delivery(
                 self._folder,
                 _file_store(self._settings, outgoing),
-                self.start_task,
+                self._clients.start,
                 max_output_bytes=self._settings.max_output_bytes,
                 max_log_bytes=self._settings.max_log_bytes,
             ),
@@ -190,7 +192,7 @@ class Server:
         from coglet_supervisor.http.predictions import PredictionRoutes
 
         settings = self._settings
-        routes = PredictionRoutes(service, webhooks, self.start_task, settings.max_body_bytes)
+        routes = PredictionRoutes(service, webhooks, self._clients.start, settings.max_body_bytes)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         return App(access, routes, self, LazyPages(service, self.ask_to_stop))
 
@@ -206,7 +208,7 @@ class Server:
                 reap_orphans(self._workers.pids)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Every task of the server lives in one group."""
+        """For the server's own tasks: one that fails ends the server. `ClientTasks` has those of clients."""
         return self._tasks.create_task(work)
 
     async def _drain(self, service: PredictionService) -> None:

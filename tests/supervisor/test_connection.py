@@ -71,7 +71,8 @@ class Host:
     def run(self, exchange: Exchange) -> None:
         self.asked.append(exchange)
 
-    def take_over_http2(self, transport: asyncio.Transport, data: bytes) -> None:
+    def take_over_http2(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None:
+        self.connections.remove(connection)
         self.http2 = data
 
 
@@ -333,8 +334,23 @@ async def test_one_connection_too_many_is_503(client: Client) -> None:
     assert client.got.startswith(b"HTTP/1.1 503 ")
 
 
-async def test_http_2_is_handed_over(client: Client) -> None:
+@pytest.mark.parametrize("piece_bytes", [1, 2, 15, 16, 17, 24])
+async def test_http_2_is_handed_over_however_its_preface_is_cut(client: Client, piece_bytes: int) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
-    client.send(preface)
-    assert client.host.http2 == preface
-    assert client.host.connections == []
+    sent = 0
+    while client.host.http2 is None:
+        client.send(preface[sent : sent + piece_bytes])
+        sent += piece_bytes
+    assert client.host.http2 == preface[:sent]
+    assert (client.host.connections, client.got) == ([], b"")
+
+
+async def test_what_only_begins_as_http_2_is_http_1(client: Client) -> None:
+    for piece in (b"P", b"OST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"):
+        client.send(piece)
+    assert client.host.asked[0].scope["method"] == "POST"
+
+
+async def test_http_2_begins_a_connection_and_never_follows_a_request(client: Client) -> None:
+    client.send(GET + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
+    assert client.host.http2 is None

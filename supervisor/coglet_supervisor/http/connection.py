@@ -38,7 +38,7 @@ class Host(Protocol):
 
     def run(self, exchange: Exchange) -> None: ...
 
-    def take_over_http2(self, transport: asyncio.Transport, data: bytes) -> None: ...
+    def take_over_http2(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None: ...
 
 
 class Connection(asyncio.Protocol):
@@ -51,6 +51,7 @@ class Connection(asyncio.Protocol):
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
+        self._opening: bytes | None = b""  # the first bytes, until it is clear which HTTP they are
         self._head_bytes = 0
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
@@ -75,10 +76,15 @@ class Connection(asyncio.Protocol):
     def data_received(self, data: bytes) -> None:
         if self._lingering:
             return
-        if self._head_bytes == 0 and self._reading is None and data.startswith(HTTP2_PREFACE):
-            self._host.closed(self)
-            self._host.take_over_http2(self._transport, data)
-            return
+        if self._opening is not None:
+            data = self._opening + data
+            if HTTP2_PREFACE.startswith(data):
+                self._opening = data
+                return
+            self._opening = None
+            if data.startswith(HTTP2_PREFACE):
+                self._host.take_over_http2(self, self._transport, data)
+                return
         if self._reading is None:
             self._head_bytes += len(data)
             if self._answering is None:

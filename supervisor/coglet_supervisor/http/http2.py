@@ -1,0 +1,214 @@
+"""One HTTP/2 connection: its bytes, its limits, and its end. Hypercorn speaks the protocol in between.
+
+Whatever a client does costs its connection at most. `FrameGuard` sees what arrives before anything else does,
+exceptions of Hypercorn and of what it uses end in `run`, and `sweep` looks at the time-outs from outside.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import logging
+from collections.abc import Coroutine
+from dataclasses import dataclass
+from typing import Any, Final, Protocol
+
+from h2.errors import ErrorCodes
+from hypercorn.events import Closed, RawData, Updated
+
+from coglet_supervisor.http.connection import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINGER_S
+from coglet_supervisor.http.http2_frames import DATA, FrameGuard, goaway, whole_frames
+from coglet_supervisor.http.http2_protocol import Application, Http2Protocol
+from coglet_supervisor.http.http2_waits import Waits
+
+log = logging.getLogger(__name__)
+
+SEND_TIMEOUT_S: Final = 60.0
+# How much is handled in one turn of the event loop.
+_READ_BYTES: Final = 16 * 1024
+_MAX_REASON_CHARS: Final = 200
+
+
+@dataclass(frozen=True, kw_only=True)
+class Timeouts:
+    """How many seconds a client may take for each thing that it has to do."""
+
+    head_s: float = HEAD_TIMEOUT_S  # from the connection to the first request, and for each head
+    idle_s: float = IDLE_TIMEOUT_S  # without any stream
+    body_s: float = BODY_TIMEOUT_S  # without a piece of a body that it sends
+    send_s: float = SEND_TIMEOUT_S  # without taking a piece of what it is sent
+
+
+class Host(Protocol):
+    """The server, as a connection needs it."""
+
+    def http2_closed(self, connection: Http2Connection) -> None: ...
+
+    def start_client_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]: ...
+
+
+class Http2Connection(asyncio.Protocol):
+    """Takes over a transport; `run` serves it to its end."""
+
+    def __init__(
+        self, host: Host, app: Application, transport: asyncio.Transport, timeouts: Timeouts
+    ) -> None:
+        self.client = _address(transport, "peername")
+        self.server = _address(transport, "sockname")
+        self._host = host
+        self._transport = transport
+        self._timeouts = timeouts
+        self._loop = asyncio.get_running_loop()
+        self._guard = FrameGuard(self._loop.time())
+        self._waits = Waits()
+        self._reader = asyncio.StreamReader()
+        self._writable = asyncio.Event()
+        self._writable.set()
+        self._written_bytes = 0
+        self._over_at: float | None = None  # when nothing is sent or handled any more: the time of that
+        self._tasks = asyncio.TaskGroup()
+        self._protocol = Http2Protocol(app, self)
+        transport.set_protocol(self)
+        self._reader.set_transport(transport)
+
+    # asyncio.Protocol
+
+    def data_received(self, data: bytes) -> None:
+        if self._over_at is not None:
+            return
+        if reason := self._guard.receive(data, self._loop.time()):
+            log.warning("closed the HTTP/2 connection of %s: %s", self.client, reason)
+            self._write(goaway(self._guard.last_stream_id, ErrorCodes.ENHANCE_YOUR_CALM, reason))
+            self._finish()
+        else:
+            self._reader.feed_data(data)
+
+    def eof_received(self) -> bool:
+        return False  # half-closed is closed, as with HTTP/1
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._finish()
+        self._host.http2_closed(self)
+
+    def pause_writing(self) -> None:
+        if self._over_at is None:
+            self._writable.clear()
+
+    def resume_writing(self) -> None:
+        self._writable.set()
+
+    # for the host
+
+    async def run(self) -> None:
+        """Serves the connection. Raises nothing that a client can cause."""
+        try:
+            async with self._tasks:
+                await self._protocol.initiate()
+                while self._over_at is None and (data := await self._reader.read(_READ_BYTES)):
+                    await self._protocol.handle(RawData(data))
+                await self._protocol.end()
+        except Exception as error:  # noqa: BLE001 - of Hypercorn, h2 or priority: it must not reach the server
+            log.warning("closed the HTTP/2 connection of %s because of %s", self.client, _described(error))
+        finally:
+            self._finish()
+            await self._protocol.end()
+            self._linger()
+
+    def stop(self) -> None:
+        """The server is about to end: no new stream, and goodbye after the last one."""
+        self._protocol.is_stopping = True
+        if self._over_at is not None:
+            self._transport.close()
+        elif self._protocol.is_idle:
+            self._say_goodbye()
+
+    def abort(self) -> None:
+        """At once."""
+        self._finish()
+        self._transport.abort()
+
+    def sweep(self, now: float) -> None:
+        """Ends what has waited too long for the client. To be called now and then."""
+        protocol, waits, limits = self._protocol, self._waits, self._timeouts
+        if self._over_at is not None:
+            if now - self._over_at > LINGER_S:
+                self._transport.abort()
+            return
+        unread_bytes = self._transport.get_write_buffer_size()
+        head_missing = self._guard.in_head or not self._guard.last_stream_id
+        if waits.for_reading(now, self._written_bytes, unread_bytes) > limits.send_s:
+            self.abort()
+        elif (
+            waits.for_head(now, missing=head_missing) > limits.head_s
+            or waits.for_request(now, is_idle=protocol.is_idle) > limits.idle_s
+            or (protocol.is_stopping and protocol.is_idle)
+        ):
+            self._say_goodbye()
+        else:
+            stalled = [stream_id for stream_id, at in protocol.uploads.items() if now - at > limits.body_s]
+            stuck = waits.stuck(now, protocol.pending_streams, limits.send_s)
+            for stream_id in {*stalled, *stuck}:
+                self._host.start_client_task(protocol.reset(stream_id, ErrorCodes.CANCEL))
+
+    # for the protocol
+
+    async def send(self, event: Any) -> None:
+        """What Hypercorn has for the client. Returns when more can be sent."""
+        if isinstance(event, RawData):
+            self._write(event.data)
+            await self._writable.wait()
+        elif isinstance(event, Closed):
+            self._finish()
+        elif isinstance(event, Updated) and self._protocol.is_stopping and self._protocol.is_idle:
+            self._say_goodbye()
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that ends with the connection, and ends it when it fails."""
+        self._tasks.create_task(work)
+
+    def start_client_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Starts a task that sees to its end itself."""
+        self._host.start_client_task(work)
+
+    def _write(self, data: bytes) -> None:
+        if self._over_at is not None:
+            return
+        for frame in whole_frames(data):
+            self._guard.sent(frame)
+            if frame.kind == DATA:
+                self._waits.sent(frame.stream_id)
+        self._written_bytes += len(data)
+        self._transport.write(data)
+
+    def _say_goodbye(self) -> None:
+        """Asks an idle client to come again on another connection."""
+        self._write(goaway(self._guard.last_stream_id, ErrorCodes.NO_ERROR, ""))
+        self._finish()
+        self._transport.close()
+
+    def _finish(self) -> None:
+        """Nothing more is handled or sent; what waits for either goes on."""
+        if self._over_at is None:
+            self._over_at = self._loop.time()
+            self._reader.feed_eof()
+            self._writable.set()
+
+    def _linger(self) -> None:
+        """Reads on for a while, so that the client gets what was written last, and not a reset."""
+        if self._transport.is_closing():
+            return
+        if self._transport.can_write_eof():
+            self._transport.write_eof()
+        with contextlib.suppress(RuntimeError):  # it was not paused
+            self._transport.resume_reading()
+
+
+def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
+    address = transport.get_extra_info(name)
+    return (address[0], address[1]) if isinstance(address, tuple) else None
+
+
+def _described(error: BaseException) -> str:
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return f"{type(error).__name__}: {error}"[:_MAX_REASON_CHARS]

@@ -1,0 +1,262 @@
+"""Hypercorn's HTTP/2, with what it lacks: a mistake in one stream costs that stream alone, and a body is read
+no faster than the application takes it.
+
+Imported with the first HTTP/2 connection, because importing Hypercorn takes longer than many predictions.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import re
+from collections import deque
+from collections.abc import Awaitable, Callable, Coroutine
+from typing import Any, Final, Protocol
+
+from h2.errors import ErrorCodes
+from h2.events import DataReceived, Event, PriorityUpdated, RequestReceived, StreamEnded, StreamReset
+from h2.exceptions import ProtocolError
+from h2.settings import SettingCodes, Settings
+from hypercorn.asyncio.worker_context import WorkerContext
+from hypercorn.config import Config
+from hypercorn.protocol.events import Body, EndBody, StreamClosed
+from hypercorn.protocol.events import Event as StreamEvent
+from hypercorn.protocol.h2 import H2Protocol
+from hypercorn.typing import ConnectionState
+
+from coglet_supervisor.http.asgi import Message, Receive, Scope, Send
+
+# A method is a token, a path visible ASCII (RFC 9110, 9.1; RFC 9113, 8.3.1). CONNECT has no path.
+_METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
+_PATH: Final = re.compile(rb"/[\x21-\x7e]*")
+
+Application = Callable[[Scope, Receive, Send], Awaitable[None]]
+
+
+class Line(Protocol):
+    """The connection, as the protocol needs it. Addresses are host and port."""
+
+    client: tuple[str, int] | None
+    server: tuple[str, int] | None
+
+    async def send(self, event: Any) -> None: ...
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+    def start_client_task(self, work: Coroutine[Any, Any, None]) -> None: ...
+
+
+class Http2Protocol(H2Protocol):
+    """One connection. It is its own task group, in Hypercorn's sense.
+
+    What Hypercorn calls private is overridden here: the tests of the lower bounds and of floods hold that.
+    """
+
+    def __init__(self, app: Application, line: Line) -> None:
+        config = Config()
+        config.include_server_header = False
+        config.keep_alive_max_requests = 2**31
+        state = ConnectionState({})
+        super().__init__(
+            app,  # type: ignore[arg-type]
+            config,
+            WorkerContext(None),
+            self,  # type: ignore[arg-type]
+            state,
+            False,
+            line.client,
+            line.server,
+            line.send,
+        )
+        self.connection.local_settings = Settings(
+            client=False,
+            initial_values={
+                SettingCodes.MAX_CONCURRENT_STREAMS: config.h2_max_concurrent_streams,
+                SettingCodes.MAX_HEADER_LIST_SIZE: config.h2_max_header_list_size,
+            },
+        )
+        self.is_stopping = False
+        self.uploads: dict[int, float] = {}
+        """Streams whose request is not complete, and when something of it came last."""
+        self._line = line
+        self._application = app
+        self._creating = 0  # the stream that Hypercorn is about to ask an application for
+        self._inboxes: set[_Inbox] = set()
+        self._answered: set[int] = set()  # streams of which all has been handed to Hypercorn
+
+    # for the connection
+
+    @property
+    def is_idle(self) -> bool:
+        """No stream is open, and nothing waits to be sent."""
+        return not self.streams and not self.stream_buffers and not self.uploads
+
+    @property
+    def pending_streams(self) -> set[int]:
+        """Streams of whose answer something waits to be sent."""
+        return {stream_id for stream_id, each in self.stream_buffers.items() if each.buffer}
+
+    async def reset(self, stream_id: int, code: ErrorCodes) -> None:
+        """Ends a stream, in whatever state it is."""
+        self.uploads.pop(stream_id, None)
+        with contextlib.suppress(ProtocolError):  # it has ended
+            self.connection.reset_stream(stream_id, code)
+        await self._close_stream(stream_id)
+        await self._window_updated(stream_id)  # the task that sends finds it closed, and drops what waits
+        await self._flush()
+
+    async def end(self) -> None:
+        """The client is gone: no application waits for it any more. Safe to repeat."""
+        self.closed = True
+        self.streams.clear()
+        for inbox in self._inboxes:
+            inbox.disconnect()
+        for buffer in self.stream_buffers.values():
+            await buffer.close()
+        await self.has_data.set()
+
+    # for Hypercorn, as its task group
+
+    def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
+        """Starts a task of the connection."""
+        self._line.spawn(function(*arguments))
+
+    async def spawn_app(
+        self, app: object, config: object, scope: Scope, send: Callable[[Message | None], Awaitable[None]]
+    ) -> Callable[[Message], Awaitable[None]]:
+        """Lets the application answer a request. Its task outlives an end of the connection by a fault."""
+        inbox = _Inbox(self, self._creating)
+        self._inboxes.add(inbox)
+        self._line.start_client_task(self._answer(inbox, scope, send))
+        return inbox.put
+
+    async def _answer(
+        self, inbox: _Inbox, scope: Scope, send: Callable[[Message | None], Awaitable[None]]
+    ) -> None:
+        try:
+            await self._application(scope, inbox.receive, send)
+        except Exception:  # noqa: BLE001 - a fault of ours, which the application has logged, ends one request only
+            pass
+        finally:
+            self._inboxes.discard(inbox)
+            await inbox.close()
+            await send(None)
+
+    # instead of Hypercorn
+
+    async def _handle_events(self, events: list[Event]) -> None:
+        for event in events:
+            await self._handle_event(event)
+        await self._flush()
+
+    async def _handle_event(self, event: Event) -> None:
+        if isinstance(event, PriorityUpdated):
+            return  # deprecated by RFC 9113, and its tree of streams grows by what the client names
+        if isinstance(event, DataReceived):
+            await self._take_data(event)
+            return
+        if isinstance(event, RequestReceived):
+            self.uploads[event.stream_id] = asyncio.get_running_loop().time()
+            if self.is_stopping:
+                await self.reset(event.stream_id, ErrorCodes.REFUSED_STREAM)
+                return
+        elif isinstance(event, StreamEnded | StreamReset):
+            self.uploads.pop(event.stream_id, None)
+        await super()._handle_events([event])
+
+    async def _take_data(self, event: DataReceived) -> None:
+        stream = self.streams.get(event.stream_id)
+        if event.stream_id in self.uploads:
+            self.uploads[event.stream_id] = asyncio.get_running_loop().time()
+        if stream is None or not event.data:
+            await self.taken(event.flow_controlled_length, event.stream_id)
+            return
+        await self.taken(event.flow_controlled_length - len(event.data), event.stream_id)
+        await stream.handle(Body(stream_id=event.stream_id, data=event.data))
+
+    async def _create_stream(self, request: RequestReceived) -> None:
+        if not _is_servable(request.headers):
+            head = [(b":status", b"400"), (b"content-length", b"0")]
+            self.connection.send_headers(request.stream_id, head, end_stream=True)
+            if request.stream_ended is None:
+                await self.reset(request.stream_id, ErrorCodes.NO_ERROR)
+            return
+        self._creating = request.stream_id
+        await super()._create_stream(request)
+
+    async def stream_send(self, event: StreamEvent) -> None:
+        if isinstance(event, EndBody):
+            self._answered.add(event.stream_id)
+        elif isinstance(event, StreamClosed) and event.stream_id not in self._answered:
+            await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)  # the application broke off
+        await super().stream_send(event)
+
+    async def _send_data(self, stream_id: int) -> None:
+        await super()._send_data(stream_id)
+        if stream_id in self.stream_buffers:
+            return
+        self._answered.discard(stream_id)
+        if stream_id in self.uploads:
+            await self.reset(stream_id, ErrorCodes.NO_ERROR)  # answered early: it need not send the rest
+
+    async def taken(self, size_bytes: int, stream_id: int) -> None:
+        """So much of the body of a stream is no longer held here; the client may send as much again."""
+        if size_bytes and not self.closed:
+            self.connection.acknowledge_received_data(size_bytes, stream_id)
+            await self._flush()
+
+
+class _Inbox:
+    """What the application has still to receive of one request; the flow control of HTTP/2 bounds it."""
+
+    def __init__(self, protocol: Http2Protocol, stream_id: int) -> None:
+        self._protocol = protocol
+        self._stream_id = stream_id
+        self._messages: deque[Message] = deque()
+        self._arrived = asyncio.Event()
+        self._is_disconnected = False
+        self._is_closed = False
+
+    async def put(self, message: Message) -> None:
+        """From the client, by way of Hypercorn."""
+        if message["type"] == "http.disconnect":
+            self.disconnect()
+        elif self._is_closed:
+            await self._protocol.taken(len(message["body"]), self._stream_id)
+        else:
+            self._messages.append(message)
+            self._arrived.set()
+
+    def disconnect(self) -> None:
+        """The client has left, or has its answer."""
+        self._is_disconnected = True
+        self._arrived.set()
+
+    async def receive(self) -> Message:
+        """ASGI: the next piece of the body, and in the end `http.disconnect`."""
+        while not self._messages:
+            if self._is_disconnected:
+                return {"type": "http.disconnect"}
+            self._arrived.clear()
+            await self._arrived.wait()
+        message = self._messages.popleft()
+        await self._protocol.taken(len(message["body"]), self._stream_id)
+        return message
+
+    async def close(self) -> None:
+        """The application has ended, and takes nothing more."""
+        self._is_closed = True
+        unread = sum(len(message["body"]) for message in self._messages)
+        self._messages.clear()
+        await self._protocol.taken(unread, self._stream_id)
+
+
+def _is_servable(headers: list[tuple[bytes, bytes]]) -> bool:
+    """True for a request that names a method and a path."""
+    method = path = b""
+    for name, value in headers:
+        if name == b":method":
+            method = value
+        elif name == b":path":
+            path = value
+    return method.upper() != b"CONNECT" and bool(_METHOD.fullmatch(method) and _PATH.fullmatch(path))
