@@ -26,6 +26,7 @@ from integration.harness.http2 import (
     fields,
     frame,
     goaway_code,
+    hear,
     http2,
 )
 from integration.harness.server import Server
@@ -51,17 +52,6 @@ def lives(server: Server) -> bool:
     with http2(server.address) as client:
         answers = client.request(fields()), server.request("GET", "/livez").status
     return answers == ((200, b"ok"), 200) and server.process.poll() is None
-
-
-def send_and_hear(server: Server, data: bytes) -> bytes:
-    """What the server says until it ends the connection."""
-    said = b""
-    with server.address.socket() as sock, contextlib.suppress(ConnectionError):
-        with contextlib.suppress(ConnectionError):
-            sock.sendall(data)
-        while piece := sock.recv(65536):
-            said += piece
-    return said
 
 
 def hpack_bomb() -> bytes:
@@ -96,7 +86,7 @@ FLOODS: Final = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_ends_its_connection_and_nothing_else(server: Server, flood: str) -> None:
-    said = send_and_hear(server, OPENING + FLOODS[flood])
+    said = hear(server.address, OPENING + FLOODS[flood])
     assert goaway_code(said) == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
     assert lives(server)
 
@@ -112,7 +102,7 @@ def test_a_flood_ends_its_connection_and_nothing_else(server: Server, flood: str
     ],
 )
 def test_what_is_not_http_2_ends_its_connection_and_nothing_else(server: Server, frames: bytes) -> None:
-    assert goaway_code(send_and_hear(server, OPENING + frames)) is not None
+    assert goaway_code(hear(server.address, OPENING + frames)) is not None
     assert lives(server)
 
 

@@ -2,14 +2,13 @@
 
 import socket
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Final
 
 import h2.config
 import h2.connection
 import h2.events
-import hpack
 from integration.harness.client import Address
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
@@ -37,8 +36,17 @@ def fields(method: bytes = b"GET", path: bytes = b"/livez", *more: tuple[bytes, 
 
 
 def encoded(head: Fields) -> bytes:
-    """Compressed without the table, and so good for any stream of any connection."""
-    return hpack.Encoder().encode([hpack.NeverIndexedHeaderTuple(name, value) for name, value in head])
+    """Not compressed, and so good for any stream of any connection (RFC 7541, 6.2.3)."""
+    return b"".join(b"\x10" + _string(name) + _string(value) for name, value in head)
+
+
+def _string(text: bytes) -> bytes:
+    if len(text) < 127:
+        return bytes([len(text)]) + text
+    more, rest = b"\x7f", len(text) - 127
+    while rest >= 128:
+        more, rest = more + bytes([rest % 128 | 128]), rest // 128
+    return more + bytes([rest]) + text
 
 
 def goaway_code(said: bytes) -> int | None:
@@ -66,17 +74,33 @@ class Stream:
         return self.has_ended or self.error is not None
 
 
-class Http2Client:
-    """One connection of an honest client. `raw` is its socket, for what is not honest."""
+def hear(address: Address, data: bytes) -> bytes:
+    """What the server says to `data` until it ends the connection."""
+    said = b""
+    with address.socket() as sock, suppress(ConnectionError):
+        with suppress(ConnectionError):
+            sock.sendall(data)
+        while piece := sock.recv(65536):
+            said += piece
+    return said
 
-    def __init__(self, raw: socket.socket) -> None:
+
+class Http2Client:
+    """One connection of an honest client. `raw` is its socket, for what is not honest.
+
+    Unless it `acknowledges` what it gets, it is soon sent nothing more on a stream.
+    """
+
+    def __init__(self, raw: socket.socket, *, acknowledges: bool = True) -> None:
         self.raw = raw
+        self._acknowledges = acknowledges
         # What is wrong on purpose must get past the library.
         config = h2.config.H2Configuration(
             header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
         )
         self._h2 = h2.connection.H2Connection(config)
         self._h2.initiate_connection()
+        self._h2.increment_flow_control_window(2**24)  # else one stream could use up what all share
         self._streams: dict[int, Stream] = {}
         self._flush()
 
@@ -102,6 +126,12 @@ class Http2Client:
             self.receive()
         return self._streams[stream_id]
 
+    def wait_end(self) -> None:
+        """Returns when the server has closed the connection."""
+        with suppress(ConnectionError):
+            while True:
+                self.receive()
+
     def send_body(self, stream_id: int, size: int) -> None:
         """Sends so many bytes as fast as the windows allow, or until the stream is over."""
         while size and not self._streams[stream_id].is_over:
@@ -122,7 +152,8 @@ class Http2Client:
                 self._streams[event.stream_id].status = int(dict(event.headers)[b":status"])
             elif isinstance(event, h2.events.DataReceived):
                 self._streams[event.stream_id].body += event.data
-                self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
+                if self._acknowledges:
+                    self._h2.acknowledge_received_data(event.flow_controlled_length, event.stream_id)
             elif isinstance(event, h2.events.StreamEnded):
                 self._streams[event.stream_id].has_ended = True
             elif isinstance(event, h2.events.StreamReset):
@@ -134,7 +165,7 @@ class Http2Client:
 
 
 @contextmanager
-def http2(address: Address) -> Iterator[Http2Client]:
+def http2(address: Address, *, acknowledges: bool = True) -> Iterator[Http2Client]:
     """A connection by prior knowledge."""
     with address.socket() as raw:
-        yield Http2Client(raw)
+        yield Http2Client(raw, acknowledges=acknowledges)

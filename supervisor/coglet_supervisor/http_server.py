@@ -7,7 +7,7 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_supervisor.client_tasks import ClientTasks
-from coglet_supervisor.http.app import App
+from coglet_supervisor.http.asgi import Application
 from coglet_supervisor.http.connection import Connection
 from coglet_supervisor.http.exchange import Exchange
 
@@ -29,7 +29,7 @@ class HttpServer:
 
     def __init__(
         self,
-        app: App,
+        app: Application,
         clients: ClientTasks,
         max_connections: int,
         *,

@@ -16,9 +16,10 @@ from typing import Any, Final, Protocol
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, RawData, Updated
 
+from coglet_supervisor.http.asgi import Application
 from coglet_supervisor.http.connection import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINGER_S
 from coglet_supervisor.http.http2_frames import DATA, FrameGuard, goaway, whole_frames
-from coglet_supervisor.http.http2_protocol import Application, Http2Protocol
+from coglet_supervisor.http.http2_protocol import Http2Protocol
 from coglet_supervisor.http.http2_waits import Waits
 
 log = logging.getLogger(__name__)

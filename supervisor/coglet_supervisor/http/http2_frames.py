@@ -153,6 +153,8 @@ def _cost(frame: Frame) -> int:
         return int(frame.size < _SMALL_DATA_BYTES and not frame.flags & END_STREAM)
     if frame.kind == HEADERS:
         return int(frame.size == 0)
+    if frame.kind == CONTINUATION:
+        return 0  # their number is limited for each head
     if frame.kind == SETTINGS:
         return 1 + frame.size // _SETTINGS_BYTES
     return 1

@@ -24,13 +24,11 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ConnectionState
 
-from coglet_supervisor.http.asgi import Message, Receive, Scope, Send
+from coglet_supervisor.http.asgi import Application, Message, Scope
 
 # A method is a token, a path visible ASCII (RFC 9110, 9.1; RFC 9113, 8.3.1). CONNECT has no path.
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(rb"/[\x21-\x7e]*")
-
-Application = Callable[[Scope, Receive, Send], Awaitable[None]]
 
 
 class Line(Protocol):
