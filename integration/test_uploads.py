@@ -98,6 +98,18 @@ def test_see_other_is_looked_at(server: Server, receiver: Receiver) -> None:
     assert output(server, file_named, name="a.png") == f"{receiver.url}/seen"
 
 
+@pytest.mark.ours("hardening.md A1")
+@pytest.mark.parametrize("location", ["http://127.0.0.1:99999/", "ftp://127.0.0.1/", "http://a..b/"])
+def test_see_other_that_cannot_be_looked_at_fails_one_prediction(
+    server: Server, receiver: Receiver, location: str
+) -> None:
+    receiver.answer = lambda _: redirect(location, 303)
+    body = predict(server, file_named, name="a.png")
+    assert body["error"].startswith("Failed to upload output: redirected, but the URL ")
+    receiver.answer = lambda _: Reply()
+    assert output(server, file_named, name="a.png") == f"{receiver.url}/up/a.png"
+
+
 @pytest.mark.ours("runtime.md 16.16: a relative Location is resolved")
 def test_a_relative_location(server: Server, receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(201, {"Location": "/files/7"})

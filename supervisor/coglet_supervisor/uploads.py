@@ -20,6 +20,7 @@ from coglet_supervisor.outgoing import (
     Outgoing,
     SendFailed,
     TimedOut,
+    UnusableUrl,
     check_url,
 )
 from coglet_supervisor.outputs import OutputFailed
@@ -90,10 +91,13 @@ class Uploads:
         try:
             answer = await self._outgoing.send(message, limit_s=limit_s)
             if answer.status == _SEE_OTHER and answer.location is not None:
+                check_url(answer.location)
                 seen = Message(
                     method="GET", url=answer.location, headers={b"accept": b"*/*"}, repeat_on=_REPEAT_ON
                 )
                 answer = await self._outgoing.send(seen, limit_s=limit_s)
+        except UnusableUrl as error:
+            raise OutputFailed(f"Failed to upload output: redirected, but {error}") from None
         except TimedOut:
             raise OutputFailed("Failed to upload output: upload request timed out") from None
         except NeverSendable as error:

@@ -12,7 +12,7 @@ from integration.harness.waiting import wait_for
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.files import DataUrls
-from coglet_supervisor.outputs import Delivery, OutputCollector, OutputFailed
+from coglet_supervisor.outputs import OUTPUT_LOST, Delivery, OutputCollector, OutputFailed
 from coglet_supervisor.prediction import Prediction
 
 MAX_BYTES = 10_000
@@ -35,9 +35,9 @@ class Store:
         future.set_result(msgspec.json.encode(url))
         return name
 
-    async def fail(self, reason: str) -> None:
+    async def fail(self, error: Exception) -> None:
         _, future = await self.asked.get()
-        future.set_exception(OutputFailed(reason))
+        future.set_exception(error)
 
 
 class Running:
@@ -146,7 +146,7 @@ async def test_a_delivered_file_is_gone(running: Running) -> None:
 async def test_a_file_that_cannot_be_delivered_fails_the_prediction(running: Running) -> None:
     running.file("a.txt")
     running.item(b"2")
-    await running.store.fail("no room")
+    await running.store.fail(OutputFailed("no room"))
     await asyncio.wait(running.deliveries)
     running.outputs.ended(slot.Cancelled(id="p"))
     assert (running.prediction.status, running.prediction.error) == ("failed", "no room")
@@ -156,9 +156,17 @@ async def test_a_file_that_cannot_be_delivered_fails_the_prediction(running: Run
 async def test_a_file_that_cannot_be_delivered_after_the_end_fails_it_too(running: Running) -> None:
     running.file("a.txt")
     running.done()
-    await running.store.fail("no room")
+    await running.store.fail(OutputFailed("no room"))
     await asyncio.wait(running.deliveries)
     assert (running.prediction.error, running.ended) == ("no room", ["failed"])
+
+
+async def test_a_fault_in_a_delivery_fails_the_prediction(running: Running) -> None:
+    running.file("a.txt")
+    running.done()
+    await running.store.fail(KeyError("nothing expects this"))
+    await asyncio.wait(running.deliveries)
+    assert (running.prediction.error, running.ended) == (OUTPUT_LOST, ["failed"])
 
 
 async def test_a_cancel_goes_to_the_worker_while_it_runs(running: Running) -> None:
