@@ -107,6 +107,7 @@ class Server:
             setup=workers.setup,
             version=versions(),
             user_healthcheck_error=user_error,
+            restarts=workers.restarts,
         )
 
     def not_ready_because(self) -> str | None:

@@ -64,6 +64,8 @@ class SlotOwner(Protocol):
 
     def prediction_ended(self) -> None: ...
 
+    def prediction_lost(self) -> None: ...
+
     def slot_lost(self, lost: Slot, reason: str) -> None: ...
 
     def is_worker(self, peer: socket.socket) -> bool: ...
@@ -224,6 +226,7 @@ class Slot:
             self._transport.abort()
         if isinstance(state, Busy):
             state.outputs.failed(reason)
+            self._owner.prediction_lost()
         if self._is_retired:
             self._owner.slot_idle()
 

@@ -77,6 +77,7 @@ class WorkerProcess:
         self.on_worn_out: Callable[[], None] = lambda: None
         self._wear = Wear(spec.max_predictions, spec.max_rss_bytes, dice=random.random())
         self._predictions = 0
+        self._has_lost_predictions = False
         self._is_worn_out = False
         self._process = process
         self._folder = folder
@@ -218,6 +219,15 @@ class WorkerProcess:
     def has_proven_itself(self) -> bool:
         """True once it has ended a prediction."""
         return self._predictions > 0
+
+    @property
+    def loses_predictions(self) -> bool:
+        """True when predictions failed, or are about to fail, because of its end."""
+        return self._has_lost_predictions or any(slot.is_busy for slot in self._slots)
+
+    def prediction_lost(self) -> None:
+        """A prediction failed because its slot is broken."""
+        self._has_lost_predictions = True
 
     def prediction_ended(self) -> None:
         """Between predictions is the time to see whether this process should be replaced."""

@@ -11,6 +11,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
 from coglet_supervisor.liveness import Liveness, processor_seconds
+from coglet_supervisor.restart import Service
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.worker_process import WorkerProcess
@@ -22,20 +23,24 @@ HEALTHCHECK_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True)
 class SetupFailed:
-    """The model cannot be served; a new worker would fail, too. The text is for the author."""
+    """The process failed or ended before the model was ready. `reason` is for the author of the model."""
 
-    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """There was no process, for want of something that the machine may have again."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended on its own account. `reason` is for those who lost a prediction by it.
-
-    Without `was_started` there was no process, for want of something that the machine may have again.
-    """
+    """The process ended on its own account while it served. `reason` is for those who lost predictions."""
 
     reason: str
-    was_started: bool = True
+    service: Service
 
 
 @dataclass(frozen=True)
@@ -43,7 +48,7 @@ class Stopped:
     """The process ended because it was asked to."""
 
 
-End = SetupFailed | Died | Stopped
+End = SetupFailed | NotStarted | Died | Stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +69,7 @@ class WorkerSession:
         self.worker = worker
         self.setup = Setup(started_at=worker.spawned_at, status="starting")
         self._ready = asyncio.Event()
+        self._ready_at = 0.0
         self._changed = asyncio.Event()  # ready, or ended
         self._pool = pool
         self._server_log = server_log
@@ -141,6 +147,7 @@ class WorkerSession:
         self.worker.open_slots(slot_ids, self._pool)
         self._server_log.record("info", "coglet", "Server ready")
         self._end_setup("succeeded")
+        self._ready_at = asyncio.get_running_loop().time()
         self._ready.set()
         self._changed.set()
         log.info("Setup complete, now accepting requests")
@@ -208,10 +215,16 @@ class WorkerSession:
         else:
             how = describe_exit(exit_code, out_of_memory=self.worker.was_out_of_memory)
             reason = self._fatal or f"Worker crashed: it {how}"
-        if not self._setup_ended.is_set():
+        if not self._ready.is_set():
             log.error("%s during setup", reason)
             self._end_setup("failed")
-        return Died(reason)
+            return SetupFailed(reason)
+        service = Service(
+            lasted_s=asyncio.get_running_loop().time() - self._ready_at,
+            ended_a_prediction=self.worker.has_proven_itself,
+            lost_a_prediction=self.worker.loses_predictions,
+        )
+        return Died(reason, service)
 
     def _end_setup(self, status: str) -> None:
         self._setup_ended.set()

@@ -63,6 +63,9 @@ class Owner:
     def prediction_ended(self) -> None:
         self.heard.append("ended")
 
+    def prediction_lost(self) -> None:
+        self.heard.append("lost")
+
     def slot_lost(self, lost: Slot, reason: str) -> None:
         lost.poison(reason)
 
