@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from coglet_supervisor.process_usage import available_bytes
+
 _MOUNTS: Final = Path("/sys/fs/cgroup")
 _PROC: Final = Path("/proc")
 
@@ -82,15 +84,11 @@ class ControlGroup:
         return limit - usage + (_field(folder / "memory.stat", self.names.reclaimable) or 0)
 
 
-def free_memory_bytes(pid: int) -> int | None:
-    """What a process like `pid` could still use, by its group and by the machine; None if nobody tells."""
+def free_memory_bytes(pid: int) -> int:
+    """What a process like `pid` could still use, by its group and by the machine."""
     group = ControlGroup.of(pid)
-    kilobytes = _field(_PROC / "meminfo", "MemAvailable:")
-    rooms = [
-        None if group is None else group.room_bytes(),
-        None if kilobytes is None else kilobytes * 1024,
-    ]
-    return min((room for room in rooms if room is not None), default=None)
+    room = None if group is None else group.room_bytes()
+    return available_bytes() if room is None else min(room, available_bytes())
 
 
 def _number(file: Path) -> int | None:

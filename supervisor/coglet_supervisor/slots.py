@@ -19,6 +19,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import write_spill
+from coglet_supervisor.liveness import PARTS
 
 if TYPE_CHECKING:
     from coglet_supervisor.outputs import OutputCollector
@@ -204,13 +205,15 @@ class Slot:
     def _cancel(self, prediction_id: str, sequence: int) -> None:
         self._owner.cancel(self.id, prediction_id, sequence)
         if self._owner.cancel_grace_s is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._owner.cancel_grace_s, self._enforce_cancel, prediction_id, sequence)
+            self._await_cancel(prediction_id, sequence, self._owner.cancel_grace_s, PARTS)
 
-    def _enforce_cancel(self, prediction_id: str, sequence: int) -> None:
-        # The slot is never given away while its code still runs, so it is the code that goes.
-        if isinstance(self._state, Busy) and self._state.sequence == sequence:
-            grace_s = self._owner.cancel_grace_s
+    def _await_cancel(self, prediction_id: str, sequence: int, grace_s: float, parts_left: int) -> None:
+        if not isinstance(self._state, Busy) or self._state.sequence != sequence:
+            return
+        if parts_left:
+            arguments = (prediction_id, sequence, grace_s, parts_left - 1)
+            asyncio.get_running_loop().call_later(grace_s / PARTS, self._await_cancel, *arguments)
+        else:  # the slot is never given away while its code still runs, so it is the code that goes
             self._owner.replace(f"prediction {prediction_id} ignored its cancel for {grace_s:g} s")
 
     def retire(self) -> None:

@@ -27,6 +27,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.control_group import ControlGroup
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
+from coglet_supervisor.process_usage import resident_bytes
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
 
@@ -232,7 +233,8 @@ class WorkerProcess:
     def prediction_ended(self) -> None:
         """Between predictions is the time to see whether this process should be replaced."""
         self._predictions += 1
-        if self._wear.is_worn_out(self._predictions, self.pid) and not self._is_worn_out:
+        used_bytes = resident_bytes(self.pid) if self._wear.limits_memory else 0
+        if self._wear.is_worn_out(self._predictions, used_bytes) and not self._is_worn_out:
             self._is_worn_out = True
             self.on_worn_out()
 

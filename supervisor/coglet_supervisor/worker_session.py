@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import os
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +9,8 @@ from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
-from coglet_supervisor.liveness import Liveness, processor_seconds
+from coglet_supervisor.liveness import PARTS, Liveness, wait_parts
+from coglet_supervisor.process_usage import processor_seconds
 from coglet_supervisor.restart import Service
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
@@ -181,10 +181,10 @@ class WorkerSession:
                 log.debug("worker %d said %s", self.worker.pid, type(message).__name__)
 
     async def _guard_setup(self) -> None:
-        try:
-            async with asyncio.timeout(self._rules.setup_timeout_s):
-                await self._setup_ended.wait()
-        except TimeoutError:
+        if self._rules.setup_timeout_s is None:
+            return
+        await wait_parts(self._rules.setup_timeout_s)
+        if not self._setup_ended.is_set():
             self._setup_failure = "worker setup timed out"
             self.worker.kill()
 
@@ -194,12 +194,12 @@ class WorkerSession:
         limit_s = self._rules.hang_timeout_s
         if limit_s is None:
             return
-        loop = asyncio.get_running_loop()
-        self._liveness = Liveness(limit_s, loop.time())
-        ticks_per_s = os.sysconf("SC_CLK_TCK")
-        while not self._liveness.hangs(loop.time(), processor_seconds(self.worker.pid, ticks_per_s)):
+        self._liveness = Liveness()
+        hangs = False
+        while not hangs:
             self.worker.send(control.Ping(id=0))
-            await asyncio.sleep(limit_s / 4)
+            await asyncio.sleep(limit_s / PARTS)
+            hangs = self._liveness.hangs(processor_seconds(self.worker.pid))
         self.worker.replace(f"it neither answered nor computed for {limit_s:g} s")
 
     def _judge(self, exit_code: int) -> End:
@@ -234,7 +234,7 @@ class WorkerSession:
 
     def _answered(self) -> None:
         if self._liveness is not None:
-            self._liveness.answered(asyncio.get_running_loop().time())
+            self._liveness.answered()
 
     def _slot_failed(self, message: control.Failed) -> None:
         slot = self.worker.slot_named(message.slot)
