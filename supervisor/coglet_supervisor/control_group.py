@@ -84,11 +84,11 @@ class ControlGroup:
         return limit - usage + (_field(folder / "memory.stat", self.names.reclaimable) or 0)
 
 
-def free_memory_bytes(pid: int) -> int:
-    """What a process like `pid` could still use, by its group and by the machine."""
+def free_memory_bytes(pid: int) -> int | None:
+    """What a process like `pid` could still use, by its group and by the machine; None if nobody tells."""
     group = ControlGroup.of(pid)
-    room = None if group is None else group.room_bytes()
-    return available_bytes() if room is None else min(room, available_bytes())
+    rooms = [None if group is None else group.room_bytes(), available_bytes()]
+    return min((room for room in rooms if room is not None), default=None)
 
 
 def _number(file: Path) -> int | None:

@@ -1,44 +1,49 @@
-"""What another process of ours uses, as psutil tells it on each system. 0 for one that is gone.
+"""What another process of ours uses, and what the machine has left, as psutil tells it on each system.
 
 psutil takes 20 ms to import, which no start and no request shall wait for: it is imported when it is first
-used, in a thread.
+used, in a thread. Without a free descriptor neither that is possible nor an answer.
 """
 
+from dataclasses import dataclass
 
-def processor_seconds(pid: int) -> float:
-    """Processor time that the process has used so far, in user and in system mode."""
-    import psutil
 
+@dataclass(frozen=True, kw_only=True)
+class Usage:
+    """What a process has used so far, in user and in system mode, and the memory that it occupies now.
+
+    `private_bytes` is what a second process like it would occupy once more: not the pages of files, where the
+    system tells them.
+    """
+
+    processor_s: float = 0.0
+    resident_bytes: int = 0
+    private_bytes: int = 0
+
+
+def usage_of(pid: int) -> Usage:
+    """Nothing for a process that is gone, and when it cannot be asked."""
     try:
-        times = psutil.Process(pid).cpu_times()
-    except psutil.Error:
-        return 0.0
-    return float(times.user + times.system)
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory that the process occupies."""
-    import psutil
-
+        import psutil
+    except (ImportError, OSError):
+        return Usage()
     try:
-        return int(psutil.Process(pid).memory_info().rss)
-    except psutil.Error:
-        return 0
+        process = psutil.Process(pid)
+        with process.oneshot():
+            times, memory = process.cpu_times(), process.memory_info()
+    except (psutil.Error, OSError):
+        return Usage()
+    return Usage(
+        processor_s=times.user + times.system,
+        resident_bytes=memory.rss,
+        private_bytes=memory.rss - getattr(memory, "shared", 0),
+    )
 
 
-def private_bytes(pid: int) -> int:
-    """Of that, what a second process like it would occupy once more: not the pages of files, if told."""
-    import psutil
-
+def available_bytes() -> int | None:
+    """Memory that the machine could still give away; None when it cannot be asked."""
     try:
-        memory = psutil.Process(pid).memory_info()
-    except psutil.Error:
-        return 0
-    return int(memory.rss) - int(getattr(memory, "shared", 0))
+        import psutil
 
-
-def available_bytes() -> int:
-    """Memory that the machine could still give away."""
-    import psutil
-
-    return int(psutil.virtual_memory().available)
+        return int(psutil.virtual_memory().available)
+    except (ImportError, OSError):
+        return None

@@ -94,6 +94,8 @@ class Server:
             pass
         finally:
             self._workers.kill()
+            # A thread that is writing a file would leave it behind.
+            await asyncio.get_running_loop().shutdown_default_executor()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def health_body(self) -> HealthBody:

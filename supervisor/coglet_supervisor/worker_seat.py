@@ -11,7 +11,7 @@ import random
 
 from coglet_supervisor.control_group import free_memory_bytes
 from coglet_supervisor.health import Setup, State, timestamp
-from coglet_supervisor.process_usage import private_bytes
+from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.restart import GiveUp, RestartPolicy, Setbacks
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
@@ -96,7 +96,7 @@ class WorkerSeat:
     async def _put_beside(self, old: WorkerSession) -> bool:
         """True when a new worker serves in the place of the old one."""
         free_bytes = free_memory_bytes(old.worker.pid)
-        if free_bytes < self._loaded_bytes:
+        if free_bytes is not None and free_bytes < self._loaded_bytes:
             log.error(
                 "worker %d stays: another one takes about %d MiB, and %d MiB are free",
                 old.worker.pid,
@@ -203,8 +203,9 @@ class WorkerSeat:
         self._tasks.create_task(self._measure(session.worker.pid))
 
     async def _measure(self, pid: int) -> None:
-        # In a thread, where psutil is imported, too.
-        self._loaded_bytes = await asyncio.to_thread(private_bytes, pid)
+        # In a thread, where psutil is imported, too; if there is none, nothing is known.
+        with contextlib.suppress(RuntimeError):
+            self._loaded_bytes = (await asyncio.to_thread(usage_of, pid)).private_bytes
 
     def _after(self, end: End) -> float | None:
         """Seconds until the next worker; None when there will be none."""

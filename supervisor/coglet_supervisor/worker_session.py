@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +11,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
 from coglet_supervisor.liveness import PARTS, Liveness, wait_parts
-from coglet_supervisor.process_usage import processor_seconds
+from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.restart import Service
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
@@ -106,7 +107,7 @@ class WorkerSession:
                 for guard in guards:
                     guard.cancel()
         finally:
-            self.worker.kill()
+            await self.worker.end()
         end = self._judge(code)
         reason = end.reason if isinstance(end, Died) else "The server is shutting down"
         self.worker.fail_predictions(reason)
@@ -121,7 +122,7 @@ class WorkerSession:
         if self._ready.is_set():
             await self.worker.stop(grace_s)
         else:
-            self.worker.kill()
+            await self.worker.end()
 
     async def check_user_health(self) -> str | None:
         """Runs the model's own check, shared by all who ask at the same time. The problem, or None."""
@@ -186,7 +187,7 @@ class WorkerSession:
         await wait_parts(self._rules.setup_timeout_s)
         if not self._setup_ended.is_set():
             self._setup_failure = "worker setup timed out"
-            self.worker.kill()
+            self.worker.signal_group(signal.SIGKILL)
 
     async def _guard_liveness(self) -> None:
         # Not during setup: loading may hold the interpreter for as long as it takes.
@@ -199,7 +200,7 @@ class WorkerSession:
         while not hangs:
             self.worker.send(control.Ping(id=0))
             await asyncio.sleep(limit_s / PARTS)
-            hangs = self._liveness.hangs(processor_seconds(self.worker.pid))
+            hangs = self._liveness.hangs(usage_of(self.worker.pid).processor_s)
         self.worker.replace(f"it neither answered nor computed for {limit_s:g} s")
 
     def _judge(self, exit_code: int) -> End:

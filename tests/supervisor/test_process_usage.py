@@ -7,30 +7,33 @@ import sys
 from pathlib import Path
 
 import psutil
-import pytest
 
 import coglet_supervisor
-from coglet_supervisor.process_usage import (
-    available_bytes,
-    private_bytes,
-    processor_seconds,
-    resident_bytes,
-)
+from coglet_supervisor.process_usage import Usage, available_bytes, usage_of
 
 GONE = 2**30
 SOURCES = Path(coglet_supervisor.__file__).parent
 
 
 def test_what_we_use_ourselves() -> None:
-    assert processor_seconds(os.getpid()) > 0
-    assert 0 < private_bytes(os.getpid()) <= resident_bytes(os.getpid())
-    assert 0 < available_bytes() <= psutil.virtual_memory().total
+    usage = usage_of(os.getpid())
+    assert usage.processor_s > 0
+    assert 0 < usage.private_bytes <= usage.resident_bytes
+    assert 0 < (available_bytes() or 0) <= psutil.virtual_memory().total
 
 
-@pytest.mark.parametrize("usage", [processor_seconds, resident_bytes, private_bytes])
-def test_a_process_that_is_gone_uses_nothing(usage: object) -> None:
-    assert callable(usage)
-    assert usage(GONE) == 0
+def test_a_process_that_is_gone_uses_nothing() -> None:
+    assert usage_of(GONE) == Usage()
+
+
+def test_without_descriptors_nothing_is_told_and_nothing_raised() -> None:
+    code = (
+        "import os, resource\n"
+        "from coglet_supervisor.process_usage import Usage, available_bytes, usage_of\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        "assert (usage_of(os.getpid()), available_bytes()) == (Usage(), None)\n"
+    )
+    subprocess.run([sys.executable, "-c", code], check=True)
 
 
 def test_nothing_but_control_groups_is_read_by_hand() -> None:
