@@ -26,7 +26,7 @@ PID = returning("os.getpid()", "os")
 
 
 @pytest.mark.slow
-def test_a_crash_loop_ends_in_a_clear_state_and_few_lines(serve: Serve) -> None:
+def test_setups_that_fail_in_a_row_end_in_a_clear_state_and_few_lines(serve: Serve) -> None:
     source = (
         "import os, pathlib, threading\n"
         "class Runner:\n"

@@ -53,11 +53,8 @@ HOLD_LARGE: Final = (
 def test_a_stranger_on_a_slots_socket_is_turned_away(serve: Serve) -> None:
     with serve("script") as server, holding(server, "busy") as answer:
         (path,) = server.temporary.glob("pycoglet-slots-*/slot-0.sock")
-        with socket.socket(socket.AF_UNIX) as stranger:
-            stranger.settimeout(20)
+        with socket.socket(socket.AF_UNIX) as stranger, pytest.raises(ConnectionRefusedError):
             stranger.connect(str(path))
-            assert stranger.recv(1) == b""
-        server.wait_log("connected to slot")
         assert not answer.done()
 
 

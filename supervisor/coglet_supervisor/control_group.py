@@ -8,6 +8,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from coglet_supervisor.process_usage import available_bytes
+
 _MOUNTS: Final = Path("/sys/fs/cgroup")
 _PROC: Final = Path("/proc")
 
@@ -85,11 +87,7 @@ class ControlGroup:
 def free_memory_bytes(pid: int) -> int | None:
     """What a process like `pid` could still use, by its group and by the machine; None if nobody tells."""
     group = ControlGroup.of(pid)
-    kilobytes = _field(_PROC / "meminfo", "MemAvailable:")
-    rooms = [
-        None if group is None else group.room_bytes(),
-        None if kilobytes is None else kilobytes * 1024,
-    ]
+    rooms = [None if group is None else group.room_bytes(), available_bytes()]
     return min((room for room in rooms if room is not None), default=None)
 
 

@@ -22,12 +22,13 @@ class Setup(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of GET /health-check, in the order that clients know."""
+    """The body of GET /health-check, in the order that clients know. `restarts` is ours."""
 
     status: Reported
     setup: Setup | None = None
     version: Versions
     user_healthcheck_error: str | None = None
+    restarts: int = 0
 
 
 def report(state: State, *, free_slots: int, user_error: str | None) -> Reported:

@@ -1,40 +1,42 @@
-"""Telling a worker that hangs from one that is busy. Pure: times and processor times are arguments."""
+"""Telling a worker that hangs from one that is busy, and how long to wait for a worker.
 
-from pathlib import Path
+Time in which this process itself was stopped, as by `docker pause`, is held against no worker: it could not
+be heard, and was most likely stopped, too. So a limit is waited for in parts. A part that lasts longer,
+because this process was not there to see its end, counts as one nevertheless.
+"""
+
+import asyncio
+from typing import Final
+
+PARTS: Final = 4
+
+
+async def wait_parts(limit_s: float) -> None:
+    """Returns when this process could run for that long."""
+    for _ in range(PARTS):
+        await asyncio.sleep(limit_s / PARTS)
 
 
 class Liveness:
-    """What is known of one worker: when it last answered, and how much processor time it had used then.
+    """What is known of one worker: for how many looks it was silent, and the processor time it has used.
 
     A worker that does not answer but computes is busy, whatever the interpreter lock keeps it from saying.
-    One that neither answers nor computes for `limit_s` hangs.
+    One that neither answers nor computes for `PARTS` looks hangs. Pure: the caller looks, at equal distances.
     """
 
-    def __init__(self, limit_s: float, now: float) -> None:
-        self._limit_s = limit_s
-        self._last_sign = now
+    def __init__(self) -> None:
+        self._silent_looks = 0
         self._processor_s = 0.0
 
-    def answered(self, now: float) -> None:
+    def answered(self) -> None:
         """It has answered a ping."""
-        self._last_sign = now
+        self._silent_looks = 0
 
-    def hangs(self, now: float, processor_s: float) -> bool:
-        """True when it has given no sign of life for too long. `processor_s` is all it has used so far."""
+    def hangs(self, processor_s: float) -> bool:
+        """One look. True when it has given no sign of life for too long. `processor_s` is all it has used."""
         if processor_s > self._processor_s:
             self._processor_s = processor_s
-            self._last_sign = now
-        return now - self._last_sign > self._limit_s
-
-
-def processor_seconds(pid: int, ticks_per_s: int) -> float:
-    """Processor time that a process has used; 0 where the system does not tell.
-
-    Source: proc(5), /proc/[pid]/stat, fields 14 and 15.
-    """
-    try:
-        stat = Path("/proc", str(pid), "stat").read_text()
-    except OSError:
-        return 0.0
-    fields = stat.rpartition(")")[2].split()
-    return (int(fields[11]) + int(fields[12])) / ticks_per_s
+            self._silent_looks = 0
+        else:
+            self._silent_looks += 1
+        return self._silent_looks > PARTS

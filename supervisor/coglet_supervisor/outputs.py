@@ -19,6 +19,7 @@ import msgspec
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError, SpillError
 from coglet_protocol.spill import read_spill
+from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.output_names import UniqueNames
 from coglet_supervisor.prediction import Prediction
 from coglet_supervisor.printed_text import PrintedText
@@ -210,7 +211,7 @@ class OutputCollector:
             status, error = "failed", self._failure
         if self._delivery is not None and self._delivery is not asyncio.current_task():
             self._delivery.cancel()
-        self._remove_folder()
+        self.remove_folder()
         self.prediction.finish(status, error=error, is_stream=is_stream)
         self._on_end(self.prediction)
 
@@ -234,7 +235,8 @@ class OutputCollector:
     async def _resolve(self, entry: _Item) -> None:
         if entry.file is not None:
             if entry.file.kind == "oversized":
-                entry.text = _read_oversized(entry.file, self._means.max_output_bytes)
+                limit_bytes = self._means.max_output_bytes
+                entry.text = await asyncio.to_thread(_read_oversized, entry.file, limit_bytes)
             else:
                 entry.text = await self._url_of(entry.file)
             if not self._has_room(len(entry.text)):
@@ -253,10 +255,18 @@ class OutputCollector:
         finally:
             path.unlink(missing_ok=True)  # noqa: ASYNC240 - one system call, on a local file
 
-    def _remove_folder(self) -> None:
-        # It exists only when something was spilled or copied.
-        if self.folder.exists():
-            shutil.rmtree(self.folder, ignore_errors=True)
+    def remove_folder(self) -> None:
+        """Nobody needs its files any more."""
+        try:
+            os.rmdir(self.folder)
+        except FileNotFoundError:
+            pass  # nothing was spilled or copied
+        except OSError:
+            self.start_task(clean_up(lambda: shutil.rmtree(self.folder, ignore_errors=True)))
+
+    def start_task(self, work: Coroutine[Any, Any, None]) -> None:
+        """Does work for the prediction that may outlive it."""
+        self._means.start_task(work)
 
 
 def _read_oversized(message: slot.FileOutput, limit_bytes: int) -> bytes:

@@ -1,12 +1,9 @@
-"""When a worker has done its share and is replaced, between predictions: by count, or by memory."""
+"""When a worker has done its share and is replaced, between predictions: by count, or by memory. Pure."""
 
-import os
-from pathlib import Path
 from typing import Final
 
 # Limits are spread by this share, so that several workers do not load the model at the same time.
 _JITTER: Final = 0.1
-_PAGE_BYTES: Final = os.sysconf("SC_PAGE_SIZE")
 
 
 class Wear:
@@ -17,28 +14,13 @@ class Wear:
         self._max_predictions = max(1, round(max_predictions * spread)) if max_predictions else None
         self._max_rss_bytes = max_rss_bytes
 
-    def is_worn_out(self, predictions: int, pid: int) -> bool:
+    @property
+    def limits_memory(self) -> bool:
+        """Whether `is_worn_out` must be given how much memory is used."""
+        return self._max_rss_bytes is not None
+
+    def is_worn_out(self, predictions: int, resident_bytes: int) -> bool:
         """After a prediction: whether this was the last one."""
         if self._max_predictions is not None and predictions >= self._max_predictions:
             return True
-        return self._max_rss_bytes is not None and resident_bytes(pid) > self._max_rss_bytes
-
-
-def resident_bytes(pid: int) -> int:
-    """Memory that a process occupies; 0 where the system does not tell."""
-    return _pages(pid)[0] * _PAGE_BYTES
-
-
-def private_bytes(pid: int) -> int:
-    """Of that, what a second process like it would occupy once more: not the pages of files."""
-    resident, shared = _pages(pid)
-    return (resident - shared) * _PAGE_BYTES
-
-
-def _pages(pid: int) -> tuple[int, int]:
-    """Resident pages, and those of them that others may share. Source: proc(5), statm."""
-    try:
-        _, resident, shared, *_ = Path("/proc", str(pid), "statm").read_text().split()
-        return int(resident), int(shared)
-    except (OSError, ValueError):
-        return 0, 0
+        return self._max_rss_bytes is not None and resident_bytes > self._max_rss_bytes

@@ -96,6 +96,8 @@ class Server:
             pass
         finally:
             self._workers.kill()
+            # A thread that is writing a file would leave it behind.
+            await asyncio.get_running_loop().shutdown_default_executor()
             shutil.rmtree(self._folder, ignore_errors=True)
 
     async def health_body(self) -> HealthBody:
@@ -109,6 +111,7 @@ class Server:
             setup=workers.setup,
             version=versions(),
             user_healthcheck_error=user_error,
+            restarts=workers.restarts,
         )
 
     def not_ready_because(self) -> str | None:

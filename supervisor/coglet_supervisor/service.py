@@ -134,7 +134,7 @@ class PredictionService:
         self._predictions[prediction.id] = prediction
         try:
             slot.run(outputs, self._sequence)
-        except (ProtocolError, OSError) as error:
+        except ProtocolError as error:
             outputs.failed(f"Failed to send request: {error}")
             return prediction
         if self._timeout_s is not None:

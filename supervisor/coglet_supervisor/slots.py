@@ -19,6 +19,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import write_spill
+from coglet_supervisor.liveness import PARTS
 
 if TYPE_CHECKING:
     from coglet_supervisor.outputs import OutputCollector
@@ -40,6 +41,11 @@ class Busy:
 
 
 @dataclass(frozen=True, slots=True)
+class Spilling(Busy):
+    """Runs a prediction whose input is still being written to a file: the worker knows nothing of it."""
+
+
+@dataclass(frozen=True, slots=True)
 class Poisoned:
     """Takes none any more; the process behind it is broken or gone."""
 
@@ -58,11 +64,13 @@ class SlotOwner(Protocol):
 
     def replace(self, reason: str) -> None: ...
 
-    def slot_connected(self) -> None: ...
+    def slot_connected(self, connected: Slot) -> None: ...
 
     def slot_idle(self) -> None: ...
 
     def prediction_ended(self) -> None: ...
+
+    def prediction_lost(self) -> None: ...
 
     def slot_lost(self, lost: Slot, reason: str) -> None: ...
 
@@ -123,7 +131,7 @@ class SlotSocket(asyncio.Protocol):
             return
         self._accepted = True
         self._slot.connected(stream)
-        self._owner.slot_connected()
+        self._owner.slot_connected(self._slot)
 
     def data_received(self, data: bytes) -> None:
         try:
@@ -183,32 +191,70 @@ class Slot:
     def run(self, outputs: OutputCollector, sequence: int) -> None:
         """Hands a prediction to the worker. The slot was acquired from the pool.
 
-        Raises ProtocolError when the prediction cannot be sent, and OSError when its spill file cannot be
-        written; the slot is free again then.
+        Raises ProtocolError when the prediction cannot be sent; the slot is free again then.
         """
         assert isinstance(self._state, Idle), self._state
         prediction = outputs.prediction
+        payload = memoryview(prediction.input)
+        if len(payload) > MAX_INLINE_BYTES:
+            self._state = state = Spilling(outputs, sequence)
+            outputs.started(lambda: self._cancel(prediction.id, sequence))
+            outputs.start_task(self._spill(state, payload))
+            return
         try:
-            frame = slot.encode_frame(_predict(outputs, sequence))
-        except (ProtocolError, OSError):
+            frame = slot.encode_frame(_predict(outputs, sequence, inline=bytes(payload)))
+        except ProtocolError:
             self._pool.release(self)
             raise
         self._state = Busy(outputs, sequence)
         outputs.started(lambda: self._cancel(prediction.id, sequence))
+        self._send(frame)
+
+    async def _spill(self, state: Spilling, payload: memoryview) -> None:
+        outputs = state.outputs
+        frame, failure = b"", ""
+        try:
+            path = await asyncio.to_thread(write_spill, outputs.folder, payload)
+            frame = slot.encode_frame(_predict(outputs, state.sequence, input_file=str(path)))
+        except (ProtocolError, OSError, RuntimeError) as error:  # the last when there is no thread left
+            failure = f"Failed to send request: {error}"
+        if self._state is not state:  # poisoned; its prediction has ended, perhaps before the file was there
+            outputs.remove_folder()
+        elif failure:
+            self._free()
+            outputs.failed(failure)
+        elif outputs.prediction.cancel_requested:
+            self._free()
+            outputs.ended(slot.Cancelled(id=outputs.prediction.id))
+        else:
+            self._state = Busy(outputs, state.sequence)
+            self._send(frame)
+
+    def _send(self, frame: bytes) -> None:
         if self._transport is not None:
             self._transport.write(frame)
         # Without a transport the worker is dying, and `poison` is about to fail this prediction.
 
+    def _free(self) -> None:
+        self._state = Idle()
+        self._pool.release(self)
+        if self._is_retired:
+            self._owner.slot_idle()
+
     def _cancel(self, prediction_id: str, sequence: int) -> None:
+        if isinstance(self._state, Spilling):
+            return  # it is not sent
         self._owner.cancel(self.id, prediction_id, sequence)
         if self._owner.cancel_grace_s is not None:
-            loop = asyncio.get_running_loop()
-            loop.call_later(self._owner.cancel_grace_s, self._enforce_cancel, prediction_id, sequence)
+            self._await_cancel(prediction_id, sequence, self._owner.cancel_grace_s, PARTS)
 
-    def _enforce_cancel(self, prediction_id: str, sequence: int) -> None:
-        # The slot is never given away while its code still runs, so it is the code that goes.
-        if isinstance(self._state, Busy) and self._state.sequence == sequence:
-            grace_s = self._owner.cancel_grace_s
+    def _await_cancel(self, prediction_id: str, sequence: int, grace_s: float, parts_left: int) -> None:
+        if not isinstance(self._state, Busy) or self._state.sequence != sequence:
+            return
+        if parts_left:
+            arguments = (prediction_id, sequence, grace_s, parts_left - 1)
+            asyncio.get_running_loop().call_later(grace_s / PARTS, self._await_cancel, *arguments)
+        else:  # the slot is never given away while its code still runs, so it is the code that goes
             self._owner.replace(f"prediction {prediction_id} ignored its cancel for {grace_s:g} s")
 
     def retire(self) -> None:
@@ -224,6 +270,7 @@ class Slot:
             self._transport.abort()
         if isinstance(state, Busy):
             state.outputs.failed(reason)
+            self._owner.prediction_lost()
         if self._is_retired:
             self._owner.slot_idle()
 
@@ -247,23 +294,15 @@ class Slot:
                 if message.id != outputs.prediction.id:
                     raise ProtocolError(f"end of {message.id!r} while {outputs.prediction.id!r} runs")
                 # First the slot, then the news: see the module's first lines.
-                self._state = Idle()
-                self._pool.release(self)
-                if self._is_retired:
-                    self._owner.slot_idle()
+                self._free()
                 outputs.ended(message)
                 self._owner.prediction_ended()
 
 
-def _predict(outputs: OutputCollector, sequence: int) -> slot.Predict:
+def _predict(
+    outputs: OutputCollector, sequence: int, *, inline: bytes | None = None, input_file: str | None = None
+) -> slot.Predict:
     prediction = outputs.prediction
-    payload = memoryview(prediction.input)
-    inline: bytes | None = None
-    input_file: str | None = None
-    if len(payload) > MAX_INLINE_BYTES:
-        input_file = str(write_spill(outputs.folder, payload))
-    else:
-        inline = bytes(payload)
     return slot.Predict(
         id=prediction.id,
         output_dir=str(outputs.folder),

@@ -24,9 +24,11 @@ from typing import Final, Protocol
 from coglet_protocol import control
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
+from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.control_group import ControlGroup
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
+from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
 
@@ -77,12 +79,13 @@ class WorkerProcess:
         self.on_worn_out: Callable[[], None] = lambda: None
         self._wear = Wear(spec.max_predictions, spec.max_rss_bytes, dice=random.random())
         self._predictions = 0
+        self._has_lost_predictions = False
         self._is_worn_out = False
         self._process = process
         self._folder = folder
         self._listeners = listeners
         self._cookie = cookie
-        self._servers: list[asyncio.AbstractServer] = []
+        self._servers: dict[Slot, asyncio.AbstractServer] = {}
         self._control: asyncio.WriteTransport | None = None
         self._slots: list[Slot] = []
         self._ready: control.Ready | None = None
@@ -92,6 +95,7 @@ class WorkerProcess:
         self._events: WorkerEvents | None = None
         self._ended = False
         self._killed = False
+        self._ending = asyncio.Lock()
         self._group = ControlGroup.of(process.pid)
         self._oom_kills_before = self._oom_kills()
 
@@ -154,7 +158,9 @@ class WorkerProcess:
             slot = Slot(pool, self)
             self._slots.append(slot)
             factory = functools.partial(SlotSocket, self, slot)
-            self._servers.append(await loop.create_unix_server(factory, sock=listener))
+            server = await loop.create_unix_server(factory, sock=listener, start_serving=False)
+            self._servers[slot] = server
+            await server.start_serving()
         self._control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
         await loop.connect_read_pipe(lambda: _ControlReader(self), self._process.stdout)
 
@@ -219,10 +225,20 @@ class WorkerProcess:
         """True once it has ended a prediction."""
         return self._predictions > 0
 
+    @property
+    def loses_predictions(self) -> bool:
+        """True when predictions failed, or are about to fail, because of its end."""
+        return self._has_lost_predictions or any(slot.is_busy for slot in self._slots)
+
+    def prediction_lost(self) -> None:
+        """A prediction failed because its slot is broken."""
+        self._has_lost_predictions = True
+
     def prediction_ended(self) -> None:
         """Between predictions is the time to see whether this process should be replaced."""
         self._predictions += 1
-        if self._wear.is_worn_out(self._predictions, self.pid) and not self._is_worn_out:
+        used_bytes = usage_of(self.pid).resident_bytes if self._wear.limits_memory else 0
+        if self._wear.is_worn_out(self._predictions, used_bytes) and not self._is_worn_out:
             self._is_worn_out = True
             self.on_worn_out()
 
@@ -248,25 +264,40 @@ class WorkerProcess:
                 await wait_exit(self._process)
         except TimeoutError:
             log.warning("worker %d did not stop within %g s, killing it", self.pid, grace_s)
-        self.kill()
+        await self.end()
+
+    async def end(self) -> None:
+        """As `kill`, but the loop goes on meanwhile. Several may ask for it, and all see its completion."""
+        async with self._ending:
+            if not self._killed:
+                self._killed = True
+                try:
+                    await clean_up(self._end_tree)
+                finally:
+                    self._close_channels()
 
     def kill(self) -> None:
         """Ends the child and all that it has started, reaps it, and removes its folder. Safe to repeat."""
-        if self._killed:
-            return
-        self._killed = True
+        if not self._killed:
+            self._killed = True
+            self._end_tree()
+            self._close_channels()
+
+    def _end_tree(self) -> None:
         self.signal_group(signal.SIGKILL)
         self._process.wait()
         kill_all(self._cookie)  # what has left the process group
+        shutil.rmtree(self._folder, ignore_errors=True)
+
+    def _close_channels(self) -> None:
         if self._control is not None:
             self._control.close()
-        for server in self._servers:
+        for server in self._servers.values():
             server.close()
         if self._events is None:  # never attached, so nobody else closes them
             for each in (*self._listeners, self._process.stdin, self._process.stdout):
                 if each is not None:
                     each.close()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def control_line(self, line: bytes) -> None:
         """One line of the control channel. A child that cannot be understood is killed."""
@@ -286,17 +317,22 @@ class WorkerProcess:
         if self._ready is not None or len(message.slots) != len(self._slots):
             raise ProtocolError(f"ready with {len(message.slots)} slots, {len(self._slots)} were asked for")
         self._ready = message
-        self.slot_connected()
+        self._tell_ready()
 
-    def slot_connected(self) -> None:
-        """A slot is open. Ready comes on another channel and may overtake the last of them."""
+    def slot_connected(self, connected: Slot) -> None:
+        """The child has opened a slot, which nobody can open again."""
+        self._open_channels += 1
+        self._servers[connected].close()
+        self._tell_ready()
+
+    def _tell_ready(self) -> None:
+        # Ready comes on another channel and may overtake the last of the slots.
         if self._ready is not None and all(slot.is_connected for slot in self._slots):
             assert self._events is not None
             self._events.on_ready(self._ready.slots)
 
     def is_worker(self, peer: socket.socket) -> bool:
         """True when it is the child itself that has connected, and not just anybody who found the path."""
-        self._open_channels += 1
         return peer_pid(peer) in (self._process.pid, None)
 
     def _channel_closed(self) -> None:

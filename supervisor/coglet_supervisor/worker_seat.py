@@ -1,6 +1,7 @@
 """One place for a worker: filled again when its worker dies, until that is hopeless.
 
-States: STARTING -> READY -> (death) -> STARTING -> ...; SETUP_FAILED and DEFUNCT are final.
+States: STARTING -> READY -> (death) -> STARTING -> ...; SETUP_FAILED, when the first setup fails, and
+DEFUNCT, when too many later ones do, are final.
 """
 
 import asyncio
@@ -10,12 +11,20 @@ import random
 
 from coglet_supervisor.control_group import free_memory_bytes
 from coglet_supervisor.health import Setup, State, timestamp
-from coglet_supervisor.recycling import private_bytes
-from coglet_supervisor.restart import GiveUp, RestartPolicy
+from coglet_supervisor.process_usage import usage_of
+from coglet_supervisor.restart import GiveUp, RestartPolicy, Setbacks
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
-from coglet_supervisor.worker_session import Died, End, SetupFailed, WorkerRules, WorkerSession
+from coglet_supervisor.worker_session import (
+    Died,
+    End,
+    NotStarted,
+    SetupFailed,
+    Stopped,
+    WorkerRules,
+    WorkerSession,
+)
 
 log = logging.getLogger(__name__)
 
@@ -33,6 +42,7 @@ class WorkerSeat:
     ) -> None:
         self.state: State = "STARTING"
         self.setup = Setup(started_at=timestamp(), status="starting")
+        self.restarts = 0  # of workers that died
         self._spec = spec
         self._pool = pool
         self._server_log = server_log
@@ -44,9 +54,7 @@ class WorkerSeat:
         self._is_taken = asyncio.Event()  # at least once
         self._reloading = asyncio.Lock()
         self._stopping = False
-        self._deaths_in_a_row = 0
-        self._last_had_proven_itself = False
-        self._failed_starts = 0
+        self._setbacks = Setbacks()
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
@@ -146,7 +154,7 @@ class WorkerSeat:
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.python}: {error.strerror or error}"
             # What could be started before is short of something, and that may pass.
-            return Died(reason, was_started=False) if self.was_ready.is_set() else SetupFailed(reason)
+            return NotStarted(reason) if self.was_ready.is_set() else SetupFailed(reason)
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
@@ -176,7 +184,6 @@ class WorkerSeat:
                 # At once, because a reload must not put a new worker beside one that is no more.
                 self._session = None
                 self.state = "STARTING"
-                self._last_had_proven_itself = session.worker.has_proven_itself
                 self._emptied.set_result(end)
             else:  # which is still loading the model
                 successor, self._successor = self._successor, None
@@ -190,42 +197,46 @@ class WorkerSeat:
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
-        self._loaded_bytes = private_bytes(session.worker.pid)
         self.setup = session.setup
         self.state = "READY"
         self.was_ready.set()
+        self._tasks.create_task(self._measure(session.worker.pid))
+
+    async def _measure(self, pid: int) -> None:
+        # In a thread, where psutil is imported, too; if there is none, nothing is known.
+        with contextlib.suppress(RuntimeError):
+            self._loaded_bytes = (await asyncio.to_thread(usage_of, pid)).private_bytes
 
     def _after(self, end: End) -> float | None:
         """Seconds until the next worker; None when there will be none."""
-        if self._stopping:
+        if self._stopping or isinstance(end, Stopped):
             return None
         if isinstance(end, SetupFailed):
-            self._fail_setup(end.text)
-            return None
-        if not isinstance(end, Died):
-            return None
-        # A model that was ready before is not to blame when its next worker is killed during setup.
+            self._tell_failed_setup(end.reason)
         if not self.was_ready.is_set():
-            self._fail_setup(end.reason)
+            self.state = "SETUP_FAILED"
             return None
         self._count(end)
-        decision = self._policy.decide(self._deaths_in_a_row, self._failed_starts, dice=random.random())
+        reason = end.reason.partition("\n")[0]  # a traceback may follow, which is in the log already
+        decision = self._policy.decide(self._setbacks, dice=random.random())
         if isinstance(decision, GiveUp):
-            log.error("%s; giving up: %s", end.reason, decision.reason)
+            log.error("%s; giving up: %s", reason, decision.reason)
             self.state = "DEFUNCT"
             return None
-        log.warning("%s; restart in %.2f s", end.reason, decision.delay_s)
+        self.restarts += 1
+        log.warning("%s; restart in %.2f s, number %d", reason, decision.delay_s, self.restarts)
         return decision.delay_s
 
-    def _count(self, end: Died) -> None:
-        if not end.was_started:
-            self._failed_starts += 1
-            return
-        self._failed_starts = 0
-        self._deaths_in_a_row = 1 if self._last_had_proven_itself else self._deaths_in_a_row + 1
+    def _count(self, end: SetupFailed | NotStarted | Died) -> None:
+        match end:
+            case Died(service=service):
+                self._setbacks.crashed(service)
+            case SetupFailed():
+                self._setbacks.failed_setup()
+            case NotStarted():
+                self._setbacks.failed_start()
 
-    def _fail_setup(self, text: str) -> None:
-        self.state = "SETUP_FAILED"
+    def _tell_failed_setup(self, text: str) -> None:
         self.setup.status = "failed"
         self.setup.completed_at = self.setup.completed_at or timestamp()
         # The text first, as clients know it; then what was printed.

@@ -2,7 +2,7 @@
 
 import asyncio
 import logging
-import os
+import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -10,7 +10,9 @@ from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
-from coglet_supervisor.liveness import Liveness, processor_seconds
+from coglet_supervisor.liveness import PARTS, Liveness, wait_parts
+from coglet_supervisor.process_usage import usage_of
+from coglet_supervisor.restart import Service
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.worker_process import WorkerProcess
@@ -22,20 +24,24 @@ HEALTHCHECK_TIMEOUT_S: Final = 10.0
 
 @dataclass(frozen=True)
 class SetupFailed:
-    """The model cannot be served; a new worker would fail, too. The text is for the author."""
+    """The process failed or ended before the model was ready. `reason` is for the author of the model."""
 
-    text: str
+    reason: str
+
+
+@dataclass(frozen=True)
+class NotStarted:
+    """There was no process, for want of something that the machine may have again."""
+
+    reason: str
 
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended on its own account. `reason` is for those who lost a prediction by it.
-
-    Without `was_started` there was no process, for want of something that the machine may have again.
-    """
+    """The process ended on its own account while it served. `reason` is for those who lost predictions."""
 
     reason: str
-    was_started: bool = True
+    service: Service
 
 
 @dataclass(frozen=True)
@@ -43,7 +49,7 @@ class Stopped:
     """The process ended because it was asked to."""
 
 
-End = SetupFailed | Died | Stopped
+End = SetupFailed | NotStarted | Died | Stopped
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -64,6 +70,7 @@ class WorkerSession:
         self.worker = worker
         self.setup = Setup(started_at=worker.spawned_at, status="starting")
         self._ready = asyncio.Event()
+        self._ready_at = 0.0
         self._changed = asyncio.Event()  # ready, or ended
         self._pool = pool
         self._server_log = server_log
@@ -100,7 +107,7 @@ class WorkerSession:
                 for guard in guards:
                     guard.cancel()
         finally:
-            self.worker.kill()
+            await self.worker.end()
         end = self._judge(code)
         reason = end.reason if isinstance(end, Died) else "The server is shutting down"
         self.worker.fail_predictions(reason)
@@ -115,7 +122,7 @@ class WorkerSession:
         if self._ready.is_set():
             await self.worker.stop(grace_s)
         else:
-            self.worker.kill()
+            await self.worker.end()
 
     async def check_user_health(self) -> str | None:
         """Runs the model's own check, shared by all who ask at the same time. The problem, or None."""
@@ -141,6 +148,7 @@ class WorkerSession:
         self.worker.open_slots(slot_ids, self._pool)
         self._server_log.record("info", "coglet", "Server ready")
         self._end_setup("succeeded")
+        self._ready_at = asyncio.get_running_loop().time()
         self._ready.set()
         self._changed.set()
         log.info("Setup complete, now accepting requests")
@@ -174,12 +182,12 @@ class WorkerSession:
                 log.debug("worker %d said %s", self.worker.pid, type(message).__name__)
 
     async def _guard_setup(self) -> None:
-        try:
-            async with asyncio.timeout(self._rules.setup_timeout_s):
-                await self._setup_ended.wait()
-        except TimeoutError:
+        if self._rules.setup_timeout_s is None:
+            return
+        await wait_parts(self._rules.setup_timeout_s)
+        if not self._setup_ended.is_set():
             self._setup_failure = "worker setup timed out"
-            self.worker.kill()
+            self.worker.signal_group(signal.SIGKILL)
 
     async def _guard_liveness(self) -> None:
         # Not during setup: loading may hold the interpreter for as long as it takes.
@@ -187,12 +195,12 @@ class WorkerSession:
         limit_s = self._rules.hang_timeout_s
         if limit_s is None:
             return
-        loop = asyncio.get_running_loop()
-        self._liveness = Liveness(limit_s, loop.time())
-        ticks_per_s = os.sysconf("SC_CLK_TCK")
-        while not self._liveness.hangs(loop.time(), processor_seconds(self.worker.pid, ticks_per_s)):
+        self._liveness = Liveness()
+        hangs = False
+        while not hangs:
             self.worker.send(control.Ping(id=0))
-            await asyncio.sleep(limit_s / 4)
+            await asyncio.sleep(limit_s / PARTS)
+            hangs = self._liveness.hangs(usage_of(self.worker.pid).processor_s)
         self.worker.replace(f"it neither answered nor computed for {limit_s:g} s")
 
     def _judge(self, exit_code: int) -> End:
@@ -208,10 +216,16 @@ class WorkerSession:
         else:
             how = describe_exit(exit_code, out_of_memory=self.worker.was_out_of_memory)
             reason = self._fatal or f"Worker crashed: it {how}"
-        if not self._setup_ended.is_set():
+        if not self._ready.is_set():
             log.error("%s during setup", reason)
             self._end_setup("failed")
-        return Died(reason)
+            return SetupFailed(reason)
+        service = Service(
+            lasted_s=asyncio.get_running_loop().time() - self._ready_at,
+            ended_a_prediction=self.worker.has_proven_itself,
+            lost_a_prediction=self.worker.loses_predictions,
+        )
+        return Died(reason, service)
 
     def _end_setup(self, status: str) -> None:
         self._setup_ended.set()
@@ -221,7 +235,7 @@ class WorkerSession:
 
     def _answered(self) -> None:
         if self._liveness is not None:
-            self._liveness.answered(asyncio.get_running_loop().time())
+            self._liveness.answered()
 
     def _slot_failed(self, message: control.Failed) -> None:
         slot = self.worker.slot_named(message.slot)

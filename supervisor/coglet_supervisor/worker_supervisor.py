@@ -28,6 +28,11 @@ class WorkerSupervisor:
         state = self.state
         return next((seat.setup for seat in self._seats if seat.state == state), None)
 
+    @property
+    def restarts(self) -> int:
+        """How many workers died and were replaced."""
+        return sum(seat.restarts for seat in self._seats)
+
     async def run(self) -> None:
         """Keeps every seat filled."""
         async with asyncio.TaskGroup() as tasks:

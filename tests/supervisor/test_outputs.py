@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from integration.harness.file_work import watched
 from integration.harness.waiting import wait_for
 
 from coglet_protocol import slot
@@ -184,7 +185,15 @@ async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Runni
     assert (running.cancels, running.ended) == (0, ["canceled"])
     await asyncio.wait([url])
     assert (name, url.cancelled()) == ("a.txt", True)
-    assert not running.folder.exists()
+    await asyncio.to_thread(wait_for, lambda: not running.folder.exists(), "end of the folder")
+
+
+async def test_files_that_are_left_are_removed_beside_the_loop(running: Running) -> None:
+    running.file("a.txt")
+    with watched() as work:
+        running.outputs.failed("gone")
+        await asyncio.to_thread(wait_for, lambda: not running.folder.exists(), "end of the folder")
+    assert work.is_only_elsewhere(str(running.folder))
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(running: Running) -> None:
@@ -222,10 +231,12 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
     running.folder.mkdir()
     spilled = running.folder / "spill"
     spilled.write_bytes(b'["large"]')
-    running.outputs.file(slot.FileOutput(filename=str(spilled), kind="oversized"))
-    running.done()
-    await running.prediction.wait_terminal()
+    with watched() as work:
+        running.outputs.file(slot.FileOutput(filename=str(spilled), kind="oversized"))
+        running.done()
+        await running.prediction.wait_terminal()
     assert running.output == [["large"]]
+    assert work.is_only_elsewhere(str(spilled))
 
 
 @pytest.mark.parametrize("filename", ["/dev/zero", "1/x", "../x"])

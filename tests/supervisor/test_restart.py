@@ -1,56 +1,115 @@
-"""hardening.md R3 and R4: when a dead worker is replaced, and when not any more."""
+"""hardening.md R3, R4 and A6: when a dead worker is replaced, and when not any more."""
 
+from collections.abc import Callable
+
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_supervisor.restart import FIRST_DELAY_S, LONGEST_DELAY_S, GiveUp, Restart, RestartPolicy
+from coglet_supervisor.restart import (
+    FIRST_DELAY_S,
+    LONGEST_DELAY_AFTER_PREDICTION_S,
+    LONGEST_DELAY_S,
+    STEADY_S,
+    GiveUp,
+    Restart,
+    RestartPolicy,
+    Service,
+    Setbacks,
+)
 
 DICE = st.floats(0, 1, exclude_max=True)
-PATIENT = RestartPolicy(max_in_a_row=1000)
+POLICY = RestartPolicy()
+IDLE = Service(lasted_s=1, ended_a_prediction=False, lost_a_prediction=False)
+BUSY = Service(lasted_s=1, ended_a_prediction=False, lost_a_prediction=True)
+PROVEN = Service(lasted_s=1, ended_a_prediction=True, lost_a_prediction=True)
+STEADY = Service(lasted_s=STEADY_S, ended_a_prediction=False, lost_a_prediction=False)
+
+
+def after_crashes(*services: Service) -> Setbacks:
+    setbacks = Setbacks()
+    for service in services:
+        setbacks.crashed(service)
+    return setbacks
+
+
+def delay_s(setbacks: Setbacks, dice: float = 0.5) -> float:
+    decision = POLICY.decide(setbacks, dice=dice)
+    assert isinstance(decision, Restart)
+    return decision.delay_s
 
 
 @given(DICE)
 def test_the_first_death_is_answered_at_once(dice: float) -> None:
-    decision = PATIENT.decide(1, dice=dice)
-    assert isinstance(decision, Restart)
-    assert decision.delay_s <= FIRST_DELAY_S
+    assert delay_s(after_crashes(IDLE), dice) <= FIRST_DELAY_S
 
 
 @given(st.integers(1, 1000), DICE)
-def test_no_delay_is_longer_than_the_cap(deaths: int, dice: float) -> None:
-    decision = PATIENT.decide(deaths, dice=dice)
-    assert isinstance(decision, Restart)
-    assert FIRST_DELAY_S / 2 <= decision.delay_s <= LONGEST_DELAY_S
+def test_crashes_are_restarted_without_end(deaths: int, dice: float) -> None:
+    assert FIRST_DELAY_S / 2 <= delay_s(after_crashes(*[IDLE] * deaths), dice) <= LONGEST_DELAY_S
 
 
-@given(st.integers(1, 7), DICE)
-def test_each_death_in_a_row_doubles_the_delay(deaths: int, dice: float) -> None:
-    first, second = PATIENT.decide(deaths, dice=dice), PATIENT.decide(deaths + 1, dice=dice)
-    assert isinstance(first, Restart)
-    assert isinstance(second, Restart)
-    assert second.delay_s == 2 * first.delay_s
+@given(st.integers(1, 1000), DICE)
+def test_a_crash_in_a_prediction_does_not_keep_other_clients_waiting(deaths: int, dice: float) -> None:
+    setbacks = after_crashes(*[BUSY] * deaths)
+    assert FIRST_DELAY_S / 2 <= delay_s(setbacks, dice) <= LONGEST_DELAY_AFTER_PREDICTION_S
+
+
+@pytest.mark.parametrize("service", [IDLE, BUSY])
+@given(st.integers(1, 4), DICE)
+def test_each_death_in_a_row_doubles_the_delay(service: Service, deaths: int, dice: float) -> None:
+    first, second = after_crashes(*[service] * deaths), after_crashes(*[service] * (deaths + 1))
+    assert delay_s(second, dice) == 2 * delay_s(first, dice)
+
+
+@pytest.mark.parametrize("service", [PROVEN, STEADY])
+def test_a_worker_that_has_served_starts_the_count_again(service: Service) -> None:
+    assert delay_s(after_crashes(IDLE, IDLE, IDLE, service)) == delay_s(after_crashes(IDLE))
 
 
 def test_the_dice_spread_the_delays() -> None:
-    assert PATIENT.decide(5, dice=0.0) != PATIENT.decide(5, dice=0.9)
+    assert delay_s(after_crashes(*[IDLE] * 5), 0.0) != delay_s(after_crashes(*[IDLE] * 5), 0.9)
 
 
-def test_a_crash_loop_ends() -> None:
-    policy = RestartPolicy(max_in_a_row=3)
-    decisions = [policy.decide(deaths, dice=0.5) for deaths in range(1, 5)]
+def test_setups_that_fail_in_a_row_end_it() -> None:
+    policy, setbacks = RestartPolicy(max_failed_setups=3), after_crashes(BUSY)
+    decisions = []
+    for _ in range(4):
+        setbacks.failed_setup()
+        decisions.append(policy.decide(setbacks, dice=0.5))
     assert [isinstance(decision, GiveUp) for decision in decisions] == [False, False, False, True]
 
 
-@given(st.integers(1, 3), st.integers(1, 10_000), DICE)
-def test_what_cannot_be_started_is_tried_for_ever(deaths: int, failed_starts: int, dice: float) -> None:
-    policy = RestartPolicy(max_in_a_row=3)
-    before, after = (policy.decide(deaths, failed_starts + more, dice=dice) for more in (-1, 0))
-    assert isinstance(before, Restart)
-    assert isinstance(after, Restart)
-    assert before.delay_s <= after.delay_s <= LONGEST_DELAY_S
+def test_a_worker_that_was_ready_starts_the_count_of_failed_setups_again() -> None:
+    policy, setbacks = RestartPolicy(max_failed_setups=1), Setbacks()
+    for _ in range(5):
+        setbacks.failed_setup()
+        assert isinstance(policy.decide(setbacks, dice=0.5), Restart)
+        setbacks.crashed(BUSY)
+
+
+@pytest.mark.parametrize("fails", [Setbacks.failed_setup, Setbacks.failed_start])
+def test_after_many_crashes_one_failure_to_start_is_tried_again_soon(
+    fails: Callable[[Setbacks], None],
+) -> None:
+    setbacks = after_crashes(*[BUSY] * 20)
+    fails(setbacks)
+    assert delay_s(setbacks) <= FIRST_DELAY_S
+
+
+@given(st.integers(0, 3), st.integers(1, 10_000), DICE)
+def test_what_cannot_be_started_is_tried_without_end(failed_setups: int, starts: int, dice: float) -> None:
+    setbacks = Setbacks(failed_setups=failed_setups)
+    before_s = 0.0
+    for _ in range(min(starts, 50)):
+        setbacks.failed_start()
+        assert before_s <= delay_s(setbacks, dice) <= LONGEST_DELAY_S
+        before_s = delay_s(setbacks, dice)
+    setbacks.failed_starts = starts
+    assert delay_s(setbacks, dice) <= LONGEST_DELAY_S
 
 
 def test_without_restarts_the_first_death_is_the_last() -> None:
-    decision = RestartPolicy(enabled=False).decide(1, dice=0.5)
+    decision = RestartPolicy(enabled=False).decide(after_crashes(PROVEN), dice=0.5)
     assert isinstance(decision, GiveUp)
     assert "COG_WORKER_RESTARTS" in decision.reason

@@ -6,6 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from integration.harness.file_work import watched
+from integration.harness.waiting import wait_for
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
@@ -18,6 +20,7 @@ from coglet_supervisor.prediction import Prediction
 from coglet_supervisor.slots import Slot, SlotPool
 
 MAX_BYTES = 1024 * 1024
+LARGE = b'"%b"' % (b"x" * MAX_INLINE_BYTES)
 
 
 class Wire(asyncio.Transport):
@@ -54,7 +57,7 @@ class Owner:
     def replace(self, reason: str) -> None:
         self.replaced.put_nowait(reason)
 
-    def slot_connected(self) -> None:
+    def slot_connected(self, connected: Slot) -> None:
         self.heard.append("connected")
 
     def slot_idle(self) -> None:
@@ -62,6 +65,9 @@ class Owner:
 
     def prediction_ended(self) -> None:
         self.heard.append("ended")
+
+    def prediction_lost(self) -> None:
+        self.heard.append("lost")
 
     def slot_lost(self, lost: Slot, reason: str) -> None:
         lost.poison(reason)
@@ -82,6 +88,10 @@ class Bench:
         self.slot.connected(self.wire)
         self.pool.add(self.slot)
         self.free_at_end: list[int] = []
+
+    @property
+    def files(self) -> list[Path]:
+        return list(self.folder.iterdir())
 
     def run(self, input_json: bytes = b"{}", sequence: int = 1) -> Prediction:
         """Runs a prediction on the slot, which must be free."""
@@ -104,6 +114,12 @@ class Bench:
         return prediction
 
 
+async def others_to_end() -> None:
+    """Waits until nothing is done in the background any more."""
+    while others := asyncio.all_tasks() - {asyncio.current_task()}:
+        await asyncio.wait(others)
+
+
 @pytest.fixture
 async def bench(tmp_path: Path) -> Bench:
     return Bench(tmp_path)
@@ -121,12 +137,43 @@ async def test_a_prediction_is_sent_to_the_worker(bench: Bench) -> None:
 
 
 async def test_a_large_input_travels_in_a_file(bench: Bench) -> None:
-    text = b'"%b"' % (b"x" * MAX_INLINE_BYTES)
-    bench.run(text)
+    with watched() as work:
+        prediction = bench.run(LARGE)
+        assert (prediction.status, bench.slot.is_busy) == ("processing", True)
+        await asyncio.to_thread(wait_for, lambda: bench.wire.written, "frame")
+    assert work.is_only_elsewhere("spill_")
     sent = bench.wire.sent
     assert isinstance(sent, slot.Predict)
     assert sent.input is None
-    assert read_spill(Path(sent.input_file or "")) == text
+    assert read_spill(Path(sent.input_file or "")) == LARGE
+
+
+async def test_a_cancel_before_a_large_input_is_sent(bench: Bench) -> None:
+    prediction = bench.run(LARGE)
+    prediction.request_cancel()
+    await prediction.wait_terminal()
+    assert (prediction.status, bench.wire.written, bench.owner.heard) == ("canceled", b"", [])
+    assert bench.free_at_end == [1]
+    await others_to_end()
+    assert not bench.files
+
+
+async def test_a_worker_that_dies_before_a_large_input_is_sent(bench: Bench) -> None:
+    prediction = bench.run(LARGE)
+    bench.slot.poison("the worker died")
+    assert (prediction.status, prediction.error) == ("failed", "the worker died")
+    await others_to_end()
+    assert not bench.files
+    assert (bench.wire.written, bench.pool.size) == (b"", 0)
+
+
+async def test_a_large_input_that_cannot_be_written_fails_and_frees_the_slot(bench: Bench) -> None:
+    bench.folder.joinpath("1").write_text("in the way")
+    prediction = bench.run(LARGE)
+    await prediction.wait_terminal()
+    assert prediction.status == "failed"
+    assert (prediction.error or "").startswith("Failed to send request: ")
+    assert (bench.free_at_end, bench.wire.written) == ([1], b"")
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,53 @@
+"""Tells whether work on files was done by the thread of the test, which would be the event loop's."""
+
+import sys
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any, Final
+
+# Python's own audit events (PEP 578), each with a path as its first argument.
+_EVENTS: Final = {"open", "os.listdir", "os.scandir", "shutil.rmtree"}
+
+
+class FileWork:
+    """The paths that were opened, listed or removed, by this thread and by others."""
+
+    def __init__(self) -> None:
+        self.by_this_thread: list[str] = []
+        self.by_others: list[str] = []
+        self._thread = threading.get_ident()
+
+    def note(self, path: Any) -> None:
+        """It is being worked on."""
+        is_ours = threading.get_ident() == self._thread
+        (self.by_this_thread if is_ours else self.by_others).append(str(path))
+
+    def is_only_elsewhere(self, text: str) -> bool:
+        """Whether others worked on paths with this text in them, and this thread did not."""
+        return any(text in path for path in self.by_others) and not any(
+            text in path for path in self.by_this_thread
+        )
+
+
+_watching: list[FileWork] = []
+
+
+@contextmanager
+def watched() -> Iterator[FileWork]:
+    """Notes work on files within the block."""
+    work = FileWork()
+    _watching.append(work)
+    try:
+        yield work
+    finally:
+        _watching.remove(work)
+
+
+def _hook(event: str, arguments: tuple[Any, ...]) -> None:
+    if _watching and event in _EVENTS:
+        for work in _watching:
+            work.note(arguments[0])
+
+
+sys.addaudithook(_hook)  # which cannot be removed
