@@ -1,4 +1,4 @@
-"""The facts that `@streaming` and `@concurrent` state about a method."""
+"""The facts that `@streaming` and `@concurrent` state about a method, and the decorators of the past."""
 
 from typing import Final, NoReturn
 
@@ -7,7 +7,7 @@ from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.names import Bound, External, Scope, resolve
 from coglet_schema.output_types import ITERATOR_TYPES
 from coglet_schema.syntax.definitions import Function
-from coglet_schema.syntax.expressions import Call, Constant, Expression, Negative
+from coglet_schema.syntax.expressions import Call, Constant, Expression, Unary
 
 _MAX_INTEGER: Final = 2**63 - 1
 
@@ -44,11 +44,23 @@ def concurrency_max(function: Function, scope: Scope) -> int | None:
     return maximum
 
 
+def refuse_input_decorators(function: Function, scope: Scope) -> None:
+    """Raises SchemaError for `@cog.input(...)`, with which cog before 0.1 declared inputs."""
+    decorator = _find(function, scope, "input")
+    if isinstance(decorator, Call):
+        _fail(
+            Bound(decorator, scope),
+            "@cog.input() belongs to the API of cog before 0.1, which has no types",
+            f"declare each input in the signature: `def {function.name}(self, scale: float = "
+            "cog.Input(default=1.5, ge=0)) -> cog.Path:`, in a class that derives from cog.BasePredictor",
+        )
+
+
 def _integer(bound: Bound) -> int:
     match bound.expression:
         case Constant(value=int() as value) if not isinstance(value, bool) and value <= _MAX_INTEGER:
             return value
-        case Negative(operand=Constant(value=int() as value)):
+        case Unary(operator="-", operand=Constant(value=int() as value)):
             return -value
     _fail(bound, "@concurrent max must be an integer literal")
 

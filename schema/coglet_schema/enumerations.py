@@ -3,13 +3,12 @@
 from typing import Final
 
 from coglet_schema.annotations import LiteralForm, unsupported
+from coglet_schema.constants.enum_classes import enum_members
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.literals import JsonValue, NotLiteral, evaluate
-from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases
-from coglet_schema.syntax.definitions import Assignment
+from coglet_schema.names import Bound, ClassSymbol
 
 _HINT: Final = "write all values as strings, or all as integers"
-_ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
 
 
 def literal_values(form: LiteralForm) -> list[JsonValue]:
@@ -23,20 +22,10 @@ def literal_values(form: LiteralForm) -> list[JsonValue]:
     return values
 
 
-def is_enum(symbol: ClassSymbol) -> bool:
-    """Whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
-    parents = (base for owner in ancestry(symbol) for base in bases(owner))
-    return any(isinstance(base, External) and base.name in _ENUM_BASES for base in parents)
-
-
 def enum_values(symbol: ClassSymbol) -> list[JsonValue]:
     """The values of an enum's members, in their order."""
-    values: list[JsonValue] = []
-    for name, definition in symbol.definition.body.names.items():
-        if isinstance(definition, Assignment) and definition.value and not name.startswith("_"):
-            values.append(
-                _member_value(Bound(definition.value, symbol.body_scope), f"{symbol.definition.name}.{name}")
-            )
+    class_name = symbol.definition.name
+    values = [_member_value(value, f"{class_name}.{name}") for name, value in enum_members(symbol)]
     if not _alike(values):
         message = f"unsupported type: {symbol.definition.name} has members that are not all str or all int"
         place = symbol.scope.place(symbol.definition.start)

@@ -27,6 +27,10 @@ class ErrorKind(StrEnum):
     OTHER = "Other"
 
 
+_COMPUTED: Final = (
+    "what can be computed from constants at the top level without running the model; "
+    "or give the whole document with `--openapi-schema FILE` or COG_OPENAPI_SCHEMA"
+)
 # What to write instead, where the kind alone tells; a raiser that knows more passes its own hint.
 _HINTS: Final = {
     ErrorKind.PREDICTOR_NOT_FOUND: "define it at the top level of the file, not inside an `if` or `try`",
@@ -37,8 +41,8 @@ _HINTS: Final = {
     ErrorKind.METHOD_CONFLICT: "keep run() and delete predict()",
     ErrorKind.OPTIONAL_OUTPUT: "always return a value, or a BaseModel with an optional field",
     ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[T]` for items that are no text",
-    ErrorKind.CHOICES_NOT_RESOLVABLE: "write a list of literals, or a constant that is one at the top level",
-    ErrorKind.DEFAULT_NOT_RESOLVABLE: "write a literal, or a constant that is one at the top level",
+    ErrorKind.CHOICES_NOT_RESOLVABLE: f"write a list of literals, or {_COMPUTED}",
+    ErrorKind.DEFAULT_NOT_RESOLVABLE: f"write a literal, or {_COMPUTED}",
     ErrorKind.ACCEPT_ON_NON_FILE_TYPE: "remove `accept`, or annotate the input as `Path`",
 }
 

@@ -60,7 +60,7 @@ def _unpacked(bound: Bound) -> dict[str, Bound]:
     raise UnreadableCall(reason, "write the arguments out, or keep them in a constant dict at the top level")
 
 
-def _key(expression: Expression) -> str | None:
+def _key(expression: Expression | None) -> str | None:
     match expression:
         case Constant(value=str() as key):
             return key

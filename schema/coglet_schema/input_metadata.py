@@ -64,28 +64,37 @@ RESTRICTIONS: Final = frozenset({"minimum", "maximum", "minLength", "maxLength",
 def read_metadata(parameter: str, arguments: Mapping[str, Bound]) -> Metadata:
     """Reads the arguments of one `Input(...)`. Raises SchemaError for those that cannot be read."""
     _check_names(parameter, arguments)
-    description = _description(arguments.get("description"))
-    warning = f"description of input '{parameter}' cannot be statically resolved and is left out"
+    notes: list[str] = []
+    description = _description(arguments.get("description"), notes)
     keywords = {} if description is None else {"description": description}
     for name, value in arguments.items():
         if name in _CONSTRAINTS:
-            keywords |= _constraint(parameter, name, value)
+            keywords |= _constraint(parameter, name, value, notes)
     default = arguments.get("default")
     has_default = default is not None and not isinstance(default.expression, Dots)
     return Metadata(
         has_default=has_default,
-        default=read_default(parameter, default) if default and has_default else None,
+        default=read_default(parameter, default, notes) if default and has_default else None,
         keywords=keywords,
-        choices=_choices(parameter, arguments.get("choices")),
-        warnings=(warning,) if description is None and _is_given(arguments.get("description")) else (),
+        choices=_choices(parameter, arguments.get("choices"), notes),
+        warnings=_warnings(parameter, notes, description, arguments.get("description")),
         accept=arguments.get("accept") if "x-cog-accept" in keywords else None,
     )
 
 
-def read_default(parameter: str, bound: Bound) -> JsonValue:
-    """The value of a default. Raises SchemaError when it is no literal."""
+def _warnings(
+    parameter: str, notes: list[str], description: str | None, argument: Bound | None
+) -> tuple[str, ...]:
+    warnings = [f"input '{parameter}': {note}" for note in notes]
+    if description is None and _is_given(argument):
+        warnings.append(f"description of input '{parameter}' cannot be statically resolved and is left out")
+    return tuple(warnings)
+
+
+def read_default(parameter: str, bound: Bound, notes: list[str]) -> JsonValue:
+    """The value of a default. Raises SchemaError when it cannot be known. `notes` is as for `evaluate`."""
     try:
-        return evaluate(bound)
+        return evaluate(bound, notes)
     except NotLiteral:
         message = f"parameter '{parameter}': default `{bound.text}` cannot be statically resolved"
         raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, bound.place) from None
@@ -110,35 +119,35 @@ def _is_given(argument: Bound | None) -> bool:
     )
 
 
-def _description(argument: Bound | None) -> str | None:
+def _description(argument: Bound | None, notes: list[str]) -> str | None:
     """The text, or None: a model that builds it with an f-string or `dedent` must still get a schema."""
     try:
-        text = evaluate(argument) if argument else None
+        text = evaluate(argument, notes) if argument else None
     except NotLiteral:
         return None
     return text if isinstance(text, str) else None
 
 
-def _constraint(parameter: str, name: str, argument: Bound) -> dict[str, Any]:
+def _constraint(parameter: str, name: str, argument: Bound, notes: list[str]) -> dict[str, Any]:
     constraint = _CONSTRAINTS[name]
     try:
-        value = evaluate(argument)
+        value = evaluate(argument, notes)
     except NotLiteral:
         value = []  # fits no constraint
     if value is None or (name == "deprecated" and value is False):
         return {}
     if not constraint.is_valid(value):
         message = f"parameter '{parameter}': {name} must be {constraint.expected}, got `{argument.text}`"
-        hint = f"write a literal such as `{constraint.example}`, or a constant that is one at the top level"
+        hint = f"write a literal such as `{constraint.example}`, or what can be computed from constants"
         raise SchemaError(ErrorKind.INVALID_CONSTRAINT, message, argument.place, hint)
     return {constraint.keyword: value}
 
 
-def _choices(parameter: str, argument: Bound | None) -> tuple[JsonValue, ...]:
+def _choices(parameter: str, argument: Bound | None, notes: list[str]) -> tuple[JsonValue, ...]:
     if argument is None or not _is_given(argument):
         return ()
     try:
-        choices = evaluate_choices(argument)
+        choices = evaluate_choices(argument, notes)
     except NotLiteral:
         message = f"parameter '{parameter}': choices expression cannot be statically resolved"
         raise SchemaError(ErrorKind.CHOICES_NOT_RESOLVABLE, message, argument.place) from None

@@ -14,7 +14,8 @@ from coglet_schema.annotations import (
     unresolvable_import,
     unsupported,
 )
-from coglet_schema.enumerations import enum_values, is_enum, literal_values
+from coglet_schema.constants.enum_classes import is_enum
+from coglet_schema.enumerations import enum_values, literal_values
 from coglet_schema.errors import SchemaError
 from coglet_schema.literals import JsonValue
 from coglet_schema.models import ModelKind, model_kind
@@ -43,9 +44,12 @@ class InputType:
     is_nullable: bool = False
     choices: tuple[JsonValue, ...] = ()
 
-    @property
-    def is_plain_secret(self) -> bool:
-        return self.element == "Secret" and not self.is_list
+    def or_null(self) -> "InputType":
+        """The same type, which takes null too."""
+        schema = self.schema
+        if self.is_union and not self.is_nullable:
+            schema = {"anyOf": [{**variant, "nullable": True} for variant in schema["anyOf"]]}
+        return replace(self, schema=schema, is_nullable=True)
 
 
 def read_input_type(form: TypeForm) -> InputType:
@@ -74,9 +78,8 @@ def _union_type(form: Union) -> InputType:
             variants.append(schema)
     if len(variants) == 1:
         return replace(types[0], is_nullable=form.is_nullable)
-    if form.is_nullable:
-        variants = [{**variant, "nullable": True} for variant in variants]
-    return InputType({"anyOf": variants}, "", is_union=True, is_nullable=form.is_nullable)
+    union = InputType({"anyOf": variants}, "", is_union=True)
+    return union.or_null() if form.is_nullable else union
 
 
 def _union_member(form: TypeForm) -> InputType:

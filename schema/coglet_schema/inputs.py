@@ -71,19 +71,21 @@ def _read_input(parameter: Parameter, scope: Scope, order: int) -> InputField:
     metadata = _read_metadata(parameter, scope)
     input_type = _checked(input_type, metadata, parameter.name, annotation)
     default, required = _default(input_type, metadata)
+    if default == {"default": None}:
+        # Authors write `seed: int = Input(default=None)` for an input that may be left out.
+        input_type = input_type.or_null()
     schema = dict(input_type.schema)
     if input_type.choices:  # the type is told by the component, of a list by `items`
         schema = {"type": "array"} if input_type.is_list else {}
     if input_type.is_list or not input_type.choices:
         schema["title"] = title_of(parameter.name)
-    is_nullable = input_type.is_nullable or default == {"default": None}
     return InputField(
         parameter.name,
         {
             **schema,
             **metadata.keywords,
             **default,
-            **({"nullable": True} if is_nullable else {}),
+            **({"nullable": True} if input_type.is_nullable else {}),
             "x-order": order,
         },
         required,
@@ -103,7 +105,10 @@ def _read_metadata(parameter: Parameter, scope: Scope) -> Metadata:
         message = f"parameter '{parameter.name}': {error}"
         raise SchemaError(ErrorKind.DEFAULT_NOT_RESOLVABLE, message, default.place, error.hint) from None
     if arguments is None:
-        return Metadata(has_default=True, default=read_default(parameter.name, default))
+        notes: list[str] = []
+        value = read_default(parameter.name, default, notes)
+        warnings = tuple(f"input '{parameter.name}': {note}" for note in notes)
+        return Metadata(has_default=True, default=value, warnings=warnings)
     return read_metadata(parameter.name, arguments)
 
 
@@ -122,11 +127,8 @@ def _checked(input_type: InputType, metadata: Metadata, name: str, annotation: B
 
 def _default(input_type: InputType, metadata: Metadata) -> tuple[dict[str, Any], bool]:
     """The `default` keyword, if any, and whether the input is required."""
-    if metadata.has_default and metadata.default is not None:
+    if metadata.has_default:
         return {"default": metadata.default}, False
-    # None is a default only where None is a value; a plain secret is the one exception.
-    if metadata.has_default and (input_type.is_nullable or input_type.is_plain_secret):
-        return {"default": None}, False
     return {}, input_type.is_union or not input_type.is_nullable
 
 

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coglet_schema.annotations import read_annotation
-from coglet_schema.decorators import concurrency_max, supports_streaming
+from coglet_schema.decorators import concurrency_max, refuse_input_decorators, supports_streaming
 from coglet_schema.errors import ErrorKind, Place, SchemaError
 from coglet_schema.inputs import InputField, read_inputs
 from coglet_schema.names import Bound
@@ -49,6 +49,7 @@ def read_predictor(project: Project, ref: str, mode: Mode) -> PredictorInfo:
 
 def _describe(target: Target, mode: Mode) -> PredictorInfo:
     function, scope = target.function, target.scope
+    refuse_input_decorators(function, scope)
     inputs = read_inputs(function, scope)
     if function.returns is None:
         message = f"missing return type annotation on {function.name}"

@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
 from coglet_schema.errors import ErrorKind, SchemaError
-from coglet_schema.names import ClassSymbol, FunctionSymbol, Scope, ancestry, lookup
+from coglet_schema.names import ClassSymbol, External, FunctionSymbol, Scope, ancestry, bases, lookup
 from coglet_schema.project import Module
 from coglet_schema.syntax.definitions import Function
 
@@ -59,6 +59,7 @@ def _training_method(symbol: ClassSymbol) -> Target:
 def _prediction_method(symbol: ClassSymbol) -> Target:
     name = symbol.definition.name
     place = symbol.scope.place(symbol.definition.start)
+    _refuse_oldest_base(symbol)
     run, predict = (_find_method(symbol, method) for method in ("run", "predict"))
     if run and predict:
         message = f"{name} must define either run() or predict(), not both"
@@ -69,6 +70,20 @@ def _prediction_method(symbol: ClassSymbol) -> Target:
         return Target(*predict, name, (f"{name}.predict() is deprecated; use run() instead",))
     message = f"{name} must define run() or predict()"
     raise SchemaError(ErrorKind.METHOD_NOT_FOUND, message, place)
+
+
+def _refuse_oldest_base(symbol: ClassSymbol) -> None:
+    """Raises SchemaError for a class that derives from `cog.Predictor`, the base class before cog 0.1."""
+    for owner in ancestry(symbol):
+        for base in bases(owner):
+            if isinstance(base, External) and base.dotted_name == "cog.Predictor":
+                message = f"{owner.definition.name} derives from cog.Predictor, which cog has had before 0.1"
+                hint = (
+                    "derive it from cog.BasePredictor, and declare each input in the signature of predict(): "
+                    "`scale: float = cog.Input(default=1.5)`"
+                )
+                place = owner.scope.place(owner.definition.start)
+                raise SchemaError(ErrorKind.OTHER, message, place, hint)
 
 
 def _find_method(symbol: ClassSymbol, name: str) -> tuple[Function, Scope] | None:

@@ -35,3 +35,12 @@ def problems(load: Load) -> Problems:
         return caught.value.problems
 
     return find_problems
+
+
+@pytest.fixture
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The current folder; the machine is not looked at."""
+    monkeypatch.chdir(tmp_path)
+    for variable in ("COG_SKIP_DOCKER_CHECK", "COG_SKIP_GPU_CHECK"):
+        monkeypatch.setenv(variable, "1")
+    return tmp_path

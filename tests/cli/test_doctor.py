@@ -3,18 +3,12 @@
 from pathlib import Path
 
 import pytest
+from tests.cli.doctoring import HEALTHY, doctor, write
 
 from coglet_cli.doctor.finding import Skipped
 from coglet_cli.doctor.machine_checks import look_docker, look_gpu, look_python
 from coglet_cli.doctor.subject import Subject
-from coglet_cli.main import main
 
-HEALTHY = """\
-from cog import BaseRunner
-class Runner(BaseRunner):
-    def run(self, n: int) -> int:
-        return n
-"""
 OLD = '''\
 """Squares."""
 from cog import BasePredictor, Input  # the old names
@@ -41,29 +35,6 @@ class Runner(BaseRunner):
 '''
 
 
-@pytest.fixture
-def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder; the machine is not looked at."""
-    monkeypatch.chdir(tmp_path)
-    for variable in ("COG_SKIP_DOCKER_CHECK", "COG_SKIP_GPU_CHECK"):
-        monkeypatch.setenv(variable, "1")
-    return tmp_path
-
-
-def doctor(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
-    """Exit code, and what was shown."""
-    code = main(["doctor", *flags])
-    out, err = capsys.readouterr()
-    assert out == ""
-    return code, err
-
-
-def write(folder: Path, config: str, **files: str) -> None:
-    (folder / "cog.yaml").write_text(config)
-    for name, text in files.items():
-        (folder / f"{name}.py").write_text(text)
-
-
 def test_a_folder_without_problems(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "run: run.py:Runner\n", run=HEALTHY)
     code, shown = doctor(capsys)
@@ -81,6 +52,8 @@ def test_a_folder_without_problems(folder: Path, capsys: pytest.CaptureFixture[s
         "  ok       python-pydantic-basemodel\n"
         "  ok       python-deprecated-imports\n"
         "  ok       python-missing-type-annotations\n"
+        "  ok       python-none-defaults\n"
+        "  ok       python-schema\n"
         "\nEnvironment\n"
         "  skipped  env-docker (COG_SKIP_DOCKER_CHECK is set)\n"
         "  ok       env-python-version\n"
@@ -136,10 +109,10 @@ def test_missing_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -
     )
     write(folder, "run: run.py:Runner\n", run=source)
     code, shown = doctor(capsys)
-    assert code == 0
+    assert code == 1  # a build would refuse it, too
     assert "run.py:2 — run() has no return type annotation\n" in shown
     assert 'run.py:2 — parameter "a" of run() has no type annotation\n' in shown
-    assert shown.endswith("\nFound 2 warnings.\n")
+    assert shown.endswith("\nFound 1 error, 2 warnings.\n")
 
 
 def test_a_model_with_old_names_is_migrated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -228,8 +201,7 @@ def test_a_migration_that_a_person_must_do(
 ) -> None:
     write(folder, config, **{"predict": OLD, **files})
     before = {path.name: path.read_text() for path in folder.iterdir()}
-    code, shown = doctor(capsys, "--fix")
-    assert code == 0
+    _, shown = doctor(capsys, "--fix")
     assert f"      Remediation: {reason}" in shown
     assert "\nFixed 0 issues. " in shown
     assert {path.name: path.read_text() for path in folder.iterdir()} == before

@@ -210,13 +210,13 @@ def compare(schemas: dict[str, Any], parameter: inspect.Parameter, hint: Any, or
         else FieldInfo(None if default is parameter.empty else default)
     )
     described = dict(schemas["Input"]["properties"][name])
-    expected, choices = input_schema(hint, field)
+    # A default of None makes the input optional; only the source tells Input() from Input(default=None).
+    may_be_none = default is None or (isinstance(default, FieldInfo) and described.get("default", 0) is None)
+    expected, choices = input_schema(hint | None if may_be_none else hint, field)
     assert described.pop("x-order") == order
-    # Of a plain secret with a default of None, which the schema alone makes optional.
-    if hint is Secret and described.get("nullable"):
-        expected["nullable"] = True
     is_required = name in schemas["Input"].get("required", [])
-    assert is_required == (field.default is None and not may_be_left_out(described, default))
+    may_be_left_out = may_be_none or ("nullable" in described and "anyOf" not in described)
+    assert is_required == (field.default is None and not may_be_left_out)
     assert described.pop("default", None) == field.default
     if choices:
         reference = {"$ref": f"#/components/schemas/{name}"}
@@ -227,11 +227,3 @@ def compare(schemas: dict[str, Any], parameter: inspect.Parameter, hint: Any, or
             expected.pop("type", None)
     described.pop("title", None)
     assert described == expected
-
-
-def may_be_left_out(described: dict[str, Any], default: Any) -> bool:
-    """Whether an input whose default is None, or that has none, is optional."""
-    if "anyOf" in described and isinstance(default, FieldInfo):
-        # Only the source tells Input() from Input(default=None).
-        return "default" in described
-    return "nullable" in described and ("anyOf" not in described or default is None)

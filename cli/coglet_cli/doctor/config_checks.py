@@ -7,7 +7,7 @@ from coglet_cli.config.document import InvalidYaml, parse_document
 from coglet_cli.config.load import DEPRECATED, find_problems
 from coglet_cli.config.problem import key_name
 from coglet_cli.doctor.finding import Finding
-from coglet_cli.doctor.subject import Subject
+from coglet_cli.doctor.subject import Subject, parse_python
 
 
 def look_parse(subject: Subject) -> Sequence[Finding]:
@@ -52,15 +52,16 @@ def look_reference(subject: Subject) -> Sequence[Finding]:
     return [
         Finding(message, subject.config_name, subject.document.line((key,)))
         for key, file, name in subject.references()
-        if (message := _reference_fault(subject, file, name))
+        if (message := reference_fault(subject, file, name))
     ]
 
 
-def _reference_fault(subject: Subject, file: str, name: str) -> str | None:
+def reference_fault(subject: Subject, file: str, name: str) -> str | None:
+    """Why `file:name` names nothing; None when it does."""
     if not (subject.folder / file).is_file():
         return f"{file} not found"
     try:
-        tree = ast.parse((subject.folder / file).read_bytes())
+        tree = parse_python((subject.folder / file).read_bytes())
     except (SyntaxError, ValueError) as error:
         return f"{file} cannot be read: {error}"
     classes = [node.name for node in tree.body if isinstance(node, ast.ClassDef)]

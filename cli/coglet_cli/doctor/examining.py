@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from coglet_cli.doctor import config_checks, machine_checks, migration, python_checks
+from coglet_cli.doctor import config_checks, machine_checks, migration, python_checks, schema_checks
 from coglet_cli.doctor.finding import CannotFix, Check, Finding, Level, Skipped
 from coglet_cli.doctor.subject import Subject
 from coglet_cli.errors import ProjectNotFound
@@ -39,6 +39,13 @@ _GROUPS: Final = (
                 python_checks.fix_imports,
             ),
             Check("python-missing-type-annotations", Level.WARNING, python_checks.look_annotations),
+            Check(
+                "python-none-defaults",
+                Level.WARNING,
+                schema_checks.look_none_defaults,
+                schema_checks.fix_none_defaults,
+            ),
+            Check("python-schema", Level.ERROR, schema_checks.look_schema),
         ),
     ),
     (

@@ -61,7 +61,7 @@ def look_annotations(subject: Subject) -> Sequence[Finding]:
         finding
         for key, file, name in subject.references()
         if (module := subject.module(file))
-        for function in _entry_points(module.tree, key, name)
+        for function in entry_points(module.tree, key, name)
         for finding in _missing(module.file, function)
     ]
 
@@ -147,7 +147,8 @@ def _gone_imports(module: Module) -> list[ast.ImportFrom]:
 Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
-def _entry_points(tree: ast.Module, key: str, name: str) -> Iterator[Function]:
+def entry_points(tree: ast.Module, key: str, name: str) -> Iterator[Function]:
+    """The functions and methods that a reference under `key` in cog.yaml may mean."""
     methods = ("train",) if key == "train" else ("run", "predict")
     for node in tree.body:
         if isinstance(node, Function) and node.name == name:

@@ -2,6 +2,7 @@
 
 import ast
 import os
+import warnings
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -74,7 +75,7 @@ class Subject:
         """A Python file of the project; None when it is missing, or newer Python than ours."""
         try:
             source = (self.folder / file).read_bytes()
-            return Module(file, source, ast.parse(source))
+            return Module(file, source, parse_python(source))
         except (OSError, SyntaxError, ValueError):
             return None
 
@@ -87,6 +88,12 @@ class Subject:
                     file = Path(parent, name).relative_to(self.folder).as_posix()
                     if module := self.module(file):
                         yield module
+
+
+def parse_python(source: bytes) -> ast.Module:
+    """The tree of a Python file, without the compiler's warnings. Raises SyntaxError and ValueError."""
+    with warnings.catch_warnings(action="ignore"):
+        return ast.parse(source)
 
 
 def _may_hold_source(folder: Path) -> bool:

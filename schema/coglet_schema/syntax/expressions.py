@@ -71,9 +71,9 @@ class Items(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Pairs(Expression):
-    """A dict display."""
+    """A dict display; a key of None stands for `**value`."""
 
-    pairs: tuple[tuple[Expression, Expression], ...]
+    pairs: tuple[tuple[Expression | None, Expression], ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -84,16 +84,86 @@ class Starred(Expression):
 
 
 @dataclass(frozen=True, slots=True)
-class Negative(Expression):
-    """`-operand`"""
+class Unary(Expression):
+    """`-operand`, `+operand`, `~operand` or `not operand`."""
 
+    operator: str
     operand: Expression
 
 
 @dataclass(frozen=True, slots=True)
 class Binary(Expression):
-    """`left + right` or `left | right`"""
+    """`left operator right`, for arithmetic and `|`."""
 
-    operator: Literal["+", "|"]
+    operator: str
     left: Expression
     right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Logical(Expression):
+    """`left and right` or `left or right`."""
+
+    operator: str
+    left: Expression
+    right: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Comparison(Expression):
+    """`operands[0] operators[0] operands[1] operators[1] ...`, as in `a < b <= c`."""
+
+    operands: tuple[Expression, ...]
+    operators: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Conditional(Expression):
+    """`chosen if test else other`"""
+
+    chosen: Expression
+    test: Expression
+    other: Expression
+
+
+@dataclass(frozen=True, slots=True)
+class Slice(Expression):
+    """`start:stop:step` inside of a subscript."""
+
+    bounds: tuple[Expression | None, Expression | None, Expression | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Loop:
+    """`for target in iterable if condition ...` of a comprehension."""
+
+    target: Expression
+    iterable: Expression
+    conditions: tuple[Expression, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Comprehension(Expression):
+    """A comprehension or generator expression; `value` is that of a dict comprehension."""
+
+    kind: Literal["list", "set", "dict", "generator"]
+    element: Expression
+    value: Expression | None
+    loops: tuple[Loop, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """`{expression!conversion:format}` of an f-string; `shown` is the text that `{expression=}` shows."""
+
+    expression: Expression
+    conversion: str
+    format: str
+    shown: str
+
+
+@dataclass(frozen=True, slots=True)
+class Template(Expression):
+    """An f-string: texts and fields in their order."""
+
+    parts: tuple[str | Field, ...]

@@ -20,8 +20,17 @@ def read_string(token: str) -> str | None:
     match = _STRING.match(token)
     if match is None or match["prefix"].lower() not in ("", "r"):
         return None
-    content = token[match.end() : -len(match["quote"])]
-    raw = bool(match["prefix"])
+    return decode_text(token[match.end() : -len(match["quote"])], raw=bool(match["prefix"]))
+
+
+def template_prefix(start: str) -> str | None:
+    """The lower-case prefix of an f-string, from its first characters up to the quotes; None for others."""
+    prefix = start.rstrip("\"'").lower()
+    return prefix if prefix in ("f", "fr", "rf") else None
+
+
+def decode_text(content: str, *, raw: bool) -> str:
+    """What stands between the quotes, with its escapes decoded. Raises ValueError for a malformed one."""
     return content if raw or "\\" not in content else _ESCAPE.sub(_unescape, content)
 
 

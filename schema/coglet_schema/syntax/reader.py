@@ -4,24 +4,33 @@ The tree is read on demand, node by node: of a long file only what the schema ne
 """
 
 import unicodedata
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import TYPE_CHECKING, Final, Literal
 
 from coglet_schema.syntax.expressions import (
     Attribute,
     Binary,
     Call,
+    Comparison,
+    Comprehension,
+    Conditional,
     Constant,
     Dots,
     Expression,
+    Field,
     Items,
+    Logical,
+    Loop,
     Name,
-    Negative,
     Pairs,
+    Slice,
     Starred,
     Subscript,
+    Template,
+    Unary,
 )
-from coglet_schema.syntax.literals import read_number, read_string
+from coglet_schema.syntax.literals import decode_text, read_number, read_string, template_prefix
 from coglet_schema.syntax.source import Source, syntax_error
 
 if TYPE_CHECKING:
@@ -31,12 +40,21 @@ if TYPE_CHECKING:
 MAX_NODES: Final = 50_000
 
 _KEYWORD_VALUES: Final = {"none": None, "true": True, "false": False}
-_OPERATORS: Final[dict[str, Literal["+", "|"]]] = {"+": "+", "|": "|"}
 _DISPLAYS: Final[dict[str, Literal["list", "tuple", "set"]]] = {
     "list": "list",
     "tuple": "tuple",
     "set": "set",
     "expression_list": "tuple",
+    "pattern_list": "tuple",
+    "tuple_pattern": "tuple",
+}
+
+
+_COMPREHENSIONS: Final[dict[str, Literal["list", "set", "dict", "generator"]]] = {
+    "list_comprehension": "list",
+    "set_comprehension": "set",
+    "dictionary_comprehension": "dict",
+    "generator_expression": "generator",
 }
 
 
@@ -49,7 +67,11 @@ class Reader:
         self._base = base
 
     def text(self, node: "Node") -> str:
-        return self._text[node.start_byte : node.end_byte].decode()
+        return self.slice(node.start_byte, node.end_byte)
+
+    def slice(self, start: int, end: int) -> str:
+        """The text between two positions of the parser."""
+        return self._text[start:end].decode()
 
     def identifier(self, node: "Node") -> str:
         """A name as Python stores it (PEP 3131: NFKC)."""
@@ -103,19 +125,61 @@ def _read_number(reader: Reader, node: "Node") -> Expression:
 
 def _read_string(reader: Reader, node: "Node") -> Expression:
     try:
+        prefix = template_prefix(reader.text(node.children[0]))
+        if prefix is not None:
+            return Template(*reader.span(node), tuple(_template_parts(reader, node, raw="r" in prefix)))
         string = read_string(reader.text(node))
     except ValueError as error:
         raise syntax_error(reader.source, reader.span(node)[0], str(error)) from None
     return Expression(*reader.span(node)) if string is None else Constant(*reader.span(node), string)
 
 
+def _template_parts(reader: Reader, node: "Node", *, raw: bool) -> Iterator[str | Field]:
+    """The texts between the fields of an f-string, decoded, and its fields."""
+    at = node.children[0].end_byte
+    for part in node.children[1:]:
+        if part.type not in ("interpolation", "string_end"):
+            continue
+        if at < part.start_byte:
+            text = reader.slice(at, part.start_byte)
+            yield decode_text(text.replace("{{", "{").replace("}}", "}"), raw=raw)
+        at = part.end_byte
+        if part.type == "interpolation":
+            yield _read_field(reader, part)
+
+
+def _read_field(reader: Reader, node: "Node") -> Field:
+    inner = field(node, "expression")
+    conversion = node.child_by_field_name("type_conversion")
+    form = node.child_by_field_name("format_specifier")
+    rest = reader.slice(inner.end_byte, node.end_byte)
+    shown = (
+        reader.slice(node.start_byte + 1, inner.end_byte) + rest[: rest.index("=") + 1]
+        if rest.lstrip().startswith("=")
+        else ""
+    )
+    return Field(
+        # A format that has fields itself is not read.
+        Expression(*reader.span(inner)) if form and children(form) else reader.expression(inner),
+        reader.text(conversion)[1:] if conversion else "",
+        reader.text(form)[1:] if form else "",
+        shown,
+    )
+
+
 def _read_concatenated_string(reader: Reader, node: "Node") -> Expression:
-    text = ""
+    parts: list[str | Field] = []
     for part in map(reader.expression, children(node)):
-        if not (isinstance(part, Constant) and isinstance(part.value, str)):
-            return Expression(*reader.span(node))
-        text += part.value
-    return Constant(*reader.span(node), text)
+        match part:
+            case Constant(value=str() as text):
+                parts.append(text)
+            case Template(parts=more):
+                parts += more
+            case _:
+                return Expression(*reader.span(node))
+    if all(isinstance(part, str) for part in parts):
+        return Constant(*reader.span(node), "".join(map(str, parts)))
+    return Template(*reader.span(node), tuple(parts))
 
 
 def _read_attribute(reader: Reader, node: "Node") -> Expression:
@@ -161,6 +225,9 @@ def _read_call(reader: Reader, node: "Node") -> Expression:
             case _:
                 positional.append(reader.expression(argument))
     function = reader.expression(field(node, "function"))
+    if isinstance(function, Starred):  # the parser takes `*f(x)` for `(*f)(x)`
+        called = Call(*reader.span(node), function.operand, tuple(positional), keywords, tuple(unpacked))
+        return Starred(*reader.span(node), called)
     return Call(*reader.span(node), function, tuple(positional), keywords, tuple(unpacked))
 
 
@@ -178,31 +245,68 @@ def _read_starred(reader: Reader, node: "Node") -> Expression:
 def _read_dictionary(reader: Reader, node: "Node") -> Expression:
     if node.descendant_count > MAX_NODES:
         return Expression(*reader.span(node))
-    pairs = children(node)
-    if any(pair.type != "pair" for pair in pairs):
-        return Expression(*reader.span(node))
-    return Pairs(
-        *reader.span(node),
-        tuple((reader.expression(field(p, "key")), reader.expression(field(p, "value"))) for p in pairs),
-    )
+    pairs: list[tuple[Expression | None, Expression]] = []
+    for pair in children(node):
+        match pair.type:
+            case "pair":
+                pairs.append((reader.expression(field(pair, "key")), reader.expression(field(pair, "value"))))
+            case "dictionary_splat":
+                pairs.append((None, _read_inner(reader, pair)))
+            case _:
+                return Expression(*reader.span(node))
+    return Pairs(*reader.span(node), tuple(pairs))
 
 
 def _read_unary(reader: Reader, node: "Node") -> Expression:
     operand = reader.expression(field(node, "argument"))
-    match reader.text(field(node, "operator")):
-        case "-":
-            return Negative(*reader.span(node), operand)
-        case "+":
-            return operand
-    return Expression(*reader.span(node))
+    return Unary(*reader.span(node), reader.text(node.children[0]), operand)
 
 
 def _read_binary(reader: Reader, node: "Node") -> Expression:
     operator = reader.text(field(node, "operator"))
-    if operator not in _OPERATORS:
-        return Expression(*reader.span(node))
     left, right = reader.expression(field(node, "left")), reader.expression(field(node, "right"))
-    return Binary(*reader.span(node), _OPERATORS[operator], left, right)
+    kind = Logical if node.type == "boolean_operator" else Binary
+    return kind(*reader.span(node), operator, left, right)
+
+
+def _read_comparison(reader: Reader, node: "Node") -> Expression:
+    operators = tuple(" ".join(reader.text(o).split()) for o in node.children_by_field_name("operators"))
+    return Comparison(*reader.span(node), tuple(map(reader.expression, children(node))), operators)
+
+
+def _read_conditional(reader: Reader, node: "Node") -> Expression:
+    chosen, test, other = map(reader.expression, children(node))
+    return Conditional(*reader.span(node), chosen, test, other)
+
+
+def _read_slice(reader: Reader, node: "Node") -> Expression:
+    bounds: list[Expression | None] = [None]
+    for child in node.children:
+        if child.type == ":":
+            bounds.append(None)
+        elif not child.is_extra:
+            bounds[-1] = reader.expression(child)
+    start, stop, step = [*bounds, None, None][:3]
+    return Slice(*reader.span(node), (start, stop, step))
+
+
+def _read_comprehension(reader: Reader, node: "Node") -> Expression:
+    loops: list[Loop] = []
+    for clause in children(node)[1:]:
+        if clause.type == "for_in_clause" and clause.children[0].type == "for":
+            target, iterable = field(clause, "left"), clause.children_by_field_name("right")
+            if len(iterable) != 1:
+                return Expression(*reader.span(node))
+            loops.append(Loop(reader.expression(target), reader.expression(iterable[0]), ()))
+        elif clause.type == "if_clause" and loops:
+            condition = _read_inner(reader, clause)
+            loops[-1] = replace(loops[-1], conditions=(*loops[-1].conditions, condition))
+        else:  # `async for`
+            return Expression(*reader.span(node))
+    body = field(node, "body")
+    value = reader.expression(field(body, "value")) if body.type == "pair" else None
+    element = reader.expression(field(body, "key") if body.type == "pair" else body)
+    return Comprehension(*reader.span(node), _COMPREHENSIONS[node.type], element, value, tuple(loops))
 
 
 def _read_union_type(reader: Reader, node: "Node") -> Expression:
@@ -213,26 +317,37 @@ def _read_union_type(reader: Reader, node: "Node") -> Expression:
 _READERS: Final[dict[str, Callable[[Reader, "Node"], Expression]]] = {
     "attribute": _read_attribute,
     "binary_operator": _read_binary,
+    "boolean_operator": _read_binary,
     "call": _read_call,
+    "comparison_operator": _read_comparison,
     "concatenated_string": _read_concatenated_string,
+    "conditional_expression": _read_conditional,
     "dictionary": _read_dictionary,
+    "dictionary_comprehension": _read_comprehension,
     "ellipsis": _read_dots,
     "expression_list": _read_items,
     "false": _read_keyword_value,
     "float": _read_number,
+    "generator_expression": _read_comprehension,
     "generic_type": _read_generic_type,
     "identifier": _read_name,
     "integer": _read_number,
     "list": _read_items,
+    "list_comprehension": _read_comprehension,
     "list_splat": _read_starred,
     "member_type": _read_member_type,
     "none": _read_keyword_value,
+    "not_operator": _read_unary,
     "parenthesized_expression": _read_inner,
+    "pattern_list": _read_items,
     "set": _read_items,
+    "set_comprehension": _read_comprehension,
+    "slice": _read_slice,
     "string": _read_string,
     "subscript": _read_subscript,
     "true": _read_keyword_value,
     "tuple": _read_items,
+    "tuple_pattern": _read_items,
     "type": _read_inner,
     "unary_operator": _read_unary,
     "union_type": _read_union_type,

@@ -1,0 +1,1 @@
+"""Values of constant expressions, found without running the source."""

@@ -1,0 +1,22 @@
+"""Enum classes of the project and their members."""
+
+from collections.abc import Iterator
+from typing import Final
+
+from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases
+from coglet_schema.syntax.definitions import Assignment
+
+_ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
+
+
+def is_enum(symbol: ClassSymbol) -> bool:
+    """Whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
+    parents = (base for owner in ancestry(symbol) for base in bases(owner))
+    return any(isinstance(base, External) and base.name in _ENUM_BASES for base in parents)
+
+
+def enum_members(symbol: ClassSymbol) -> Iterator[tuple[str, Bound]]:
+    """Names and values of an enum's members, in their order."""
+    for name, definition in symbol.definition.body.names.items():
+        if isinstance(definition, Assignment) and definition.value and not name.startswith("_"):
+            yield name, Bound(definition.value, symbol.body_scope)

@@ -1,0 +1,28 @@
+"""Running `cog doctor` in a folder of a test."""
+
+from pathlib import Path
+
+import pytest
+
+from coglet_cli.main import main
+
+HEALTHY = """\
+from cog import BaseRunner
+class Runner(BaseRunner):
+    def run(self, n: int) -> int:
+        return n
+"""
+
+
+def doctor(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
+    """Exit code, and what was shown."""
+    code = main(["doctor", *flags])
+    out, err = capsys.readouterr()
+    assert out == ""
+    return code, err
+
+
+def write(folder: Path, config: str, **files: str) -> None:
+    (folder / "cog.yaml").write_text(config)
+    for name, text in files.items():
+        (folder / f"{name}.py").write_text(text)

@@ -1,0 +1,68 @@
+"""`cog doctor`: what it says of the schema that a build would make."""
+
+from pathlib import Path
+
+import pytest
+from tests.cli.doctoring import HEALTHY, doctor, write
+
+NONE_DEFAULTS = '''\
+"""Draws."""
+from __future__ import annotations
+
+import random
+from typing import List
+from cog import BasePredictor, Input, Path
+
+
+class Predictor(BasePredictor):
+    def predict(
+        self,
+        seed: int = Input(default=None, description="Left out: any"),
+        mask: Path = None,  # optional
+        words: List[str] = Input(None),
+        size: int = Input(default=1),
+        named: "int" = None,
+        either: int | None = None,
+    ) -> str:
+        return str(seed)
+'''
+
+
+def test_inputs_that_may_be_none_are_annotated_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "run: model.py:Predictor\n", model=NONE_DEFAULTS)
+    code, shown = doctor(capsys)
+    assert code == 0
+    assert 'model.py:12 — input "seed" may be None; annotate it as Optional[int]' in shown
+    assert 'model.py:13 — input "mask" may be None; annotate it as Optional[Path]' in shown
+    assert 'model.py:14 — input "words" may be None; annotate it as Optional[List[str]]' in shown
+    assert "size" not in shown
+    assert "named" not in shown
+    assert "either" not in shown
+    doctor(capsys, "--fix")
+    changed = (
+        NONE_DEFAULTS.replace("seed: int", "seed: Optional[int]")
+        .replace("mask: Path", "mask: Optional[Path]")
+        .replace("words: List[str]", "words: Optional[List[str]]")
+        .replace("import random", "from typing import Optional\nimport random")
+    )
+    fixed = (folder / "model.py").read_text()
+    assert fixed.replace("Runner", "Predictor").replace("run(", "predict(").replace("Base", "Base") == changed
+    assert "ok       python-none-defaults" in doctor(capsys)[1]
+
+
+def test_a_schema_that_a_build_would_refuse_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = HEALTHY.replace("n: int", "n: int = make()")
+    write(folder, "run: run.py:Runner\n", run=source)
+    code, shown = doctor(capsys, "--fix")
+    assert code == 1
+    assert "  error    python-schema\n      run.py:3 — parameter 'n': default `make()` cannot be" in shown
+    assert "Remediation: write a literal, or what can be computed" in shown
+
+
+def test_the_compilers_warnings_are_not_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    write(folder, "run: run.py:Runner\n", run=HEALTHY + 'PATTERN = "\\d"\n')
+    code, shown = doctor(capsys)
+    assert code == 0
+    assert "Warning" not in shown
