@@ -19,6 +19,22 @@ STORM = (
     "while True:\n"
     "    subprocess.Popen(['sleep', '3600'], start_new_session=True)\n"
 )
+# Each lives for as long as it takes to fork the next one.
+RELAY = (
+    "import os\n"
+    "print('up', flush=True)\n"
+    "while True:\n"
+    "    if os.fork():\n"
+    "        os._exit(0)\n"
+    "    os.setsid()\n"
+)
+STARTS_WITHOUT_ENVIRONMENT = (
+    "import subprocess, sys\n"
+    "from coglet_protocol.cookie import carry\n"
+    "carry(sys.argv[1])\n"
+    "code = sys.argv[2]\n"
+    "subprocess.Popen([sys.executable, '-c', code], env={}, start_new_session=True)\n"
+)
 WAITS = "import sys; print('up', flush=True); sys.stdin.read()"
 
 
@@ -72,6 +88,34 @@ def test_nobody_escapes_while_a_program_is_just_being_started(cookie: str) -> No
         kill_all(cookie)
         # Each is looked at again, long after any exec.
         assert not [each.pid for each in psutil.process_iter() if carries(each, cookie)]
+
+
+def start_without_environment(code: str, cookie: str) -> None:
+    """Runs `code` in an orphan of a process that carries `cookie`."""
+    with subprocess.Popen(
+        [sys.executable, "-c", STARTS_WITHOUT_ENVIRONMENT, cookie, code],
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+    ) as process:
+        assert process.stdout is not None
+        assert process.stdout.readline() == b"up\n"
+
+
+def test_an_orphan_without_environment_is_found(cookie: str) -> None:
+    start_without_environment("import time; print('up', flush=True); time.sleep(600)", cookie)
+    (orphan,) = processes_with(cookie)
+    assert psutil.Process(orphan).environ() == {}
+    assert processes_with(cookie[:-1]) == []
+    kill_all(cookie)
+    assert processes_with(cookie) == []
+
+
+def test_what_forks_and_ends_all_the_time_is_caught(cookie: str) -> None:
+    for _ in range(5):
+        start_without_environment(RELAY, cookie)
+        kill_all(cookie)
+        for _ in range(5):
+            assert processes_with(cookie) == []
 
 
 def carries(process: psutil.Process, cookie: str) -> bool:

@@ -9,18 +9,20 @@ import os
 import select
 import signal
 
-from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
+from coglet_protocol.cookie import COOKIE_VARIABLE, carry, kill_all
 
 
 def start_guard(control_in: int) -> int:
-    """Forks the guard, while there is only one thread. It holds nothing but `control_in`, and never reads it.
+    """Marks this process and forks the guard, while there is only one thread.
 
+    The guard holds nothing but `control_in`, and never reads it.
     It is no child of this process: a model that waits for all its children, or kills them, does not meet it.
     Gives its pid; 0 when nobody has marked our processes, as when a worker is driven by hand.
     """
     cookie = os.environ.get(COOKIE_VARIABLE)
     if not cookie:
         return 0
+    carry(cookie)
     worker = os.getpid()
     told, tell = os.pipe()
     between = os.fork()
