@@ -43,14 +43,23 @@ class SyncLoop:
         gate = self._runtime.gate
         try:
             with gate.region(message.sequence):
-                outcome = self._run(message, prediction)
-        except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() fails only this one
-            if gate.requested(message.sequence):
-                return slot.Cancelled(id=message.id)
-            return self._runtime.explain(prediction, error)
+                try:
+                    outcome = self._run(message, prediction)
+                except BaseException as error:  # noqa: BLE001 - the author's; sys.exit() fails only this one
+                    # Inside the region: the text of an exception is the author's code, too.
+                    outcome = self._failure(message, prediction, error)
+        except BaseException as error:  # noqa: BLE001 - a cancel, or a signal handler of the author's, at the end
+            return self._failure(message, prediction, error)
         if gate.requested(message.sequence):
             return self._runtime.cancelled(prediction, outcome)
         return outcome
+
+    def _failure(
+        self, message: slot.Predict, prediction: RunningPrediction, error: BaseException
+    ) -> slot.Failed | slot.Cancelled:
+        if self._runtime.gate.requested(message.sequence):
+            return slot.Cancelled(id=message.id)
+        return self._runtime.explain(prediction, error)
 
     def _run(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
         model = self._runtime.model

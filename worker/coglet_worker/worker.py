@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
 from coglet_worker.descriptors import out_of_the_way, take_over
+from coglet_worker.error_text import describe, full_traceback
 from coglet_worker.healthcheck import HealthChecker
-from coglet_worker.model import Model, SetupError, describe
+from coglet_worker.model import Model, SetupError
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
 
@@ -174,7 +174,7 @@ class Worker:
         self._supervisor_gone()
 
     def _report_fault(self, error: BaseException) -> int:
-        for line in cut_text("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        for line in cut_text(full_traceback(error)).rstrip().split("\n"):
             self._control.send(control.WorkerLog(target="coglet::worker", level="error", message=line))
         self._control.send(control.Fatal(reason=cut_text(f"internal error of the worker: {describe(error)}")))
         return EXIT_FAULT
