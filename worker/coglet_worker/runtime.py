@@ -10,6 +10,7 @@ from typing import Any, Final
 from coglet import _scope
 from coglet_protocol import control, slot
 from coglet_protocol.limits import cut_text
+from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
@@ -100,6 +101,7 @@ class Runtime:
         code = 1
         try:
             code = _exit_code(error)
+            streams.flush_child()
         finally:
             os._exit(code)
 

@@ -61,6 +61,7 @@ class Worker:
         self._serving: SyncLoop | AsyncLoop | None = None
         self._health: HealthChecker | None = None
         self._stop_requested = False
+        self._is_forked = False
 
     def run(self) -> int:
         """Serves until told to stop. Gives the exit code."""
@@ -244,6 +245,9 @@ class Worker:
 
     def _after_fork(self, connections: Sequence[SlotConnection]) -> None:
         """In a child that the model has forked: it must neither hold nor use the supervisor's channels."""
+        if self._is_forked:  # a child's child; the numbers of our descriptors may be its own by now
+            return streams.uninstall_in_child()
+        self._is_forked = True
         signal.signal(signal.SIGUSR1, signal.SIG_DFL)
         streams.uninstall_in_child()
         self._descriptors.close_in_child()
