@@ -26,6 +26,9 @@ class SyncLoop:
         while (message := self._connection.receive()) is not None:
             prediction = self._runtime.begin(message, self._connection)
             self._runtime.end(prediction, self._outcome(message, prediction))
+            # Now that the client has its answer: this takes a microsecond.
+            if note := self._runtime.gate.reinstall():
+                self._runtime.warn(note)
 
     def cancel(self, _slot: str, _prediction_id: str, sequence: int) -> None:
         """From the control thread."""

@@ -50,7 +50,6 @@ class Worker:
         _volunteer_for_the_oom_killer()
         self._descriptors = take_over()
         self._gate = CancelationGate()
-        self._gate.install()
         self._control = ControlChannel(
             self._descriptors.control_in, self._descriptors.control_out, self._gate
         )
@@ -138,10 +137,15 @@ class Worker:
             self._router.adopt_stray_threads = True
             self._serving = SyncLoop(runtime, connections[0])
         self._flush_logs()
+        notes = self._gate.install()
+        if not model.is_async:
+            for note in notes:
+                runtime.warn(note)
         self._control.send(
             control.Ready(
                 slots=[connection.id for connection in connections],
                 has_healthcheck=model.healthcheck is not None,
+                cancel_signal=0 if model.is_async else self._gate.cancel_signal,
             )
         )
         if self._stop_requested:
@@ -248,7 +252,7 @@ class Worker:
         if self._is_forked:  # a child's child; the numbers of our descriptors may be its own by now
             return streams.uninstall_in_child()
         self._is_forked = True
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        self._gate.uninstall()
         streams.uninstall_in_child()
         self._descriptors.close_in_child()
         for connection in connections:
