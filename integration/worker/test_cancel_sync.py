@@ -104,12 +104,13 @@ def test_except_exception_does_not_swallow_it(scripted_sync: Scripted, fifo: Pat
 
 def test_a_signal_that_is_lost_is_repeated(scripted_sync: Scripted, fifo: Path) -> None:
     """One that comes just before a system call does not end it. Here, the model takes it away."""
-    body = """
+    body = f"""
         import signal
-        signal.pthread_sigmask(signal.SIG_BLOCK, [signal.SIGUSR1])
+        ours = [{scripted_sync.worker.wait_ready().cancel_signal}]
+        signal.pthread_sigmask(signal.SIG_BLOCK, ours)
         print("up")
-        signal.sigwait([signal.SIGUSR1])
-        signal.pthread_sigmask(signal.SIG_UNBLOCK, [signal.SIGUSR1])
+        signal.sigwait(ours)
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, ours)
         select.select([], [], [])
     """
     canceled(scripted_sync, start(scripted_sync, body, fifo))
@@ -119,8 +120,9 @@ def test_signals_alone_cancel_nothing(scripted_sync: Scripted, fifo: Path) -> No
     """The supervisor sends one beside each cancel, perhaps for a prediction that has just ended."""
     body = "print('up')\nwhile not os.path.exists(fifo + ' end'): pass\nreturn 'end'"
     prediction = start(scripted_sync, body, fifo)
-    for _ in range(2000):
-        scripted_sync.worker.process.send_signal(signal.SIGUSR1)
+    for number in (scripted_sync.worker.wait_ready().cancel_signal, signal.SIGUSR1):
+        for _ in range(1000):
+            scripted_sync.worker.process.send_signal(number)
     fifo.with_name("fifo end").touch()
     assert prediction.result().output == "end"
     assert scripted_sync.start("return 1").result().output == 1

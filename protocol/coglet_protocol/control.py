@@ -4,7 +4,8 @@ JSON, because a person must be able to read them and to drive a worker by hand. 
 life of the worker process; predictions travel on the slots (`coglet_protocol.slot`).
 """
 
-from typing import Final, Literal
+import signal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -67,10 +68,15 @@ class Shutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
 
 
 class Ready(ControlMessage, frozen=True, kw_only=True, tag="ready"):
-    """Worker -> supervisor. Setup is done; `slots` are the ids in the order of their sockets."""
+    """Worker -> supervisor. Setup is done; `slots` are the ids in the order of their sockets.
+
+    A supervisor may send `cancel_signal` to the process beside each Cancel, so that a model that holds the
+    interpreter lets the worker read it; 0 stands for none. A model may use SIGUSR1, the default, for itself.
+    """
 
     slots: list[str]
     has_healthcheck: bool = True
+    cancel_signal: Annotated[int, msgspec.Meta(ge=0, le=64)] = int(signal.SIGUSR1)
     version: int = PROTOCOL_VERSION
 
 

@@ -179,8 +179,8 @@ class WorkerProcess:
         """Asks the child to cancel one prediction."""
         self.send(control.Cancel(slot=slot_id, id=prediction_id, sequence=sequence))
         # What wakes a sync model's main thread, so that it lets the control thread read.
-        if self._process.returncode is None:
-            self._process.send_signal(signal.SIGUSR1)
+        if self._ready is not None and self._ready.cancel_signal and self._process.returncode is None:
+            self._process.send_signal(self._ready.cancel_signal)
 
     def replace(self, reason: str) -> None:
         """Ends the process, because `reason`; the supervisor starts another one."""

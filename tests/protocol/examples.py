@@ -25,7 +25,7 @@ CONTROL_TO_WORKER: Final[dict[str, control.ToWorker]] = {
 }
 
 CONTROL_FROM_WORKER: Final[dict[str, control.FromWorker]] = {
-    "ready": control.Ready(slots=[SLOT_ID], has_healthcheck=True, version=1),
+    "ready": control.Ready(slots=[SLOT_ID], has_healthcheck=True, cancel_signal=63, version=1),
     "log": control.Log(source="stdout", data='loading "model"\n\x1b[1mé 漢\r\n'),
     "worker_log": control.WorkerLog(target="coglet::worker", level="warning", message="slow"),
     "idle": control.Idle(slot=SLOT_ID),

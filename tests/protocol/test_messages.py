@@ -1,5 +1,6 @@
 """Messages survive the way there and back, whatever they hold; what is no message is refused."""
 
+import signal
 import typing
 from typing import Any, TypeVar
 
@@ -23,6 +24,9 @@ def messages_of(kind: type[Message]) -> st.SearchStrategy[Message]:
 def values_of(annotation: Any) -> st.SearchStrategy[Any]:
     if annotation is int:
         return st.integers(-(2**63), 2**63 - 1)
+    if typing.get_origin(annotation) is typing.Annotated:
+        (limits,) = annotation.__metadata__
+        return st.integers(limits.ge, limits.le)
     if annotation is float:
         return st.floats(allow_nan=False)
     if isinstance(annotation, type) and issubclass(annotation, msgspec.Struct):
@@ -118,6 +122,17 @@ def test_a_field_with_a_default_may_be_left_out_by_hand() -> None:
     message = control.decode_to_worker(line)
     assert isinstance(message, control.Init)
     assert message.version == PROTOCOL_VERSION
+
+
+def test_what_an_earlier_release_says_is_understood() -> None:
+    """It leaves out what came later."""
+    ready = control.decode_from_worker(b'{"type":"ready","slots":["s"],"has_healthcheck":true,"version":1}')
+    assert ready == control.Ready(slots=["s"], cancel_signal=signal.SIGUSR1)
+
+
+def test_no_signal_is_sent_that_is_none() -> None:
+    with pytest.raises(ProtocolError, match=r"Expected `int` <= 64 - at `\$.cancel_signal`"):
+        control.decode_from_worker(b'{"type":"ready","slots":["s"],"cancel_signal":65}')
 
 
 def test_messages_cannot_be_changed() -> None:

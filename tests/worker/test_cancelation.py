@@ -1,22 +1,20 @@
 """The gate: when a cancel may interrupt the main thread, and what waits for the end of a shielded block."""
 
-import signal
 import threading
 from collections.abc import Iterator
 
 import pytest
 
 from coglet import CancelationException
-from coglet_worker.cancelation import CANCEL_SIGNAL, CancelationGate
+from coglet_worker.cancelation import CancelationGate
 
 
 @pytest.fixture
 def gate() -> Iterator[CancelationGate]:
-    before = signal.getsignal(CANCEL_SIGNAL)
     gate = CancelationGate()
     gate.install()
     yield gate
-    signal.signal(CANCEL_SIGNAL, before)
+    gate.uninstall()
 
 
 def test_the_running_prediction_is_interrupted(gate: CancelationGate) -> None:

@@ -12,6 +12,7 @@ from types import GeneratorType
 from typing import Any
 
 from coglet_protocol import control, slot
+from coglet_worker.error_text import describe
 from coglet_worker.outputs import send_item, send_items, send_result
 from coglet_worker.running import RunningPrediction
 from coglet_worker.runtime import Runtime, Terminal
@@ -46,7 +47,9 @@ class AsyncLoop:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
                 # asyncio lets these two end the loop, even out of a task that the model has forgotten.
-                self._runtime.warn(f"a background task of the model raised {error!r}; the loop goes on")
+                self._runtime.warn(
+                    f"a background task of the model raised {describe(error)}; the loop goes on"
+                )
                 continue
             if self._fault is not None:
                 raise self._fault
@@ -151,7 +154,14 @@ class _AsyncSlot:
             task.cancel()
 
     def _finish(self, prediction: RunningPrediction, task: "asyncio.Task[Terminal]") -> None:
-        outcome = slot.Cancelled(id=prediction.id) if task.cancelled() else task.result()
+        if not task.cancelled():
+            outcome = task.result()
+        elif self._cancel_requested == self._sequence:
+            outcome = slot.Cancelled(id=prediction.id)
+        else:  # by the model itself, in its last step
+            outcome = self._runtime.explain(
+                prediction, asyncio.CancelledError("the model canceled its own task")
+            )
         self._task = None
         self._runtime.end(prediction, outcome)
         if self._reading:

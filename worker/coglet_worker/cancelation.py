@@ -1,4 +1,4 @@
-"""Cancellation of a sync model: SIGUSR1 raises CancelationException in the main thread, where that is safe.
+"""Cancellation of a sync model: a signal raises CancelationException in the main thread, where that is safe.
 
 The control thread asks (`request`), the signal wakes the main thread out of whatever blocks it, and the
 handler raises if, and only if, the asked-for prediction is inside its cancelable region, was not interrupted
@@ -9,18 +9,18 @@ Other code of the model gets into such a piece, too: a signal handler, or a `__d
 collector calls. What it prints waits for the end of the piece, since its own thread holds the locks.
 """
 
+import _thread
 import signal
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from types import FrameType, TracebackType
 from typing import Final
 
 from coglet import CancelationException
-
-CANCEL_SIGNAL: Final = signal.SIGUSR1
+from coglet_worker.cancel_signal import take_signals
 
 _FIRST_PAUSE_S: Final = 0.01
 _LAST_PAUSE_S: Final = 1.0
@@ -38,11 +38,44 @@ class CancelationGate:
         self._running: int | None = None  # sequence of the prediction inside the region
         self._requested = -1
         self._interrupted = False
+        self._signals: Sequence[int] = ()
+        self._handler = self._on_signal
+        self._has_reinstalled = False
         self._is_listening = False  # the handler lets the control thread read
 
-    def install(self) -> None:
-        """Takes over the signal. Main thread only, as CPython demands."""
-        signal.signal(CANCEL_SIGNAL, self._on_signal)
+    def install(self) -> Sequence[str]:
+        """Takes over a signal that the model does not use, once its setup has shown which. Main thread only.
+
+        Gives what the log should say.
+        """
+        taken = take_signals(self._handler)
+        self._signals = taken.numbers
+        return taken.notes
+
+    def reinstall(self) -> str | None:
+        """Between predictions: takes the signal back if the last one has taken it. Main thread only.
+
+        Gives what the log should say, once.
+        """
+        first = self._signals[0]
+        signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals[:1])
+        if signal.getsignal(first) is self._handler:
+            return None
+        signal.signal(first, self._handler)
+        if self._has_reinstalled:
+            return None
+        self._has_reinstalled = True
+        return f"the model has taken signal {first}, by which its predictions are canceled; it is taken back"
+
+    @property
+    def cancel_signal(self) -> int:
+        """The signal by which the supervisor may wake the main thread."""
+        return self._signals[0]
+
+    def uninstall(self) -> None:
+        """Gives the signals back, as in a child after a fork. What the model has taken for itself stays."""
+        for number in self._own_signals():
+            signal.signal(number, signal.SIG_DFL)
 
     def request(self, sequence: int) -> None:
         """From any thread: cancels prediction number `sequence`, now or as soon as it starts."""
@@ -82,8 +115,14 @@ class CancelationGate:
             time.sleep(pause_s)
 
     def _wake_main_thread(self) -> None:
-        if self._main_thread is not None:
-            signal.pthread_kill(self._main_thread, CANCEL_SIGNAL)
+        if self._main_thread is not None and (own := self._own_signals()):
+            # The handler runs even when the signal is blocked; the signal itself ends a system call.
+            _thread.interrupt_main(own[0])  # type: ignore[arg-type]
+            signal.pthread_kill(self._main_thread, own[0])
+
+    def _own_signals(self) -> list[int]:
+        """Those that still lead here; the model may have taken one."""
+        return [number for number in self._signals if signal.getsignal(number) is self._handler]
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
         if self._running is not None and self._requested < self._running:

@@ -53,7 +53,8 @@ class DescriptorCapture:
         while open_for_writing:
             poll.poll()
             with self._lock:
-                open_for_writing = self._deliver(_READ_BYTES) != 0
+                # All at once: a pipe that is full tears the lines of those who wait for room.
+                open_for_writing = self._deliver(max(_READ_BYTES, _unread_bytes(self._descriptor))) != 0
 
     def _deliver(self, most_bytes: int) -> int | None:
         """Gives the number of bytes: 0 at the end, None when there is nothing now."""

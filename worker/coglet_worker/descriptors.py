@@ -15,6 +15,8 @@ from typing import Final
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
+_PIPE_BYTES: Final = 1024 * 1024  # the most that Linux gives to anybody
+
 # Above what daemon idioms close ("everything from 3 to 100", "to 255").
 _FIRST_PRIVATE: Final = 256
 
@@ -76,9 +78,17 @@ def take_over() -> Descriptors:
     )
 
 
+def _enlarge(pipe: int) -> None:
+    """Makes it hold more: the system tears a write of more than a page when the pipe is full."""
+    if hasattr(fcntl, "F_SETPIPE_SZ"):
+        with contextlib.suppress(OSError):  # the user has used up what the system grants to one
+            fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
+
+
 def _pipe_into(target: int) -> int:
     """Replaces `target` by the write end of a new pipe and gives the read end."""
     read_end, write_end = os.pipe()
+    _enlarge(write_end)
     os.dup2(write_end, target)
     os.close(write_end)
     private = private_duplicate(read_end)

@@ -15,7 +15,11 @@ import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
 from types import GeneratorType
-from typing import Any
+from typing import Any, Final
+
+from coglet_worker.error_text import simple_name, text_of
+
+_MAX_SEARCHED: Final = 1_000_000  # values; what gives new ones without end has no place that could be found
 
 FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
 """Takes a file met inside a value and gives the text that stands for it."""
@@ -54,7 +58,7 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
         # Only now, because the walk costs as much as the encoding.
         raise EncodingError(f"{_reason(error)}{_place(value, _is_not_finite)}") from error
     except TypeError as error:
-        raise EncodingError(f"TypeError: {error}") from error
+        raise EncodingError(f"TypeError: {text_of(error)}") from error
     except RecursionError as error:
         raise EncodingError("output is nested too deeply for JSON") from error
 
@@ -87,24 +91,27 @@ def _is_secret(value: object) -> bool:
 def _from_numpy(value: object) -> object:
     """numpy scalars and arrays, recognised by their module so that numpy is never imported by us."""
     kind = type(value)
-    if kind.__module__.partition(".")[0] == "numpy":
+    module = getattr(kind, "__module__", None)
+    if isinstance(module, str) and module.partition(".")[0] == "numpy":
         for method in ("tolist", "item"):
             convert = getattr(value, method, None)
             if callable(convert):
                 return convert()
-    raise TypeError(f"Object of type {kind.__name__} is not JSON serializable")
+    raise TypeError(f"Object of type {simple_name(kind)} is not JSON serializable")
 
 
 def _reason(error: ValueError) -> str:
-    if "Out of range" in str(error):
-        return "NaN and infinity are not JSON numbers"
-    return str(error)
+    text = text_of(error)
+    return "NaN and infinity are not JSON numbers" if "Out of range" in text else text
 
 
 def _place(value: object, is_culprit: Callable[[object], bool]) -> str:
-    for path, leaf in _leaves(value):
-        if is_culprit(leaf):
-            return f" (at {path})"
+    try:
+        for path, leaf in _leaves(value):
+            if is_culprit(leaf):
+                return f" (at {path})"
+    except BaseException:  # noqa: BLE001 - methods of the author's; the reason itself is known without a place
+        return ""
     return ""
 
 
@@ -120,18 +127,21 @@ def _leaves(root: object) -> Iterator[tuple[str, Any]]:
     """Each leaf with its path, breadth first, through what the encoder itself walks through."""
     queue: deque[tuple[str, object]] = deque([("output", root)])
     seen: dict[int, object] = {}  # with the objects, as a freed one's id would come again
-    while queue:
+    for _ in range(_MAX_SEARCHED):
+        if not queue:
+            return
         path, value = queue.popleft()
+        if isinstance(value, str | int | float | bool | None):
+            yield path, value
+            continue
+        if id(value) in seen:
+            continue
+        seen[id(value)] = value
         if isinstance(value, Mapping | list | tuple):
-            if id(value) in seen:
-                continue
-            seen[id(value)] = value
             items = value.items() if isinstance(value, Mapping) else enumerate(value)
             for key, item in items:
                 yield f"{path}[{key!r}]", key
                 queue.append((f"{path}[{key!r}]", item))
-        elif isinstance(value, str | int | float | bool | None):
-            yield path, value
         else:
             with contextlib.suppress(TypeError):  # a file, or what the encoder has not come to
                 queue.append((path, to_plain(value)))

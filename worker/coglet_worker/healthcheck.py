@@ -8,7 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coglet_protocol.control import Healthcheck, HealthcheckResult
 from coglet_protocol.limits import cut_text
-from coglet_worker.model import Model, describe
+from coglet_worker.error_text import describe
+from coglet_worker.model import Model
+from coglet_worker.outcome import Outcome, outcome_of
 from coglet_worker.running import LogTarget, log_target
 
 if TYPE_CHECKING:
@@ -20,10 +22,6 @@ _LOOP_MARGIN_S: Final = 1.0
 
 class _TimedOut(Exception):
     """Ours, because the author's check may raise any TimeoutError of its own."""
-
-
-class _WantsToExit(Exception):
-    """The check raised SystemExit or KeyboardInterrupt, with which it would end the shared loop."""
 
 
 class HealthChecker:
@@ -66,8 +64,6 @@ class HealthChecker:
                 result = self._await(result)
         except _TimedOut:
             return f"user-defined healthcheck timed out after {TIMEOUT_S:.1f} seconds"
-        except _WantsToExit as error:
-            return str(error)
         except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() is a failed check
             return describe(error)
         return "user-defined healthcheck returned False" if result is False else None
@@ -77,25 +73,19 @@ class HealthChecker:
         import concurrent.futures
 
         if self._loop is None:
-            return asyncio.run(_await_with_limit(awaitable))
+            return asyncio.run(_await_with_limit(awaitable)).value()
         future = asyncio.run_coroutine_threadsafe(_await_with_limit(awaitable), self._loop)
         concurrent.futures.wait([future], TIMEOUT_S + _LOOP_MARGIN_S)
         if not future.done():  # the loop itself is blocked
             future.cancel()
             raise _TimedOut
-        return future.result()
+        return future.result().value()
 
 
-async def _await_with_limit(awaitable: Any) -> Any:
+async def _await_with_limit(awaitable: Any) -> Outcome:
     import asyncio
 
-    async def check() -> Any:
-        try:
-            return await awaitable
-        except (SystemExit, KeyboardInterrupt) as error:
-            raise _WantsToExit(describe(error)) from error
-
-    task = asyncio.get_running_loop().create_task(check())
+    task = asyncio.get_running_loop().create_task(outcome_of(awaitable))
     done, _ = await asyncio.wait([task], timeout=TIMEOUT_S)
     if not done:
         task.cancel()

@@ -18,6 +18,7 @@ from coglet_protocol import slot
 from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import mapped_spill
 from coglet_worker.downloads import fetch_all
+from coglet_worker.error_text import text_of
 from coglet_worker.running import TemporaryFiles
 
 Convert = Callable[[Any], Any]
@@ -61,7 +62,7 @@ class InputConverter:
                     arguments[name] = _each(convert, arguments[name])
             fetch_all(arguments, self._converters, files)
         except Exception as error:  # whatever a URL or a value provokes, it is the client's to know
-            raise InputError(f"Input validation error: {error}") from error
+            raise InputError(f"Input validation error: {text_of(error)}") from error
 
 
 def _object_of(payload: bytes | mmap.mmap) -> dict[str, Any]:

@@ -1,14 +1,15 @@
 """The model of this worker: loaded, set up, and described by what the loops need to know of it."""
 
-import os
-import traceback
+import functools
 from collections.abc import Callable
 from dataclasses import dataclass
-from types import CodeType, TracebackType
-from typing import Any, Final, Literal
+from types import CodeType
+from typing import Any, Final, Literal, NoReturn
 
 import cog.predictor
+from coglet_worker.error_text import author_traceback, describe
 from coglet_worker.inputs import InputConverter
+from coglet_worker.outcome import Outcome, outcome_of
 
 _CO_COROUTINE: Final = 0x80  # the flags of `inspect`, whose import costs more than a start can afford
 _CO_ASYNC_GENERATOR: Final = 0x200
@@ -17,15 +18,16 @@ _CO_ASYNC_GENERATOR: Final = 0x200
 class SetupError(Exception):
     """The model cannot be loaded or set up. `kind` tells which; `traceback` is the author's part of it."""
 
-    def __init__(self, kind: Literal["load", "setup"], error: BaseException | str) -> None:
-        if isinstance(error, str):
-            text, trace = error, ""
-        else:
-            text, trace = describe(error), author_traceback(error)
+    def __init__(self, kind: Literal["load", "setup"], text: str, traceback: str = "") -> None:
         prefix = "failed to load predictor" if kind == "load" else "setup failed"
         super().__init__(f"{prefix}: {text}")
         self.kind: Literal["load", "setup"] = kind
-        self.traceback = trace
+        self.traceback = traceback
+
+    @classmethod
+    def of(cls, kind: Literal["load", "setup"], error: BaseException) -> "SetupError":
+        """What becomes of an exception of the author's code."""
+        return cls(kind, describe(error), author_traceback(error))
 
 
 @dataclass(frozen=True)
@@ -55,7 +57,10 @@ class Model:
     @property
     def healthcheck(self) -> Callable[[], Any] | None:
         """The model's own check, if it has one. A plain function has none."""
-        check = getattr(self.instance, "healthcheck", None)
+        try:
+            check = getattr(self.instance, "healthcheck", None)
+        except BaseException as error:  # noqa: BLE001 - a property of the author's; its check fails
+            return functools.partial(_raise, error)
         return check if callable(check) and not _is_function(self.instance) else None
 
 
@@ -68,24 +73,24 @@ def load(ref: str, *, is_train: bool) -> Model:
         )
         inputs = InputConverter(call) if call is not None else None
     except BaseException as error:  # the author's module may raise anything, SystemExit too
-        raise SetupError("load", error) from error
+        raise SetupError.of("load", error) from error
     return Model(instance, call, inputs, is_train)
 
 
-def run_setup(model: Model, run_async: Callable[[Any], Any]) -> None:
+def run_setup(model: Model, run_async: Callable[[Any], Outcome]) -> None:
     """Runs the author's `setup`, if there is one, with the weights it asks for. Raises SetupError."""
-    setup = getattr(model.instance, "setup", None)
-    if not callable(setup) or _is_function(model.instance):
-        return
     try:
+        setup = getattr(model.instance, "setup", None)
+        if not callable(setup) or _is_function(model.instance):
+            return
         if cog.predictor.has_setup_weights(model.instance):
             result = setup(cog.predictor.extract_setup_weights(model.instance))
         else:
             result = setup()
         if hasattr(result, "__await__"):  # not its flags: a plain function may wrap an async one
-            run_async(result)
+            run_async(outcome_of(result)).value()
     except BaseException as error:  # sys.exit() in setup is a failed setup, too
-        raise SetupError("setup", error) from error
+        raise SetupError.of("setup", error) from error
 
 
 def check_concurrency(model: Model, num_slots: int) -> None:
@@ -94,22 +99,8 @@ def check_concurrency(model: Model, num_slots: int) -> None:
         raise SetupError("setup", "COG_MAX_CONCURRENCY > 1 requires an async run() or predict() method")
 
 
-def describe(error: BaseException) -> str:
-    """`ValueError: boom`; the type is the class's qualified name without module."""
-    return f"{type(error).__qualname__}: {error}"
-
-
-def author_traceback(error: BaseException) -> str:
-    """The traceback without our own frames in front of the author's."""
-    return "".join(traceback.format_exception(type(error), error, _skip_ours(error.__traceback__)))
-
-
-def _skip_ours(trace: TracebackType | None) -> TracebackType | None:
-    here = os.path.dirname(__file__)
-    first = trace
-    while first is not None and first.tb_frame.f_code.co_filename.startswith(here):
-        first = first.tb_next
-    return first or trace
+def _raise(error: BaseException) -> NoReturn:
+    raise error
 
 
 def _is_function(value: object) -> bool:

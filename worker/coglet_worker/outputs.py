@@ -13,6 +13,7 @@ from coglet_protocol import slot
 from coglet_protocol.limits import MAX_INLINE_BYTES, cut_text
 from coglet_protocol.spill import write_spill
 from coglet_worker.encoding import OutputError, encode_json
+from coglet_worker.error_text import built_in_attribute, text_of
 from coglet_worker.running import RunningPrediction
 
 _COPY_BYTES: Final = 1024 * 1024
@@ -90,15 +91,22 @@ def _send_file(
             _copy_handle(prediction, file) if isinstance(file, io.IOBase) else _copy_path(prediction, file)
         )
     except OSError as error:
-        where = f" {error.filename}" if error.filename else ""
-        raise OutputError(f"Failed to read output file{where}: {error.strerror or error}") from error
+        filename = built_in_attribute(error, OSError, "filename")
+        where = f" {filename}" if isinstance(filename, str) and filename else ""
+        raise OutputError(f"Failed to read output file{where}: {_reason(error)}") from error
     except ValueError as error:  # a closed handle, text that is no Unicode, a NUL in a path
-        raise OutputError(f"Failed to read output file: {error}") from error
+        raise OutputError(f"Failed to read output file: {text_of(error)}") from error
     prediction.connection.send(
         slot.FileOutput(
             filename=str(copy), kind="file_type", name=cut_text(name), index=index, placeholder=placeholder
         )
     )
+
+
+def _reason(error: OSError) -> str:
+    # An author's `__fspath__` may raise an OSError of its own making.
+    reason = built_in_attribute(error, OSError, "strerror")
+    return reason if isinstance(reason, str) else text_of(error)
 
 
 def _copy_path(prediction: RunningPrediction, path: "os.PathLike[str]") -> tuple[str, Path]:

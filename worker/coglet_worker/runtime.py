@@ -4,19 +4,20 @@ import json
 import math
 import os
 import sys
-import traceback
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from coglet import _scope
 from coglet_protocol import control, slot
 from coglet_protocol.limits import cut_text
+from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
 from coglet_worker.encoding import OutputError
+from coglet_worker.error_text import author_traceback, built_in_attribute, text_of
 from coglet_worker.inputs import InputError
-from coglet_worker.model import Model, author_traceback
+from coglet_worker.model import Model
 from coglet_worker.running import RunningPrediction, log_target
 from coglet_worker.slot import SlotConnection
 from coglet_worker.streams import LogRouter
@@ -74,12 +75,15 @@ class Runtime:
     def explain(self, prediction: RunningPrediction, error: BaseException) -> slot.Failed:
         """The terminal message for what the model's code, its input or its output raised."""
         self._leave_if_forked(error)
-        if isinstance(error, InputError):
-            return _failed(prediction, str(error))
-        if isinstance(error, OutputError):
-            return _failed(prediction, f"Prediction failed: {error}")
-        self._report_traceback(prediction, error)
-        return _failed(prediction, self.model.failure(error, in_generator=prediction.in_generator))
+        kind = type(error)  # not isinstance, which asks `error.__class__`
+        if issubclass(kind, InputError):
+            return _failed(prediction, text_of(error))
+        if issubclass(kind, OutputError):
+            return _failed(prediction, f"Prediction failed: {text_of(error)}")
+        text = self.model.failure(error, in_generator=prediction.in_generator)
+        if not self.gate.requested(prediction.sequence):  # else its text may have had no end
+            self._report_traceback(prediction, error)
+        return _failed(prediction, text)
 
     def cancelled(self, prediction: RunningPrediction, outcome: Terminal) -> slot.Cancelled:
         """The terminal message when a cancel came but the code ended in its own way. Its output is kept."""
@@ -94,7 +98,12 @@ class Runtime:
         """
         if os.getpid() == self.pid:
             return
-        os._exit(_exit_code(error))
+        code = 1
+        try:
+            code = _exit_code(error)
+            streams.flush_child()
+        finally:
+            os._exit(code)
 
     def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
         # The author needs it, the client must not have it: to the server log only.
@@ -106,12 +115,13 @@ class Runtime:
 def _exit_code(error: BaseException | None) -> int:
     if error is None:
         return 0
-    if not isinstance(error, SystemExit):
-        traceback.print_exception(type(error), error, error.__traceback__)
+    if not issubclass(type(error), SystemExit):
+        print(author_traceback(error), end="", file=sys.stderr)  # noqa: T201 - as the interpreter does
         return 1
-    if error.code is None or isinstance(error.code, int):
-        return error.code or 0
-    print(error.code, file=sys.stderr)  # noqa: T201 - as the interpreter does
+    code = built_in_attribute(error, SystemExit, "code")
+    if code is None or isinstance(code, int):
+        return code or 0
+    print(code, file=sys.stderr)  # noqa: T201 - as the interpreter does
     return 1
 
 

@@ -9,7 +9,6 @@ import contextlib
 import contextvars
 import functools
 import io
-import os
 import sys
 import threading
 import types
@@ -20,6 +19,7 @@ from typing import Any, Final, TextIO
 from coglet._streams import _SlotLogWriter, _TeeWriter
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
+from coglet_worker.child_log import ChildLog
 from coglet_worker.control import ControlChannel
 from coglet_worker.running import BufferedLog, LogTarget, RunningPrediction, log_target
 
@@ -67,7 +67,7 @@ class LogRouter:
 class RoutedStream(_SlotLogWriter):
     """A text stream over the router. Never closes, so that a model cannot lose its own logs."""
 
-    def __init__(self, source: LogSource, descriptor: int, router: "LogRouter | DescriptorLog") -> None:
+    def __init__(self, source: LogSource, descriptor: int, router: LogRouter | ChildLog) -> None:
         self.name = f"<{source}>"
         self.buffer: Any = _RoutedBytes(self)  # what `sys.stdout.buffer` is, whatever the base class says
         self.router = router
@@ -154,23 +154,6 @@ class _RoutedBytes(io.BufferedIOBase):
         return True
 
 
-class DescriptorLog:
-    """Router and target in a child that the model has forked: plain writes, which the capture finds."""
-
-    def target(self) -> LogTarget:
-        return self
-
-    def write(self, source: LogSource, text: str) -> None:
-        rest = memoryview(text.encode("utf-8", "replace"))
-        while rest:
-            rest = rest[os.write(1 if source == "stdout" else 2, rest) :]
-
-    write_captured = write
-
-    def flush(self, source: LogSource) -> None:
-        """Nothing is held back."""
-
-
 class _WatchedSys(types.ModuleType):
     """The class of the `sys` module in a worker: it sees `sys.stdout = x`, which no audit event reports."""
 
@@ -214,8 +197,15 @@ def install(router: LogRouter) -> None:
 
 def uninstall_in_child() -> None:
     """After a fork. The streams stay the same objects, which a logger may hold."""
+    log = ChildLog()
     for stream in _routed.values():
-        stream.router = DescriptorLog()
+        stream.router = log
+
+
+def flush_child() -> None:
+    """In a child that ends without Python's own end."""
+    for stream in _routed.values():
+        stream.flush()
 
 
 def _inherit_context_in_threads() -> None:

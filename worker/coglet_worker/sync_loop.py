@@ -26,6 +26,9 @@ class SyncLoop:
         while (message := self._connection.receive()) is not None:
             prediction = self._runtime.begin(message, self._connection)
             self._runtime.end(prediction, self._outcome(message, prediction))
+            # Now that the client has its answer: this takes a microsecond.
+            if note := self._runtime.gate.reinstall():
+                self._runtime.warn(note)
 
     def cancel(self, _slot: str, _prediction_id: str, sequence: int) -> None:
         """From the control thread."""
@@ -43,14 +46,23 @@ class SyncLoop:
         gate = self._runtime.gate
         try:
             with gate.region(message.sequence):
-                outcome = self._run(message, prediction)
-        except BaseException as error:  # noqa: BLE001 - the author's code; sys.exit() fails only this one
-            if gate.requested(message.sequence):
-                return slot.Cancelled(id=message.id)
-            return self._runtime.explain(prediction, error)
+                try:
+                    outcome = self._run(message, prediction)
+                except BaseException as error:  # noqa: BLE001 - the author's; sys.exit() fails only this one
+                    # Inside the region: the text of an exception is the author's code, too.
+                    outcome = self._failure(message, prediction, error)
+        except BaseException as error:  # noqa: BLE001 - a cancel, or a signal handler of the author's, at the end
+            return self._failure(message, prediction, error)
         if gate.requested(message.sequence):
             return self._runtime.cancelled(prediction, outcome)
         return outcome
+
+    def _failure(
+        self, message: slot.Predict, prediction: RunningPrediction, error: BaseException
+    ) -> slot.Failed | slot.Cancelled:
+        if self._runtime.gate.requested(message.sequence):
+            return slot.Cancelled(id=message.id)
+        return self._runtime.explain(prediction, error)
 
     def _run(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:
         model = self._runtime.model

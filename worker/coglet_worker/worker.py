@@ -12,7 +12,6 @@ import os
 import signal
 import sys
 import threading
-import traceback
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -27,8 +26,9 @@ from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
 from coglet_worker.descriptors import out_of_the_way, take_over
+from coglet_worker.error_text import describe, full_traceback
 from coglet_worker.healthcheck import HealthChecker
-from coglet_worker.model import Model, SetupError, describe
+from coglet_worker.model import Model, SetupError
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
 
@@ -50,7 +50,6 @@ class Worker:
         _volunteer_for_the_oom_killer()
         self._descriptors = take_over()
         self._gate = CancelationGate()
-        self._gate.install()
         self._control = ControlChannel(
             self._descriptors.control_in, self._descriptors.control_out, self._gate
         )
@@ -61,6 +60,7 @@ class Worker:
         self._serving: SyncLoop | AsyncLoop | None = None
         self._health: HealthChecker | None = None
         self._stop_requested = False
+        self._is_forked = False
 
     def run(self) -> int:
         """Serves until told to stop. Gives the exit code."""
@@ -137,10 +137,15 @@ class Worker:
             self._router.adopt_stray_threads = True
             self._serving = SyncLoop(runtime, connections[0])
         self._flush_logs()
+        notes = self._gate.install()
+        if not model.is_async:
+            for note in notes:
+                runtime.warn(note)
         self._control.send(
             control.Ready(
                 slots=[connection.id for connection in connections],
                 has_healthcheck=model.healthcheck is not None,
+                cancel_signal=0 if model.is_async else self._gate.cancel_signal,
             )
         )
         if self._stop_requested:
@@ -174,7 +179,7 @@ class Worker:
         self._supervisor_gone()
 
     def _report_fault(self, error: BaseException) -> int:
-        for line in cut_text("".join(traceback.format_exception(error))).rstrip().split("\n"):
+        for line in cut_text(full_traceback(error)).rstrip().split("\n"):
             self._control.send(control.WorkerLog(target="coglet::worker", level="error", message=line))
         self._control.send(control.Fatal(reason=cut_text(f"internal error of the worker: {describe(error)}")))
         return EXIT_FAULT
@@ -244,7 +249,10 @@ class Worker:
 
     def _after_fork(self, connections: Sequence[SlotConnection]) -> None:
         """In a child that the model has forked: it must neither hold nor use the supervisor's channels."""
-        signal.signal(signal.SIGUSR1, signal.SIG_DFL)
+        if self._is_forked:  # a child's child; the numbers of our descriptors may be its own by now
+            return streams.uninstall_in_child()
+        self._is_forked = True
+        self._gate.uninstall()
         streams.uninstall_in_child()
         self._descriptors.close_in_child()
         for connection in connections:
