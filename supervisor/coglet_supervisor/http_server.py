@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.asgi import Application
-from coglet_supervisor.http.connection import Connection
+from coglet_supervisor.http.connection import SEND_TIMEOUT_S, Connection
 from coglet_supervisor.http.exchange import Exchange
+from coglet_supervisor.listener import BACKLOG
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.http2 import Http2Connection, Timeouts
@@ -33,9 +34,11 @@ class HttpServer:
         clients: ClientTasks,
         max_connections: int,
         *,
+        send_timeout_s: float = SEND_TIMEOUT_S,
         http2_timeouts: "Timeouts | None" = None,
     ) -> None:
         self.is_stopping = False
+        self.send_timeout_s = send_timeout_s
         self._app = app
         self._clients = clients
         self._max_connections = max_connections
@@ -48,6 +51,9 @@ class HttpServer:
         """Serves until `stopped()` returns, and then for as long as open answers need, but not for ever."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener)
+        # The event loop has shortened the backlog to its own. Asked for a longer one, asyncio would also try
+        # to accept that many clients in a row, and fail as often when there are no descriptors left.
+        listener.listen(BACKLOG)
         async with asyncio.TaskGroup() as tasks:
             sweep = tasks.create_task(self._sweep())
             try:
@@ -88,7 +94,8 @@ class HttpServer:
         """Makes an HTTP/2 connection of one that has turned out to speak it; `data` has been read already."""
         from coglet_supervisor.http.http2 import Http2Connection, Timeouts
 
-        successor = Http2Connection(self, self._app, transport, self._http2_timeouts or Timeouts())
+        timeouts = self._http2_timeouts or Timeouts(send_s=self.send_timeout_s)
+        successor = Http2Connection(self, self._app, transport, timeouts)
         self._http2.add(successor)
         self._connections.discard(connection)
         self._clients.start(successor.run())
@@ -101,14 +108,17 @@ class HttpServer:
             exchange.fail()
 
     async def _sweep(self) -> None:
-        """Closes who has not sent what it owes. One timer for all, because most never need it."""
+        """Ends connections whose client fails to do its part. One timer for all: most never need it."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = loop.time()
             for connection in list(self._connections):
-                if connection.deadline is not None and connection.deadline < now:
-                    connection.time_out()
+                try:
+                    connection.check(now)
+                except Exception:  # a fault of ours costs one connection, not the server
+                    log.exception("a connection cannot be checked, closing it")
+                    connection.abort()
             for http2 in list(self._http2):
                 http2.sweep(now)
 

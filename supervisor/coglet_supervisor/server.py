@@ -5,10 +5,10 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import math
 import os
 import shutil
 import signal
-import socket
 import tempfile
 import time
 from collections.abc import Coroutine
@@ -21,6 +21,7 @@ from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
 from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
+from coglet_supervisor.listener import listen
 from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
 from coglet_supervisor.restart import RestartPolicy
 from coglet_supervisor.schema_source import declared_concurrency, load_document
@@ -149,7 +150,12 @@ class Server:
             signer=self._signer,
         )
         service = self._make_service(uploading)
-        http = HttpServer(self._make_app(service, webhooks), self._clients, settings.max_connections)
+        http = HttpServer(
+            self._make_app(service, webhooks),
+            self._clients,
+            settings.max_connections,
+            send_timeout_s=settings.send_timeout_s or math.inf,
+        )
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         document = await asyncio.to_thread(load_document, settings)
         service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
@@ -316,23 +322,6 @@ def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
 
 async def _as_task(event: asyncio.Event) -> None:
     await event.wait()
-
-
-def listen(host: str, port: int) -> socket.socket:
-    """The open port. Raises StartupError."""
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    listener = socket.socket(family, socket.SOCK_STREAM)
-    try:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((host.strip("[]"), port))
-        listener.listen(1024)
-    except OSError as error:
-        listener.close()
-        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
-    bound = listener.getsockname()
-    shown = f"[{bound[0]}]" if family == socket.AF_INET6 else bound[0]
-    log.info("Starting coglet server on %s:%d", shown, bound[1])
-    return listener
 
 
 # What only the supervisor may know; the model and whatever it starts do not.

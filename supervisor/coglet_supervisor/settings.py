@@ -48,6 +48,7 @@ class Settings:
     worker_max_predictions: int | None = None  # COG_WORKER_MAX_PREDICTIONS
     worker_max_rss_bytes: int | None = None  # COG_WORKER_MAX_RSS_BYTES
     max_connections: int = 4096  # COG_MAX_CONNECTIONS
+    send_timeout_s: float | None = 60.0  # COG_SEND_TIMEOUT, 0 for never
     max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
     predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
@@ -86,6 +87,7 @@ class Settings:
             "worker_max_predictions": reader.positive_int("COG_WORKER_MAX_PREDICTIONS"),
             "worker_max_rss_bytes": reader.positive_int("COG_WORKER_MAX_RSS_BYTES"),
             "max_connections": reader.positive_int("COG_MAX_CONNECTIONS") or cls.max_connections,
+            "send_timeout_s": reader.seconds("COG_SEND_TIMEOUT", 60.0) or None,
             "max_concurrency": reader.positive_int("COG_MAX_CONCURRENCY"),
             "setup_timeout_s": reader.seconds("COG_SETUP_TIMEOUT") or None,
             "predict_timeout_s": reader.seconds("COG_PREDICT_TIMEOUT") or None,

@@ -1,103 +1,17 @@
 """HTTP/1 over a transport of the test's own: bytes in, bytes out, and who is told what."""
 
-import asyncio
-import re
-from collections.abc import Coroutine
-from typing import Any, TypeVar
+import math
 
 import pytest
+from tests.supervisor.connecting import GET, OK, POST, Client, answer, begun, body_of
 
 from coglet_supervisor.http.connection import (
     BODY_TIMEOUT_S,
     HEAD_TIMEOUT_S,
     IDLE_TIMEOUT_S,
     MAX_HEAD_BYTES,
-    Connection,
 )
-from coglet_supervisor.http.exchange import MAX_BUFFERED_BODY_BYTES, Exchange
-
-T = TypeVar("T")
-
-GET = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
-
-
-class Wire(asyncio.Transport):
-    """The transport: what the server wrote, and whether it reads."""
-
-    def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
-        self.written = b""
-        self.reads = True
-        self.ended: str | None = None
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = self.ended or "eof"
-
-    def close(self) -> None:
-        self.ended = "closed"
-
-    def abort(self) -> None:
-        self.ended = "aborted"
-
-    def pause_reading(self) -> None:
-        self.reads = False
-
-    def resume_reading(self) -> None:
-        self.reads = True
-
-
-class Host:
-    """The server: it answers when the test says so."""
-
-    is_stopping = False
-
-    def __init__(self) -> None:
-        self.asked: list[Exchange] = []
-        self.connections: list[Connection] = []
-        self.http2: bytes | None = None
-
-    def opened(self, connection: Connection) -> None:
-        self.connections.append(connection)
-
-    def closed(self, connection: Connection) -> None:
-        self.connections.remove(connection)
-
-    def run(self, exchange: Exchange) -> None:
-        self.asked.append(exchange)
-
-    def take_over_http2(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None:
-        self.connections.remove(connection)
-        self.http2 = data
-
-
-class Client:
-    """Both ends of one connection."""
-
-    def __init__(self) -> None:
-        self.host = Host()
-        self.wire = Wire()
-        self.connection = Connection(self.host)
-        self.connection.connection_made(self.wire)
-
-    def send(self, data: bytes) -> None:
-        self.connection.data_received(data)
-
-    @property
-    def got(self) -> bytes:
-        """What was answered since the last look, without the date."""
-        data, self.wire.written = self.wire.written, b""
-        return re.sub(rb"date: [^\r]*\r\n", b"", data)
-
-    @property
-    def deadline_in_s(self) -> float | None:
-        deadline = self.connection.deadline
-        return None if deadline is None else deadline - asyncio.get_running_loop().time()
+from coglet_supervisor.http.exchange import MAX_BUFFERED_BODY_BYTES
 
 
 @pytest.fixture
@@ -105,33 +19,8 @@ async def client() -> Client:
     return Client()
 
 
-async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """The task of `work`, which has come to where it has to wait."""
-    task = asyncio.get_running_loop().create_task(work)
-    await asyncio.wait({task}, timeout=0)
-    return task
-
-
-async def answer(exchange: Exchange, body: bytes = b"ok", *, status: int = 200) -> None:
-    length = (b"content-length", b"%d" % len(body))
-    await exchange.send({"type": "http.response.start", "status": status, "headers": [length]})
-    await exchange.send({"type": "http.response.body", "body": body})
-
-
-async def body_of(exchange: Exchange) -> bytes:
-    body = bytearray()
-    while True:
-        message = await exchange.receive()
-        body += message["body"]
-        if not message["more_body"]:
-            return bytes(body)
-
-
-OK = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-
 async def test_a_request_and_its_answer(client: Client) -> None:
-    client.send(b"POST /a%20b?q=1 HTTP/1.1\r\nX-Name: V\r\nContent-Length: 3\r\n\r\nabc")
+    client.send(b"POST /a%20b?q=1 HTTP/1.1\r\nX-Name: V\r\nHost: x\r\nContent-Length: 3\r\n\r\nabc")
     (exchange,) = client.host.asked
     scope = exchange.scope
     assert (scope["method"], scope["path"], scope["raw_path"]) == ("POST", "/a b", b"/a%20b")
@@ -144,7 +33,7 @@ async def test_a_request_and_its_answer(client: Client) -> None:
 
 
 async def test_however_the_bytes_are_cut(client: Client) -> None:
-    for byte in b"POST / HTTP/1.1\r\nContent-Length: 3\r\n\r\nabc":
+    for byte in POST + b"Content-Length: 3\r\n\r\nabc":
         client.send(bytes([byte]))
     assert await body_of(client.host.asked[0]) == b"abc"
 
@@ -162,7 +51,7 @@ async def test_pipelined_requests_are_answered_in_order(client: Client) -> None:
 
 
 async def test_a_chunked_request(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n3\r\nabc\r\n2\r\nde\r\n0\r\n\r\n")
     assert await body_of(client.host.asked[0]) == b"abcde"
 
 
@@ -194,14 +83,14 @@ async def test_http_1_0_ends_with_the_connection(client: Client) -> None:
 
 
 async def test_connection_close_is_obeyed(client: Client) -> None:
-    client.send(GET.replace(b"Host: x", b"Connection: close"))
+    client.send(GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
     await answer(client.host.asked[0])
     assert b"connection: close\r\n" in client.got
     assert client.wire.ended == "closed"
 
 
 async def test_100_continue_only_when_the_body_is_wanted(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nExpect: 100-continue\r\nContent-Length: 2\r\n\r\n")
+    client.send(POST + b"Expect: 100-continue\r\nContent-Length: 2\r\n\r\n")
     (exchange,) = client.host.asked
     assert client.got == b""
     reading = await begun(body_of(exchange))
@@ -213,7 +102,7 @@ async def test_100_continue_only_when_the_body_is_wanted(client: Client) -> None
 
 
 async def test_an_early_answer_reads_on_for_a_while_and_ends(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nContent-Length: 1000\r\n\r\nabc")
+    client.send(POST + b"Content-Length: 1000\r\n\r\nabc")
     await answer(client.host.asked[0], status=413)
     assert client.got.startswith(b"HTTP/1.1 413 ")
     assert client.wire.ended == "eof"
@@ -224,7 +113,7 @@ async def test_an_early_answer_reads_on_for_a_while_and_ends(client: Client) -> 
 
 
 async def test_a_body_is_read_only_as_fast_as_it_is_taken(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nContent-Length: 10000000\r\n\r\n")
+    client.send(POST + b"Content-Length: 10000000\r\n\r\n")
     client.send(b"x" * (MAX_BUFFERED_BODY_BYTES + 1))
     assert not client.wire.reads
     (exchange,) = client.host.asked
@@ -239,7 +128,7 @@ async def test_a_body_is_read_only_as_fast_as_it_is_taken(client: Client) -> Non
     ("data", "status"),
     [
         (b"nonsense\r\n\r\n", 400),
-        (b"GET / HTTP/1.1\r\nContent-Length: x\r\n\r\n", 400),
+        (b"GET / HTTP/1.1\r\nHost: x\r\nContent-Length: x\r\n\r\n", 400),
         (b"GET / HTTP/1.1\r\nX: " + b"x" * MAX_HEAD_BYTES, 431),
         (b"CONNECT x:1 HTTP/1.1\r\nHost: x\r\n\r\n", 400),
     ],
@@ -252,7 +141,7 @@ async def test_what_is_no_acceptable_http_is_refused(client: Client, data: bytes
 
 
 async def test_who_is_refused_in_mid_body_is_gone_for_the_application(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\nzz\r\n")
+    client.send(POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
     (exchange,) = client.host.asked
     assert await exchange.receive() == {"type": "http.disconnect"}
     await answer(exchange)
@@ -304,7 +193,7 @@ async def test_an_application_that_raises_in_mid_answer_breaks_it_off(client: Cl
 
 async def test_deadlines_follow_what_the_client_has_to_do(client: Client) -> None:
     assert client.deadline_in_s == pytest.approx(HEAD_TIMEOUT_S, abs=5)
-    client.send(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\n")
+    client.send(POST + b"Content-Length: 2\r\n\r\n")
     assert client.deadline_in_s == pytest.approx(BODY_TIMEOUT_S, abs=5)
     client.send(b"ab")
     assert client.deadline_in_s is None  # now it is the server's turn, however long it takes
@@ -313,7 +202,7 @@ async def test_deadlines_follow_what_the_client_has_to_do(client: Client) -> Non
 
 
 async def test_a_body_that_stops_is_408_and_an_idle_client_is_closed(client: Client) -> None:
-    client.send(b"POST / HTTP/1.1\r\nContent-Length: 2\r\n\r\na")
+    client.send(POST + b"Content-Length: 2\r\n\r\na")
     client.connection.time_out()
     assert client.got.startswith(b"HTTP/1.1 408 ")
     idle = Client()
@@ -346,7 +235,7 @@ async def test_http_2_is_handed_over_however_its_preface_is_cut(client: Client, 
 
 
 async def test_what_only_begins_as_http_2_is_http_1(client: Client) -> None:
-    for piece in (b"P", b"OST / HTTP/1.1\r\nContent-Length: 0\r\n\r\n"):
+    for piece in (b"P", b"OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"):
         client.send(piece)
     assert client.host.asked[0].scope["method"] == "POST"
 
@@ -354,3 +243,60 @@ async def test_what_only_begins_as_http_2_is_http_1(client: Client) -> None:
 async def test_http_2_begins_a_connection_and_never_follows_a_request(client: Client) -> None:
     client.send(GET + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert client.host.http2 is None
+
+
+async def test_a_client_that_takes_nothing_is_cut_off() -> None:
+    client = Client()
+    client.send(GET)
+    await answer(client.host.asked[0], b"x" * 100)
+    client.wire.unsent = 100
+    client.connection.check(1000.0)
+    client.connection.check(1059.0)
+    assert client.wire.ended is None
+    client.wire.unsent = 99  # one byte is enough
+    client.connection.check(1070.0)
+    client.connection.check(1129.0)
+    assert client.wire.ended is None
+    client.connection.check(1131.0)
+    assert client.wire.ended == "aborted"
+
+
+async def test_a_stream_that_grows_is_not_progress_and_one_that_flows_is() -> None:
+    client = Client()
+    client.send(GET)
+    (exchange,) = client.host.asked
+    await exchange.send(
+        {"type": "http.response.start", "status": 200, "headers": [(b"content-length", b"9")]}
+    )
+    for second, unsent in ((0, 0), (60, 100), (120, 100), (180, 100)):
+        client.connection.check(1000.0 + second)
+        await exchange.send({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
+        client.wire.unsent = unsent
+    client.connection.check(1240.0)
+    assert client.wire.ended is None  # a hundred bytes have gone out each time
+    for second in (300, 360):
+        client.wire.unsent += 100
+        await exchange.send({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
+        client.connection.check(1001.0 + second)
+    assert client.wire.ended == "aborted"
+
+
+async def test_without_a_send_timeout_it_is_waited_for() -> None:
+    client = Client()
+    client.host.send_timeout_s = math.inf
+    client.wire.unsent = 100
+    client.connection.deadline = None
+    client.connection.check(0.0)
+    client.connection.check(1e9)
+    assert client.wire.ended is None
+
+
+async def test_a_head_that_trickles_has_one_deadline() -> None:
+    client = Client()
+    client.connection.deadline = None
+    client.send(GET[:5])
+    deadline = client.connection.deadline
+    assert client.deadline_in_s == pytest.approx(HEAD_TIMEOUT_S, abs=5)
+    for byte in GET[5:-1]:
+        client.send(bytes([byte]))
+    assert client.connection.deadline == deadline

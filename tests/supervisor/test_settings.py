@@ -16,6 +16,7 @@ VARIABLES = [
     ("COG_WORKER_MAX_PREDICTIONS", "worker_max_predictions", None, {"100": 100}, ["0", "x"]),
     ("COG_WORKER_MAX_RSS_BYTES", "worker_max_rss_bytes", None, {"1024": 1024}, ["0", "1GB"]),
     ("COG_MAX_CONNECTIONS", "max_connections", 4096, {"5": 5}, ["0", "x"]),
+    ("COG_SEND_TIMEOUT", "send_timeout_s", 60.0, {"2": 2.0, "0": None}, ["-1", "x"]),
     ("COG_MAX_CONCURRENCY", "max_concurrency", None, {"4": 4, " 4 ": 4}, ["0", "-4", "x"]),
     ("COG_SETUP_TIMEOUT", "setup_timeout_s", None, {"1.5": 1.5, "0": None}, ["-1", "x", "inf", "nan"]),
     ("COG_PREDICT_TIMEOUT", "predict_timeout_s", None, {"2": 2.0, "0": None}, ["-1", "x", "inf"]),

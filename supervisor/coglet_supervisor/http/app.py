@@ -71,6 +71,9 @@ class App:
         segments = request.path.split(b"/")[1:]
         try:
             self._access.check(request)
+            if not segments:
+                await _answer_asterisk(request, send)
+                return
             if segments[0] not in _KINDS and segments not in _PROBES:
                 await self._pages(scope, receive, send)
                 return
@@ -117,6 +120,13 @@ def _refusal(scope: Scope) -> int | None:
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
         return 431
     return None
+
+
+async def _answer_asterisk(request: Request, send: Send) -> None:
+    """`OPTIONS *` asks what the server as a whole can do (RFC 9110, 9.3.7); no other path lacks a slash."""
+    if request.path != b"*" or request.method != "OPTIONS":
+        raise HttpError(400)
+    await respond(send, 200, b"", (b"allow", b"GET, HEAD, POST, PUT"))
 
 
 def _allow(request: Request, *methods: str) -> None:

@@ -159,15 +159,8 @@ class Exchange:
         is_head_request = self.scope["method"] == "HEAD"
         prefix = b""
         if self._head is not None:
-            status, headers = self._head
+            prefix = self._encode_head(*self._head)
             self._head = None
-            has_length = any(name == b"content-length" for name, _ in headers)
-            self._chunked = not has_length and self.scope["http_version"] == "1.1" and status not in _NO_BODY
-            if not has_length and not self._chunked:
-                self.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
-            prefix = encode_head(status, headers, chunked=self._chunked, keep_alive=self.keep_alive)
-            if any(name == b"connection" and value == b"close" for name, value in headers):
-                self.keep_alive = False
         if is_head_request:
             return [prefix] if prefix else []
         if self._chunked:
@@ -176,6 +169,21 @@ class Exchange:
         if len(body) > LARGE_BODY_BYTES:
             return [prefix, body] if prefix else [body]
         return [prefix + body] if prefix or body else []
+
+    def _encode_head(self, status: int, headers: Headers) -> bytes:
+        has_length = closes = False
+        for name, value in headers:
+            if name == b"content-length":
+                has_length = True
+            elif name == b"connection":
+                closes = value == b"close"
+        is_1_1 = self.scope["http_version"] == "1.1"
+        self._chunked = not has_length and is_1_1 and status not in _NO_BODY
+        if closes or not (has_length or self._chunked):
+            self.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
+        elif self.keep_alive and not is_1_1:
+            headers = [*headers, (b"connection", b"keep-alive")]  # RFC 9112, C.2.2: else the client may close
+        return encode_head(status, headers, chunked=self._chunked, keep_alive=self.keep_alive)
 
     async def _wait(self) -> None:
         self._receiving = asyncio.get_running_loop().create_future()

@@ -17,14 +17,19 @@ from h2.errors import ErrorCodes
 from hypercorn.events import Closed, RawData, Updated
 
 from coglet_supervisor.http.asgi import Application
-from coglet_supervisor.http.connection import BODY_TIMEOUT_S, HEAD_TIMEOUT_S, IDLE_TIMEOUT_S, LINGER_S
+from coglet_supervisor.http.connection import (
+    BODY_TIMEOUT_S,
+    HEAD_TIMEOUT_S,
+    IDLE_TIMEOUT_S,
+    LINGER_S,
+    SEND_TIMEOUT_S,
+)
 from coglet_supervisor.http.http2_frames import DATA, FrameGuard, goaway, whole_frames
 from coglet_supervisor.http.http2_protocol import Http2Protocol
 from coglet_supervisor.http.http2_waits import Waits
 
 log = logging.getLogger(__name__)
 
-SEND_TIMEOUT_S: Final = 60.0
 # How much is handled in one turn of the event loop.
 _READ_BYTES: Final = 16 * 1024
 _MAX_REASON_CHARS: Final = 200

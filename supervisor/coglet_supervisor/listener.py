@@ -1,0 +1,30 @@
+"""The listening socket, which is opened before anything else is loaded."""
+
+import logging
+import socket
+from typing import Final
+
+from coglet_supervisor.errors import StartupError
+
+log = logging.getLogger(__name__)
+
+# How many clients may wait to be accepted; the kernel cuts it down to net.core.somaxconn. A client for whom
+# there is no room loses its SYN, and tries again after a second.
+BACKLOG: Final = 4096
+
+
+def listen(host: str, port: int) -> socket.socket:
+    """The open port. Raises StartupError."""
+    family = socket.AF_INET6 if ":" in host else socket.AF_INET
+    listener = socket.socket(family, socket.SOCK_STREAM)
+    try:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((host.strip("[]"), port))
+        listener.listen(BACKLOG)
+    except OSError as error:
+        listener.close()
+        raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
+    bound = listener.getsockname()
+    shown = f"[{bound[0]}]" if family == socket.AF_INET6 else bound[0]
+    log.info("Starting coglet server on %s:%d", shown, bound[1])
+    return listener
