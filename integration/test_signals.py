@@ -124,7 +124,7 @@ def test_a_second_signal_does_not_wait(serve: Serve) -> None:
 @pytest.mark.ours("runtime.md 13: a half-sent request blocks the end of the peer")
 def test_a_half_sent_request_does_not_block_the_end(serve: Serve) -> None:
     with serve("script") as server, server.address.socket() as sock:
-        sock.sendall(b"POST /predictions HTTP/1.1\r\nContent-Length: 100\r\n\r\n{")
+        sock.sendall(b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Length: 100\r\n\r\n{")
         server.health()
         server.signal(signal.SIGTERM)
         assert server.wait_exit() == 0

@@ -2,6 +2,7 @@
 
 import asyncio
 import re
+import socket
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
 
@@ -14,12 +15,16 @@ GET: Final = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 POST: Final = b"POST /a HTTP/1.1\r\nHost: x\r\n"
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
+# What the kernel knows of every wire: an open connection, and nothing on its way.
+_SOCKETS: Final = socket.socketpair()
+
 
 class Wire(asyncio.Transport):
     """The transport: what the server wrote, and whether it reads."""
 
     def __init__(self) -> None:
-        super().__init__({"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)})
+        addresses = {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}
+        super().__init__({**addresses, "socket": _SOCKETS[0]})
         self.written = b""
         self.unsent = 0
         self.reads = True

@@ -7,7 +7,6 @@ time of a short prediction (docs/performance.md). HTTP/2 is handed to Hypercorn.
 from __future__ import annotations
 
 import asyncio
-import select
 from collections import deque
 from typing import Any, Final, Protocol, cast
 from urllib.parse import unquote
@@ -24,6 +23,7 @@ from coglet_supervisor.http.head import (
     may_persist_in_1_0,
     split_target,
 )
+from coglet_supervisor.http.peer import has_hung_up, untaken_bytes
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
 # Request line and headers; enough to see, and so to refuse properly, a URI that is too long.
@@ -40,8 +40,6 @@ MAX_PIPELINED: Final = 1000
 # Source: Go's net/http/internal/chunked.go, since CVE-2023-39326.
 _SPARE_BYTES_A_CHUNK: Final = 16
 _SPARE_BYTES_A_BYTE: Final = 2
-# Only Linux tells a half-closed connection from an open one; elsewhere a reset is seen.
-_HANG_UP: Final = getattr(select, "POLLRDHUP", select.POLLHUP)
 _ASGI: Final = {"spec_version": "2.3", "version": "3.0"}
 
 
@@ -326,6 +324,8 @@ class Connection(asyncio.Protocol):
     def _is_stuck(self, now: float) -> bool:
         """True if something is to be sent, and for the whole time-out the client has taken none of it."""
         unsent = self._transport.get_write_buffer_size()
+        if unsent:
+            unsent += untaken_bytes(self._transport.get_extra_info("socket"))
         taken, since = self._taken
         if unsent == 0 or self._written - unsent != taken:
             self._taken = (self._written - unsent, now)
@@ -342,11 +342,7 @@ class Connection(asyncio.Protocol):
         self._answering_at_last_check = exchange
         if exchange is None or exchange is not before or not self._is_paused or self.is_closing:
             return False
-        if not exchange.request_complete:
-            return False
-        poll = select.poll()
-        poll.register(self._transport.get_extra_info("socket"), _HANG_UP)
-        return bool(poll.poll(0))
+        return exchange.request_complete and has_hung_up(self._transport.get_extra_info("socket"))
 
     def _disconnect_all(self) -> None:
         for exchange in (self._reading, self._answering, *self._waiting):
