@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 from urllib.request import HTTPHandler, HTTPSHandler
 
+from cog._interruption import interruptible
+
 if TYPE_CHECKING:
     from collections.abc import Callable, Sequence
     from urllib.request import Request
@@ -56,10 +58,22 @@ class _Route:
         host, port = address
         failure: OSError | None = None
         for allowed in [host] if self.resolve is None else self.resolve(host, port):
-            try:
-                return socket.create_connection((allowed, port), seconds_left(self.ends), source)
-            except OSError as error:
-                failure = error
+            for family, kind, protocol, _, sockaddr in socket.getaddrinfo(
+                allowed, port, 0, socket.SOCK_STREAM
+            ):
+                sock = socket.socket(family, kind, protocol)
+                try:
+                    interruptible(sock)
+                    if source is not None:
+                        sock.bind(source)
+                    sock.settimeout(seconds_left(self.ends))
+                    sock.connect(sockaddr)
+                    return sock
+                except BaseException as error:
+                    sock.close()
+                    if not isinstance(error, OSError) or isinstance(error, InterruptedError):
+                        raise
+                    failure = error
         raise failure or OSError(f"{host} has no address")
 
 

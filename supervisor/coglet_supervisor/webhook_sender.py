@@ -1,4 +1,4 @@
-"""Brings webhooks to one receiver: attempts, retries, and how many sends are under way at once."""
+"""Brings webhooks to one receiver: attempts and retries."""
 
 from __future__ import annotations
 
@@ -6,7 +6,8 @@ import asyncio
 import contextlib
 import logging
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import Mapping
+from contextlib import AbstractAsyncContextManager
 from typing import Final
 from weakref import WeakValueDictionary
 
@@ -19,16 +20,13 @@ from coglet_supervisor.outgoing import (
     check_url,
     origin_of,
 )
+from coglet_supervisor.send_turns import GivenUp, Turn, Turns
 from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, judge
 from coglet_supervisor.webhook_signature import Signer, new_message_id
 
 log = logging.getLogger(__name__)
 
 ATTEMPT_LIMIT_S: Final = 30.0
-
-MAX_SENDS: Final = 64
-"""How many sends are under way at once, in all and to one origin: a slow one must not take all turns."""
-MAX_SENDS_TO_ONE: Final = 16
 
 
 class NotDelivered(Exception):
@@ -56,7 +54,6 @@ class _Origin:
     """What all who send to one origin share."""
 
     def __init__(self) -> None:
-        self.turns = asyncio.Semaphore(MAX_SENDS_TO_ONE)
         self.outage = Outage()
         self._woken = asyncio.Event()
 
@@ -76,7 +73,7 @@ class Origins:
     """The origins to which anybody sends; one is forgotten with its last sender."""
 
     def __init__(self) -> None:
-        self.turns = asyncio.Semaphore(MAX_SENDS)
+        self.turns = Turns()
         self._by_name: WeakValueDictionary[str, _Origin] = WeakValueDictionary()
 
     def find(self, name: str) -> _Origin:
@@ -105,32 +102,26 @@ class Sender:
         self.origin_name = origin_of(url)
         self._outgoing = outgoing
         self._origin = origins.find(self.origin_name)
-        self._all_turns = origins.turns
+        self._turns = origins.turns
         self._url = url
         self._headers = headers
         self._signer = signer
 
-    @contextlib.asynccontextmanager
-    async def turn(self) -> AsyncIterator[bool]:
-        """Waits until one more attempt may be made at the same time; it is to be made in the block.
+    def turn(self) -> AbstractAsyncContextManager[Turn]:
+        """Waits until one more attempt may be made at the same time; it is to be made in the block."""
+        return self._turns.take(self.origin_name)
 
-        Gives True when that took a while, because the receiver or all of them are slow.
-        """
-        had_to_wait = self._origin.turns.locked() or self._all_turns.locked()
-        async with self._origin.turns, self._all_turns:
-            yield had_to_wait
-
-    async def attempt(self, body: bytes) -> None:
+    async def attempt(self, body: bytes, turn: Turn) -> None:
         """The only attempt, within a turn. Raises NotDelivered."""
-        await self._attempt(body, new_message_id())
+        await self._attempt(body, new_message_id(), turn)
 
     async def persist(self, body: bytes, prediction_id: str) -> None:
         """Attempts until it is delivered. Raises NotDelivered after the last one."""
         message_id = new_message_id()
         for delay_s in RETRY_DELAYS_S:
             try:
-                async with self.turn():
-                    return await self._attempt(body, message_id)
+                async with self.turn() as turn:
+                    return await self._attempt(body, message_id, turn)
             except _MayRecover as error:
                 log.log(
                     error.log_level,
@@ -141,18 +132,18 @@ class Sender:
                     error,
                 )
             await self._origin.pause(delay_s)
-        async with self.turn():
-            await self._attempt_really(body, message_id)
+        async with self.turn() as turn:
+            await self._attempt_really(body, message_id, turn)
 
-    async def _attempt(self, body: bytes, message_id: str) -> None:
+    async def _attempt(self, body: bytes, message_id: str, turn: Turn) -> None:
         if self._origin.outage.spares(time.monotonic()):
             raise _Spared("it could not be reached just before")
-        await self._attempt_really(body, message_id)
+        await self._attempt_really(body, message_id, turn)
 
-    async def _attempt_really(self, body: bytes, message_id: str) -> None:
+    async def _attempt_really(self, body: bytes, message_id: str, turn: Turn) -> None:
         outage = self._origin.outage
         try:
-            answer = await self._post(body, message_id)
+            answer = await self._post(body, message_id, turn)
         except _MayRecover:
             outage.failed(time.monotonic())
             raise
@@ -165,14 +156,15 @@ class Sender:
             failure = NotDelivered if verdict == "refused" else _MayRecover
             raise failure(f"it answered with status {answer.status}")
 
-    async def _post(self, body: bytes, message_id: str) -> Answer:
+    async def _post(self, body: bytes, message_id: str, turn: Turn) -> Answer:
         headers = self._headers
         if self._signer is not None:
             headers = {**headers, **self._signer.headers(message_id, int(time.time()), body)}
         message = Message(method="POST", url=self._url, headers=headers, body=body)
         try:
-            return await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
+            async with turn.sending():
+                return await self._outgoing.send(message, limit_s=ATTEMPT_LIMIT_S)
         except NeverSendable as error:
             raise NeverDelivered(str(error)) from error
-        except SendFailed as error:
+        except (SendFailed, GivenUp) as error:
             raise _MayRecover(str(error)) from error

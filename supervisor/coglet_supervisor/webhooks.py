@@ -180,8 +180,8 @@ class _Delivery:
                     return False
 
     async def _send_progress(self, prediction: Prediction) -> None:
-        async with self._sender.turn() as had_to_wait:
-            if had_to_wait:
+        async with self._sender.turn() as turn:
+            if turn.had_to_wait:
                 self._queue.fell_behind()
             now = time.monotonic()
             step = self._queue.next_step(now)
@@ -193,7 +193,7 @@ class _Delivery:
                 return  # meanwhile the prediction has ended, which makes this superfluous
             self._queue.sent(step, now)
             try:
-                await self._sender.attempt(_encode(snapshot))
+                await self._sender.attempt(_encode(snapshot), turn)
             except NeverDelivered as error:
                 self._queue.give_up()
                 self._log_loss(prediction.id, str(error))

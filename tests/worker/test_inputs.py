@@ -4,7 +4,7 @@ import enum
 import io
 import pathlib
 import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from typing import Annotated, Any, Optional, Union
 
 import msgspec
@@ -160,19 +160,22 @@ def test_the_annotations_of_a_method_count(files: TemporaryFiles) -> None:
 
 
 @pytest.mark.parametrize(
-    ("function", "fetches"),
-    [(lambda x: x, False), ("cog.Secret", False), ("cog.Path", True), ("list[cog.File]", True)],
+    ("annotation", "value", "fetches"),
+    [
+        ("cog.Path", "http://localhost/a", True),
+        ("cog.Path", "DATA:,a", True),
+        ("cog.Path", None, False),
+        ("list[cog.File]", ["text", "https://localhost/a"], True),
+        ("list[cog.File]", [], False),
+        ("cog.Secret", "http://localhost/a", False),
+        ("str", "http://localhost/a", False),
+    ],
 )
-def test_only_what_may_read_from_the_network_is_told_to_fetch(
-    function: Callable[..., Any] | str, fetches: bool
-) -> None:
+def test_only_files_that_are_given_by_url_are_fetched(annotation: str, value: Any, fetches: bool) -> None:
     def run(x: Any) -> None: ...
 
-    if isinstance(function, str):
-        run.__annotations__["x"] = function
-    else:
-        run = function
-    assert InputConverter(run).fetches is fetches
+    run.__annotations__["x"] = annotation
+    assert InputConverter(run).fetches({"x": value}) is fetches
 
 
 @pytest.mark.parametrize("url", ["data:no comma", "data:;base64,a"])

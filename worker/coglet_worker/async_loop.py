@@ -5,9 +5,12 @@ ended.
 """
 
 import asyncio
+import contextlib
 import contextvars
+import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
+from functools import partial
 from types import GeneratorType
 from typing import Any
 
@@ -185,8 +188,8 @@ class _AsyncSlot:
         if model.call is None or model.inputs is None:
             return slot.Failed(id=message.id, error="Training not supported by this predictor")
         arguments = model.inputs.decode(message)
-        if model.inputs.fetches:
-            await asyncio.to_thread(model.inputs.convert, arguments, prediction.temporary_files)
+        if model.inputs.fetches(arguments):
+            await _in_own_thread(partial(model.inputs.convert, arguments, prediction.temporary_files))
         else:
             model.inputs.convert(arguments, prediction.temporary_files)
         started = time.perf_counter()
@@ -194,6 +197,36 @@ class _AsyncSlot:
         output, is_stream = await _send(prediction, result)
         elapsed = time.perf_counter() - started
         return slot.Done(id=message.id, predict_time=elapsed, output=output, is_stream=is_stream)
+
+
+async def _in_own_thread(function: Callable[[], None]) -> None:
+    """Runs a function that blocks.
+
+    The threads of `asyncio.to_thread` are few, and the model's: no download may wait for another in them.
+    """
+    loop = asyncio.get_running_loop()
+    ended: asyncio.Future[None] = loop.create_future()
+
+    def report(error: BaseException | None) -> None:
+        if ended.cancelled():
+            return
+        if error is None:
+            ended.set_result(None)
+        else:
+            ended.set_exception(error)
+
+    def work() -> None:
+        error: BaseException | None = None
+        try:
+            function()
+        except BaseException as raised:  # noqa: BLE001 - raised again on the loop
+            error = raised
+        with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            loop.call_soon_threadsafe(report, error)
+
+    context = contextvars.copy_context()
+    threading.Thread(target=context.run, args=(work,), name="cog-inputs", daemon=True).start()
+    await ended
 
 
 async def _send(prediction: RunningPrediction, result: Any) -> tuple[bytes | None, bool]:

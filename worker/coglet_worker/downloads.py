@@ -8,6 +8,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from cog._interruption import Interruption
 from cog.types import URLPath
 from coglet_worker.running import TemporaryFiles
 
@@ -47,10 +48,7 @@ def _apply_url_guard() -> None:
 
 
 class _Downloads:
-    """A few daemon threads over one queue.
-
-    A cancel interrupts `run`, never the threads: they end after the file at hand, which is then removed.
-    """
+    """A few daemon threads over one queue. The end of the prediction ends them, whatever they wait for."""
 
     def __init__(self, urls: Sequence[URLPath], files: TemporaryFiles) -> None:
         self._todo = deque(enumerate(urls))
@@ -59,15 +57,25 @@ class _Downloads:
         self._error: Exception | None = None
         self._files = files
         self._changed = threading.Condition()
+        self._interruption = Interruption()
 
     def run(self) -> list[Any]:
+        """What the URLs have become, in their order. Raises InterruptedError when the prediction ends."""
+        self._files.when_closed(self._interrupt)
         for _ in range(min(PARALLEL_DOWNLOADS, len(self._todo))):
             threading.Thread(target=self._work, name="cog-download", daemon=True).start()
         with self._changed:
-            self._changed.wait_for(lambda: self._error or not self._missing)
+            self._changed.wait_for(lambda: self._error or not self._missing or self._files.closed)
         if self._error is not None:
             raise self._error
+        if self._missing:
+            raise InterruptedError("the prediction has ended while its files were fetched")
         return self._results
+
+    def _interrupt(self) -> None:
+        self._interruption.interrupt()
+        with self._changed:
+            self._changed.notify_all()
 
     def _work(self) -> None:
         while not self._files.closed and self._error is None:
@@ -76,7 +84,8 @@ class _Downloads:
             except IndexError:
                 return
             try:
-                file = url.convert()
+                with self._interruption.covering():
+                    file = url.convert()
             except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
                 self._report(error)
                 return

@@ -14,6 +14,7 @@ from typing import Any
 import msgspec
 
 import cog.types
+from cog._url import scheme_of
 from coglet_protocol import slot
 from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import mapped_spill
@@ -34,10 +35,14 @@ class InputConverter:
     def __init__(self, function: Callable[..., Any]) -> None:
         self._converters = _converters(function)
 
-    @property
-    def fetches(self) -> bool:
-        """True when a conversion may take time, because it reads from the network."""
-        return any(convert in (_to_path, _to_file) for convert in self._converters.values())
+    def fetches(self, arguments: dict[str, Any]) -> bool:
+        """True when converting these arguments may take time: a file among them is given by a URL."""
+        return any(
+            isinstance(item, str) and _is_url(item)
+            for name, convert in self._converters.items()
+            if convert in (_to_path, _to_file)
+            for item in _items(arguments.get(name))
+        )
 
     def decode(self, message: slot.Predict) -> dict[str, Any]:
         """The arguments as plain JSON values. Raises InputError."""
@@ -113,6 +118,10 @@ def _to_member_of(members: type[enum.Enum]) -> Convert:
     return lambda value: value if isinstance(value, members) else members(value)
 
 
+def _items(value: object) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
 def _each(convert: Convert, value: object) -> object:
     return [convert(item) for item in value] if isinstance(value, list) else convert(value)
 
@@ -130,4 +139,4 @@ def _to_secret(value: object) -> object:
 
 
 def _is_url(text: str) -> bool:
-    return text.startswith(("http://", "https://", "data:"))
+    return scheme_of(text) in ("http", "https", "data")

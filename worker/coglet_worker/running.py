@@ -1,6 +1,7 @@
 """The prediction that runs: where its prints and files go. A context variable binds code to its log."""
 
 import threading
+from collections.abc import Callable
 from contextvars import ContextVar
 from functools import partial
 from pathlib import Path
@@ -84,7 +85,16 @@ class TemporaryFiles:
     def __init__(self) -> None:
         self._lock = threading.Lock()
         self._paths: list[Path] = []
+        self._on_close: list[Callable[[], None]] = []
         self.closed = False
+
+    def when_closed(self, callback: Callable[[], None]) -> None:
+        """Calls back when the prediction ends, or now if it has ended."""
+        with self._lock:
+            if not self.closed:
+                self._on_close.append(callback)
+                return
+        callback()
 
     def keep(self, path: Path) -> None:
         """From any thread: `path` is removed when the prediction ends, or now if it has ended."""
@@ -97,6 +107,8 @@ class TemporaryFiles:
     def remove_all(self) -> None:
         with self._lock:
             self.closed = True
+        for callback in self._on_close:
+            callback()
         for path in self._paths:
             path.unlink(missing_ok=True)
 

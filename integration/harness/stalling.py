@@ -1,0 +1,62 @@
+"""A web server that takes requests and never answers."""
+
+import contextlib
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Final
+
+from integration.harness.server import HOST
+from integration.harness.waiting import DEADLINE_S
+
+# Well below the 10 s after which the reading side of a download gives up of its own accord.
+GIVEN_UP_WITHIN_S: Final = 5.0
+
+
+class Stalling:
+    """Counts the requests, and those whose clients have hung up."""
+
+    def __init__(self) -> None:
+        self._listener = socket.create_server((HOST, 0), backlog=64)
+        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}/file.txt"
+        self.requests = 0
+        self.hung_up = 0
+        self._changed = threading.Condition()
+
+    @contextlib.contextmanager
+    def listening(self) -> Iterator["Stalling"]:
+        """Takes requests within the block."""
+        threading.Thread(target=self._accept, daemon=True).start()
+        try:
+            yield self
+        finally:
+            self._listener.shutdown(socket.SHUT_RDWR)
+            self._listener.close()
+
+    def wait(self, *, requests: int = 0, hung_up: int = 0) -> None:
+        """Waits until there were so many."""
+        with self._changed:
+            arrived = self._changed.wait_for(
+                lambda: self.requests >= requests and self.hung_up >= hung_up,
+                DEADLINE_S if not hung_up else GIVEN_UP_WITHIN_S,
+            )
+        assert arrived, f"{self.requests} requests, {self.hung_up} of them hung up"
+
+    def _accept(self) -> None:
+        with contextlib.suppress(OSError):
+            while True:
+                connection, _ = self._listener.accept()
+                threading.Thread(target=self._hold, args=(connection,), daemon=True).start()
+
+    def _hold(self, connection: socket.socket) -> None:
+        with connection:
+            connection.recv(65536)
+            self._count("requests")
+            with contextlib.suppress(ConnectionError):
+                connection.recv(1)
+            self._count("hung_up")
+
+    def _count(self, name: str) -> None:
+        with self._changed:
+            setattr(self, name, getattr(self, name) + 1)
+            self._changed.notify_all()

@@ -1,0 +1,58 @@
+"""Ending a download from another thread, whatever it waits for. Apart, because importing HTTP takes 30 ms."""
+
+from __future__ import annotations
+
+import socket
+import threading
+from contextlib import contextmanager, suppress
+from contextvars import ContextVar
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from collections.abc import Iterator
+
+_current: ContextVar[Interruption | None] = ContextVar("cog_interruption", default=None)
+
+
+class Interruption:
+    """Ends downloads from another thread, also one that waits for a connection or for data."""
+
+    def __init__(self) -> None:
+        self._lock = threading.Lock()
+        self._sockets: set[socket.socket] = set()
+        self._interrupted = False
+
+    def interrupt(self) -> None:
+        """Ends those that run and those still to come. Safe to repeat."""
+        with self._lock:
+            self._interrupted = True
+            for each in self._sockets:
+                with suppress(OSError):  # closed, or never connected
+                    each.shutdown(socket.SHUT_RDWR)
+
+    @contextmanager
+    def covering(self) -> Iterator[None]:
+        """The downloads that this thread makes in the block can be interrupted."""
+        token = _current.set(self)
+        try:
+            yield
+        finally:
+            _current.reset(token)
+            with self._lock:
+                self._sockets = {each for each in self._sockets if each.fileno() >= 0}
+
+    def add(self, sock: socket.socket) -> None:
+        """A socket of a download. Raises InterruptedError."""
+        with self._lock:
+            if self._interrupted:
+                raise InterruptedError("the download is no longer wanted")
+            self._sockets.add(sock)
+
+
+def interruptible(sock: socket.socket) -> None:
+    """Lets the interruption that covers this thread, if any, end what waits for `sock`.
+
+    Raises InterruptedError when it was interrupted already.
+    """
+    if interruption := _current.get():
+        interruption.add(sock)
