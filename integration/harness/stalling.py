@@ -53,7 +53,8 @@ class Stalling:
             connection.recv(65536)
             self._count("requests")
             with contextlib.suppress(ConnectionError):
-                connection.recv(1)
+                while connection.recv(65536):  # the rest of the request
+                    pass
             self._count("hung_up")
 
     def _count(self, name: str) -> None:
