@@ -37,6 +37,10 @@ log = logging.getLogger(__name__)
 # After the process has ended, what it wrote last may still be in its pipes and sockets.
 _LAST_WORDS_S: Final = 0.5
 
+# A worker that has nothing to do gets this long to end. It gives up after a second itself, and says what held
+# it; this is for one that is stopped, or whose C code does not let go of the interpreter.
+_IDLE_END_S: Final = 1.6
+
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerSpec:
@@ -257,13 +261,19 @@ class WorkerProcess:
             os.killpg(self._process.pid, number)
 
     async def stop(self, grace_s: float) -> None:
-        """Asks, waits `grace_s`, then kills the whole group. Afterwards nothing of it is left."""
+        """Asks; lets what runs end within `grace_s`, and the process soon after; kills what is left of it."""
+        loop = asyncio.get_running_loop()
+        started = loop.time()
+        deadline = started + grace_s
         self.send(control.Shutdown())
         try:
-            async with asyncio.timeout(grace_s):
+            async with asyncio.timeout_at(deadline):
+                await self.retire()
+            idle_deadline = loop.time() + _IDLE_END_S
+            async with asyncio.timeout_at(min(deadline, idle_deadline)):
                 await wait_exit(self._process)
         except TimeoutError:
-            log.warning("worker %d did not stop within %g s, killing it", self.pid, grace_s)
+            log.warning("worker %d did not end within %.1f s, killing it", self.pid, loop.time() - started)
         await self.end()
 
     async def end(self) -> None:
@@ -306,10 +316,17 @@ class WorkerProcess:
             message = control.decode_from_worker(line)
             if isinstance(message, control.Ready):
                 self._on_ready(message)
-            else:
-                self._events.on_control(message)
+                return
+            self._events.on_control(message)
+            if isinstance(message, control.SetupFailed | control.Fatal):
+                asyncio.get_running_loop().call_later(_IDLE_END_S, self._enforce_end)
         except ProtocolError as error:
             log.error("worker %d: %s; killing it", self.pid, error)
+            self.signal_group(signal.SIGKILL)
+
+    def _enforce_end(self) -> None:
+        if self._process.poll() is None:
+            log.warning("worker %d has failed and does not end, killing it", self.pid)
             self.signal_group(signal.SIGKILL)
 
     def _on_ready(self, message: control.Ready) -> None:

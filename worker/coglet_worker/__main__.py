@@ -11,13 +11,8 @@ def main() -> None:
     # Now, because the guard would have to keep what was imported before.
     from coglet_worker.worker import main as run_worker
 
-    code = run_worker(guard)
-    # Not `sys.exit`: a thread of the model that is no daemon would keep a process that nobody serves.
-    # What `atexit` holds still runs, as model authors have no other hook.
-    import atexit
-
-    atexit._run_exitfuncs()
-    os._exit(code)
+    # Not `sys.exit`: what the model leaves behind could keep a process that nobody serves.
+    os._exit(run_worker(guard))
 
 
 if __name__ == "__main__":

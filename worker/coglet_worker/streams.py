@@ -51,6 +51,11 @@ class LogRouter:
     def ended(self, prediction: RunningPrediction) -> None:
         self._running.pop(prediction.sequence, None)
 
+    @property
+    def is_running(self) -> bool:
+        """True while there is a prediction."""
+        return bool(self._running)
+
     def sole_running(self) -> RunningPrediction | None:
         """The prediction that runs, when it is exactly one."""
         running = list(self._running.values())

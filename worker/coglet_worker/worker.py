@@ -6,7 +6,6 @@ heard by the control thread; the main thread belongs to the model.
 
 from __future__ import annotations
 
-import atexit
 import contextlib
 import os
 import signal
@@ -17,7 +16,7 @@ from typing import TYPE_CHECKING, Any
 
 from coglet import _runtime
 from coglet_protocol import control
-from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, processes_with
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.limits import cut_text
 from coglet_worker import model as models
@@ -26,6 +25,7 @@ from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
 from coglet_worker.descriptors import out_of_the_way, take_over
+from coglet_worker.ending import Ending
 from coglet_worker.error_text import describe, full_traceback
 from coglet_worker.healthcheck import HealthChecker
 from coglet_worker.model import Model, SetupError
@@ -47,6 +47,7 @@ class Worker:
     def __init__(self, guard: int) -> None:
         _runtime.mark_active()
         self._guard = guard
+        self._cookie = os.environ.get(COOKIE_VARIABLE)  # before the model can change it
         _volunteer_for_the_oom_killer()
         self._descriptors = take_over()
         self._gate = CancelationGate()
@@ -61,9 +62,17 @@ class Worker:
         self._health: HealthChecker | None = None
         self._stop_requested = False
         self._is_forked = False
+        self._exit_code: int | None = None  # known when the work is done
+        self._ending = Ending(self._is_at_work, self._give_up, self._children)
 
     def run(self) -> int:
-        """Serves until told to stop. Gives the exit code."""
+        """Serves until told to stop, and lets Python come to its end. Gives the exit code."""
+        self._exit_code = self._run_guarded()
+        self._ending.finish()
+        self._say_last_words()
+        return self._exit_code
+
+    def _run_guarded(self) -> int:
         try:
             return self._run()
         except ProtocolError as error:
@@ -150,9 +159,9 @@ class Worker:
         )
         if self._stop_requested:
             self._serving.stop()
-        return self._serve_until_stopped(runtime)
+        return self._serve_until_stopped()
 
-    def _serve_until_stopped(self, runtime: Runtime) -> int:
+    def _serve_until_stopped(self) -> int:
         assert self._serving is not None
         try:
             self._serving.serve()
@@ -161,10 +170,23 @@ class Worker:
             return EXIT_PROTOCOL
         if not self._stop_requested:
             self._supervisor_gone()  # its end of the slots closes as early as its end of the control channel
-        atexit._run_exitfuncs()  # what it prints comes before our last word
-        runtime.flush_logs()
-        self._control.send(control.ShuttingDown())
         return EXIT_OK
+
+    def _is_at_work(self) -> bool:
+        return self._exit_code is None and (self._serving is None or self._router.is_running)
+
+    def _give_up(self, reason: str) -> None:
+        self._control.send(control.WorkerLog(target="coglet::worker", level="warning", message=reason))
+        self._say_last_words()
+        os._exit(EXIT_OK if self._exit_code is None else self._exit_code)
+
+    def _say_last_words(self) -> None:
+        self._flush_logs()
+        if self._exit_code in {EXIT_OK, None}:
+            self._control.send(control.ShuttingDown())
+
+    def _children(self) -> list[int]:
+        return [pid for pid in processes_with(self._cookie) if pid != self._guard] if self._cookie else []
 
     def _listen(self) -> None:
         """The control thread: everything that the supervisor says after Init."""
@@ -209,11 +231,13 @@ class Worker:
         self._stop_requested = True
         if self._serving is not None:
             self._serving.stop()
+        self._ending.expect()
 
     def _supervisor_gone(self) -> None:
         """Nobody is left to serve, and what the model has started goes, too."""
-        if cookie := os.environ.get(COOKIE_VARIABLE):
-            kill_all(cookie, spare=self._guard)  # which may be about to do the same, and must come to its end
+        if self._cookie:
+            # The guard may be about to do the same, and must come to its end.
+            kill_all(self._cookie, spare=self._guard)
         if os.getpgrp() == os.getpid():
             os.killpg(0, signal.SIGKILL)
         os._exit(EXIT_SUPERVISOR_GONE)

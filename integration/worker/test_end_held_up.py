@@ -1,0 +1,122 @@
+"""hardening.md C4: whatever the model keeps, an idle worker ends soon, and says what held it."""
+
+import time
+from typing import Final
+
+import pytest
+from integration.harness.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
+from integration.worker.conftest import StartWorker
+
+from coglet_protocol import control
+
+LIMIT_S: Final = 2.0
+"""What the issue allows an idle server."""
+
+PYTHON_ENDS_IT: Final = {
+    "process pool": "self.kept = ProcessPoolExecutor(2); list(self.kept.map(abs, [-1, -2]))",
+    "thread pool": "self.kept = ThreadPoolExecutor(2); list(self.kept.map(abs, [-1, -2]))",
+    "daemonic workers": """
+                self.tasks = multiprocessing.Queue()
+                self.kept = [
+                    multiprocessing.Process(target=read_all, args=(self.tasks,), daemon=True)
+                    for _ in range(2)
+                ]
+                for each in self.kept: each.start()
+                self.tasks.put("task")
+    """,
+    "hook of the threading module": "threading._register_atexit(print, 'hook')",
+}
+HELD: Final = {
+    "atexit hook": ("atexit.register(never_ends)", "never_ends"),
+    "hook of the threading module": ("threading._register_atexit(never_ends)", "never_ends"),
+    "thread": ("threading.Thread(target=never_ends, name='pump').start()", "thread 'pump'"),
+    "busy thread": ("threading.Thread(target=spin, name='pump').start()", "thread 'pump'"),
+    "busy thread pool": ("self.kept = ThreadPoolExecutor(1); self.kept.submit(never_ends)", "_python_exit"),
+    "process": ("multiprocessing.Process(target=never_ends).start()", "process"),
+    "busy process pool": ("self.kept = ProcessPoolExecutor(1); self.kept.submit(never_ends)", "_python_exit"),
+    "queue that nobody reads": ("q = multiprocessing.Queue(); q.put(b'x' * 1_000_000)", "_finalize_join"),
+    "__del__": ("atexit.register([NeverEnds()].clear)", "__del__"),
+}
+MODEL: Final = """
+    import atexit, multiprocessing, os, signal, threading, time
+    from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
+
+    def never_ends(*_):
+        print("held", flush=True)
+        time.sleep(600)
+
+    def spin():
+        while True: pass
+
+    def read_all(queue):
+        while True: queue.get()
+
+    class NeverEnds:
+        def __del__(self):
+            never_ends()
+
+    class Runner:
+        def setup(self):
+            {setup}
+        def run(self):
+            return "result"
+"""
+
+
+def timed_shut_down(worker: Worker) -> tuple[int, float]:
+    started = time.monotonic()
+    code = worker.shut_down()
+    return code, time.monotonic() - started
+
+
+@pytest.mark.parametrize("setup", PYTHON_ENDS_IT.values(), ids=PYTHON_ENDS_IT)
+def test_what_python_ends_by_itself_is_not_mentioned(start_worker: StartWorker, setup: str) -> None:
+    worker = start_worker(MODEL.format(setup=setup))
+    code, elapsed_s = timed_shut_down(worker)
+    assert (code, worker.records) == (EXIT_OK, [])
+    assert elapsed_s < LIMIT_S
+
+
+@pytest.mark.parametrize(("setup", "holder"), HELD.values(), ids=HELD)
+def test_what_does_not_end_is_named(start_worker: StartWorker, setup: str, holder: str) -> None:
+    worker = start_worker(MODEL.format(setup=setup))
+    code, elapsed_s = timed_shut_down(worker)
+    (record,) = worker.records
+    assert (code, holder in record) == (EXIT_OK, True), record
+    assert elapsed_s < LIMIT_S
+    assert isinstance(worker.said.messages[-1], control.ShuttingDown)
+
+
+def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> None:
+    """The main thread does not even hear that it should end."""
+    setup = "signal.signal(signal.SIGALRM, never_ends); signal.setitimer(signal.ITIMER_REAL, 0.1)"
+    worker = start_worker(MODEL.format(setup=setup))
+    worker.wait_server_log("held")
+    code, elapsed_s = timed_shut_down(worker)
+    (record,) = worker.records
+    assert (code, "never_ends" in record) == (EXIT_OK, True), record
+    assert elapsed_s < LIMIT_S
+
+
+def test_a_failed_setup_is_not_held_up_either(spawn_worker: StartWorker) -> None:
+    worker = spawn_worker(MODEL.format(setup="atexit.register(never_ends); raise ValueError"))
+    assert worker.wait_exit() == EXIT_SETUP_FAILED
+    (record,) = worker.records
+    assert "never_ends" in record
+
+
+def test_what_still_runs_has_all_the_time_it_needs(start_worker: StartWorker) -> None:
+    worker = start_worker("""
+        import time
+
+        class Runner:
+            def run(self):
+                print("up", flush=True)
+                time.sleep(2.5)
+                return "done"
+    """)
+    prediction = worker.predict()
+    prediction.wait_log("up\n")
+    assert worker.shut_down() == EXIT_OK
+    assert prediction.result().output == "done"
+    assert worker.records == []

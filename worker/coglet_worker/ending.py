@@ -1,0 +1,100 @@
+"""The end of the worker's Python, which the model may hold up: with threads, children, and hooks of its own.
+
+What the interpreter does at its end is done for a second at most; then the process is gone, and the log says
+what held it. Only C code that never lets go of the interpreter is left to the supervisor.
+"""
+
+import atexit
+import contextlib
+import sys
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+LIMIT_S: Final = 1.0
+
+_OURS: Final = str(Path(__file__).parent)
+_MAX_NAMED: Final = 8
+_MAX_COMMAND_CHARS: Final = 80
+
+
+class Ending:
+    """Bounds the time between the last work of this process and its end.
+
+    `is_at_work` tells whether there is something to be finished first; `give_up` gets the text that says what
+    held the end, and ends the process. `children` gives the processes that the model has started.
+    """
+
+    def __init__(
+        self,
+        is_at_work: Callable[[], bool],
+        give_up: Callable[[str], None],
+        children: Callable[[], Sequence[int]],
+    ) -> None:
+        self._is_at_work = is_at_work
+        self._give_up = give_up
+        self._children = children
+        self._main_thread = threading.get_ident()
+        self._deadline = 0.0
+        self._watch = threading.Thread(target=self._run, name="cog-end", daemon=True)
+        self._lock = threading.Lock()
+
+    def expect(self) -> None:
+        """Counts from now on, or from the end of the work that is still done. From any thread, repeatedly."""
+        self._deadline = time.monotonic() + LIMIT_S
+        with (
+            self._lock,
+            contextlib.suppress(RuntimeError),
+        ):  # started before, or there is no room for a thread
+            self._watch.start()
+
+    def finish(self) -> None:
+        """Does what the interpreter does at its end: waits for threads, and calls hooks. Main thread only."""
+        self.expect()
+        # `multiprocessing` counts on this order: its hook waits for processes that hooks of threads release.
+        for step in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
+            try:
+                step()
+            except BaseException as error:  # noqa: BLE001 - the author's code; the interpreter goes on, too
+                traceback.print_exception(error)
+
+    def _run(self) -> None:
+        while (left_s := self._deadline - time.monotonic()) > 0 or self._is_at_work():
+            if left_s <= 0:
+                self._deadline = time.monotonic() + LIMIT_S
+            else:
+                time.sleep(left_s)
+        self._give_up(
+            f"the model kept the worker from ending within {LIMIT_S:g} s, "
+            f"and all that is left of it is killed: {'; '.join(self._holders())}"
+        )
+
+    def _holders(self) -> Iterator[str]:
+        yield f"its main thread is in {_where(sys._current_frames()[self._main_thread])}"
+        for thread in threading.enumerate()[:_MAX_NAMED]:
+            if thread.ident != self._main_thread and not thread.daemon:
+                yield f"thread {thread.name!r} runs"
+        for pid in self._children()[:_MAX_NAMED]:
+            yield f"process {pid} runs ({_command(pid)})"
+
+
+def _where(frame: FrameType) -> str:
+    """The calls that are not ours, the outermost first."""
+    calls = [
+        f"{call.name} ({call.filename}:{call.lineno})"
+        for call in traceback.extract_stack(frame)
+        if not call.filename.startswith((_OURS, "<frozen runpy>"))
+    ]
+    return " > ".join(calls[:_MAX_NAMED]) or "C code or the runtime"
+
+
+def _command(pid: int) -> str:
+    try:
+        words = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace").split("\0")
+    except OSError:
+        return "it has ended"
+    return " ".join(words).strip()[:_MAX_COMMAND_CHARS]
