@@ -36,6 +36,7 @@ class Runtime:
     router: LogRouter
     captures: tuple[DescriptorCapture, ...]
     model: Model
+    tells_idle: bool = False
     pid: int = field(default_factory=os.getpid)
 
     def begin(self, message: slot.Predict, connection: SlotConnection) -> RunningPrediction:
@@ -57,9 +58,18 @@ class Runtime:
             _scope.deactivate(prediction.scope)
         log_target.set(None)
         prediction.connection.send(terminal, now=True)
+        if self.tells_idle:
+            self._tell_idle(prediction.connection, terminal)
+
+    def _tell_idle(self, connection: SlotConnection, terminal: Terminal) -> None:
+        if isinstance(terminal, slot.Cancelled):
+            self.control.send(control.Cancelled(slot=connection.id))
+        if not connection.is_poisoned:
+            self.control.send(control.Idle(slot=connection.id))
 
     def poison(self, connection: SlotConnection, error: str) -> None:
         """Tells the supervisor that a slot is lost. The others go on."""
+        connection.is_poisoned = True
         self.control.send(control.Failed(slot=connection.id, error=error))
 
     def warn(self, text: str) -> None:

@@ -51,6 +51,9 @@ class LogRouter:
     def ended(self, prediction: RunningPrediction) -> None:
         self._running.pop(prediction.sequence, None)
 
+    def is_running(self, sequence: int) -> bool:
+        return sequence in self._running
+
     def sole_running(self) -> RunningPrediction | None:
         """The prediction that runs, when it is exactly one."""
         running = list(self._running.values())
