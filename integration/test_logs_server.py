@@ -1,6 +1,7 @@
 """runtime.md 7.5 and 7.6: the server's own log."""
 
 import re
+import signal
 
 import pytest
 from integration.conftest import Serve
@@ -122,3 +123,38 @@ def test_lines_outside_predictions_are_not_dropped(serve: Serve) -> None:
         server.wait_log("aside 19999")
         asides = [m for r in server.records if (m := r["fields"].get("message", "")).startswith("aside ")]
         assert asides == [f"aside {number}" for number in range(20_000)]
+
+
+@pytest.mark.ours("the peer loses lines at any time")
+def test_lines_that_a_stopped_server_has_not_taken_are_counted(serve: Serve) -> None:
+    """The model goes on meanwhile."""
+    source = """
+import pathlib, threading, time
+
+class Predictor:
+    def setup(self) -> None:
+        threading.Thread(target=self.print_much, daemon=True).start()
+
+    def print_much(self) -> None:
+        while not pathlib.Path("go").exists(): time.sleep(0.01)
+        for n in range(5000): print(n, "x" * 1000)
+        pathlib.Path("printed").touch()
+
+    def predict(self) -> str:
+        return "still there"
+"""
+    with serve(Model(source)) as server:
+        server.wait_status("READY")
+        server.signal(signal.SIGSTOP)
+        server.folder.joinpath("go").touch()
+        wait_for(server.folder.joinpath("printed").exists, "the end of the prints")
+        server.signal(signal.SIGCONT)
+        server.wait_log("logs dropped in last")
+        assert server.predict().json()["output"] == "still there"
+
+        def all_are_told() -> bool:
+            dropped = sum(int(count) for count in re.findall(r"rate\. (\d+) logs dropped", server.log))
+            kept = sum(bool(re.match(r"\d+ x{1000}", message)) for message in messages(server))
+            return dropped + kept == 5000
+
+        wait_for(all_are_told, "each line, or that it was dropped")

@@ -309,6 +309,7 @@ def _init(scratch: Path, launch: Launch) -> control.Init:
         num_slots=launch.slots,
         transport_info=control.NamedSockets(dir=str(scratch), num_slots=launch.slots),
         is_train=launch.is_train,
+        idle=False,
         version=launch.version,
     )
 

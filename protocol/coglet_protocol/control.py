@@ -28,13 +28,18 @@ class NamedSockets(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 
 class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
-    """Supervisor -> worker, the first message. Which model to load, and where the slots are."""
+    """Supervisor -> worker, the first message. Which model to load, and where the slots are.
+
+    With `idle` the worker says Idle, and Cancelled before it, after each prediction. A supervisor that takes
+    the terminal message of a slot for its return, which comes as soon as the slot is free, needs neither.
+    """
 
     predictor_ref: str
     num_slots: int
     transport_info: NamedSockets
     is_train: bool = False
     is_async: bool = False
+    idle: bool = True
     version: int = PROTOCOL_VERSION
 
 
@@ -42,7 +47,8 @@ class Cancel(ControlMessage, frozen=True, kw_only=True, tag="cancel"):
     """Supervisor -> worker. Cancels the prediction on a slot, if it is still that one.
 
     `sequence` repeats the number of its Predict, because an id may be used again: a cancel that arrives
-    late must not hit the next prediction of the same id.
+    late must not hit the next prediction of the same id. Without numbers, an id alone names the prediction:
+    the one that runs on the slot, or the next one there.
     """
 
     slot: str
@@ -96,13 +102,14 @@ class WorkerLog(ControlMessage, frozen=True, kw_only=True, tag="worker_log"):
 
 
 class Idle(ControlMessage, frozen=True, kw_only=True, tag="idle"):
-    """Worker -> supervisor. The slot takes the next prediction."""
+    """Worker -> supervisor. The slot takes the next prediction. Comes after the terminal message of the slot,
+    unless Init asks for none; never for a slot that is poisoned."""
 
     slot: str
 
 
 class Cancelled(ControlMessage, frozen=True, kw_only=True, tag="cancelled"):
-    """Worker -> supervisor. The prediction on that slot was cancelled."""
+    """Worker -> supervisor. The prediction on that slot was cancelled. Comes before its Idle."""
 
     slot: str
 
@@ -121,7 +128,8 @@ class Fatal(ControlMessage, frozen=True, kw_only=True, tag="fatal"):
 
 
 class DroppedLogs(ControlMessage, frozen=True, kw_only=True, tag="dropped_logs"):
-    """Worker -> supervisor. Lines dropped under back-pressure since the last such message."""
+    """Worker -> supervisor. So many lines of Log and WorkerLog were dropped here, in so many milliseconds,
+    because the supervisor did not read. All other messages wait for it."""
 
     count: int
     interval_millis: int

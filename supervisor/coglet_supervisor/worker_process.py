@@ -127,6 +127,7 @@ class WorkerProcess:
             num_slots=spec.num_slots,
             transport_info=control.NamedSockets(dir=str(folder), num_slots=spec.num_slots),
             is_train=spec.is_train,
+            idle=False,
         )
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # a child that died at once is seen by `wait_end`

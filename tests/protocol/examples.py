@@ -16,6 +16,7 @@ CONTROL_TO_WORKER: Final[dict[str, control.ToWorker]] = {
         transport_info=control.NamedSockets(dir="/tmp/slots", num_slots=2),
         is_train=True,
         is_async=True,
+        idle=False,
         version=1,
     ),
     "cancel": control.Cancel(slot=SLOT_ID, id="pred_1", sequence=7),

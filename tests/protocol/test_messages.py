@@ -128,6 +128,12 @@ def test_what_an_earlier_release_says_is_understood() -> None:
     """It leaves out what came later."""
     ready = control.decode_from_worker(b'{"type":"ready","slots":["s"],"has_healthcheck":true,"version":1}')
     assert ready == control.Ready(slots=["s"], cancel_signal=signal.SIGUSR1)
+    init = control.decode_to_worker(
+        b"""{"type":"init","predictor_ref":"predict.py","num_slots":1,"is_train":false,"is_async":false,
+        "transport_info":{"type":"named_sockets","dir":"/tmp/slots","num_slots":1},"version":1}"""
+    )
+    assert isinstance(init, control.Init)
+    assert init.idle
 
 
 def test_no_signal_is_sent_that_is_none() -> None:

@@ -1,20 +1,28 @@
 """The worker's end of the control channel."""
 
 import os
+import select
 import threading
+import time
 from collections.abc import Iterator
+from queue import SimpleQueue
+from typing import Final
 
 from coglet_protocol import control
 from coglet_protocol.control import LogSource
 from coglet_protocol.limits import split_log
+from coglet_worker.backlog import Backlog
 from coglet_worker.cancelation import CancelationGate
+
+# So long a log waits for a supervisor that is slow, before the first one is dropped.
+_PATIENCE_S: Final = 1.0
 
 
 class ControlChannel:
     """JSON lines over two private descriptors. Any thread may send; one thread reads.
 
-    A send blocks while the supervisor does not read: what the model prints is never lost, and a model that
-    prints faster than the supervisor takes is slowed down.
+    While the supervisor does not read, messages wait in a bounded backlog: a model that prints much is slowed
+    down first, and then its lines are dropped and counted, so that it neither stops nor fills the memory.
     """
 
     def __init__(self, read_descriptor: int, write_descriptor: int, gate: CancelationGate) -> None:
@@ -23,6 +31,13 @@ class ControlChannel:
         self._lock = threading.Lock()
         self._gate = gate
         self._broken = False
+        self._backlog = Backlog()
+        self._has_lost_patience = False
+        self._room = self._new_poll()
+        self._is_draining = False
+        self._due: SimpleQueue[None] | None = (
+            None  # for the thread that drains the backlog, once there is one
+        )
 
     def receive(self) -> control.ToWorker | None:
         """The next message, or None when the supervisor is gone. Raises ProtocolError."""
@@ -34,16 +49,70 @@ class ControlChannel:
             yield message
 
     def send(self, message: control.FromWorker) -> None:
-        """Writes one message. Does nothing once the supervisor is gone: its EOF ends the process anyway."""
-        line = memoryview(control.encode_line(message))
+        """Writes one message, or leaves it in the backlog. Does nothing once the supervisor is gone."""
         with self._gate.shielded(), self._lock:
-            try:
-                while line and not self._broken:
-                    line = line[os.write(self._write_descriptor, line) :]
-            except OSError:
-                self._broken = True
+            if self._backlog.is_full:
+                self._make_room()
+            self._add(message)
+            while self._backlog and self._write_some(0):
+                pass
+            if self._backlog:
+                self._hand_over()
+
+    def send_last(self, message: control.FromWorker) -> None:
+        """Writes one message and all before it. Blocks until that is done or the supervisor is gone."""
+        with self._gate.shielded(), self._lock:
+            self._add(message)
+            while self._backlog:
+                self._write_some(None)
 
     def write_log(self, source: LogSource, text: str) -> None:
         """Text printed outside any prediction."""
         for piece in split_log(text):
             self.send(control.Log(source=source, data=piece))
+
+    def _add(self, message: control.FromWorker) -> None:
+        if not self._broken:
+            self._backlog.add(message)
+
+    def _make_room(self) -> None:
+        deadline = time.monotonic() + (0 if self._has_lost_patience else _PATIENCE_S)
+        while self._backlog.is_full and self._write_some(max(0, deadline - time.monotonic())):
+            pass
+        self._has_lost_patience = self._backlog.is_full
+
+    def _write_some(self, wait_s: float | None) -> bool:
+        """Writes what a pipe takes without blocking; False when there was no room for that long."""
+        if not self._room.poll(None if wait_s is None else wait_s * 1000):
+            return False
+        try:
+            self._backlog.written(os.write(self._write_descriptor, self._backlog.front(select.PIPE_BUF)))
+        except OSError:
+            self._broken = True
+            self._backlog.clear()
+        return True
+
+    def _hand_over(self) -> None:
+        if self._is_draining:
+            return
+        self._is_draining = True
+        if self._due is None:
+            self._due = SimpleQueue()
+            threading.Thread(target=self._drain, args=(self._due,), name="cog-backlog", daemon=True).start()
+        self._due.put(None)
+
+    def _drain(self, due: "SimpleQueue[None]") -> None:
+        room = self._new_poll()
+        while True:
+            due.get()
+            while self._is_draining:
+                room.poll()  # without the lock, so that others may add to the backlog
+                with self._lock:
+                    while self._backlog and self._write_some(0):
+                        pass
+                    self._is_draining = bool(self._backlog)
+
+    def _new_poll(self) -> "select.poll":
+        poll = select.poll()
+        poll.register(self._write_descriptor, select.POLLOUT)
+        return poll

@@ -36,6 +36,7 @@ class Runtime:
     router: LogRouter
     captures: tuple[DescriptorCapture, ...]
     model: Model
+    tells_idle: bool = False
     pid: int = field(default_factory=os.getpid)
 
     def begin(self, message: slot.Predict, connection: SlotConnection) -> RunningPrediction:
@@ -57,20 +58,23 @@ class Runtime:
             _scope.deactivate(prediction.scope)
         log_target.set(None)
         prediction.connection.send(terminal, now=True)
+        if self.tells_idle:
+            self._tell_idle(prediction.connection, terminal)
+
+    def _tell_idle(self, connection: SlotConnection, terminal: Terminal) -> None:
+        if isinstance(terminal, slot.Cancelled):
+            self.control.send(control.Cancelled(slot=connection.id))
+        if not connection.is_poisoned:
+            self.control.send(control.Idle(slot=connection.id))
 
     def poison(self, connection: SlotConnection, error: str) -> None:
         """Tells the supervisor that a slot is lost. The others go on."""
+        connection.is_poisoned = True
         self.control.send(control.Failed(slot=connection.id, error=error))
 
     def warn(self, text: str) -> None:
         """A record of the worker itself."""
         self.control.send(control.WorkerLog(target="coglet::worker", level="warning", message=text))
-
-    def flush_logs(self) -> None:
-        """Delivers what was printed outside predictions so far, unfinished lines included."""
-        for capture in self.captures:
-            capture.drain()
-        self.router.orphans.flush_all()
 
     def explain(self, prediction: RunningPrediction, error: BaseException) -> slot.Failed:
         """The terminal message for what the model's code, its input or its output raised."""

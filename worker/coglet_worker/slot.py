@@ -21,6 +21,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import split_log
 from coglet_worker.cancelation import CancelationGate
+from coglet_worker.numbering import Numbering
 
 FLUSH_DELAY_S: Final = 0.002
 # So many messages in a row go out at once, and one more for each interval that was quiet.
@@ -60,13 +61,15 @@ class Flusher:
 class SlotConnection:
     """One slot. Any thread may send; whoever owns the slot's loop receives."""
 
-    def __init__(self, path: str, gate: CancelationGate, flusher: Flusher) -> None:
+    def __init__(self, path: str, gate: CancelationGate, flusher: Flusher, numbering: Numbering) -> None:
         self.id = str(uuid.uuid4())
+        self.is_poisoned = False  # the supervisor has been told that no further prediction runs here
         self.on_broken: Callable[[SlotConnection, str], None] | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(path)
         self._gate = gate
         self._flusher = flusher
+        self._numbering = numbering
         self._deframer = Deframer()
         self._received: deque[bytes] = deque()
         self._lock = threading.Lock()
@@ -107,9 +110,10 @@ class SlotConnection:
             return None
         payload = self._received.popleft()
         try:
-            return slot.decode_to_worker(payload)
+            message = slot.decode_to_worker(payload)
         except ProtocolError as error:
             raise SlotBroken(f"slot {self.id}: {error}") from error
+        return message if message.sequence else self._numbering.number(self.id, message)
 
     def stop_receiving(self) -> None:
         """From any thread: `receive` ends after the predictions that are already here."""

@@ -52,9 +52,12 @@ class LogRouter:
         self._running.pop(prediction.sequence, None)
 
     @property
-    def is_running(self) -> bool:
-        """True while there is a prediction."""
+    def has_running(self) -> bool:
+        """Whether a prediction runs."""
         return bool(self._running)
+
+    def is_running(self, sequence: int) -> bool:
+        return sequence in self._running
 
     def sole_running(self) -> RunningPrediction | None:
         """The prediction that runs, when it is exactly one."""

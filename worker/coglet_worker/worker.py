@@ -29,6 +29,7 @@ from coglet_worker.ending import Ending
 from coglet_worker.error_text import describe, full_traceback
 from coglet_worker.healthcheck import HealthChecker
 from coglet_worker.model import Model, SetupError
+from coglet_worker.numbering import Numbering
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
 
@@ -55,12 +56,14 @@ class Worker:
             self._descriptors.control_in, self._descriptors.control_out, self._gate
         )
         self._router = streams.LogRouter(streams.OrphanLog(self._gate, self._control))
+        self._numbering = Numbering(self._router.is_running)
         streams.install(self._router)
         self._captures = self._capture_descriptors()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._serving: SyncLoop | AsyncLoop | None = None
         self._health: HealthChecker | None = None
         self._stop_requested = False
+        self._tells_idle = True
         self._is_forked = False
         self._exit_code: int | None = None  # known when the work is done
         self._ending = Ending(self._is_at_work, self._give_up, self._children)
@@ -76,7 +79,7 @@ class Worker:
         try:
             return self._run()
         except ProtocolError as error:
-            self._control.send(control.Fatal(reason=str(error)))
+            self._control.send_last(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
         except BaseException as error:  # noqa: BLE001 - a fault of ours: the supervisor learns of it from us
             return self._report_fault(error)
@@ -91,7 +94,7 @@ class Worker:
             model = self._set_up(init)
         except SetupError as error:
             self._flush_logs()
-            self._control.send(
+            self._control.send_last(
                 control.SetupFailed(
                     kind=error.kind,
                     error=cut_text(str(error)),
@@ -108,6 +111,7 @@ class Worker:
         if not isinstance(first, control.Init):
             raise ProtocolError(f"expected init as the first message, got {type(first).__name__}")
         control.check_version(first.version)
+        self._tells_idle = first.idle
         return first
 
     def _connect(self, init: control.Init) -> list[SlotConnection]:
@@ -115,7 +119,9 @@ class Worker:
         folder = init.transport_info.dir
         with out_of_the_way():
             connections = [
-                SlotConnection(os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher)
+                SlotConnection(
+                    os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher, self._numbering
+                )
                 for index in range(init.num_slots)
             ]
         os.register_at_fork(after_in_child=lambda: self._after_fork(connections))
@@ -130,7 +136,9 @@ class Worker:
         return model
 
     def _serve(self, model: Model, connections: Sequence[SlotConnection]) -> int:
-        runtime = Runtime(self._control, self._gate, self._router, self._captures, model)
+        runtime = Runtime(
+            self._control, self._gate, self._router, self._captures, model, tells_idle=self._tells_idle
+        )
         for connection in connections:
             connection.on_broken = runtime.poison
         self._health = HealthChecker(
@@ -166,14 +174,14 @@ class Worker:
         try:
             self._serving.serve()
         except SlotBroken as error:
-            self._control.send(control.Fatal(reason=str(error)))
+            self._control.send_last(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
         if not self._stop_requested:
             self._supervisor_gone()  # its end of the slots closes as early as its end of the control channel
         return EXIT_OK
 
     def _is_at_work(self) -> bool:
-        return self._exit_code is None and (self._serving is None or self._router.is_running)
+        return self._exit_code is None and (self._serving is None or self._router.has_running)
 
     def _give_up(self, reason: str) -> None:
         self._control.send(control.WorkerLog(target="coglet::worker", level="warning", message=reason))
@@ -183,7 +191,7 @@ class Worker:
     def _say_last_words(self) -> None:
         self._flush_logs()
         if self._exit_code in {EXIT_OK, None}:
-            self._control.send(control.ShuttingDown())
+            self._control.send_last(control.ShuttingDown())
 
     def _children(self) -> list[int]:
         return [pid for pid in processes_with(self._cookie) if pid != self._guard] if self._cookie else []
@@ -194,7 +202,7 @@ class Worker:
             for message in self._control:
                 self._handle(message)
         except ProtocolError as error:
-            self._control.send(control.Fatal(reason=str(error)))
+            self._control.send_last(control.Fatal(reason=str(error)))
             os._exit(EXIT_PROTOCOL)
         except BaseException as error:  # noqa: BLE001 - a fault of ours: no cancel would be heard from now on
             os._exit(self._report_fault(error))
@@ -203,14 +211,15 @@ class Worker:
     def _report_fault(self, error: BaseException) -> int:
         for line in cut_text(full_traceback(error)).rstrip().split("\n"):
             self._control.send(control.WorkerLog(target="coglet::worker", level="error", message=line))
-        self._control.send(control.Fatal(reason=cut_text(f"internal error of the worker: {describe(error)}")))
+        self._control.send_last(
+            control.Fatal(reason=cut_text(f"internal error of the worker: {describe(error)}"))
+        )
         return EXIT_FAULT
 
     def _handle(self, message: control.ToWorker) -> None:
         match message:
             case control.Cancel():
-                if self._serving is not None:
-                    self._serving.cancel(message.slot, message.id, message.sequence)
+                self._cancel(message)
             case control.Healthcheck():
                 self._check_health(message)
             case control.Ping():
@@ -220,6 +229,11 @@ class Worker:
                 self._shut_down()
             case control.Init():
                 raise ProtocolError("init came twice")
+
+    def _cancel(self, message: control.Cancel) -> None:
+        sequence = message.sequence or self._numbering.of_cancel(message)
+        if self._serving is not None and sequence:
+            self._serving.cancel(message.slot, message.id, sequence)
 
     def _check_health(self, message: control.Healthcheck) -> None:
         if self._health is None:
