@@ -5,6 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from integration.harness.http2 import fields, http2
+from integration.harness.installation import Installation
+from integration.harness.model import Model
+from integration.harness.server import Launch, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = os.environ.get("PYCOGLET_LOWEST_PYTHON", "")
@@ -43,3 +47,16 @@ def test_a_prediction_over_http() -> None:
         timeout=60,
     )
     assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n"), done.stderr
+
+
+def test_http_2() -> None:
+    """Of Hypercorn we override what it does not promise to keep."""
+    with (
+        serve(Installation.at(Path(PYTHON)), Model.named("echo"), Launch()) as server,
+        http2(server.address) as client,
+    ):
+        assert client.request(fields()) == (200, b"ok")
+        assert client.request([(b":method", b"CONNECT"), (b":authority", b"localhost:1")]) == (400, b"")
+        post = fields(b"POST", b"/predictions", (b"content-type", b"application/json"))
+        assert client.request(post, b"[]")[0] == 422
+        assert client.request(fields()) == (200, b"ok")

@@ -4,8 +4,17 @@
 install_package() {
     command -v apt-get >/dev/null && [ "$(id -u)" -eq 0 ] || return 1
     say "installing the Debian package $1"
-    apt-get update -qq >&2 &&
+    apt-get update -qq >&2 || return 1
+    (
+        # A package starts the service that it brings, unless this file forbids it.
+        policy=/usr/sbin/policy-rc.d
+        if [ ! -e "$policy" ]; then
+            trap 'rm -f "$policy"' EXIT
+            printf '#!/bin/sh\nexit 101\n' >"$policy"
+            chmod +x "$policy"
+        fi
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$1" >&2
+    )
 }
 
 # tests_need WHICH_TESTS COMMAND PACKAGE
@@ -20,4 +29,7 @@ tests_need "the tests with Docker" dockerd docker.io
 tests_need "the tests with Docker" debootstrap debootstrap
 tests_need "the tests with Docker" docker-registry docker-registry
 tests_need "the tests in a browser" chromium chromium
+tests_need "the tests behind nginx" nginx nginx-light
+tests_need "the tests behind Caddy" caddy caddy
+tests_need "the tests behind HAProxy" haproxy haproxy
 tests_need "the tests of the clock" cc build-essential

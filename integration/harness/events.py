@@ -6,10 +6,9 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
-from integration.harness.client import JSON
-from integration.harness.server import Server
+from integration.harness.client import JSON, Address
 
 WANTS_EVENTS: Final = {**JSON, "Accept": "text/event-stream"}
 _READ_BYTES: Final = 256 * 1024
@@ -66,9 +65,16 @@ def _event(block: bytes) -> ServerEvent:
     return ServerEvent(fields[b"event"].decode(), json.loads(fields[b"data"]), number)
 
 
+class Reachable(Protocol):
+    """A server, or a proxy in front of it."""
+
+    @property
+    def address(self) -> Address: ...
+
+
 @contextmanager
 def streaming(
-    server: Server,
+    server: Reachable,
     input: Mapping[str, Any] | None = None,
     *,
     id: str | None = None,

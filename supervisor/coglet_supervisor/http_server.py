@@ -113,14 +113,13 @@ class HttpServer:
         while True:
             await asyncio.sleep(_SWEEP_S)
             now = loop.time()
-            for connection in list(self._connections):
+            connections: list[Connection | Http2Connection] = [*self._connections, *self._http2]
+            for connection in connections:
                 try:
                     connection.check(now)
                 except Exception:  # a fault of ours costs one connection, not the server
                     log.exception("a connection cannot be checked, closing it")
                     connection.abort()
-            for http2 in list(self._http2):
-                http2.sweep(now)
 
     def _look_whether_none_is_left(self) -> None:
         if not self._connections and not self._http2:

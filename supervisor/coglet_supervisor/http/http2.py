@@ -1,7 +1,7 @@
 """One HTTP/2 connection: its bytes, its limits, and its end. Hypercorn speaks the protocol in between.
 
 Whatever a client does costs its connection at most. `FrameGuard` sees what arrives before anything else does,
-exceptions of Hypercorn and of what it uses end in `run`, and `sweep` looks at the time-outs from outside.
+exceptions of Hypercorn and of what it uses end in `run`, and `check` looks at the time-outs from outside.
 """
 
 from __future__ import annotations
@@ -133,7 +133,7 @@ class Http2Connection(asyncio.Protocol):
         self._finish()
         self._transport.abort()
 
-    def sweep(self, now: float) -> None:
+    def check(self, now: float) -> None:
         """Ends what has waited too long for the client. To be called now and then."""
         protocol, waits, limits = self._protocol, self._waits, self._timeouts
         if self._over_at is not None:

@@ -25,6 +25,7 @@ from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ConnectionState
 
 from coglet_supervisor.http.asgi import Application, Message, Scope
+from coglet_supervisor.http.connection import LINGER_S
 
 # A method is a token, a path visible ASCII (RFC 9110, 9.1; RFC 9113, 8.3.1). CONNECT has no path.
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
@@ -79,7 +80,8 @@ class Http2Protocol(H2Protocol):
         self._line = line
         self._application = app
         self._creating = 0  # the stream that Hypercorn is about to ask an application for
-        self._inboxes: set[_Inbox] = set()
+        self._inboxes: dict[int, _Inbox] = {}
+        self._unwanted: dict[int, asyncio.Event] = {}  # answered already; set when the request is complete
         self._answered: set[int] = set()  # streams of which all has been handed to Hypercorn
 
     # for the connection
@@ -87,7 +89,7 @@ class Http2Protocol(H2Protocol):
     @property
     def is_idle(self) -> bool:
         """No stream is open, and nothing waits to be sent."""
-        return not self.streams and not self.stream_buffers and not self.uploads
+        return not (self.streams or self.stream_buffers or self.uploads)
 
     @property
     def pending_streams(self) -> set[int]:
@@ -96,7 +98,7 @@ class Http2Protocol(H2Protocol):
 
     async def reset(self, stream_id: int, code: ErrorCodes) -> None:
         """Ends a stream, in whatever state it is."""
-        self.uploads.pop(stream_id, None)
+        self._request_complete(stream_id)
         with contextlib.suppress(ProtocolError):  # it has ended
             self.connection.reset_stream(stream_id, code)
         await self._close_stream(stream_id)
@@ -107,8 +109,10 @@ class Http2Protocol(H2Protocol):
         """The client is gone: no application waits for it any more. Safe to repeat."""
         self.closed = True
         self.streams.clear()
-        for inbox in self._inboxes:
+        for inbox in self._inboxes.values():
             inbox.disconnect()
+        for complete in self._unwanted.values():
+            complete.set()
         for buffer in self.stream_buffers.values():
             await buffer.close()
         await self.has_data.set()
@@ -124,19 +128,20 @@ class Http2Protocol(H2Protocol):
     ) -> Callable[[Message], Awaitable[None]]:
         """Lets the application answer a request. Its task outlives an end of the connection by a fault."""
         inbox = _Inbox(self, self._creating)
-        self._inboxes.add(inbox)
-        self._line.start_client_task(self._answer(inbox, scope, send))
+        self._inboxes[self._creating] = inbox
+        self._line.start_client_task(self._answer(self._creating, scope, send))
         return inbox.put
 
     async def _answer(
-        self, inbox: _Inbox, scope: Scope, send: Callable[[Message | None], Awaitable[None]]
+        self, stream_id: int, scope: Scope, send: Callable[[Message | None], Awaitable[None]]
     ) -> None:
+        inbox = self._inboxes[stream_id]
         try:
             await self._application(scope, inbox.receive, send)
         except Exception:  # noqa: BLE001 - a fault of ours, which the application has logged, ends one request only
             pass
         finally:
-            self._inboxes.discard(inbox)
+            del self._inboxes[stream_id]
             await inbox.close()
             await send(None)
 
@@ -159,7 +164,7 @@ class Http2Protocol(H2Protocol):
                 await self.reset(event.stream_id, ErrorCodes.REFUSED_STREAM)
                 return
         elif isinstance(event, StreamEnded | StreamReset):
-            self.uploads.pop(event.stream_id, None)
+            self._request_complete(event.stream_id)
         await super()._handle_events([event])
 
     async def _take_data(self, event: DataReceived) -> None:
@@ -184,18 +189,50 @@ class Http2Protocol(H2Protocol):
 
     async def stream_send(self, event: StreamEvent) -> None:
         if isinstance(event, EndBody):
+            await self._read_rest(event.stream_id)
             self._answered.add(event.stream_id)
         elif isinstance(event, StreamClosed) and event.stream_id not in self._answered:
             await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)  # the application broke off
         await super().stream_send(event)
 
     async def _send_data(self, stream_id: int) -> None:
-        await super()._send_data(stream_id)
-        if stream_id in self.stream_buffers:
+        """A piece of an answer, the last one with the end: for an end on its own HAProxy waits 0.2 s."""
+        buffer = self.stream_buffers[stream_id]
+        try:
+            window = self.connection.local_flow_control_window(stream_id)
+            data = await buffer.pop(max(0, min(window, self.connection.max_outbound_frame_size)))
+            is_last = buffer.complete
+            if not data and not is_last:
+                self.priority.block(stream_id)
+                return
+            self.connection.send_data(stream_id, data, end_stream=is_last)
+            await self._flush()
+        except ProtocolError:  # the stream has been reset
+            await buffer.close()
+            is_last = True
+        if is_last:
+            del self.stream_buffers[stream_id]
+            self.priority.remove_stream(stream_id)
+            self._answered.discard(stream_id)
+            if stream_id in self.uploads:
+                await self.reset(stream_id, ErrorCodes.NO_ERROR)
+
+    async def _read_rest(self, stream_id: int) -> None:
+        """Before an early answer ends: a proxy that is still sending then would not pass it on."""
+        if stream_id not in self.uploads:
             return
-        self._answered.discard(stream_id)
-        if stream_id in self.uploads:
-            await self.reset(stream_id, ErrorCodes.NO_ERROR)  # answered early: it need not send the rest
+        complete = self._unwanted[stream_id] = asyncio.Event()
+        if stream_id in self._inboxes:
+            await self._inboxes[stream_id].close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(LINGER_S):
+                await complete.wait()
+
+    def _request_complete(self, stream_id: int) -> None:
+        self.uploads.pop(stream_id, None)
+        complete = self._unwanted.pop(stream_id, None)
+        if complete is not None:
+            complete.set()
 
     async def taken(self, size_bytes: int, stream_id: int) -> None:
         """So much of the body of a stream is no longer held here; the client may send as much again."""

@@ -33,7 +33,11 @@ NOT_STREAMING: Final = (
     "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
 )
 NO_TRAINING_STREAM: Final = "Training endpoints do not support streaming responses."
-EVENT_STREAM: Final = ((b"content-type", b"text/event-stream"), (b"cache-control", b"no-cache"))
+EVENT_STREAM: Final = (
+    (b"content-type", b"text/event-stream"),
+    (b"cache-control", b"no-cache"),
+    (b"x-accel-buffering", b"no"),  # nginx would collect events; others that buffer look for it as well
+)
 TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
 AT_CAPACITY: Final = "At capacity - all prediction slots busy"
 
