@@ -238,6 +238,23 @@ def test_an_unknown_flag_is_a_usage_error(serve: Serve, entry: Sequence[str]) ->
         assert server.wait_exit() == 2
 
 
+@pytest.mark.ours("runtime.md 15.1: in the peer any text is true")
+@pytest.mark.parametrize("entry", ENTRIES)
+@pytest.mark.parametrize(
+    ("flag", "reason"),
+    [
+        ("--await-explicit-shutdown=maybe", "'maybe' is neither true nor false"),
+        ("--port=70000", "'70000' is not a number from 0 to 65535"),
+    ],
+)
+def test_a_flag_with_a_wrong_value_is_a_usage_error(
+    serve: Serve, entry: Sequence[str], flag: str, reason: str
+) -> None:
+    with serve("script", entry=entry, flags=[flag], until=None) as server:
+        assert server.wait_exit() == 2
+        assert server.log.endswith(f"error: argument {flag.partition('=')[0]}: {reason}\n")
+
+
 @pytest.mark.parametrize("entry", ENTRIES)
 @pytest.mark.parametrize(
     ("flags", "variable"), [([], "COG_PREDICT_TYPE_STUB"), (["--x-mode", "train"], "COG_TRAIN_TYPE_STUB")]
@@ -256,6 +273,7 @@ def test_without_a_model_it_says_which_variable_is_missing(
 def test_a_port_that_is_no_number_ends_the_server(serve: Serve, entry: Sequence[str]) -> None:
     with serve("script", entry=entry, variables={"PORT": "none"}, until=None) as server:
         assert server.wait_exit() == 1
+        assert "'none'" in server.log
 
 
 @pytest.mark.parametrize("entry", ENTRIES)

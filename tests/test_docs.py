@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from coglet_supervisor.__main__ import parser
+from coglet_supervisor.command_line import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("protocol", "schema", "sdk", "worker", "supervisor", "cli")
@@ -40,7 +40,7 @@ def test_every_documented_variable_exists() -> None:
 
 
 def test_every_flag_of_the_server_is_documented() -> None:
-    flags = set(FLAG.findall(parser().format_help()))
+    flags = set(FLAG.findall(parser("server").format_help()))
     assert flags >= {"-h", "--host", "--await-explicit-shutdown"}
     assert flags <= documented("configuration.md")
 

@@ -1,5 +1,6 @@
 """The runtime as model code sees it: cancelation, the running prediction, and a server to start."""
 
+from coglet import _sdk as _sdk  # models look for it after `import coglet` alone
 from coglet._build import __build__
 from coglet._exceptions import CancelationException
 from coglet._runtime import active as active

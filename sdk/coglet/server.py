@@ -43,24 +43,28 @@ class Server:
         try:
             from coglet_supervisor.main import serve
         except ModuleNotFoundError as error:
-            if python := os.environ.get(_SUPERVISOR_PYTHON):
-                reference = [predictor_ref] if predictor_ref else []
-                flags = ["--host", host, "--port", str(port), "--x-mode", "train" if is_train else "predict"]
-                flags.append(f"--await-explicit-shutdown={str(await_explicit_shutdown).lower()}")
-                flags += ["--upload-url", upload_url] if upload_url else []
-                # -P: the model's folder, where we are, may hold modules of any name.
-                os.execv(python, [python, "-P", "-m", "coglet_supervisor", *flags, *reference])
-            raise ImportError(_MISSING.format(module=error.name), name=error.name) from error
-        exit_code = serve(
-            predictor_ref,
-            host=host,
-            port=port,
-            await_explicit_shutdown=await_explicit_shutdown,
-            is_train=is_train,
-            upload_url=upload_url,
+            flags = ["--host", host, "--port", str(port), "--x-mode", "train" if is_train else "predict"]
+            flags.append(f"--await-explicit-shutdown={str(await_explicit_shutdown).lower()}")
+            flags += ["--upload-url", upload_url] if upload_url else []
+            _become_server([*flags, predictor_ref] if predictor_ref else flags, error)
+        _exit_with(
+            serve(
+                predictor_ref,
+                host=host,
+                port=port,
+                await_explicit_shutdown=await_explicit_shutdown,
+                is_train=is_train,
+                upload_url=upload_url,
+            )
         )
-        if exit_code:
-            raise SystemExit(exit_code)
+
+    def _run_command(self, arguments: list[str], program: str) -> None:
+        """Serves what the flags in `arguments` say. Raises SystemExit and ImportError, as `serve` does."""
+        try:
+            from coglet_supervisor.command_line import main
+        except ModuleNotFoundError as error:
+            _become_server(arguments, error)
+        _exit_with(main(arguments, program))
 
     def _run_worker(self) -> None:
         """Runs the worker end of the protocol on this process's stdin and stdout."""
@@ -73,6 +77,20 @@ class Server:
 
     def __repr__(self) -> str:
         return "coglet.server"
+
+
+def _become_server(arguments: list[str], missing: ModuleNotFoundError) -> NoReturn:
+    """Replaces this process by the server of the image. Raises ImportError when there is none."""
+    python = os.environ.get(_SUPERVISOR_PYTHON)
+    if not python:
+        raise ImportError(_MISSING.format(module=missing.name), name=missing.name) from missing
+    # -P: the model's folder, where we are, may hold modules of any name.
+    os.execv(python, [python, "-P", "-m", "coglet_supervisor", *arguments])
+
+
+def _exit_with(code: int) -> None:
+    if code:
+        raise SystemExit(code)
 
 
 server = Server()

@@ -124,9 +124,14 @@ class Settings:
 def port_from(environment: Mapping[str, str]) -> int:
     """The port of `PORT`, 5000 by default. Raises StartupError for what is no port."""
     text = environment.get("PORT") or "5000"
-    if not text.isdecimal() or int(text) > 65535:
+    if not is_port(text):
         raise StartupError(f"PORT is {text!r}, but must be a number from 0 to 65535")
     return int(text)
+
+
+def is_port(text: str) -> bool:
+    """True for a number from 0 to 65535."""
+    return text.isdecimal() and len(text) <= 5 and int(text) <= 65535
 
 
 def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:

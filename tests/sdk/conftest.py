@@ -61,9 +61,15 @@ def serve(ref, **options):
     print(ref, sorted(options.items()))
     return int(os.environ.get("EXIT_CODE", "0"))
 """
+FAKE_COMMAND_LINE = """
+import os
+def main(arguments, program):
+    print(program, arguments)
+    return int(os.environ.get("EXIT_CODE", "0"))
+"""
 
 
 @pytest.fixture
 def supervisor(bare_python: BarePython) -> BarePython:
-    bare_python.add_package("coglet_supervisor", main=FAKE_SUPERVISOR)
+    bare_python.add_package("coglet_supervisor", main=FAKE_SUPERVISOR, command_line=FAKE_COMMAND_LINE)
     return bare_python

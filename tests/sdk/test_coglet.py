@@ -39,6 +39,11 @@ def test_the_server_object_is_frozen() -> None:
             setattr(coglet.server, name, None)
 
 
+def test_the_sdk_part_of_the_runtime_needs_no_import_of_its_own(bare_python: BarePython) -> None:
+    code = "import coglet; print(hasattr(coglet, '_sdk'), coglet._sdk.current_scope())"
+    assert bare_python.run("-c", code).stdout == "True Scope(MetricRecorder(inactive))\n"
+
+
 def test_importing_the_submodules_changes_nothing(bare_python: BarePython) -> None:
     code = (
         "import coglet, coglet.server, coglet._sdk\n"

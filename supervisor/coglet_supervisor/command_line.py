@@ -1,0 +1,96 @@
+"""The server's flags, for every way to start it from a command line."""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from typing import Final
+
+from coglet_supervisor.errors import StartupError
+from coglet_supervisor.main import serve
+from coglet_supervisor.settings import is_port, port_from
+from coglet_supervisor.versions import versions
+
+# Mode -> the variable that names the model, and what it may say.
+_MODEL_VARIABLES: Final = {
+    "predict": ("COG_PREDICT_TYPE_STUB", "predict.py:Predictor"),
+    "train": ("COG_TRAIN_TYPE_STUB", "train.py:train"),
+}
+
+
+def main(arguments: Sequence[str], program: str) -> int:
+    """Reads flags and environment, and serves until told to stop. Gives the exit code.
+
+    `program` is what usage messages call the command. Raises SystemExit after these and `--version`.
+    """
+    options = parser(program).parse_args(arguments)
+    variable, example = _MODEL_VARIABLES[options.x_mode]
+    ref = options.ref or os.environ.get(variable)
+    if not ref:
+        print(
+            f"ERROR: {variable} environment variable is not set.\n"
+            f"It names the model, as in {variable}={example}; `cog build` sets it in the image.\n"
+            "Outside an image, set it, give the model as an argument, or run `cog serve` in its folder.",
+            file=sys.stderr,
+        )
+        return 1
+    try:
+        port = options.port if options.port is not None else port_from(os.environ)
+    except StartupError as error:
+        print(f"ERROR: {error}", file=sys.stderr)
+        return 1
+    return serve(
+        ref,
+        host=options.host,
+        port=port,
+        await_explicit_shutdown=options.await_explicit_shutdown,
+        is_train=options.x_mode == "train",
+        upload_url=options.upload_url,
+        exit_with_stdin=options.exit_with_stdin,
+    )
+
+
+def parser(program: str) -> argparse.ArgumentParser:
+    """The flags, as argparse reads and explains them."""
+    flags = argparse.ArgumentParser(prog=program, description="Serves a model over HTTP.")
+    flags.add_argument("ref", nargs="?", help="the model, for example predict.py:Predictor")
+    flags.add_argument(
+        "-v",
+        "--version",
+        action="version",
+        version=f"pycoglet {versions().coglet}",
+        help="show the version and exit",
+    )
+    flags.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s)")
+    flags.add_argument("--port", type=_port, help="port to listen on (default: PORT, or 5000)")
+    flags.add_argument("--upload-url", help="base URL to which output files are uploaded")
+    flags.add_argument("--x-mode", choices=[*_MODEL_VARIABLES], default="predict", help="what to serve")
+    # Ignored; accepted for old callers.
+    flags.add_argument("--threads", type=int, help=argparse.SUPPRESS)
+    # For a program that starts the server: it holds the other end, which the system closes when it is killed.
+    flags.add_argument("--exit-with-stdin", action="store_true", help=argparse.SUPPRESS)
+    flags.add_argument(
+        "--await-explicit-shutdown",
+        nargs="?",
+        type=_boolean,
+        const=True,
+        default=False,
+        metavar="BOOL",
+        help="ignore SIGTERM; end only on SIGINT or POST /shutdown",
+    )
+    return flags
+
+
+def _port(text: str) -> int:
+    if not is_port(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
+    return int(text)
+
+
+def _boolean(text: str) -> bool:
+    lowered = text.strip().lower()
+    if lowered in {"true", "1", "yes", "on"}:
+        return True
+    if lowered in {"false", "0", "no", "off", ""}:
+        return False
+    raise argparse.ArgumentTypeError(f"{text!r} is neither true nor false")
