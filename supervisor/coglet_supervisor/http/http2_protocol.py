@@ -48,7 +48,7 @@ class Line(Protocol):
 class Http2Protocol(H2Protocol):
     """One connection. It is its own task group, in Hypercorn's sense.
 
-    What Hypercorn calls private is overridden here: the tests of the lower bounds and of floods hold that.
+    It overrides private methods of Hypercorn; `integration/test_lowest_bounds.py` tries the oldest release.
     """
 
     def __init__(self, app: Application, line: Line) -> None:
@@ -82,7 +82,9 @@ class Http2Protocol(H2Protocol):
         self._creating = 0  # the stream that Hypercorn is about to ask an application for
         self._inboxes: dict[int, _Inbox] = {}
         self._unwanted: dict[int, asyncio.Event] = {}  # answered already; set when the request is complete
-        self._answered: set[int] = set()  # streams of which all has been handed to Hypercorn
+        self._answered: set[int] = (
+            set()
+        )  # all has been handed to Hypercorn, which is about to close the stream
 
     # for the connection
 
@@ -191,7 +193,9 @@ class Http2Protocol(H2Protocol):
         if isinstance(event, EndBody):
             await self._read_rest(event.stream_id)
             self._answered.add(event.stream_id)
-        elif isinstance(event, StreamClosed) and event.stream_id not in self._answered:
+        elif isinstance(event, StreamClosed) and event.stream_id in self._answered:
+            self._answered.discard(event.stream_id)
+        elif isinstance(event, StreamClosed):
             await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)  # the application broke off
         await super().stream_send(event)
 
@@ -213,7 +217,6 @@ class Http2Protocol(H2Protocol):
         if is_last:
             del self.stream_buffers[stream_id]
             self.priority.remove_stream(stream_id)
-            self._answered.discard(stream_id)
             if stream_id in self.uploads:
                 await self.reset(stream_id, ErrorCodes.NO_ERROR)
 
