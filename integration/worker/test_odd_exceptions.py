@@ -12,7 +12,7 @@ PREAMBLE = """
     def exits(*arguments, **named): raise SystemExit(3)
     def interrupts(*arguments, **named): raise KeyboardInterrupt
     def raises(*arguments, **named): raise ValueError("from a method")
-    def recurses(*arguments, **named): return recurses()
+    def recurses(first=None): return recurses(first)
 
     def made(base=Exception, **members):
         return type(base)("Odd", (base,), members)
