@@ -99,6 +99,7 @@ class WorkerProcess:
         self._events: WorkerEvents | None = None
         self._ended = False
         self._killed = False
+        self._is_misunderstood = False
         self._ending = asyncio.Lock()
         self._group = ControlGroup.of(process.pid)
         self._oom_kills_before = self._oom_kills()
@@ -313,6 +314,8 @@ class WorkerProcess:
     def control_line(self, line: bytes) -> None:
         """One line of the control channel. A child that cannot be understood is killed."""
         assert self._events is not None
+        if self._is_misunderstood:
+            return
         try:
             message = control.decode_from_worker(line)
             if isinstance(message, control.Ready):
@@ -322,6 +325,7 @@ class WorkerProcess:
             if isinstance(message, control.SetupFailed | control.Fatal):
                 asyncio.get_running_loop().call_later(_IDLE_END_S, self._enforce_end)
         except ProtocolError as error:
+            self._is_misunderstood = True  # what else it has sent meanwhile would fill the log
             log.error("worker %d: %s; killing it", self.pid, error)
             self.signal_group(signal.SIGKILL)
 

@@ -1,0 +1,38 @@
+"""How hostile bytes reach the server: in pieces, with odd ends."""
+
+import contextlib
+import random
+import socket
+from typing import Final
+
+from integration.fuzz.mutation import pieces
+from integration.harness.client import Address
+
+_RESET: Final = b"\1\0\0\0\0\0\0\0"  # SO_LINGER of no time
+_PATIENCE_S: Final = 0.05
+
+
+def attack(address: Address, rng: random.Random, data: bytes) -> None:
+    """Sends the data on a connection of its own and ends that in some way."""
+    with address.socket() as sock, contextlib.suppress(OSError):
+        sock.settimeout(_PATIENCE_S)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        for piece in pieces(rng, data):
+            sock.sendall(piece)
+        match rng.randrange(5):
+            case 0:
+                sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
+            case 1:
+                sock.shutdown(socket.SHUT_WR)
+                _hear(sock)
+            case 2:
+                _hear(sock)
+            case 3:
+                sock.recv(1)
+            case _:
+                pass
+
+
+def _hear(sock: socket.socket) -> None:
+    while sock.recv(65536):
+        pass
