@@ -8,6 +8,7 @@ import pytest
 from integration.conftest import Serve
 from integration.harness.script import returning, script
 from integration.harness.server import Server
+from integration.harness.waiting import wait_for
 
 IMPORTS = ("cog", "io", "os", "pathlib", "tempfile")
 
@@ -227,7 +228,7 @@ def test_no_file_of_a_prediction_is_left(server: Server) -> None:
     server.predict(returning("[io.BytesIO(b'hi'), 'x' * 7_000_000]", *IMPORTS))
     server.predict(returning("{'a': io.BytesIO(b'hi'), 'b': 'x' * 7_000_000}", *IMPORTS))
     server.predict(returning("1 / 0", *IMPORTS), id="failed")
-    assert names() == before
+    wait_for(lambda: names() == before, f"only {before}")  # a folder is removed off the event loop
 
 
 def test_a_file_of_64_mebibytes(server: Server) -> None:
