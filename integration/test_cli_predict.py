@@ -244,6 +244,15 @@ def test_files_in_and_out(project: Path, tmp_path_factory: pytest.TempPathFactor
     }
 
 
+def test_a_path_without_an_at_sign_is_no_file(project: Path) -> None:
+    (project / "run.py").write_text(FILES)
+    (project / "a.txt").write_text("a")
+    result = run_cog(project, "predict", "-i", "files=a.txt")
+    assert result.returncode == 1
+    assert '- files/0: "a.txt" is not the URL of a file; ' in result.stderr
+    assert "pass a file with an @ before its path" in result.stderr
+
+
 def test_pieces_of_a_text_are_joined_where_nobody_watches(project: Path) -> None:
     (project / "run.py").write_text(
         "from cog import BaseRunner, ConcatenateIterator\n"

@@ -139,19 +139,6 @@ def test_an_answer_that_is_no_file_fails_the_prediction(server: Server, files: R
     assert "404" in body["error"]
 
 
-@pytest.mark.ours("runtime.md 5.2: ours wraps other strings in cog.Path; the peer leaves them str")
-def test_a_local_path_becomes_a_path(server: Server) -> None:
-    (server.folder / "local.txt").write_text("here")
-    assert output(server, path="local.txt") == [["Path", "local.txt", "here"]]
-
-
-@pytest.mark.ours("runtime.md 5.2: ours converts each item; in the peer a mixed list holds raw URLs")
-def test_a_list_may_mix_urls_and_local_paths(server: Server, files: Receiver) -> None:
-    (server.folder / "local.txt").write_text("here")
-    ((local, remote),) = output(server, paths=["local.txt", f"{files.url}/a.txt"])
-    assert (local[2], remote[2]) == ("here", "/a.txt")
-
-
 @pytest.mark.ours("runtime.md 5.6: downloads are removed whatever the end; the peer leaks some")
 def test_no_download_is_left(server: Server, files: Receiver) -> None:
     before = sorted(server.temporary.rglob("*"))

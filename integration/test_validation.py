@@ -119,7 +119,7 @@ def test_each_keyword_has_its_words(server: Server, name: str, value: Any, messa
         ("items", ["a", "b"]),
         ("any", None),
         ("nested", {"name": "x", "more": 1}),
-        ("uri", "not a uri at all"),
+        ("uri", "data:,any"),
         ("anything", [None, {"a": 1.5}]),
         ("a/b~c", 1),
     ],

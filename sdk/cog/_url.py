@@ -25,6 +25,11 @@ def scheme_of(url: str) -> str:
     return scheme.lower() if colon else ""
 
 
+def is_remote(text: str) -> bool:
+    """True for what names a file that comes from elsewhere, and not one of this machine."""
+    return scheme_of(text) in ("data", "http", "https")
+
+
 def get_filename(url: str) -> str:
     """The name a download of `url` is given, at most 200 bytes; empty when the URL has none."""
     if scheme_of(url) == "data":

@@ -11,7 +11,7 @@ from cog._runner import BasePredictor, BaseRunner, method_owner, predict_depreca
 
 TYPE_CHECKING = False  # importing typing would double the cost of `import cog`
 if TYPE_CHECKING:
-    from collections.abc import Callable
+    from collections.abc import Callable, Mapping, Sequence
     from typing import Any
 
     from cog._path import Path
@@ -19,12 +19,16 @@ if TYPE_CHECKING:
 __all__ = [
     "BasePredictor",
     "BaseRunner",
+    "declared_choices",
     "extract_setup_weights",
     "has_setup_weights",
     "load_predictor_from_ref",
     "prediction_method",
     "training_method",
 ]
+
+# An attribute of functions whose `Input(...)` objects were replaced by their defaults.
+_CHOICES = "__cog_choices__"
 
 
 def load_predictor_from_ref(ref: str, *, train: bool = False) -> Any:
@@ -63,6 +67,16 @@ def training_method(predictor: Any) -> Callable[..., Any] | None:
         return predictor
     method = getattr(predictor, "train", None)
     return method if callable(method) else None
+
+
+def declared_choices(function: Callable[..., Any]) -> Mapping[str, Sequence[Any]]:
+    """The choices that `Input(choices=...)` offers, by parameter, of a function of a loaded predictor."""
+    found: Mapping[str, Sequence[Any]] = {}
+    inner: Any = function
+    while inner is not None and not found:
+        found = getattr(inner, "__dict__", {}).get(_CHOICES, {})
+        inner = getattr(inner, "__wrapped__", None)
+    return found
 
 
 def has_setup_weights(predictor: Any) -> bool:
@@ -171,6 +185,8 @@ def _replace_field_defaults(function: Any) -> None:
     while function is not None:
         plain = getattr(function, "__func__", function)
         if isinstance(plain, types.FunctionType):
+            if choices := _choices(plain):
+                plain.__dict__[_CHOICES] = choices
             if plain.__defaults__:
                 plain.__defaults__ = tuple(map(_default_of, plain.__defaults__))
             if plain.__kwdefaults__:
@@ -178,8 +194,17 @@ def _replace_field_defaults(function: Any) -> None:
         function = getattr(function, "__wrapped__", None)
 
 
-def _default_of(value: Any) -> Any:
+def _choices(function: types.FunctionType) -> dict[str, Sequence[Any]]:
+    positional = function.__code__.co_varnames[: function.__code__.co_argcount]
+    defaults = dict(zip(reversed(positional), reversed(function.__defaults__ or ()), strict=False))
+    declared = {**defaults, **(function.__kwdefaults__ or {})}.items()
+    return {name: field.choices for name, field in declared if _is_field(field) and field.choices}
+
+
+def _is_field(value: Any) -> bool:
     input_module = sys.modules.get("cog.input")  # not loaded: then nothing was made by Input()
-    if input_module is not None and isinstance(value, input_module.FieldInfo):
-        return value.default
-    return value
+    return input_module is not None and isinstance(value, input_module.FieldInfo)
+
+
+def _default_of(value: Any) -> Any:
+    return value.default if _is_field(value) else value

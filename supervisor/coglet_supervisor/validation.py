@@ -10,38 +10,18 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 
+from coglet_supervisor.faults import VALUE, find_faults
+from coglet_supervisor.file_inputs import is_file, is_file_url, local_default, with_file_rule
 from coglet_supervisor.json_text import decode
+from coglet_supervisor.problems import MASK, MAX_PROBLEMS, InvalidInput, cut, report
 
 log = logging.getLogger(__name__)
 
-MASK: Final = "**********"
-_MAX_VALUE_CHARS: Final = 200
 # To make a text and to show it to the validator is to copy it twice; of one as long as this that is noticed.
 _LONG_TEXT_BYTES: Final = 256 * 1024
-# What says nothing about the value of a text: jsonschema-rs takes a format as a remark, too.
+# What says nothing about the value of a text. A format is a remark, too, but that of a file.
 _REMARKS: Final = frozenset({"type", "format", "title", "description", "default", "nullable", "deprecated"})
-# Stands for the offending value in the library's messages; nobody's value or pattern contains it.
-_VALUE: Final = "\x00value\x00"
-
 Document = dict[str, Any]
-
-_members: Final = msgspec.json.Decoder(dict[str, msgspec.Raw])
-
-
-class Problem(msgspec.Struct, kw_only=True, frozen=True):
-    """One entry of a 422 body."""
-
-    loc: list[str]
-    msg: str
-    type: str
-
-
-class InvalidInput(Exception):
-    """The input does not fit the schema."""
-
-    def __init__(self, problems: list[Problem]) -> None:
-        super().__init__("; ".join(problem.msg for problem in problems))
-        self.problems = problems
 
 
 @dataclass(frozen=True)
@@ -55,45 +35,64 @@ class InputSchema:
     injected: tuple[str, ...]
     secrets: frozenset[str]
     free_texts: frozenset[str]
+    files: frozenset[str]
+    optional_files: tuple[str, ...]
+    local_defaults: Document
+    members: "msgspec.json.Decoder[Any]"
 
     def check(self, value: Any, *, ignore_unknown: bool) -> bool:
         """Brings `value` in shape, in place; True when that changed it. Raises InvalidInput."""
         if not isinstance(value, dict):
-            raise InvalidInput([self._explain(error) for error in self._errors(value)])
-        problems: list[Problem] = []
+            raise InvalidInput(report([], find_faults(self.validator, value), [], self.secrets))
         unknown = [name for name in value if name not in self.properties]
         if unknown and ignore_unknown:
             for name in unknown:
                 del value[name]
-            log.warning("Stripped unknown input fields: %s", ", ".join(unknown))
-        elif unknown:
-            problems = [
-                _problem([name], f"Unexpected field '{name}'", "value_error.extra") for name in unknown
-            ]
-        problems += [self._explain(error) for error in self._errors(self._to_be_looked_at(value))]
-        problems += [
-            _problem([name], "Field required", "value_error.missing")
-            for name in self.required
-            if name not in value
-        ]
-        if problems:
-            raise InvalidInput(problems)
+            more = f" and {len(unknown) - MAX_PROBLEMS} more" if len(unknown) > MAX_PROBLEMS else ""
+            names = ", ".join(map(cut, unknown[:MAX_PROBLEMS]))
+            log.warning("Stripped unknown input fields: %s%s", names, more)
+        refused = [] if ignore_unknown else unknown
+        replaced = self._replace_what_is_no_file(value)
+        known = {name: value[name] for name in self.properties if name in value} if refused else value
+        faults = find_faults(self.validator, self._to_be_looked_at(known))
+        absent = [name for name in self.required if name not in value]
+        if refused or faults.found or absent:
+            raise InvalidInput(report(refused, faults, absent, self.secrets))
         missing = [name for name in self.injected if name not in value]
         value.update(dict.fromkeys(missing))
-        return bool(unknown or missing)
+        return bool(unknown or missing or replaced)
 
     def decode(self, input_json: msgspec.Raw) -> Any:
         """The value of a JSON text; in it, long texts that may be any text stay JSON. Raises NotJson."""
         if len(memoryview(input_json)) < _LONG_TEXT_BYTES or not self.free_texts:
             return decode(input_json)
         try:
-            members = decode(input_json, _members)
-        except msgspec.ValidationError:  # no object
+            members = decode(input_json, self.members)
+        except msgspec.ValidationError:  # no object, or one with unknown fields, of which there may be many
             return decode(input_json)
         return {
-            name: raw if name in self.free_texts and _is_long_text(raw) else decode(raw)
-            for name, raw in members.items()
+            name: raw if self._stays_json(name, raw) else decode(raw)
+            for name, raw in zip(self.properties, msgspec.structs.astuple(members), strict=True)
+            if raw is not msgspec.UNSET
         }
+
+    def _stays_json(self, name: str, raw: msgspec.Raw) -> bool:
+        if name not in self.free_texts or not _is_long_text(raw):
+            return False
+        # What is written with escapes is left to the validator.
+        return name not in self.files or is_file_url(bytes(memoryview(raw)[1:20]).decode("ascii"))
+
+    def _replace_what_is_no_file(self, value: Document) -> bool:
+        """For a file, empty text is none, and the author's own default is left to the author's code, since it
+        may be a path. True when there was something to replace."""
+        if not self.local_defaults and not self.optional_files:
+            return False
+        own = [name for name, default in self.local_defaults.items() if value.get(name) == default]
+        for name in own:
+            del value[name]
+        empty = [name for name in self.optional_files if value.get(name) == ""]
+        value.update(dict.fromkeys(empty))
+        return bool(own or empty)
 
     def _to_be_looked_at(self, value: dict[str, Any]) -> dict[str, Any]:
         """The validator is not shown what `nullable` allows, which is no keyword of JSON Schema, nor long
@@ -105,23 +104,6 @@ class InputSchema:
         if item is None:
             return name in self.nullable
         return isinstance(item, msgspec.Raw)
-
-    def _errors(self, value: Any) -> list[jsonschema_rs.ValidationError]:
-        if self.validator.is_valid(value):
-            return []
-        # By keyword, as the peer's clients have seen them; items of an array stay in their order.
-        return sorted(self.validator.iter_errors(value), key=lambda error: _sortable(error.schema_path))
-
-    def _explain(self, error: jsonschema_rs.ValidationError) -> Problem:
-        path = [str(part) for part in error.instance_path]
-        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Required):
-            return _problem([*path, error.kind.property], "Field required", "value_error.missing")
-        shown = MASK if path and path[0] in self.secrets else _shortened(error.instance)
-        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Enum):
-            message = f"{_VALUE} is not one of {_json(error.kind.options)}"
-        else:
-            message = error.message
-        return _problem(path, message.replace(_VALUE, shown), "value_error")
 
 
 class Validation:
@@ -167,12 +149,13 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
         properties = resolved.get("properties", {})
         # Required names of the top level are checked by us, because a required value may be null.
         component = {key: value for key, value in resolved.items() if key != "required"}
-        validator = jsonschema_rs.Draft202012Validator(component, mask=_VALUE)
+        validator = jsonschema_rs.Draft202012Validator(with_file_rule(component), mask=VALUE)
     except (ValueError, RecursionError) as error:
         log.warning("Failed to compile input schema validator: %s: %s", name, error)
         return None
     required = tuple(resolved.get("required", ()))
     nullable = frozenset(name for name, schema in properties.items() if schema.get("nullable") is True)
+    files = frozenset(name for name, schema in properties.items() if is_file(schema))
     return InputSchema(
         validator=validator,
         properties=properties,
@@ -185,7 +168,23 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
         ),
         secrets=frozenset(name for name, schema in properties.items() if schema.get("x-cog-secret") is True),
         free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
+        files=files,
+        optional_files=tuple(files & nullable),
+        local_defaults={
+            name: default
+            for name, schema in properties.items()
+            if (default := local_default(schema)) is not None
+        },
+        members=_members_decoder(list(properties)),
     )
+
+
+def _members_decoder(names: list[str]) -> "msgspec.json.Decoder[Any]":
+    """Takes an object of these members apart, and stops at the first that is none of them."""
+    fields = [(f"_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(len(names))]
+    rename = {field: name for (field, *_), name in zip(fields, names, strict=True)}
+    struct = msgspec.defstruct("Members", fields, rename=rename, forbid_unknown_fields=True)
+    return msgspec.json.Decoder(struct)
 
 
 def _is_long_text(raw: msgspec.Raw) -> bool:
@@ -237,21 +236,3 @@ def _resolve(schema: Any, components: dict[str, Any]) -> Any:
     if isinstance(reference, str) and reference.startswith("#/components/schemas/"):
         return _resolve(components.get(reference.rpartition("/")[2], {}), components)
     return {key: _resolve(value, components) for key, value in schema.items()}
-
-
-def _problem(path: list[str], message: str, kind: str) -> Problem:
-    pointer = "/".join(part.replace("~", "~0").replace("/", "~1") for part in path)
-    return Problem(loc=["body", "input", pointer or "__root__"], msg=message, type=kind)
-
-
-def _shortened(value: Any) -> str:
-    text = _json(value)
-    return text if len(text) <= _MAX_VALUE_CHARS else text[:_MAX_VALUE_CHARS] + "..."
-
-
-def _json(value: Any) -> str:
-    return msgspec.json.encode(value).decode()
-
-
-def _sortable(schema_path: list[str | int]) -> list[tuple[bool, str | int]]:
-    return [(isinstance(part, str), part) for part in schema_path]

@@ -7,7 +7,8 @@ import msgspec
 import pytest
 
 from coglet_supervisor.json_text import NotJson
-from coglet_supervisor.validation import MASK, InvalidInput, Problem, Validation, output_is_array
+from coglet_supervisor.problems import MASK, InvalidInput, Problem
+from coglet_supervisor.validation import Validation, output_is_array
 
 PROPERTIES: dict[str, Any] = {
     "text": {"type": "string", "maxLength": 5},
@@ -187,7 +188,8 @@ LONG = "x" * 300_000
     ("schema", "is_accepted"),
     [
         ({"type": "string"}, True),
-        ({"type": "string", "format": "uri", "x-order": 0, "title": "T", "description": "D"}, True),
+        ({"type": "string", "x-order": 0, "title": "T", "description": "D"}, True),
+        ({"type": "string", "format": "uri"}, False),
         ({"type": "string", "maxLength": 299_999}, False),
         ({"type": "string", "maxLength": 300_000}, True),
         ({"type": "string", "pattern": "^y"}, False),

@@ -11,6 +11,7 @@ import msgspec
 import pytest
 
 import cog
+import cog.predictor
 from coglet_protocol import slot
 from coglet_protocol.spill import write_spill
 from coglet_worker.inputs import InputConverter, InputError
@@ -65,17 +66,72 @@ def test_a_url_becomes_a_local_file(annotation: object, files: TemporaryFiles) -
     ids=str,
 )
 def test_each_url_of_a_list_becomes_a_local_file(annotation: object, files: TemporaryFiles) -> None:
-    paths = converted(annotation, [URL, "local.txt", URL], files)
+    paths = converted(annotation, [URL, URL], files)
     assert all(isinstance(path, cog.Path) for path in paths)
-    assert [paths[0].read_text(), str(paths[1]), paths[2].read_text()] == ["hello", "local.txt", "hello"]
-    assert paths[0] != paths[2]
+    assert [path.read_text() for path in paths] == ["hello", "hello"]
+    assert paths[0] != paths[1]
 
 
-@pytest.mark.parametrize("text", ["local.txt", "/tmp/a b.png", "s3://bucket/key", "~/x", ""])
-def test_other_text_becomes_a_path(text: str, files: TemporaryFiles) -> None:
-    path = converted(cog.Path, text, files)
-    assert isinstance(path, cog.Path)
-    assert path == pathlib.Path(text)
+# What names a file of this machine, or what no scheme of ours fetches.
+LOCAL = (
+    "/etc/passwd",
+    "../../etc/passwd",
+    "model.py",
+    "~/x",
+    ".",
+    "",
+    "file:///etc/passwd",
+    "FILE:/etc/passwd",
+    " http://localhost/a",
+    "\tdata:,a",
+    "/http://localhost/a",
+    "s3://bucket/key",
+    "ftp://localhost/a",
+    "httpx://localhost/a",
+)
+
+
+@pytest.mark.parametrize("text", LOCAL)
+@pytest.mark.parametrize("kind", [cog.Path, cog.File, pathlib.Path], ids=str)
+def test_a_client_cannot_name_a_file_of_this_machine(kind: Any, text: str, files: TemporaryFiles) -> None:
+    for annotation, value in [(kind, text), (kind | None, text), (list[kind], [URL, text])]:
+        with pytest.raises(InputError, match=r"^Input validation error: x: .* is not a URL; .* data: URL$"):
+            converted(annotation, value, files)
+
+
+@pytest.mark.parametrize("url", ["http:/etc/passwd", "HTTP:etc/passwd", "https:///etc/passwd", "http:"])
+def test_a_url_without_a_host_is_not_fetched(url: str, files: TemporaryFiles) -> None:
+    with pytest.raises(InputError, match=r"^Input validation error: "):
+        converted(cog.Path, url, files)
+
+
+@pytest.mark.parametrize("url", ["DATA:text/plain;base64,aGVsbG8=", "Data:,hello"])
+def test_the_case_of_a_scheme_means_nothing(url: str, files: TemporaryFiles) -> None:
+    assert converted(cog.Path, url, files).read_text() == "hello"
+    assert converted(cog.File, url, files).read() == b"hello"
+
+
+def test_the_author_may_offer_files_of_this_machine(
+    files: TemporaryFiles, tmp_path_factory: pytest.TempPathFactory
+) -> None:
+    file = tmp_path_factory.mktemp("model") / "predict_with_choices.py"
+    file.write_text(
+        "import functools\n"
+        "from cog import BaseRunner, Input, Path\n"
+        "def logged(function):\n"
+        "    @functools.wraps(function)\n"
+        "    def call(*args, **kwargs): return function(*args, **kwargs)\n"
+        "    return call\n"
+        "class Runner(BaseRunner):\n"
+        "    @logged\n"
+        "    def run(self, n: int, image: Path = Input(choices=['a.png', 'b.png'])) -> str: ...\n"
+    )
+    inputs = InputConverter(cog.predictor.load_predictor_from_ref(f"{file}:Runner").run)
+    arguments: dict[str, Any] = {"n": 1, "image": "b.png"}
+    inputs.convert(arguments, files)
+    assert arguments == {"n": 1, "image": cog.Path("b.png")}
+    with pytest.raises(InputError, match=r"image: 'c\.png' is not a URL"):
+        inputs.convert({"n": 1, "image": "c.png"}, files)
 
 
 @pytest.mark.parametrize("annotation", [cog.File, cog.File | None, Optional[cog.File]], ids=str)  # noqa: UP045
@@ -88,10 +144,6 @@ def test_a_url_becomes_a_file(annotation: object, files: TemporaryFiles) -> None
 def test_each_url_of_a_list_becomes_a_file(files: TemporaryFiles) -> None:
     opened = converted(list[cog.File], [URL, URL], files)
     assert [file.read() for file in opened] == [b"hello", b"hello"]
-
-
-def test_other_text_for_a_file_stays_text(files: TemporaryFiles) -> None:
-    assert converted(cog.File, "local.txt", files) == "local.txt"
 
 
 @pytest.mark.parametrize("annotation", [cog.Secret, cog.Secret | None, Optional[cog.Secret]], ids=str)  # noqa: UP045

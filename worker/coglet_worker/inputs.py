@@ -7,14 +7,15 @@ import enum
 import mmap
 import types
 import typing
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import msgspec
 
+import cog.predictor
 import cog.types
-from cog._url import scheme_of
+from cog._url import is_remote
 from coglet_protocol import slot
 from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import mapped_spill
@@ -23,6 +24,10 @@ from coglet_worker.error_text import text_of
 from coglet_worker.running import TemporaryFiles
 
 Convert = Callable[[Any], Any]
+
+# The schema marks `pathlib.Path` as a file too, although the model gets its text.
+_FILES: Final = (cog.types.Path, cog.types.File, Path)
+_MAX_SHOWN: Final = 200
 
 
 class InputError(Exception):
@@ -33,12 +38,15 @@ class InputConverter:
     """Knows, from the hints of one callable, which of its arguments need conversion."""
 
     def __init__(self, function: Callable[..., Any]) -> None:
-        self._converters = _converters(function)
+        kinds = _kinds(function)
+        self._converters = _converters(kinds)
+        self._files = [name for name, (_, kind) in kinds.items() if kind in _FILES]
+        self._choices = cog.predictor.declared_choices(function)
 
     def fetches(self, arguments: dict[str, Any]) -> bool:
         """True when converting these arguments may take time: a file among them is given by a URL."""
         return any(
-            isinstance(item, str) and _is_url(item)
+            isinstance(item, str) and is_remote(item)
             for name, convert in self._converters.items()
             if convert in (_to_path, _to_file)
             for item in _items(arguments.get(name))
@@ -59,9 +67,13 @@ class InputConverter:
     def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
         """Replaces, in place, what the annotations ask for. Blocks while files are fetched.
 
+        A client must not name a file of this machine. What the model's schema marks as a file the supervisor
+        has refused; this holds for the annotation, whatever the schema says.
         Every file that it makes is kept in `files`, also when it raises. Raises InputError.
         """
         try:
+            for name in self._files:
+                _check_is_remote(name, arguments.get(name), self._choices.get(name, ()))
             for name, convert in self._converters.items():
                 if arguments.get(name) is not None:
                     arguments[name] = _each(convert, arguments[name])
@@ -80,19 +92,22 @@ def _object_of(payload: bytes | mmap.mmap) -> dict[str, Any]:
     return value
 
 
-def _converters(function: Callable[..., Any]) -> dict[str, Convert]:
+def _kinds(function: Callable[..., Any]) -> dict[str, tuple[bool, Any]]:
+    """Of each annotated parameter: is it a list, and of what type is it or its items."""
     try:
         hints = typing.get_type_hints(function)
     except Exception:  # noqa: BLE001 - the author's annotations may name anything; then nothing is converted
         return {}
+    return {name: _kind_of(hint) for name, hint in hints.items() if name != "return"}
+
+
+def _converters(kinds: dict[str, tuple[bool, Any]]) -> dict[str, Convert]:
     by_type = {cog.types.Path: _to_path, cog.types.File: _to_file, cog.types.Secret: _to_secret}
     found: dict[str, Convert] = {}
-    for name, hint in hints.items():
-        is_list, kind = _kind_of(hint)
+    for name, (is_list, kind) in kinds.items():
         convert = _to_member_of(kind) if _is_enum(kind) else by_type.get(kind)
-        if convert is None or name == "return":
-            continue
-        if not (is_list and convert is _to_secret):  # models expect the plain texts of `list[Secret]`
+        # Models expect the plain texts of `list[Secret]`.
+        if convert is not None and not (is_list and convert is _to_secret):
             found[name] = convert
     return found
 
@@ -131,12 +146,16 @@ def _to_path(value: object) -> object:
 
 
 def _to_file(value: object) -> object:
-    return cog.types.File.validate(value) if isinstance(value, str) and _is_url(value) else value
+    return cog.types.File.validate(value) if isinstance(value, str) and is_remote(value) else value
 
 
 def _to_secret(value: object) -> object:
     return cog.types.Secret(value) if isinstance(value, str) else value
 
 
-def _is_url(text: str) -> bool:
-    return scheme_of(text) in ("http", "https", "data")
+def _check_is_remote(name: str, value: object, choices: Collection[object]) -> None:
+    """Raises ValueError for text that is neither the URL of a file nor what the author offers to choose."""
+    for item in _items(value):
+        if isinstance(item, str) and item not in choices and not is_remote(item):
+            shown = repr(item) if len(item) <= _MAX_SHOWN else repr(item[:_MAX_SHOWN]) + "..."
+            raise ValueError(f"{name}: {shown} is not a URL; a file is sent as an http:, https: or data: URL")

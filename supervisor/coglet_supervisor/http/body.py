@@ -7,10 +7,12 @@ import msgspec
 
 from coglet_supervisor.http.asgi import HttpError, Request
 from coglet_supervisor.json_text import NotJson, check_shape, decode
+from coglet_supervisor.problems import cut
 from coglet_supervisor.webhook_queue import WebhookEvent
 
 ALL_EVENTS: Final[tuple[WebhookEvent, ...]] = ("start", "output", "logs", "completed")
 
+_MAX_REASON_CHARS: Final = 1_000
 _JSON_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;|$)", re.IGNORECASE)
 
 
@@ -50,6 +52,7 @@ async def read_create_body(request: Request, limit: int) -> CreateBody:
 
 def wrong_shape(reason: str) -> HttpError:
     """The answer to JSON that is no creation request."""
+    reason = cut(reason, _MAX_REASON_CHARS)  # it may repeat what was sent
     return HttpError.text(422, f"Failed to deserialize the JSON body into the target type: {reason}")
 
 

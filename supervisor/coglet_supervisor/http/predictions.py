@@ -22,9 +22,9 @@ from coglet_supervisor.json_text import NotJson
 from coglet_supervisor.outgoing import UnusableUrl
 from coglet_supervisor.outputs import StartTask
 from coglet_supervisor.prediction import Kind, Listener, Prediction, Snapshot
+from coglet_supervisor.problems import InvalidInput, Problem
 from coglet_supervisor.service import NewPrediction, PredictionService
 from coglet_supervisor.streams import PredictionStream, Subscription, TooManySubscribers
-from coglet_supervisor.validation import InvalidInput, Problem
 from coglet_supervisor.webhooks import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
