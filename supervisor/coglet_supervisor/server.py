@@ -48,8 +48,12 @@ _STDIN = 0
 _STDIN_BYTES = 4096
 READINESS_FILE = Path("/var/run/cog/ready")
 
-# When the predictions have used up the grace time, their last webhooks still have this long.
+# The end takes the grace time and at most 6 s more. When the predictions have used it up, they have this long
+# to be canceled, and then their last webhooks have; open answers have as long meanwhile, and killing what has
+# not ended takes little more than a second.
+_CANCELED_S = 2.0
 LAST_WEBHOOKS_S = 2.0
+_CLOSE_S = 0.5
 
 
 class _Ended(Exception):
@@ -168,13 +172,15 @@ class Server:
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
-        await self._workers.stop()
+        await self._workers.stop(max(grace_ends - time.monotonic(), _CANCELED_S))
         workers.cancel()
         duties.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
-        await outgoing.close()
-        await uploading.close()
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(_CLOSE_S):
+                await outgoing.close()
+                await uploading.close()
         await serving
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:

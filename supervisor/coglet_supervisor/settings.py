@@ -54,7 +54,7 @@ class Settings:
     predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
     cancel_grace_s: float | None = 60.0  # COG_CANCEL_GRACE, 0 for ever
     hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for never
-    shutdown_grace_s: float = 30.0  # COG_SHUTDOWN_GRACE
+    shutdown_grace_s: float = 20.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
     max_output_bytes: int = 1024 * 1024 * 1024  # COG_MAX_OUTPUT_BYTES
     max_log_bytes: int = MAX_LOG_BYTES  # COG_MAX_LOG_BYTES
@@ -93,7 +93,7 @@ class Settings:
             "predict_timeout_s": reader.seconds("COG_PREDICT_TIMEOUT") or None,
             "cancel_grace_s": reader.seconds("COG_CANCEL_GRACE", 60.0) or None,
             "hang_timeout_s": reader.seconds("COG_HANG_TIMEOUT", 300.0) or None,
-            "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 30.0),
+            "shutdown_grace_s": reader.seconds("COG_SHUTDOWN_GRACE", 20.0),
             "max_body_bytes": reader.positive_int("COG_MAX_BODY_BYTES") or cls.max_body_bytes,
             "max_output_bytes": reader.positive_int("COG_MAX_OUTPUT_BYTES") or cls.max_output_bytes,
             "max_log_bytes": reader.positive_int("COG_MAX_LOG_BYTES") or cls.max_log_bytes,

@@ -125,12 +125,12 @@ class WorkerSeat:
         log.info("worker %d has done its share, replacing it", worker.pid)
         self._tasks.create_task(self.reload(worker))
 
-    async def stop(self) -> None:
-        """Ends the worker in order, or by force after the grace time."""
+    async def stop(self, grace_s: float) -> None:
+        """Ends the worker in order, or by force after `grace_s`."""
         self._stopping = True
         async with asyncio.TaskGroup() as tasks:
             for session in self._sessions:
-                tasks.create_task(session.stop(self._rules.stop_grace_s))
+                tasks.create_task(session.stop(grace_s))
 
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""

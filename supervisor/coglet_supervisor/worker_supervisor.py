@@ -39,11 +39,11 @@ class WorkerSupervisor:
             for seat in self._seats:
                 tasks.create_task(seat.run())
 
-    async def stop(self) -> None:
-        """Ends all workers, at the same time."""
+    async def stop(self, grace_s: float) -> None:
+        """Ends all workers at the same time; what they run may end within `grace_s`."""
         async with asyncio.TaskGroup() as tasks:
             for seat in self._seats:
-                tasks.create_task(seat.stop())
+                tasks.create_task(seat.stop(grace_s))
 
     @property
     def pids(self) -> set[int]:

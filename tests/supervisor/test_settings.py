@@ -22,7 +22,7 @@ VARIABLES = [
     ("COG_PREDICT_TIMEOUT", "predict_timeout_s", None, {"2": 2.0, "0": None}, ["-1", "x", "inf"]),
     ("COG_CANCEL_GRACE", "cancel_grace_s", 60.0, {"2": 2.0, "0": None}, ["-1", "x"]),
     ("COG_HANG_TIMEOUT", "hang_timeout_s", 300.0, {"2": 2.0, "0": None}, ["-1", "x"]),
-    ("COG_SHUTDOWN_GRACE", "shutdown_grace_s", 30.0, {"2": 2.0, "0": 0.0}, ["-1", "x", "nan"]),
+    ("COG_SHUTDOWN_GRACE", "shutdown_grace_s", 20.0, {"2": 2.0, "0": 0.0}, ["-1", "x", "nan"]),
     ("COG_MAX_BODY_BYTES", "max_body_bytes", 104_857_600, {"10": 10}, ["0", "x"]),
     ("COG_MAX_OUTPUT_BYTES", "max_output_bytes", 1_073_741_824, {"10": 10}, ["0", "x"]),
     ("COG_MAX_LOG_BYTES", "max_log_bytes", 67_108_864, {"10": 10}, ["0", "x"]),

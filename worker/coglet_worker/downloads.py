@@ -48,7 +48,7 @@ def _apply_url_guard() -> None:
 
 
 class _Downloads:
-    """A few daemon threads over one queue. The end of the prediction ends them, whatever they wait for."""
+    """A few threads over one queue. The end of the prediction ends them, whatever they wait for."""
 
     def __init__(self, urls: Sequence[URLPath], files: TemporaryFiles) -> None:
         self._todo = deque(enumerate(urls))
@@ -63,7 +63,8 @@ class _Downloads:
         """What the URLs have become, in their order. Raises InterruptedError when the prediction ends."""
         self._files.when_closed(self._interrupt)
         for _ in range(min(PARALLEL_DOWNLOADS, len(self._todo))):
-            threading.Thread(target=self._work, name="cog-download", daemon=True).start()
+            # Not daemons: the end of the worker waits a moment for one that removes its half file.
+            threading.Thread(target=self._work, name="cog-download").start()
         with self._changed:
             self._changed.wait_for(lambda: self._error or not self._missing or self._files.closed)
         if self._error is not None:
