@@ -16,9 +16,10 @@ GIVEN_UP_WITHIN_S: Final = 5.0
 class Stalling:
     """Counts the requests, and those whose clients have hung up."""
 
-    def __init__(self) -> None:
-        self._listener = socket.create_server((HOST, 0), backlog=64)
-        self.url = f"http://{HOST}:{self._listener.getsockname()[1]}/file.txt"
+    def __init__(self, host: str = HOST) -> None:
+        self._listener = socket.create_server((host, 0), backlog=512)
+        self.port: int = self._listener.getsockname()[1]
+        self.url = f"http://{HOST}:{self.port}/file.txt"
         self.requests = 0
         self.hung_up = 0
         self._changed = threading.Condition()

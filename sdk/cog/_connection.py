@@ -68,6 +68,7 @@ class _Route:
                         sock.bind(source)
                     sock.settimeout(seconds_left(self.ends))
                     sock.connect(sockaddr)
+                    interruptible(sock)  # what was interrupted just before has connected all the same
                     return sock
                 except BaseException as error:
                     sock.close()

@@ -19,15 +19,15 @@ class Interruption:
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sockets: set[socket.socket] = set()
+        self._sockets: dict[int, socket.socket] = {}  # of each thread, the one that it waits for
         self._interrupted = False
 
     def interrupt(self) -> None:
         """Ends those that run and those still to come. Safe to repeat."""
         with self._lock:
             self._interrupted = True
-            for each in self._sockets:
-                with suppress(OSError):  # closed, or never connected
+            for each in self._sockets.values():
+                with suppress(OSError):  # the server has hung up, or was never reached
                     each.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
@@ -38,15 +38,22 @@ class Interruption:
             yield
         finally:
             _current.reset(token)
-            with self._lock:
-                self._sockets = {each for each in self._sockets if each.fileno() >= 0}
+            self._replace(None)
 
     def add(self, sock: socket.socket) -> None:
-        """A socket of a download. Raises InterruptedError."""
+        """A socket for which this thread will wait, and for no earlier one. Raises InterruptedError."""
+        # With TLS, the descriptor goes over to another object, of which we do not hear.
+        self._replace(sock.dup())
+        if self._interrupted:
+            raise InterruptedError("the download is no longer wanted")
+
+    def _replace(self, sock: socket.socket | None) -> None:
         with self._lock:
-            if self._interrupted:
-                raise InterruptedError("the download is no longer wanted")
-            self._sockets.add(sock)
+            earlier = self._sockets.pop(threading.get_ident(), None)
+            if sock is not None:
+                self._sockets[threading.get_ident()] = sock
+        if earlier is not None:
+            earlier.close()
 
 
 def interruptible(sock: socket.socket) -> None:

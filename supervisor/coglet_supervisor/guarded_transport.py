@@ -4,7 +4,6 @@ httpx leaves connecting to httpcore, whose network backend is the place to decid
 what it connects to is what was checked. A proxy connects for us, to what we cannot see.
 """
 
-import asyncio
 import ssl
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
@@ -14,6 +13,7 @@ import httpcore
 import httpx
 
 from coglet_protocol.url_guard import AddressRefused, UrlGuard
+from coglet_supervisor.name_lookup import NameLookup
 
 # With fewer, httpcore closes connections as soon as that many are busy.
 _MAX_IDLE_CONNECTIONS: Final = 64
@@ -23,7 +23,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
     """Resolves once, checks, and connects to an address that passed."""
 
     def __init__(self, guard: UrlGuard) -> None:
-        self._guard = guard
+        self._lookup = NameLookup(guard.resolve)
         self._backend = httpcore.AnyIOBackend()
 
     async def connect_tcp(
@@ -35,7 +35,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         socket_options: Iterable[Any] | None = None,
     ) -> httpcore.AsyncNetworkStream:
         try:
-            addresses = await asyncio.to_thread(self._guard.resolve, host, port)
+            addresses = await self._lookup.find(host, port)
         except AddressRefused:
             raise  # not as an outage of the network, which may pass
         except OSError as error:

@@ -20,7 +20,7 @@ from coglet_supervisor.outgoing import (
     check_url,
     origin_of,
 )
-from coglet_supervisor.send_turns import GivenUp, Turn, Turns
+from coglet_supervisor.send_turns import GivenUp, Receiver, Turn, Turns
 from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, judge
 from coglet_supervisor.webhook_signature import Signer, new_message_id
 
@@ -54,6 +54,7 @@ class _Origin:
     """What all who send to one origin share."""
 
     def __init__(self) -> None:
+        self.receiver = Receiver()
         self.outage = Outage()
         self._woken = asyncio.Event()
 
@@ -109,7 +110,7 @@ class Sender:
 
     def turn(self) -> AbstractAsyncContextManager[Turn]:
         """Waits until one more attempt may be made at the same time; it is to be made in the block."""
-        return self._turns.take(self.origin_name)
+        return self._turns.take(self._origin.receiver)
 
     async def attempt(self, body: bytes, turn: Turn) -> None:
         """The only attempt, within a turn. Raises NotDelivered."""

@@ -5,24 +5,35 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
+from integration.harness.waiting import wait_for
 
-from coglet_supervisor.send_turns import GivenUp, Limits, Turns
+from coglet_supervisor.send_turns import GivenUp, Limits, Receiver, Turns
 
 NEVER_S = 1e6
+SOON_S = 0.01
 
 
 class Sends:
-    """Sends that end when the test says so; `begun` are their receivers, in order."""
+    """Sends that end when the test says so; `begun` and `given_up` are their receivers, in order."""
 
     def __init__(self, tasks: asyncio.TaskGroup, turns: Turns) -> None:
         self.begun: list[str] = []
         self.given_up: list[str] = []
         self._tasks = tasks
         self._turns = turns
+        self._receivers: dict[str, Receiver] = {}
         self._changed = asyncio.Event()
+        self._answers: dict[str, asyncio.Event] = {}
 
-    def start(self, receiver: str, count: int = 1) -> list["asyncio.Task[None]"]:
-        return [self._tasks.create_task(self._send(receiver)) for _ in range(count)]
+    def start(self, name: str, count: int = 1) -> list["asyncio.Task[None]"]:
+        return [self._tasks.create_task(self._send(name)) for _ in range(count)]
+
+    def receiver(self, name: str) -> Receiver:
+        return self._receivers.setdefault(name, Receiver())
+
+    def answer(self, name: str) -> None:
+        """What is under way to it is answered, and what will be."""
+        self._answers.setdefault(name, asyncio.Event()).set()
 
     async def wait(self, holds: Callable[[], bool]) -> None:
         async with asyncio.timeout(10):
@@ -30,15 +41,18 @@ class Sends:
                 self._changed.clear()
                 await self._changed.wait()
 
-    async def _send(self, receiver: str) -> None:
+    async def wait_silent(self, name: str) -> None:
+        await asyncio.to_thread(wait_for, lambda: self.receiver(name).is_silent, f"silence of {name}")
+
+    async def _send(self, name: str) -> None:
         try:
-            async with self._turns.take(receiver) as turn:
-                self.begun.append(receiver)
+            async with self._turns.take(self.receiver(name)) as turn:
+                self.begun.append(name)
                 self._changed.set()
                 async with turn.sending():
-                    await asyncio.Event().wait()
+                    await self._answers.setdefault(name, asyncio.Event()).wait()
         except GivenUp:
-            self.given_up.append(receiver)
+            self.given_up.append(name)
             self._changed.set()
 
 
@@ -53,23 +67,23 @@ def cancel(tasks: list["asyncio.Task[None]"]) -> None:
         task.cancel()
 
 
-async def test_the_receiver_with_the_fewest_sends_is_next() -> None:
+async def test_receivers_take_turns() -> None:
     async with asyncio.TaskGroup() as tasks:
-        sends = Sends(tasks, Turns(Limits(prompt=3, to_one=3, slow_after_s=NEVER_S)))
+        sends = Sends(tasks, Turns(Limits(total=3, to_one=3, slow_after_s=NEVER_S)))
         first = sends.start("a", 6)
         await settle()
         others = [*sends.start("b", 2), *sends.start("c")]
         await settle()
         assert sends.begun == ["a"] * 3
-        cancel(first[:2])
+        cancel(first[:3])
         await settle()
-        assert sends.begun == ["a", "a", "a", "b", "c"]
+        assert sends.begun == ["a", "a", "a", "b", "c", "a"]
         cancel([*first, *others])
 
 
 async def test_one_receiver_has_at_most_its_share() -> None:
     async with asyncio.TaskGroup() as tasks:
-        sends = Sends(tasks, Turns(Limits(prompt=10, to_one=2, slow_after_s=NEVER_S)))
+        sends = Sends(tasks, Turns(Limits(total=10, to_one=2, slow_after_s=NEVER_S)))
         started = sends.start("a", 5)
         await settle()
         assert sends.begun == ["a", "a"]
@@ -79,32 +93,73 @@ async def test_one_receiver_has_at_most_its_share() -> None:
         cancel(started)
 
 
-async def test_a_send_that_takes_long_gives_its_turn_to_another() -> None:
+async def test_for_another_the_oldest_slow_send_of_the_largest_receiver_is_given_up() -> None:
     async with asyncio.TaskGroup() as tasks:
-        sends = Sends(tasks, Turns(Limits(prompt=2, to_one=2, slow_after_s=0.01)))
-        started = [*sends.start("a", 2), *sends.start("b", 2), *sends.start("c", 2)]
-        await sends.wait(lambda: len(sends.begun) == 6)
-        assert not sends.given_up
-        cancel(started)
-
-
-async def test_of_too_many_slow_ones_the_oldest_of_the_largest_receiver_is_given_up() -> None:
-    async with asyncio.TaskGroup() as tasks:
-        sends = Sends(tasks, Turns(Limits(prompt=1, to_one=9, slow=3, slow_after_s=0.01)))
+        sends = Sends(tasks, Turns(Limits(total=4, to_one=3, slow_after_s=SOON_S)))
         started = [*sends.start("a"), *sends.start("b", 3)]
-        await sends.wait(lambda: bool(sends.given_up))
+        await sends.wait_silent("b")
+        assert not sends.given_up
+        started += sends.start("c")
+        await sends.wait(lambda: "c" in sends.begun)
         await settle()
         assert sends.given_up == ["b"]
         cancel(started)
 
 
+async def test_no_send_is_given_up_before_it_is_slow() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        sends = Sends(tasks, Turns(Limits(total=1, slow_after_s=NEVER_S)))
+        started = [*sends.start("a"), *sends.start("b")]
+        await settle()
+        assert (sends.begun, sends.given_up) == (["a"], [])
+        cancel(started)
+
+
+async def test_silent_receivers_leave_places_free_and_come_last() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        sends = Sends(tasks, Turns(Limits(total=4, to_one=4, to_silent=2, slow_after_s=SOON_S)))
+        started = sends.start("silent", 2)
+        await sends.wait_silent("silent")
+        started += sends.start("silent", 2)
+        await settle()
+        started += sends.start("a", 2)
+        await settle()
+        assert sends.begun == ["silent", "silent", "a", "a"]
+        assert not sends.given_up
+        cancel(started)
+
+
+async def test_a_receiver_that_answers_again_is_silent_no_more() -> None:
+    async with asyncio.TaskGroup() as tasks:
+        sends = Sends(tasks, Turns(Limits(total=4, to_one=4, to_silent=1, slow_after_s=SOON_S)))
+        started = sends.start("a")
+        await sends.wait_silent("a")
+        started += sends.start("a", 3)
+        await settle()
+        assert sends.begun == ["a"]
+        sends.answer("a")
+        await sends.wait(lambda: len(sends.begun) == 4)
+        assert not sends.receiver("a").is_silent
+
+
+async def test_only_who_waits_has_to_wait() -> None:
+    turns = Turns(Limits(total=2, to_one=1, slow_after_s=NEVER_S))
+    async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
+        sends = Sends(tasks, turns)
+        started = sends.start("a", 2)
+        await settle()
+        turn = await stack.enter_async_context(turns.take(sends.receiver("b")))
+        assert not turn.had_to_wait  # though a send to another receiver waits
+        cancel(started)
+
+
 @pytest.mark.parametrize("granted", [False, True])
 async def test_who_is_canceled_while_waiting_leaves_nothing_behind(granted: bool) -> None:
-    turns = Turns(Limits(prompt=1, to_one=1, slow_after_s=NEVER_S))
+    turns = Turns(Limits(total=1, to_one=1, slow_after_s=NEVER_S))
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, turns)
         async with AsyncExitStack() as stack:
-            await stack.enter_async_context(turns.take("a"))
+            await stack.enter_async_context(turns.take(sends.receiver("a")))
             (waiting,) = sends.start("b")
             await settle()
             if not granted:

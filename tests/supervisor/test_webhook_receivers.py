@@ -72,6 +72,22 @@ async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> No
     assert sum(status == "succeeded" for status in statuses(slow)) == 80
 
 
+async def test_who_waits_for_a_slow_receiver_makes_no_other_fall_behind(receiver: Receiver) -> None:
+    go_on = threading.Event()
+    with Receiver().listening() as slow:
+        slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        async with delivering() as webhooks:
+            for number in range(20):
+                started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
+            await arrived(slow, 16)
+            prediction = started(webhooks, receiver.url)
+            prediction.produce(b"1")
+            prediction.finish("succeeded")
+            await arrived(receiver, 3)
+            go_on.set()
+    assert statuses(receiver) == ["processing", "processing", "succeeded"]
+
+
 async def test_a_receiver_that_is_behind_gets_the_end_alone(receiver: Receiver) -> None:
     go_on = threading.Event()
     receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)

@@ -1,0 +1,84 @@
+"""hardening.md E1: name servers that do not answer hold up no other name, and not the end of the server."""
+
+import asyncio
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any, Final
+
+import pytest
+from integration.harness.receiver import Receiver
+from integration.harness.waiting import DEADLINE_S
+from tests.supervisor.delivering import arrived, delivering, started
+
+from coglet_protocol.url_guard import UrlGuard
+from coglet_supervisor.name_lookup import NameLookup
+
+# More than the threads of `asyncio.to_thread`, which are 32 at most.
+NAMES: Final = 40
+
+
+class NameServer:
+    """Does not answer for names that end in `.test` until the test says so."""
+
+    def __init__(self) -> None:
+        self.answers = threading.Event()
+        self._getaddrinfo = socket.getaddrinfo
+
+    def getaddrinfo(self, host: str, *arguments: Any, **options: Any) -> Any:
+        if host.endswith(".test"):
+            self.answers.wait(DEADLINE_S)
+            raise socket.gaierror(socket.EAI_AGAIN, "Temporary failure in name resolution")
+        return self._getaddrinfo(host, *arguments, **options)
+
+
+@pytest.fixture
+def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
+    name_server = NameServer()
+    monkeypatch.setattr(socket, "getaddrinfo", name_server.getaddrinfo)
+    yield name_server
+    name_server.answers.set()
+
+
+async def test_names_that_are_not_answered_keep_no_receiver_waiting(name_server: NameServer) -> None:
+    with Receiver().listening() as receiver:
+        async with delivering() as webhooks:
+            for number in range(NAMES):
+                started(webhooks, f"http://name{number}.test/", ["completed"]).finish("succeeded")
+            url = f"http://localhost:{receiver.port}/"
+            started(webhooks, url, ["completed"]).finish("succeeded")
+            async with asyncio.timeout(DEADLINE_S / 2):
+                await arrived(receiver, 1)
+            name_server.answers.set()
+            await webhooks.close()
+
+
+async def ask_in_vain(lookup: NameLookup) -> None:
+    with pytest.raises(TimeoutError):
+        async with asyncio.timeout(0.01):
+            await lookup.find("name.test", 80)
+
+
+def test_the_end_of_the_event_loop_waits_for_no_name(name_server: NameServer) -> None:
+
+    ended = threading.Event()
+
+    def run() -> None:
+        asyncio.run(ask_in_vain(NameLookup(UrlGuard().resolve)))
+        ended.set()
+
+    threading.Thread(target=run, daemon=True).start()
+    assert ended.wait(DEADLINE_S / 2)
+
+
+async def test_abandoned_lookups_are_bounded(name_server: NameServer) -> None:
+    lookup = NameLookup(UrlGuard().resolve, max_lookups=2)
+    for _ in range(2):
+        await ask_in_vain(lookup)
+    with pytest.raises(OSError, match=r"^localhost was not looked up: .* not answered 2 others$"):
+        await lookup.find("localhost", 80)
+    name_server.answers.set()
+    for thread in threading.enumerate():
+        if thread.name == "name-lookup":
+            await asyncio.to_thread(thread.join)
+    assert "127.0.0.1" in await lookup.find("localhost", 80)
