@@ -76,17 +76,18 @@ function chooseFile() {
 
 async function run() {
   $("problems").textContent = "";
+  $("run").disabled = true; // before the files are read, which takes a while
   let input;
   try {
     input = await givenInput();
   } catch (error) {
     $("problems").textContent = error.message;
+    $("run").disabled = false;
     return;
   }
   const mode = $("run-form").elements.mode.value;
   const id = $("prediction-id").value.trim() || (mode === "sync" ? "" : crypto.randomUUID());
   running = { id, abort: new AbortController() };
-  $("run").disabled = true;
   $("cancel").disabled = false;
   showOutput($("output"), null);
   $("logs").textContent = "";
