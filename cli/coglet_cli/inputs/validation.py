@@ -29,6 +29,20 @@ def check_names(names: Iterable[str], schema: InputSchema) -> None:
         raise InputError(missing)
 
 
+def check_repeats(counts: Mapping[str, int], schema: InputSchema) -> None:
+    """Raises InputError for known names that are given several times, by `counts`, and take no list."""
+    problems = [
+        f'invalid input "{name}": given {count} times, but it takes one {_alternatives(types)}, not a list'
+        for name, count in counts.items()
+        if count > 1
+        # A schema without types accepts anything, a list as well.
+        if (types := [member["type"] for member in typed_members(schema.properties[name])])
+        and "array" not in types
+    ]
+    if problems:
+        raise InputError(problems)
+
+
 def check_values(values: Mapping[str, Any], schema: InputSchema) -> None:
     """Raises InputError with everything that the schema refuses in the values of known names."""
     problems = [
@@ -86,9 +100,13 @@ def _explain_union(path: str, value: Any, union: Mapping[str, Any]) -> Iterator[
 
 
 def _wrong_type(types: str | list[str], value: Any) -> str:
-    names = [types] if isinstance(types, str) else list(dict.fromkeys(types))
-    expected = " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f"expected {expected}, got {type_name(value)}"
+    names = [types] if isinstance(types, str) else types
+    return f"expected {_alternatives(names)}, got {type_name(value)}"
+
+
+def _alternatives(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def type_name(value: Any) -> str:
