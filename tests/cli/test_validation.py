@@ -101,6 +101,7 @@ def test_several_missing_names_are_all_told() -> None:
         ("b", {"type": "string", "pattern": "^a+$"}, "must match the pattern ^a+$"),
         ("c", {"allOf": [{"enum": ["a", "b"], "type": "string"}]}, "must be one of: a, b"),
         ("four", {"allOf": [{"enum": [1, 2], "type": "integer"}]}, "must be one of: 1, 2"),
+        ("x", {"allOf": [{"enum": [True, False], "type": "boolean"}]}, "must be one of: true, false"),
         (None, {"type": "integer"}, "must not be null (omit the input to use its default)"),
         ([1, 1], {"type": "array", "uniqueItems": True}, "[1,1] has non-unique elements"),
     ],

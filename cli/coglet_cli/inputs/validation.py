@@ -9,6 +9,7 @@ from coglet_cli.errors import InputError
 from coglet_cli.inputs.coercion import typed_members
 from coglet_cli.json_schema import value_at, violations
 from coglet_cli.model_schema import InputSchema
+from coglet_cli.strict_json import write_json
 
 
 def check_names(names: Iterable[str], schema: InputSchema) -> None:
@@ -128,6 +129,11 @@ _TYPE_NAMES: Final[dict[type, str]] = {
 }
 
 
+def _as_written(option: Any) -> str:
+    """An option as it is given to `-i`."""
+    return option if isinstance(option, str) else write_json(option)
+
+
 def _count(limit: int, noun: str) -> str:
     return f"{limit} {noun}{'' if limit == 1 else 's'}"
 
@@ -135,7 +141,7 @@ def _count(limit: int, noun: str) -> str:
 # Lengths are shown instead of texts: a text may be a secret or a megabyte.
 _REASONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "type": _wrong_type,
-    "enum": lambda options, _: f"must be one of: {', '.join(map(str, options))}",
+    "enum": lambda options, _: f"must be one of: {', '.join(map(_as_written, options))}",
     "minimum": lambda limit, value: f"number must be at least {limit}, got {value}",
     "maximum": lambda limit, value: f"number must be at most {limit}, got {value}",
     "exclusiveMinimum": lambda limit, value: f"number must be more than {limit}, got {value}",
