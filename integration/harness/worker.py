@@ -292,7 +292,9 @@ def spawn(python: Path, source: str, launch: Launch) -> Iterator[Worker]:
         for folder in ("model", "tmp"):
             scratch.joinpath(folder).mkdir()
         for file, text in {"predict.py": source, **launch.files}.items():
-            scratch.joinpath("model", file).write_text(textwrap.dedent(text))
+            target = scratch.joinpath("model", file)
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_text(textwrap.dedent(text))
         worker = Worker(_popen(python, scratch, launch, mark), scratch, launch.slots)
         try:
             worker.say_bytes(launch.first_words or control.encode_line(_init(scratch, launch)))

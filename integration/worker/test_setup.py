@@ -103,6 +103,55 @@ def test_a_model_that_cannot_be_loaded(spawn_worker: StartWorker, source: str, e
     assert error in failed.traceback
 
 
+IMPORTS = {
+    "beside the file": (
+        {"src/predict.py": "from helper import x", "src/helper.py": "x = 1"},
+        "No module named 'helper'\nsrc/helper.py exists, but modules are found from the model's folder, "
+        "where cog.yaml is, and not from src: write `from src.helper import ...`",
+    ),
+    "a package beside the file": (
+        {"src/predict.py": "import helper.deep", "src/helper/__init__.py": ""},
+        "No module named 'helper'\nsrc/helper exists, but modules are found from the model's folder, "
+        "where cog.yaml is, and not from src: write `from src.helper import ...`",
+    ),
+    "further down": (
+        {
+            "src/predict.py": "import src.lib.first",
+            "src/lib/first.py": "import second",
+            "src/lib/second.py": "",
+        },
+        "No module named 'second'\nsrc/lib/second.py exists, but modules are found from the model's folder, "
+        "where cog.yaml is, and not from src/lib: write `from src.lib.second import ...`",
+    ),
+    "no name for Python": (
+        {"my-model/predict.py": "import helper", "my-model/helper.py": ""},
+        "No module named 'helper'\n"
+        "my-model/helper.py exists, but modules are found from the model's folder, "
+        "where cog.yaml is, and not from my-model: write an import from the model's folder, "
+        "and give my-model a name that Python can import",
+    ),
+    "relative": (
+        {"src/predict.py": "from .helper import x", "src/helper.py": "x = 1"},
+        "attempted relative import with no known parent package\n"
+        "src/predict.py is loaded by its path and has no package: write `from src.NAME import ...`",
+    ),
+    "relative at the top": (
+        {"run.py": "from .helper import x", "helper.py": "x = 1"},
+        "attempted relative import with no known parent package\n"
+        "run.py is loaded by its path and has no package: write `from NAME import ...`",
+    ),
+    "nowhere": ({"src/predict.py": "import helper"}, "No module named 'helper'"),
+}
+
+
+@pytest.mark.parametrize(("files", "text"), IMPORTS.values(), ids=IMPORTS)
+def test_an_import_beside_the_file_is_explained(
+    spawn_worker: StartWorker, files: dict[str, str], text: str
+) -> None:
+    failed = failure(spawn_worker("", ref=f"{next(iter(files))}:Runner", files=files))
+    assert failed.error.partition("Error: ")[2] == text
+
+
 def test_a_reference_without_a_class_is_explained(spawn_worker: StartWorker) -> None:
     failed = failure(spawn_worker("x = 1", ref="predict.py"))
     assert failed.error == (

@@ -69,7 +69,13 @@ def test_pairs(pairs: list[str], inputs: dict[str, object]) -> None:
         (["image=@."], 'input "image": open .: Is a directory'),
         (["=5"], 'unknown input ""; valid inputs are: text, n, image, images, options'),
         (["n=@cat.png"], 'invalid input "n": expected integer, got string'),
-        (["n=1", "n=2"], 'invalid input "n": expected integer, got array'),
+        (["n=1", "n=2"], 'invalid input "n": given 2 times, but it takes one integer, not a list'),
+        (
+            ["n=1", "n=2", "n=3", "image=@none.png", "image=@none.png"],
+            "input validation failed:\n"
+            '- invalid input "n": given 3 times, but it takes one integer, not a list\n'
+            '- invalid input "image": given 2 times, but it takes one string, not a list',
+        ),
         (["text=\udcff"], 'invalid input "text": the value is not UTF-8 text'),
         # Names come first: the file that is missing is not looked for.
         (

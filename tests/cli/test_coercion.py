@@ -58,7 +58,9 @@ def union(*members: dict[str, Any]) -> dict[str, Any]:
         # booleans
         ("true", BOOLEAN, True),
         ("false", BOOLEAN, False),
-        ("True", BOOLEAN, "True"),
+        ("True", BOOLEAN, True),
+        ("False", BOOLEAN, False),
+        ("TRUE", BOOLEAN, "TRUE"),
         ("1", BOOLEAN, "1"),
         ("yes", BOOLEAN, "yes"),
         # objects
@@ -88,6 +90,9 @@ def union(*members: dict[str, Any]) -> dict[str, Any]:
         ("3", union(NUMBER, INTEGER), 3),
         ("3", union({"type": "integer", "minimum": 5}, STRING), "3"),
         ("true", union(BOOLEAN, STRING), True),
+        ("False", union(BOOLEAN, STRING), False),
+        ("True", {"allOf": [{"enum": [True, False], "type": "boolean"}]}, True),
+        ("True", {"allOf": [{"enum": ["True", "auto"], "type": "string"}]}, "True"),
         ("a", union(STRING, STRINGS), "a"),
         ('["a"]', union(STRING, STRINGS), ["a"]),
         ("[1]", union(STRING, STRINGS), "[1]"),

@@ -167,6 +167,22 @@ def test_a_broken_file_is_an_error() -> None:
     [
         ({"status": "failed", "error": "boom"}, 'Prediction failed with status "failed": boom'),
         ({"status": "canceled"}, 'Prediction failed with status "canceled"'),
+        (
+            {"status": "failed", "error": "Prediction failed: Prediction failed: SystemExit: bye"},
+            'Prediction failed with status "failed": SystemExit: bye',
+        ),
+        (
+            {"status": "failed", "error": "Prediction failed: Async prediction failed: ValueError: bye"},
+            'Prediction failed with status "failed": ValueError: bye',
+        ),
+        (
+            {"status": "failed", "error": "Prediction failed: Training failed: ValueError: bye"},
+            'Prediction failed with status "failed": ValueError: bye',
+        ),
+        (
+            {"status": "failed", "error": "Prediction failed: ValueError: Prediction failed: bye"},
+            'Prediction failed with status "failed": ValueError: Prediction failed: bye',
+        ),
     ],
 )
 def test_a_failed_prediction(reply: dict[str, Any], text: str) -> None:

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 
 from coglet_cli.errors import InputError
-from coglet_cli.inputs.validation import check_names, check_values
+from coglet_cli.inputs.validation import check_names, check_repeats, check_values
 from coglet_cli.model_schema import InputSchema
 
 
@@ -34,6 +34,33 @@ def test_names(names: list[str], text: str) -> None:
     with pytest.raises(InputError) as caught:
         check_names(names, TWO)
     assert caught.value.message == text
+
+
+@pytest.mark.parametrize(
+    ("wanted", "text"),
+    [
+        ({"type": "integer"}, "one integer"),
+        ({"allOf": [{"enum": [1, 2], "type": "integer"}]}, "one integer"),
+        ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, "one integer or string"),
+        ({"type": "object"}, "one object"),
+    ],
+)
+def test_a_value_that_is_no_list_is_given_once(wanted: dict[str, Any], text: str) -> None:
+    with pytest.raises(InputError) as caught:
+        check_repeats({"x": 2}, schema(x=wanted))
+    assert caught.value.message == f'invalid input "x": given 2 times, but it takes {text}, not a list'
+
+
+@pytest.mark.parametrize(
+    "wanted",
+    [
+        {},
+        {"type": "array", "items": {"type": "integer"}},
+        {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]},
+    ],
+)
+def test_a_list_may_be_given_piece_by_piece(wanted: dict[str, Any]) -> None:
+    check_repeats({"x": 2}, schema(x=wanted))
 
 
 def test_a_model_without_inputs_says_so() -> None:
@@ -74,6 +101,7 @@ def test_several_missing_names_are_all_told() -> None:
         ("b", {"type": "string", "pattern": "^a+$"}, "must match the pattern ^a+$"),
         ("c", {"allOf": [{"enum": ["a", "b"], "type": "string"}]}, "must be one of: a, b"),
         ("four", {"allOf": [{"enum": [1, 2], "type": "integer"}]}, "must be one of: 1, 2"),
+        ("x", {"allOf": [{"enum": [True, False], "type": "boolean"}]}, "must be one of: true, false"),
         (None, {"type": "integer"}, "must not be null (omit the input to use its default)"),
         ([1, 1], {"type": "array", "uniqueItems": True}, "[1,1] has non-unique elements"),
     ],

@@ -39,12 +39,12 @@ def simple_name(kind: type) -> str:
 
 def author_traceback(error: BaseException) -> str:
     """The traceback without our own frames in front of the author's; the middle of a long one is left out."""
-    return _format(error, _skip_ours(_trace_of(error)))
+    return _format(error, _skip_ours(trace_of(error)))
 
 
 def full_traceback(error: BaseException) -> str:
     """The same with our own frames."""
-    return _format(error, _trace_of(error))
+    return _format(error, trace_of(error))
 
 
 def _format(error: BaseException, trace: TracebackType | None) -> str:
@@ -79,7 +79,8 @@ def built_in_attribute(error: BaseException, owner: type[BaseException], name: s
     return owner.__dict__[name].__get__(error)
 
 
-def _trace_of(error: BaseException) -> TracebackType | None:
+def trace_of(error: BaseException) -> TracebackType | None:
+    """`error.__traceback__`, likewise."""
     trace: TracebackType | None = built_in_attribute(error, BaseException, "__traceback__")
     return trace
 

@@ -8,6 +8,7 @@ from typing import Any, Final, Literal, NoReturn
 
 import cog.predictor
 from coglet_worker.error_text import author_traceback, describe
+from coglet_worker.import_hint import import_hint
 from coglet_worker.inputs import InputConverter
 from coglet_worker.outcome import Outcome, outcome_of
 
@@ -27,7 +28,8 @@ class SetupError(Exception):
     @classmethod
     def of(cls, kind: Literal["load", "setup"], error: BaseException) -> "SetupError":
         """What becomes of an exception of the author's code."""
-        return cls(kind, describe(error), author_traceback(error))
+        hint = import_hint(error)
+        return cls(kind, f"{describe(error)}\n{hint}" if hint else describe(error), author_traceback(error))
 
 
 @dataclass(frozen=True)

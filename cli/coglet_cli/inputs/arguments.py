@@ -8,7 +8,7 @@ from typing import Any, Final
 from coglet_cli.data_url import encode_data_url
 from coglet_cli.errors import InputError, UserError
 from coglet_cli.inputs.coercion import coerce_repeated, coerce_value
-from coglet_cli.inputs.validation import check_names, check_values
+from coglet_cli.inputs.validation import check_names, check_repeats, check_values
 from coglet_cli.mime import UNKNOWN_TYPE, type_of
 from coglet_cli.model_schema import InputSchema
 from coglet_cli.strict_json import read_json
@@ -19,13 +19,14 @@ STDIN: Final = "-"
 def inputs_from_pairs(pairs: Sequence[str], schema: InputSchema) -> dict[str, Any]:
     """The inputs of repeated `-i name=value`, coerced and valid. Raises InputError.
 
-    Names are checked before any file is read.
+    Names, and how often each is given, are checked before any file is read.
     """
     texts: dict[str, list[str]] = {}
     for pair in pairs:
         name, text = _split_pair(pair)
         texts.setdefault(name, []).append(text)
     check_names(texts, schema)
+    check_repeats({name: len(given) for name, given in texts.items()}, schema)
     values = {name: _value(name, given, schema) for name, given in texts.items()}
     check_values(values, schema)
     return values

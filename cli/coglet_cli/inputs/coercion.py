@@ -77,7 +77,8 @@ def _read_array(text: str, _: Mapping[str, Any]) -> Any:
 
 
 def _read_boolean(text: str, _: Mapping[str, Any]) -> Any:
-    return {"true": True, "false": False}.get(text, _NO_MATCH)
+    # As JSON and as Python write them: a model's own texts use the latter.
+    return {"true": True, "True": True, "false": False, "False": False}.get(text, _NO_MATCH)
 
 
 def _read_integer(text: str, _: Mapping[str, Any]) -> Any:

@@ -9,6 +9,7 @@ from coglet_cli.errors import InputError
 from coglet_cli.inputs.coercion import typed_members
 from coglet_cli.json_schema import value_at, violations
 from coglet_cli.model_schema import InputSchema
+from coglet_cli.strict_json import write_json
 
 
 def check_names(names: Iterable[str], schema: InputSchema) -> None:
@@ -27,6 +28,20 @@ def check_names(names: Iterable[str], schema: InputSchema) -> None:
     missing = [f'missing required input "{name}"' for name in schema.required if name not in given]
     if missing:
         raise InputError(missing)
+
+
+def check_repeats(counts: Mapping[str, int], schema: InputSchema) -> None:
+    """Raises InputError for known names that are given several times, by `counts`, and take no list."""
+    problems = [
+        f'invalid input "{name}": given {count} times, but it takes one {_alternatives(types)}, not a list'
+        for name, count in counts.items()
+        if count > 1
+        # A schema without types accepts anything, a list as well.
+        if (types := [member["type"] for member in typed_members(schema.properties[name])])
+        and "array" not in types
+    ]
+    if problems:
+        raise InputError(problems)
 
 
 def check_values(values: Mapping[str, Any], schema: InputSchema) -> None:
@@ -86,9 +101,13 @@ def _explain_union(path: str, value: Any, union: Mapping[str, Any]) -> Iterator[
 
 
 def _wrong_type(types: str | list[str], value: Any) -> str:
-    names = [types] if isinstance(types, str) else list(dict.fromkeys(types))
-    expected = " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
-    return f"expected {expected}, got {type_name(value)}"
+    names = [types] if isinstance(types, str) else types
+    return f"expected {_alternatives(names)}, got {type_name(value)}"
+
+
+def _alternatives(names: list[str]) -> str:
+    names = list(dict.fromkeys(names))
+    return " or ".join(filter(None, [", ".join(names[:-1]), names[-1]]))
 
 
 def type_name(value: Any) -> str:
@@ -110,6 +129,11 @@ _TYPE_NAMES: Final[dict[type, str]] = {
 }
 
 
+def _as_written(option: Any) -> str:
+    """An option as it is given to `-i`."""
+    return option if isinstance(option, str) else write_json(option)
+
+
 def _count(limit: int, noun: str) -> str:
     return f"{limit} {noun}{'' if limit == 1 else 's'}"
 
@@ -117,7 +141,7 @@ def _count(limit: int, noun: str) -> str:
 # Lengths are shown instead of texts: a text may be a secret or a megabyte.
 _REASONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "type": _wrong_type,
-    "enum": lambda options, _: f"must be one of: {', '.join(map(str, options))}",
+    "enum": lambda options, _: f"must be one of: {', '.join(map(_as_written, options))}",
     "minimum": lambda limit, value: f"number must be at least {limit}, got {value}",
     "maximum": lambda limit, value: f"number must be at most {limit}, got {value}",
     "exclusiveMinimum": lambda limit, value: f"number must be more than {limit}, got {value}",

@@ -1,8 +1,9 @@
 """The result of a prediction, as a person or a program wants to read it."""
 
+import re
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from coglet_cli.errors import UserError
 from coglet_cli.model_schema import OutputSchema, is_file
@@ -12,6 +13,9 @@ from coglet_cli.strict_json import write_json
 from coglet_cli.terminal import Terminal
 
 Reply = Mapping[str, Any]
+
+# What the server writes before the model's own error; the client has said it with the status.
+_SAID_ALREADY: Final = re.compile(r"\A(?:(?:Async )?(?:prediction|training) failed: )+", re.IGNORECASE)
 
 
 def present(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: Terminal) -> None:
@@ -58,7 +62,7 @@ def raise_for_status(reply: Reply) -> None:
     """Raises UserError unless the prediction succeeded."""
     status = reply.get("status")
     if status != "succeeded":
-        reason = reply.get("error")
+        reason = _SAID_ALREADY.sub("", str(reply.get("error") or ""), count=1)
         raise UserError(f'Prediction failed with status "{status}"' + (f": {reason}" if reason else ""))
 
 
