@@ -14,6 +14,8 @@ from coglet_protocol.limits import PROTOCOL_VERSION
 
 LogSource = Literal["stdout", "stderr"]
 HealthStatus = Literal["healthy", "unhealthy"]
+InputKind = Literal["file", "secret", "integer"]
+"""What the schema says of an input, or of its items, and its JSON value does not show."""
 
 
 class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -32,6 +34,9 @@ class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
 
     With `idle` the worker says Idle, and Cancelled before it, after each prediction. A supervisor that takes
     the terminal message of a slot for its return, which comes as soon as the slot is free, needs neither.
+
+    `input_kinds` names the inputs that the worker converts, as the schema has them; None stands for a model
+    without a schema, whose annotations alone decide.
     """
 
     predictor_ref: str
@@ -40,6 +45,7 @@ class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
     is_train: bool = False
     is_async: bool = False
     idle: bool = True
+    input_kinds: dict[str, InputKind] | None = None
     version: int = PROTOCOL_VERSION
 
 

@@ -2,15 +2,34 @@
 
 import json
 import logging
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
+from coglet_protocol.control import InputKind
+from coglet_supervisor.input_kinds import input_kinds
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.validation import Document
 
 log = logging.getLogger(__name__)
 
 WRITTEN_SCHEMA = Path(".cog/openapi_schema.json")
+
+
+class SchemaSource:
+    """The schema of one model, read when it is first asked for."""
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+
+    @cached_property
+    def document(self) -> Document | None:
+        """The OpenAPI document; None, after a warning, when there is none."""
+        return load_document(self._settings)
+
+    def input_kinds(self) -> dict[str, InputKind] | None:
+        """Which inputs the worker has to convert; None when nothing is known of them."""
+        return input_kinds(self.document, training=self._settings.is_train)
 
 
 def load_document(settings: Settings) -> Document | None:

@@ -22,7 +22,7 @@ from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans,
 from coglet_supervisor.listener import listen
 from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
 from coglet_supervisor.restart import RestartPolicy
-from coglet_supervisor.schema_source import declared_concurrency, load_document
+from coglet_supervisor.schema_source import SchemaSource, declared_concurrency
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
@@ -81,9 +81,13 @@ class Server:
             hang_timeout_s=settings.hang_timeout_s,
             stop_grace_s=settings.shutdown_grace_s,
         )
+        self._schema = SchemaSource(settings)
         try:
             self._workers = WorkerSupervisor(
-                [WorkerSeat(spec, self._pool, server_log, rules, policy) for spec in worker_specs(settings)]
+                [
+                    WorkerSeat(spec, self._pool, server_log, rules, policy)
+                    for spec in worker_specs(settings, self._schema)
+                ]
             )
         except StartupError:
             self._folder.remove()
@@ -164,8 +168,7 @@ class Server:
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
-        document = await asyncio.to_thread(load_document, settings)
-        service.use_schema(document, ignore_unknown=settings.unknown_inputs == "ignore")
+        service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
         duties = self.start_task(self._do_init_duties())
         await self._stop_asked.wait()
@@ -351,7 +354,7 @@ async def _as_task(event: asyncio.Event) -> None:
 SUPERVISOR_ONLY = frozenset({"COG_API_TOKEN", "WEBHOOK_AUTH_TOKEN", "WEBHOOK_SIGNING_SECRET"})
 
 
-def worker_specs(settings: Settings) -> list[WorkerSpec]:
+def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
     """How to start each worker of these settings; none without a model."""
     if settings.predictor_ref is None:
         return []
@@ -368,6 +371,7 @@ def worker_specs(settings: Settings) -> list[WorkerSpec]:
             cancel_grace_s=settings.cancel_grace_s,
             max_predictions=settings.worker_max_predictions,
             max_rss_bytes=settings.worker_max_rss_bytes,
+            input_kinds=schema.input_kinds,
         )
         for index in range(settings.workers)
     ]

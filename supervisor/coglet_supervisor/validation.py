@@ -12,6 +12,7 @@ import msgspec
 
 from coglet_supervisor.faults import VALUE, find_faults
 from coglet_supervisor.file_inputs import is_file, is_file_url, local_default, with_file_rule
+from coglet_supervisor.input_kinds import kind_of
 from coglet_supervisor.json_text import decode
 from coglet_supervisor.problems import MASK, MAX_PROBLEMS, InvalidInput, cut, report
 
@@ -134,7 +135,7 @@ class Validation:
             return msgspec.Raw(input_json)
         value = msgspec.json.decode(input_json)
         for name in schema.secrets & value.keys():
-            value[name] = MASK
+            value[name] = [MASK] * len(value[name]) if isinstance(value[name], list) else MASK
         return msgspec.Raw(msgspec.json.encode(value))
 
 
@@ -166,7 +167,9 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
             for name, schema in properties.items()
             if name in nullable and name not in required and "default" not in schema
         ),
-        secrets=frozenset(name for name, schema in properties.items() if schema.get("x-cog-secret") is True),
+        secrets=frozenset(
+            name for name, schema in properties.items() if kind_of(schema, components) == "secret"
+        ),
         free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
         files=files,
         optional_files=tuple(files & nullable),

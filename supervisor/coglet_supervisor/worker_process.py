@@ -55,6 +55,8 @@ class WorkerSpec:
     cancel_grace_s: float | None = None  # then a prediction that ignores its cancel costs the worker
     max_predictions: int | None = None
     max_rss_bytes: int | None = None
+    # Asked when the process is on its way, because a schema takes time to read.
+    input_kinds: Callable[[], dict[str, control.InputKind] | None] = lambda: None
 
     def explain(self, error: OSError) -> str:
         """Why `spawn` raised it, for a person."""
@@ -137,6 +139,7 @@ class WorkerProcess:
             transport_info=control.NamedSockets(dir=str(folder.path), num_slots=spec.num_slots),
             is_train=spec.is_train,
             idle=False,
+            input_kinds=spec.input_kinds(),
         )
         assert process.stdin is not None
         with contextlib.suppress(OSError):  # a child that died at once is seen by `wait_end`

@@ -19,6 +19,13 @@ CONTROL_TO_WORKER: Final[dict[str, control.ToWorker]] = {
         idle=False,
         version=1,
     ),
+    "init-input_kinds": control.Init(
+        predictor_ref="predict.py",
+        num_slots=1,
+        transport_info=control.NamedSockets(dir="/tmp/slots", num_slots=1),
+        input_kinds={"image": "file", "token": "secret", "steps": "integer"},
+        version=1,
+    ),
     "cancel": control.Cancel(slot=SLOT_ID, id="pred_1", sequence=7),
     "healthcheck": control.Healthcheck(id="hc_1"),
     "ping": control.Ping(id=7),

@@ -17,6 +17,7 @@ PROPERTIES: dict[str, Any] = {
     "maybe": {"type": "string", "nullable": True},
     "given": {"type": "string", "nullable": True, "default": "x"},
     "key": {"type": "string", "maxLength": 3, "x-cog-secret": True},
+    "keys": {"type": "array", "items": {"type": "string", "maxLength": 3, "x-cog-secret": True}},
     "items": {"type": "array", "items": {"type": "integer"}},
     "box": {"type": "object", "required": ["a"], "properties": {"a": {"type": "integer"}}},
 }
@@ -124,6 +125,13 @@ def test_a_secret_is_never_shown() -> None:
     masked = validation().mask_secrets(b'{"key":"hush","text":"a"}', training=False)
     assert msgspec.json.decode(masked) == {"key": MASK, "text": "a"}
     assert bytes(validation().mask_secrets(b'{"text":"a"}', training=False)) == b'{"text":"a"}'
+
+
+def test_secrets_in_a_list_are_never_shown() -> None:
+    (problem,) = problems({"keys": ["ok", "hush-hush"]})
+    assert "hush" not in problem.msg
+    masked = validation().mask_secrets(b'{"keys":["a","b"]}', training=False)
+    assert msgspec.json.decode(masked) == {"keys": [MASK, MASK]}
 
 
 def test_a_long_value_is_cut() -> None:

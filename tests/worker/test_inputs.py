@@ -3,8 +3,6 @@
 import enum
 import io
 import pathlib
-import threading
-from collections.abc import Iterator
 from typing import Annotated, Any, Optional, Union
 
 import msgspec
@@ -18,18 +16,6 @@ from coglet_worker.inputs import InputConverter, InputError
 from coglet_worker.running import TemporaryFiles
 
 URL = "data:text/plain;base64,aGVsbG8="  # hello
-
-
-@pytest.fixture
-def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TemporaryFiles]:
-    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
-    kept = TemporaryFiles()
-    yield kept
-    kept.remove_all()
-    for thread in threading.enumerate():
-        if thread.name == "cog-download":  # one that another's failure made superfluous
-            thread.join()
-    assert list(tmp_path.iterdir()) == []
 
 
 def converted(annotation: object, value: object, files: TemporaryFiles) -> Any:
@@ -49,6 +35,7 @@ PATHS: dict[str, object] = {
     "| None": cog.Path | None,
     "Annotated": Annotated[cog.Path, "documented"],
     "text": "cog.Path",
+    "pathlib": pathlib.Path,
 }
 
 
@@ -154,6 +141,32 @@ def test_text_becomes_a_secret(annotation: object, text: str, files: TemporaryFi
     assert secret.get_secret_value() == text
 
 
+def test_each_text_of_a_list_becomes_a_secret(files: TemporaryFiles) -> None:
+    secrets = converted(list[cog.Secret], ["hush", "quiet"], files)
+    assert secrets == [cog.Secret("hush"), cog.Secret("quiet")]
+
+
+@pytest.mark.parametrize(
+    "annotation",
+    [cog.Path | list[cog.Path], Optional[Union[list[cog.Path], cog.Path]]],  # noqa: UP007, UP045
+    ids=str,
+)
+def test_one_file_or_many(annotation: object, files: TemporaryFiles) -> None:
+    assert converted(annotation, URL, files).read_text() == "hello"
+    assert [path.read_text() for path in converted(annotation, [URL], files)] == ["hello"]
+
+
+@pytest.mark.parametrize(
+    ("value", "argument"), [(3.0, "3"), (3, "3"), (3.5, "3.5"), (True, "True"), ("3.0", "'3.0'")]
+)
+@pytest.mark.parametrize("annotation", [int, int | None, "int"], ids=str)
+def test_a_whole_number_is_an_int(
+    annotation: object, value: object, argument: str, files: TemporaryFiles
+) -> None:
+    assert repr(converted(annotation, value, files)) == argument
+    assert repr(converted(float, value, files)) == repr(value)
+
+
 class Size(enum.Enum):
     SMALL = "s"
     LARGE = "l"
@@ -173,12 +186,8 @@ UNTOUCHED: dict[str, object] = {
     "list[str]": list[str],
     "str | None": str | None,
     "Any": Any,
-    "pathlib.Path": pathlib.Path,
     "dict": dict[str, cog.Path],
-    "union": Union[cog.Path, str],  # noqa: UP007 - the old spelling is what is tested
-    "new union": cog.Path | str | None,
-    "list of secrets": list[cog.Secret],
-    "nothing that exists": "NoSuchType",
+    "union": int | str,
 }
 
 

@@ -1,13 +1,12 @@
 """From the JSON of a request to the arguments of `run`: files fetched, secrets wrapped.
 
-The annotation alone decides what is converted, never the value: a `str` that looks like a URL stays one.
+The schema decides what is converted, and the annotation where it says nothing; never the value: a `str` that
+looks like a URL stays one.
 """
 
 import enum
 import mmap
-import types
-import typing
-from collections.abc import Callable, Collection
+from collections.abc import Callable, Collection, Hashable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
@@ -17,16 +16,16 @@ import cog.predictor
 import cog.types
 from cog._url import is_remote
 from coglet_protocol import slot
+from coglet_protocol.control import InputKind
 from coglet_protocol.errors import SpillError
 from coglet_protocol.spill import mapped_spill
 from coglet_worker.downloads import fetch_all
 from coglet_worker.error_text import text_of
+from coglet_worker.hints import Hints, UnreadableHint
 from coglet_worker.running import TemporaryFiles
 
 Convert = Callable[[Any], Any]
 
-# The schema marks `pathlib.Path` as a file too, although the model gets its text.
-_FILES: Final = (cog.types.Path, cog.types.File, Path)
 _MAX_SHOWN: Final = 200
 
 
@@ -34,21 +33,27 @@ class InputError(Exception):
     """The input cannot become arguments; the text goes to the client as it is."""
 
 
-class InputConverter:
-    """Knows, from the hints of one callable, which of its arguments need conversion."""
+class UnclearInput(Exception):
+    """Nothing says what an input is; the text is for the author."""
 
-    def __init__(self, function: Callable[..., Any]) -> None:
-        kinds = _kinds(function)
-        self._converters = _converters(kinds)
-        self._files = [name for name, (_, kind) in kinds.items() if kind in _FILES]
+
+class InputConverter:
+    """Knows which arguments of one callable need conversion: from the schema, else from its annotations."""
+
+    def __init__(self, function: Callable[..., Any], kinds: Mapping[str, InputKind] | None = None) -> None:
+        """`kinds` is what the schema says; without one, an annotation that says nothing is an error.
+
+        Raises UnclearInput.
+        """
+        self._converters = _converters(function, kinds)
+        self._files = [name for name, convert in self._converters.items() if convert in (_to_path, _to_file)]
         self._choices = cog.predictor.declared_choices(function)
 
     def fetches(self, arguments: dict[str, Any]) -> bool:
         """True when converting these arguments may take time: a file among them is given by a URL."""
         return any(
             isinstance(item, str) and is_remote(item)
-            for name, convert in self._converters.items()
-            if convert in (_to_path, _to_file)
+            for name in self._files
             for item in _items(arguments.get(name))
         )
 
@@ -65,7 +70,7 @@ class InputConverter:
             raise InputError(f"Failed to rehydrate input: {error}") from error
 
     def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
-        """Replaces, in place, what the annotations ask for. Blocks while files are fetched.
+        """Replaces, in place, what the schema and the annotations ask for. Blocks while files are fetched.
 
         A client must not name a file of this machine. What the model's schema marks as a file the supervisor
         has refused; this holds for the annotation, whatever the schema says.
@@ -77,7 +82,7 @@ class InputConverter:
             for name, convert in self._converters.items():
                 if arguments.get(name) is not None:
                     arguments[name] = _each(convert, arguments[name])
-            fetch_all(arguments, self._converters, files)
+            fetch_all(arguments, self._files, files)
         except Exception as error:  # whatever a URL or a value provokes, it is the client's to know
             raise InputError(f"Input validation error: {text_of(error)}") from error
 
@@ -92,36 +97,48 @@ def _object_of(payload: bytes | mmap.mmap) -> dict[str, Any]:
     return value
 
 
-def _kinds(function: Callable[..., Any]) -> dict[str, tuple[bool, Any]]:
-    """Of each annotated parameter: is it a list, and of what type is it or its items."""
-    try:
-        hints = typing.get_type_hints(function)
-    except Exception:  # noqa: BLE001 - the author's annotations may name anything; then nothing is converted
-        return {}
-    return {name: _kind_of(hint) for name, hint in hints.items() if name != "return"}
-
-
-def _converters(kinds: dict[str, tuple[bool, Any]]) -> dict[str, Convert]:
-    by_type = {cog.types.Path: _to_path, cog.types.File: _to_file, cog.types.Secret: _to_secret}
+def _converters(function: Callable[..., Any], kinds: Mapping[str, InputKind] | None) -> dict[str, Convert]:
+    hints = Hints(function)
     found: dict[str, Convert] = {}
-    for name, (is_list, kind) in kinds.items():
-        convert = _to_member_of(kind) if _is_enum(kind) else by_type.get(kind)
-        # Models expect the plain texts of `list[Secret]`.
-        if convert is not None and not (is_list and convert is _to_secret):
+    for name in dict.fromkeys((*hints.names, *(kinds or ()))):
+        kind = (kinds or {}).get(name)
+        try:
+            possible = hints.types_in(name) if name in hints.names else []
+        except UnreadableHint as error:
+            if kinds is None:
+                raise UnclearInput(
+                    f"the annotation of input `{name}` cannot be evaluated when the model runs: {error}; "
+                    "import what it names outside of `if TYPE_CHECKING:`, or serve the model with a schema"
+                ) from error
+            possible = []
+        convert = _by_type(possible) if kind is None else _by_kind(kind, possible)
+        if convert is not None:
             found[name] = convert
+        elif kinds is None and _CONVERTED & set(possible):
+            raise UnclearInput(
+                f"the annotation of input `{name}`, `{hints.text_of(name)}`, leaves open what becomes "
+                "of a text; write one type, or serve the model with a schema"
+            )
     return found
 
 
-def _kind_of(hint: object) -> tuple[bool, Any]:
-    """(is it a list, `T`) of `T`, `Optional[T]`, `list[T]` and `Optional[list[T]]`; else no `T`."""
-    if isinstance(hint, type) and not typing.get_args(hint):
-        return False, hint
-    arguments = [argument for argument in typing.get_args(hint) if argument is not type(None)]
-    origin = typing.get_origin(hint)
-    if len(arguments) != 1 or origin not in (list, typing.Union, types.UnionType):
-        return False, None
-    is_list, kind = _kind_of(arguments[0])
-    return is_list or origin is list, kind
+def _by_kind(kind: InputKind, possible: list[Any]) -> Convert:
+    """What the schema asks for; only the annotation knows an Enum, and what a file is opened as."""
+    by_type = _by_type(possible)
+    if kind == "file":
+        return _to_file if by_type is _to_file else _to_path
+    if kind == "secret":
+        return _to_secret
+    return by_type or _to_int
+
+
+def _by_type(possible: list[Any]) -> Convert | None:
+    if len(possible) != 1:
+        return None
+    (only,) = possible
+    if _is_enum(only):
+        return _to_member_of(only)
+    return _BY_TYPE.get(only) if isinstance(only, Hashable) else None
 
 
 def _is_enum(kind: object) -> bool:
@@ -159,3 +176,18 @@ def _check_is_remote(name: str, value: object, choices: Collection[object]) -> N
         if isinstance(item, str) and item not in choices and not is_remote(item):
             shown = repr(item) if len(item) <= _MAX_SHOWN else repr(item[:_MAX_SHOWN]) + "..."
             raise ValueError(f"{name}: {shown} is not a URL; a file is sent as an http:, https: or data: URL")
+
+
+def _to_int(value: object) -> object:
+    """JSON knows one kind of number: 3.0 is an integer there, and no index in Python."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
+
+
+_BY_TYPE: Final[dict[Any, Convert]] = {
+    cog.types.Path: _to_path,
+    Path: _to_path,  # which authors import by mistake; the schema has it as a file, too
+    cog.types.File: _to_file,
+    cog.types.Secret: _to_secret,
+    int: _to_int,
+}
+_CONVERTED: Final = frozenset({cog.types.Path, Path, cog.types.File, cog.types.Secret})

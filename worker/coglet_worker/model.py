@@ -1,15 +1,16 @@
 """The model of this worker: loaded, set up, and described by what the loops need to know of it."""
 
 import functools
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from types import CodeType
 from typing import Any, Final, Literal, NoReturn
 
 import cog.predictor
+from coglet_protocol.control import InputKind
 from coglet_worker.error_text import author_traceback, describe
 from coglet_worker.import_hint import import_hint
-from coglet_worker.inputs import InputConverter
+from coglet_worker.inputs import InputConverter, UnclearInput
 from coglet_worker.outcome import Outcome, outcome_of
 
 _CO_COROUTINE: Final = 0x80  # the flags of `inspect`, whose import costs more than a start can afford
@@ -66,14 +67,19 @@ class Model:
         return check if callable(check) and not _is_function(self.instance) else None
 
 
-def load(ref: str, *, is_train: bool) -> Model:
-    """Imports and instantiates the model. Raises SetupError; runs the author's module code."""
+def load(ref: str, *, is_train: bool, input_kinds: Mapping[str, InputKind] | None) -> Model:
+    """Imports and instantiates the model. Raises SetupError; runs the author's module code.
+
+    `input_kinds` is what the schema says of the inputs, None without a schema.
+    """
     try:
         instance = cog.predictor.load_predictor_from_ref(ref, train=is_train)
         call = (
             cog.predictor.training_method(instance) if is_train else cog.predictor.prediction_method(instance)
         )
-        inputs = InputConverter(call) if call is not None else None
+        inputs = InputConverter(call, input_kinds) if call is not None else None
+    except UnclearInput as error:
+        raise SetupError("load", str(error)) from error
     except BaseException as error:  # the author's module may raise anything, SystemExit too
         raise SetupError.of("load", error) from error
     return Model(instance, call, inputs, is_train)

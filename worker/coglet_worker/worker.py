@@ -128,7 +128,7 @@ class Worker:
         return connections
 
     def _set_up(self, init: control.Init) -> Model:
-        model = models.load(init.predictor_ref, is_train=init.is_train)
+        model = models.load(init.predictor_ref, is_train=init.is_train, input_kinds=init.input_kinds)
         models.check_concurrency(model, init.num_slots)
         if model.is_async:
             self._make_loop()
