@@ -96,6 +96,7 @@ cli.add_command(weights)
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs one command and returns its exit code."""
+    _open_closed_streams()
     settings = Settings()
     code = _run(argv, settings)
     if os.environ.get("COG_UPDATE_URL"):
@@ -103,6 +104,15 @@ def main(argv: Sequence[str] | None = None) -> int:
 
         tell_of_update(os.environ, settings.terminal())
     return code
+
+
+def _open_closed_streams() -> None:
+    """Under cron or a daemon wrapper any of them may be closed; a socket must not take its number."""
+    for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
+        if getattr(sys, name) is None:
+            stream = open(os.devnull, mode)
+            os.set_inheritable(stream.fileno(), True)
+            setattr(sys, name, stream)
 
 
 def _run(argv: Sequence[str] | None, settings: Settings) -> int:

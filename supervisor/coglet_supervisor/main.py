@@ -4,6 +4,7 @@ import os
 import platform
 import sys
 
+from coglet_protocol.standard_streams import fill_standard_streams
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.server import run_server
 from coglet_supervisor.server_log import open_server_log
@@ -26,6 +27,7 @@ def serve(
     Without a model, the server answers health checks only. Settings that are not given come from the
     environment (docs/configuration.md).
     """
+    fill_standard_streams()
     settings = Settings.from_environment(
         os.environ,
         predictor_ref=ref,
@@ -36,7 +38,9 @@ def serve(
         upload_url=upload_url,
         exit_with_stdin=exit_with_stdin,
     )
-    server_log = open_server_log(2, settings.log_format, settings.log_level, colour=sys.stderr.isatty())
+    descriptor = _log_descriptor()
+    colour = os.isatty(descriptor)
+    server_log = open_server_log(descriptor, settings.log_format, settings.log_level, colour=colour)
     release = versions()
     server_log.record("info", "coglet", f"coglet {release.coglet}, python {platform.python_version()}")
     for warning in settings.warnings:
@@ -49,3 +53,10 @@ def serve(
     finally:
         server_log.flush()
     return 0
+
+
+def _log_descriptor() -> int:
+    """stderr. If it was closed, number 2 may belong to whatever the caller of `serve` has opened since."""
+    if sys.__stderr__ is None or sys.__stderr__.closed:
+        return os.open(os.devnull, os.O_WRONLY)
+    return sys.__stderr__.fileno()

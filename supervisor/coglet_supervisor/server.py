@@ -7,9 +7,7 @@ import contextlib
 import logging
 import math
 import os
-import shutil
 import signal
-import tempfile
 import time
 from collections.abc import Coroutine
 from pathlib import Path
@@ -28,6 +26,7 @@ from coglet_supervisor.schema_source import declared_concurrency, load_document
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolder, remove_abandoned
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhook_signature import Signer
 from coglet_supervisor.webhook_token import WebhookToken
@@ -70,7 +69,7 @@ class Server:
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
-        self._folder = Path(tempfile.mkdtemp(prefix="pycoglet-"))
+        self._folder = _temporary_folder()
         self._pool = SlotPool()
         policy = RestartPolicy(enabled=settings.worker_restarts)
         rules = WorkerRules(
@@ -78,9 +77,13 @@ class Server:
             hang_timeout_s=settings.hang_timeout_s,
             stop_grace_s=settings.shutdown_grace_s,
         )
-        self._workers = WorkerSupervisor(
-            [WorkerSeat(spec, self._pool, server_log, rules, policy) for spec in worker_specs(settings)]
-        )
+        try:
+            self._workers = WorkerSupervisor(
+                [WorkerSeat(spec, self._pool, server_log, rules, policy) for spec in worker_specs(settings)]
+            )
+        except StartupError:
+            self._folder.remove()
+            raise
         self._clients = ClientTasks()
         self._stop_asked = asyncio.Event()
         self._cut_short = asyncio.Event()
@@ -99,7 +102,7 @@ class Server:
             self._workers.kill()
             # A thread that is writing a file would leave it behind.
             await asyncio.get_running_loop().shutdown_default_executor()
-            shutil.rmtree(self._folder, ignore_errors=True)
+            self._folder.remove()
 
     async def health_body(self) -> HealthBody:
         """What GET /health-check says."""
@@ -182,7 +185,7 @@ class Server:
             self._pool,
             self._server_log,
             Delivery(
-                self._folder,
+                self._folder.path,
                 _file_store(self._settings, outgoing),
                 self._clients.start,
                 max_output_bytes=self._settings.max_output_bytes,
@@ -208,6 +211,7 @@ class Server:
     async def _do_init_duties(self) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
+        self.start_task(_remove_abandoned())
         watchdog_s = watchdog_interval_s(os.environ)
         while True:
             await asyncio.sleep(min(watchdog_s or _REAP_S, _REAP_S))
@@ -282,6 +286,19 @@ class Server:
             READINESS_FILE.touch()
         except OSError as error:
             log.warning("cannot create %s: %s", READINESS_FILE, error)
+
+
+def _temporary_folder() -> TemporaryFolder:
+    try:
+        return TemporaryFolder.for_files()
+    except NoTemporaryFolder as error:
+        raise StartupError(str(error)) from error
+
+
+async def _remove_abandoned() -> None:
+    with contextlib.suppress(RuntimeError):  # no thread is left: the next server may have one
+        if removed := await asyncio.to_thread(remove_abandoned):
+            log.info("removed %d temporary folders of servers that were killed", len(removed))
 
 
 def _check_upload_url(settings: Settings) -> None:

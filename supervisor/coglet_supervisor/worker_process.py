@@ -10,11 +10,9 @@ import functools
 import logging
 import os
 import random
-import shutil
 import signal
 import socket
 import subprocess
-import tempfile
 import uuid
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
@@ -31,6 +29,7 @@ from coglet_supervisor.health import timestamp
 from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
+from coglet_supervisor.temporary_folder import TemporaryFolder
 
 log = logging.getLogger(__name__)
 
@@ -56,6 +55,14 @@ class WorkerSpec:
     max_predictions: int | None = None
     max_rss_bytes: int | None = None
 
+    def explain(self, error: OSError) -> str:
+        """Why `spawn` raised it, for a person."""
+        if error.filename is None:
+            return error.strerror or str(error)
+        # The text is the same whether the program is missing or the folder in which it is to run.
+        subject = "the model's folder " if Path(error.filename) == self.directory else ""
+        return f"{subject}{error.filename}: {error.strerror}"
+
 
 class WorkerEvents(Protocol):
     """Who is told what the worker says on its control channel."""
@@ -72,7 +79,7 @@ class WorkerProcess:
         self,
         spec: WorkerSpec,
         process: "subprocess.Popen[bytes]",
-        folder: Path,
+        folder: TemporaryFolder,
         listeners: list[socket.socket],
         cookie: str,
     ) -> None:
@@ -106,13 +113,13 @@ class WorkerProcess:
     @classmethod
     def spawn(cls, spec: WorkerSpec) -> "WorkerProcess":
         """Starts the child and tells it what to load. Raises OSError."""
-        folder = Path(tempfile.mkdtemp(prefix="pycoglet-slots-"))
+        folder = TemporaryFolder.for_sockets(spec.num_slots)
         cookie = uuid.uuid4().hex
         listeners: list[socket.socket] = []
         try:
             for index in range(spec.num_slots):
                 listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listener.bind(str(folder / f"slot-{index}.sock"))
+                listener.bind(str(folder.path / f"slot-{index}.sock"))
                 listener.listen(1)
                 listener.setblocking(False)
                 listeners.append(listener)
@@ -120,12 +127,12 @@ class WorkerProcess:
         except OSError:
             for listener in listeners:
                 listener.close()
-            shutil.rmtree(folder, ignore_errors=True)
+            folder.remove()
             raise
         init = control.Init(
             predictor_ref=spec.predictor_ref,
             num_slots=spec.num_slots,
-            transport_info=control.NamedSockets(dir=str(folder), num_slots=spec.num_slots),
+            transport_info=control.NamedSockets(dir=str(folder.path), num_slots=spec.num_slots),
             is_train=spec.is_train,
             idle=False,
         )
@@ -298,7 +305,7 @@ class WorkerProcess:
         self.signal_group(signal.SIGKILL)
         self._process.wait()
         kill_all(self._cookie)  # what has left the process group
-        shutil.rmtree(self._folder, ignore_errors=True)
+        self._folder.remove()
 
     def _close_channels(self) -> None:
         if self._control is not None:

@@ -10,11 +10,13 @@ import logging
 import random
 
 from coglet_supervisor.control_group import free_memory_bytes
+from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import Setup, State, timestamp
 from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.restart import GiveUp, RestartPolicy, Setbacks
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.slots import SlotPool
+from coglet_supervisor.temporary_folder import NoTemporaryFolder
 from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
 from coglet_supervisor.worker_session import (
     Died,
@@ -58,11 +60,14 @@ class WorkerSeat:
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
-        # Before there is an event loop, so that the model loads meanwhile. What goes wrong here goes wrong
-        # again, and is told, in `run`.
-        with contextlib.suppress(OSError):
+        # Before there is an event loop, so that the model loads meanwhile.
+        try:
             self._first = WorkerProcess.spawn(spec)
             self.setup.started_at = self._first.spawned_at
+        except NoTemporaryFolder as error:
+            raise StartupError(str(error)) from error
+        except OSError:
+            pass  # what goes wrong here goes wrong again, and is told, in `run`
 
     async def run(self) -> None:
         """Keeps a worker alive until `stop`, or until there is no hope."""
@@ -107,7 +112,7 @@ class WorkerSeat:
         try:
             new = self._open(WorkerProcess.spawn(self._spec))
         except OSError as error:
-            log.error("cannot replace worker %d: %s", old.worker.pid, error.strerror or error)
+            log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
         self._successor = new
         if not await new.wait_ready():
@@ -152,7 +157,7 @@ class WorkerSeat:
         try:
             session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
         except OSError as error:
-            reason = f"failed to spawn worker: {self._spec.python}: {error.strerror or error}"
+            reason = f"failed to spawn worker: {self._spec.explain(error)}"
             # What could be started before is short of something, and that may pass.
             return NotStarted(reason) if self.was_ready.is_set() else SetupFailed(reason)
         self._take_place(session)
