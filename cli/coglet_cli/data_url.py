@@ -3,7 +3,7 @@
 import base64
 import binascii
 from dataclasses import dataclass
-from urllib.parse import unquote_to_bytes
+from urllib.parse import quote, unquote_to_bytes
 
 
 @dataclass(frozen=True)
@@ -14,9 +14,10 @@ class DataUrl:
     content: bytes
 
 
-def encode_data_url(content: bytes, media_type: str) -> str:
-    """`data:{media type};base64,...`."""
-    return f"data:{media_type};base64,{base64.b64encode(content).decode('ascii')}"
+def encode_data_url(content: bytes, media_type: str, name: str = "") -> str:
+    """`data:{media type};name={name};base64,...`; the model gets a file of that name, or ending."""
+    parameter = f";name={quote(name, safe='')}" if name else ""
+    return f"data:{media_type}{parameter};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def decode_data_url(url: str) -> DataUrl:

@@ -73,10 +73,17 @@ def test_a_broken_one_fails_and_says_so(server: Server, url: str, reason: str) -
     [
         ("data:,", "0 b''"),
         ("data:,%41%42%00", "3 b'AB\\x00'"),
-        ("data:;base64,!", "0 b''"),  # what is no base64 is skipped, as Python's own decoder does
+        ("data:;base64,__--", "3 b'\\xff\\xff\\xbe'"),
         ("data:text/plain;charset=utf-7;base64,QUI=", "2 b'AB'"),
         ("data:;charset=x;base64;x=1,QUI%3D", "4 b'QUI='"),
     ],
 )
 def test_odd_forms_have_one_meaning(server: Server, url: str, output: str) -> None:
     assert server.predict({"file": url}).json()["output"] == output
+
+
+@pytest.mark.parametrize("url", ["data:;base64,!", "data:;base64,AAAA!!!!"])
+def test_what_is_no_base64_is_refused(server: Server, url: str) -> None:
+    answer = server.predict({"file": url})
+    assert answer.status == 422
+    assert answer.json()["detail"][0]["msg"] == "the content of the data: URL is not base64"

@@ -7,7 +7,7 @@ from typing import Final
 from coglet_schema.errors import Place, SchemaError
 from coglet_schema.project import Module, Namespace
 from coglet_schema.syntax.definitions import Assignment, Class, Definition, Function, Import
-from coglet_schema.syntax.expressions import Attribute, Expression, Name
+from coglet_schema.syntax.expressions import Attribute, Expression, Name, Subscript
 
 # Names that exist without an import; other builtins are no types a schema can show.
 _BUILTINS: Final = frozenset({"str", "int", "float", "bool", "list", "dict", "set"})
@@ -153,7 +153,10 @@ def member(symbol: Symbol, name: str, hops: int = 0) -> Symbol:
 
 def bases(symbol: ClassSymbol) -> list[Symbol]:
     """What the bases of a class stand for, in their order."""
-    return [resolve(Bound(base, symbol.scope)) for base in symbol.definition.bases]
+    written = symbol.definition.bases
+    # `Base[int]` is the class `Base`; what is between the brackets is for the type checker.
+    named = [base.base if isinstance(base, Subscript) else base for base in written]
+    return [resolve(Bound(base, symbol.scope)) for base in named]
 
 
 def ancestry(symbol: ClassSymbol) -> Iterator[ClassSymbol]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from urllib.parse import unquote_plus, unquote_to_bytes, urlsplit
+from urllib.parse import unquote, unquote_plus, unquote_to_bytes, urlsplit
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
@@ -14,9 +14,11 @@ if TYPE_CHECKING:
 MAX_NAME_LENGTH: Final = 200
 # Decoded at a time; a multiple of 4, so that most slices are whole base64 groups.
 _SLICE_CHARACTERS: Final = 256 * 1024
-_NOT_BASE64: Final = bytes(
-    set(range(256)) - set(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/=")
-)
+# Both alphabets of RFC 4648 become the standard one.
+_TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
+_ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
+# Tools break long lines. A blank is not among them: it is what becomes of `+` on a wrong way.
+_LINE_BREAKS: Final = b"\r\n\t"
 
 
 def scheme_of(url: str) -> str:
@@ -33,12 +35,25 @@ def is_remote(text: str) -> bool:
 def get_filename(url: str) -> str:
     """The name a download of `url` is given, at most 200 bytes; empty when the URL has none."""
     if scheme_of(url) == "data":
-        import mimetypes
+        return _plain_name(_name_in_data_url(url))
+    return _plain_name(unquote_plus(os.path.basename(urlsplit(url).path)))
 
-        media_type, _ = _split_data_header(url)
-        return "file" + (mimetypes.guess_extension(media_type) or "")
-    name = unquote_plus(os.path.basename(urlsplit(url).path))
+
+def _plain_name(name: str) -> str:
     return shorten_name(name).replace("\0", "_").replace("/", "_")
+
+
+def _name_in_data_url(url: str) -> str:
+    """The client's own name of the file, when it is given as the parameter `name`, else `file`; with an
+    extension in any case, if there is one for the media type."""
+    from cog._media_types import UNKNOWN_TYPE, extension_of
+
+    media_type, parameters = _split_data_header(url)
+    named = [value for key, _, value in (text.partition("=") for text in parameters) if key == "name"]
+    name = unquote(named[0]).strip('"').replace("\\", "/").rpartition("/")[2] if named else ""
+    if os.path.splitext(name)[1] or (name and media_type == UNKNOWN_TYPE):
+        return name
+    return (name or "file") + extension_of(media_type)
 
 
 def shorten_name(name: str) -> str:
@@ -55,20 +70,23 @@ def shorten_name(name: str) -> str:
 def decode_data_url(url: str) -> Iterator[bytes]:
     """Yields the content of a `data:` URL piece by piece, so that a large one is not in memory twice.
 
-    Raises ValueError for a URL without a comma and for broken base64.
+    Base64 may use the standard or the URL-safe alphabet. Raises ValueError for a URL without a comma and for
+    broken base64.
     """
-    _, is_base64 = _split_data_header(url)
+    _, parameters = _split_data_header(url)
     pieces = _unquoted_slices(url, url.find(",") + 1)
-    return _decode_base64(pieces) if is_base64 else pieces
+    return _decode_base64(pieces) if parameters[-1:] == ["base64"] else pieces
 
 
-def _split_data_header(url: str) -> tuple[str, bool]:
-    """Media type (default `text/plain`, RFC 2397) and whether the content is base64."""
+def _split_data_header(url: str) -> tuple[str, list[str]]:
+    """Media type (default `text/plain`, RFC 2397) and parameters, with their names in lower case."""
     comma = url.find(",")  # not partition(), which copies the content
     if comma < 0:
         raise ValueError(f"data URL has no comma between its media type and its content: {url[:40]!r}")
     media_type, *parameters = url[:comma].partition(":")[2].split(";")
-    return media_type.strip().lower() or "text/plain", bool(parameters) and parameters[-1].lower() == "base64"
+    names_and_values = [text.partition("=") for text in parameters]
+    plain = ["".join((name.strip().lower(), equals, value)) for name, equals, value in names_and_values]
+    return media_type.strip().lower() or "text/plain", plain
 
 
 def _unquoted_slices(text: str, start: int) -> Iterator[bytes]:
@@ -87,9 +105,16 @@ def _decode_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
 
     rest = b""
     for piece in pieces:
-        encoded = rest + piece.translate(None, _NOT_BASE64)
-        whole = len(encoded) - len(encoded) % 4
+        encoded = rest + piece.translate(_TO_STANDARD, _LINE_BREAKS)
+        digits = encoded.rstrip(b"=")
+        if wrong := digits.translate(None, _ALPHABET):  # Python's decoder would pass over it in silence
+            raise ValueError(f"data URL is not base64: it contains {chr(wrong[0])!r}")
+        whole = len(digits) - len(digits) % 4
         rest = encoded[whole:]
+        if len(rest) > 4:
+            break
         yield binascii.a2b_base64(encoded[:whole])
     if rest:
-        yield binascii.a2b_base64(rest)  # raises: a group is cut short
+        if len(rest) != 4 or len(rest.rstrip(b"=")) < 2:
+            raise ValueError("data URL is not base64: incorrect padding")
+        yield binascii.a2b_base64(rest)

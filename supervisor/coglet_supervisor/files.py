@@ -3,12 +3,12 @@
 import asyncio
 import binascii
 import io
-import mimetypes
 from pathlib import Path
 from typing import Final
 
 import msgspec
 
+from coglet_schema.media_types import type_of
 from coglet_supervisor.outputs import OutputFailed, OutputTooLarge
 
 # A multiple of three, so that the pieces' base64 texts join without padding between them; and small enough to
@@ -35,17 +35,9 @@ class DataUrls:
 def data_url(file: Path, name: str) -> bytes:
     """The file's content as a data URL, as JSON text. Raises OSError."""
     text = io.BytesIO()
-    text.write(msgspec.json.encode(f"data:{mime_type(name)};base64,").removesuffix(b'"'))
+    text.write(msgspec.json.encode(f"data:{type_of(name)};base64,").removesuffix(b'"'))
     with file.open("rb") as content:
         while piece := content.read(_PIECE_BYTES):
             text.write(binascii.b2a_base64(piece, newline=False))
     text.write(b'"')
     return text.getvalue()
-
-
-def mime_type(name: str) -> str:
-    """By the extension, whatever its case."""
-    kind, encoding = mimetypes.guess_type(name.lower())
-    if encoding is not None:
-        return f"application/{encoding}"
-    return kind or "application/octet-stream"

@@ -17,6 +17,7 @@ _FEW_BYTES: Final = 4096
 _MAX_STRINGS_TO_REMOVE: Final = 100_000
 # For texts without escapes: with them it would go byte by byte, which takes seconds for a large string.
 _STRING: Final = re.compile(rb'"[^"]*"')
+_any_value: Final = msgspec.json.Decoder(msgspec.Raw)
 _ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
@@ -53,6 +54,17 @@ def decode(text: bytes | bytearray | msgspec.Raw, decoder: "msgspec.json.Decoder
         raise NotJson(str(error)) from None
     except RecursionError:
         raise NotJson("recursion limit exceeded") from None
+
+
+def is_one_value(text: bytes) -> bool:
+    """True for the JSON text of one value, in UTF-8. It is read through, and nothing made of it."""
+    try:
+        _any_value.decode(text)
+        if not text.isascii():
+            text.decode()
+    except (msgspec.DecodeError, UnicodeDecodeError, RecursionError):
+        return False
+    return True
 
 
 def _openings(text: bytes | bytearray) -> int:

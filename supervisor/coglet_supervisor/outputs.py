@@ -20,6 +20,7 @@ from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError, SpillError
 from coglet_protocol.spill import read_spill
 from coglet_supervisor.cleaning import clean_up
+from coglet_supervisor.json_text import is_one_value
 from coglet_supervisor.output_names import UniqueNames
 from coglet_supervisor.prediction import Prediction
 from coglet_supervisor.printed_text import PrintedText
@@ -31,6 +32,8 @@ StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
 _ITEM_BYTES: Final = 64
 
 OUTPUT_LOST: Final = "Failed to deliver the output: this is a fault of the server, see its log"
+
+NO_JSON: Final = "Failed to read output: what the model's process sent is not JSON"
 
 EndMessage = slot.Done | slot.Failed | slot.Cancelled
 
@@ -129,6 +132,8 @@ class OutputCollector:
         """A change of a metric. Those that grow count as output, with which they share the answer."""
         if message.mode == "append" and not self._has_room(len(message.value)):
             self._stop_and_fail(str(OutputTooLarge(self._means.max_output_bytes)))
+        elif not is_one_value(message.value):
+            self._stop_and_fail(NO_JSON)
         else:
             self.prediction.measure(message.name, message.value, message.mode)
 
@@ -156,6 +161,9 @@ class OutputCollector:
             return  # it is being stopped; a file goes with the folder
         if isinstance(entry, _Item) and entry.text is not None and not self._has_room(len(entry.text)):
             self._stop_and_fail(str(OutputTooLarge(self._means.max_output_bytes)))
+            return
+        if isinstance(entry, _Item) and entry.text is not None and not is_one_value(entry.text):
+            self._stop_and_fail(NO_JSON)
             return
         if self._delivery is not None:
             self._line.append(entry)
@@ -237,6 +245,8 @@ class OutputCollector:
             if entry.file.kind == "oversized":
                 limit_bytes = self._means.max_output_bytes
                 entry.text = await asyncio.to_thread(_read_oversized, entry.file, limit_bytes)
+                if not is_one_value(entry.text):
+                    raise OutputFailed(NO_JSON)
             else:
                 entry.text = await self._url_of(entry.file)
             if not self._has_room(len(entry.text)):

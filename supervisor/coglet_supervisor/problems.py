@@ -56,6 +56,11 @@ def report(unknown: list[str], faults: Faults, absent: list[str], secrets: Set[s
     return reported
 
 
+def broken_base64(path: list[str]) -> Problem:
+    """The problem of a `data:` URL that cannot be decoded without doubt."""
+    return _problem(path, "the content of the data: URL is not base64", "value_error")
+
+
 def cut(text: str, most: int = _MAX_VALUE_CHARS) -> str:
     """The text, or its beginning."""
     return text if len(text) <= most else text[:most] + "..."

@@ -11,7 +11,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 
 import msgspec
 
-from coglet_supervisor.files import mime_type
+from coglet_schema.media_types import type_of
 from coglet_supervisor.outgoing import (
     PIECE_BYTES,
     Answer,
@@ -70,7 +70,7 @@ class Uploads:
             url=place_of(self._base_url, name),
             headers={
                 b"accept": b"*/*",
-                b"content-type": mime_type(name).encode(),
+                b"content-type": type_of(name).encode(),
                 b"content-length": b"%d" % size_bytes,
             },
             body=lambda: _pieces(content),

@@ -10,11 +10,12 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 
+from coglet_supervisor.data_urls import broken_data_urls
 from coglet_supervisor.faults import VALUE, find_faults
 from coglet_supervisor.file_inputs import is_file, is_file_url, local_default, with_file_rule
 from coglet_supervisor.input_kinds import kind_of
 from coglet_supervisor.json_text import decode
-from coglet_supervisor.problems import MASK, MAX_PROBLEMS, InvalidInput, cut, report
+from coglet_supervisor.problems import MASK, MAX_PROBLEMS, InvalidInput, broken_base64, cut, report
 
 log = logging.getLogger(__name__)
 
@@ -37,6 +38,7 @@ class InputSchema:
     secrets: frozenset[str]
     free_texts: frozenset[str]
     files: frozenset[str]
+    file_inputs: frozenset[str]  # lists of files, too
     optional_files: tuple[str, ...]
     local_defaults: Document
     members: "msgspec.json.Decoder[Any]"
@@ -59,6 +61,8 @@ class InputSchema:
         absent = [name for name in self.required if name not in value]
         if refused or faults.found or absent:
             raise InvalidInput(report(refused, faults, absent, self.secrets))
+        if broken := broken_data_urls(value, self.file_inputs):
+            raise InvalidInput([broken_base64(path) for path in broken[:MAX_PROBLEMS]])
         missing = [name for name in self.injected if name not in value]
         value.update(dict.fromkeys(missing))
         return bool(unknown or missing or replaced)
@@ -172,6 +176,9 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
         ),
         free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
         files=files,
+        file_inputs=frozenset(
+            name for name, schema in properties.items() if kind_of(schema, components) == "file"
+        ),
         optional_files=tuple(files & nullable),
         local_defaults={
             name: default

@@ -31,7 +31,8 @@ def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-CAT, DOG = "data:image/png;base64,Y2F0", "data:image/jpeg;base64,ZG9n"
+CAT = "data:image/png;name=cat.png;base64,Y2F0"
+DOG = "data:image/jpeg;name=dog.jpeg;base64,ZG9n"
 
 
 @pytest.mark.parametrize(

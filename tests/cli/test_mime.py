@@ -3,7 +3,7 @@
 import pytest
 
 from coglet_cli.data_url import DataUrl, decode_data_url, encode_data_url
-from coglet_cli.mime import extension_of, type_of
+from coglet_schema.media_types import extension_of, type_of
 
 
 @pytest.mark.parametrize(
@@ -21,6 +21,10 @@ from coglet_cli.mime import extension_of, type_of
         ("a.unknown", "application/octet-stream"),
         ("a", "application/octet-stream"),
         (".png", "application/octet-stream"),
+        ("a.jsonl", "application/jsonl"),
+        ("a.mkv", "video/x-matroska"),
+        ("a.srt", "application/x-subrip"),
+        ("a.wav", "audio/wav"),
         ("folder.png/a", "application/octet-stream"),
     ],
 )
@@ -40,6 +44,8 @@ def test_type_of(name: str, media_type: str) -> None:
         ("audio/mpeg", ".mp3"),
         ("application/octet-stream", ".bin"),
         ("application/x-unheard-of", ""),
+        ("image/png;v=1", ".png"),
+        ("audio/x-wav", ".wav"),
         ("", ""),
     ],
 )
@@ -73,3 +79,17 @@ def test_what_is_no_data_url(url: str) -> None:
 def test_round_trip() -> None:
     content = bytes(range(256))
     assert decode_data_url(encode_data_url(content, "image/gif")) == DataUrl("image/gif", content)
+
+
+@pytest.mark.parametrize(
+    "extension",
+    "npy npz safetensors gguf ply yaml jsonl mkv srt wav flac m4a mov glb png jpg webp mp4 zip csv".split(),
+)
+def test_what_goes_in_comes_out(extension: str) -> None:
+    assert extension_of(type_of(f"a.{extension}")) == f".{extension}"
+
+
+def test_the_name_of_a_file_travels_with_it() -> None:
+    url = encode_data_url(b"cat", "image/png", "a b;,é.png")
+    assert url == "data:image/png;name=a%20b%3B%2C%C3%A9.png;base64,Y2F0"
+    assert decode_data_url(url) == DataUrl("image/png", b"cat")

@@ -29,6 +29,23 @@ from cog.types import get_filename
         ("data:image/png;charset=utf-8;base64,aGk=", "file.png"),
         ("data:,x", "file.txt"),
         ("data:foo/bar,x", "file"),
+        ("data:audio/wav;base64,aGk=", "file.wav"),
+        ("data:audio/x-wav;base64,aGk=", "file.wav"),
+        ("data:video/x-matroska,x", "file.mkv"),
+        ("data:application/x-subrip,x", "file.srt"),
+        ("data:image/png;v=1,x", "file.png"),
+        ("data:image/jpeg,x", "file.jpg"),
+        ("data:application/x-npz,x", "file.npz"),
+        ("data:application/yaml,x", "file.yaml"),
+        ("data:application/octet-stream;name=model.safetensors;base64,aGk=", "model.safetensors"),
+        ("data:application/octet-stream;NAME=a%20b%3B%2Cc.gguf,x", "a b;,c.gguf"),
+        ('data:text/plain;name="a.ply",x', "a.ply"),
+        ("data:image/png;name=photo,x", "photo.png"),
+        ("data:;name=..%2F..%2Fetc%2Fpasswd.txt,x", "passwd.txt"),
+        ("data:image/png;name=..,x", "...png"),
+        ("data:application/octet-stream;name=LICENSE,x", "LICENSE"),
+        ("data:image/png;name=,x", "file.png"),
+        ("data:image/png;name=" + "a" * 300 + ".gif,x", "a" * 195 + "~.gif"),
         ("http://host/" + "a" * 300 + ".png", "a" * 195 + "~.png"),
         ("http://host/" + "é" * 150 + ".png", "é" * 97 + "~.png"),
         ("http://host/" + "a" * 300, "a" * 199 + "~"),
@@ -107,6 +124,11 @@ def test_a_file_needs_a_scheme_that_can_be_read(url: str, scheme: str) -> None:
         ("data:text/plain;BASE64,aGk=", b"hi"),
         ("data:;base64,aG%6b=", b"hi"),
         ("data:;base64,aG\nk=\n", b"hi"),
+        ("data:;base64,aG\r\nk\t=", b"hi"),
+        ("data:;base64,_-8=", b"\xff\xef"),
+        ("data:;base64,/+8=", b"\xff\xef"),
+        ("data:;base64,_+8%3D", b"\xff\xef"),
+        ("data:;base64,__--", b"\xff\xff\xbe"),
         ("data:;base64,", b""),
         ("data:text/plain,a%20b+c", b"a b+c"),
         ("data:,", b""),
@@ -141,7 +163,16 @@ def test_a_data_url_without_a_comma(url: str) -> None:
             validate(url)
 
 
-@pytest.mark.parametrize("encoded", ["a", "aGk", "aGkab"])
+@pytest.mark.parametrize(
+    "encoded",
+    [
+        *("a", "aGk", "aGkab", "AAAA!!!!", "AAAA%21", "AA AA", "a+b ", "aGk=aGk=", "aGk==", "AAAA====", "="),
+        "A" * 300_000 + "é",
+        "A" * 262_142 + "==" + "AAAA",
+        "=" * 1_000_000,
+    ],
+    ids=lambda text: text[:9],
+)
 def test_broken_base64_leaves_no_file(encoded: str, temp_folder: pathlib.Path) -> None:
     path = cog.Path.validate(f"data:;base64,{encoded}")
     assert isinstance(path, cog.URLPath)

@@ -13,7 +13,7 @@ from integration.harness.waiting import wait_for
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.files import DataUrls
-from coglet_supervisor.outputs import OUTPUT_LOST, Delivery, OutputCollector, OutputFailed
+from coglet_supervisor.outputs import NO_JSON, OUTPUT_LOST, Delivery, OutputCollector, OutputFailed
 from coglet_supervisor.prediction import Prediction
 
 MAX_BYTES = 10_000
@@ -310,3 +310,35 @@ async def test_a_file_that_is_too_large_is_not_sent_inline(tmp_path: Path) -> No
         file.truncate(1 << 40)
     with pytest.raises(OutputFailed, match="COG_MAX_OUTPUT_BYTES"):
         await DataUrls(MAX_BYTES).deliver(path, "large", "p")
+
+
+BROKEN = [
+    b"NaN",
+    b'1,"status":"canceled"',
+    b'{"a":1}{"b":2}',
+    b"",
+    b'{"a":[1,NaN]}',
+    b'"\xff"',
+    b"[" * 9_000,
+]
+
+
+@pytest.mark.parametrize("text", BROKEN, ids=lambda text: repr(text[:12]))
+@pytest.mark.parametrize("way", ["item", "end", "file"])
+async def test_what_is_no_json_never_reaches_the_client(running: Running, text: bytes, way: str) -> None:
+    if way == "item":
+        running.item(text)
+    elif way == "file":
+        running.folder.mkdir()
+        path = running.folder / "a"
+        path.write_bytes(text)
+        running.outputs.file(slot.FileOutput(filename=str(path), kind="oversized"))
+    running.done(text if way == "end" else None)
+    await running.prediction.wait_terminal()
+    assert (running.prediction.status, running.prediction.error) == ("failed", NO_JSON)
+
+
+async def test_a_metric_that_is_no_json_fails_the_prediction(running: Running) -> None:
+    running.outputs.metric(slot.Metric(name="a", value=b"NaN", mode="replace"))
+    running.done()
+    assert running.prediction.error == NO_JSON

@@ -11,11 +11,11 @@ import threading
 import time
 from collections.abc import AsyncIterator, Callable, Sequence
 from functools import partial
-from types import GeneratorType
 from typing import Any
 
 from coglet_protocol import control, slot
 from coglet_worker.error_text import describe
+from coglet_worker.model import Model
 from coglet_worker.outputs import send_item, send_items, send_result
 from coglet_worker.running import RunningPrediction
 from coglet_worker.runtime import Runtime, Terminal
@@ -194,7 +194,7 @@ class _AsyncSlot:
             model.inputs.convert(arguments, prediction.temporary_files)
         started = time.perf_counter()
         result = model.call(**arguments)
-        output, is_stream = await _send(prediction, result)
+        output, is_stream = await _send(model, prediction, result)
         elapsed = time.perf_counter() - started
         return slot.Done(id=message.id, predict_time=elapsed, output=output, is_stream=is_stream)
 
@@ -229,11 +229,11 @@ async def _in_own_thread(function: Callable[[], None]) -> None:
     await ended
 
 
-async def _send(prediction: RunningPrediction, result: Any) -> tuple[bytes | None, bool]:
+async def _send(model: Model, prediction: RunningPrediction, result: Any) -> tuple[bytes | None, bool]:
     """Sends what the call gave, a coroutine's result included. Gives (JSON text for Done, is_stream)."""
     if hasattr(result, "__await__"):
         result = await result
-    if isinstance(result, GeneratorType):
+    if model.is_iterator(result):
         send_items(prediction, result)
         return None, True
     if isinstance(result, AsyncIterator):

@@ -1,7 +1,9 @@
 """Python values to JSON text: what a model may return, and what becomes of it.
 
 The standard library's encoder does the work; it calls `default` only for what it does not know, so plain
-data costs nothing extra. numpy and pydantic are recognised by what their objects can do, never imported.
+data costs nothing extra. Its parts in C are taken before the model is imported: what a model, or a library of
+its own, puts in the place of `json.dumps` or `json.JSONEncoder` has no effect here. numpy and pydantic are
+recognised by what their objects can do, never imported.
 """
 
 import contextlib
@@ -9,16 +11,19 @@ import dataclasses
 import datetime
 import enum
 import io
-import json
 import math
 import os
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping
+from json.encoder import c_make_encoder, encode_basestring  # type: ignore[attr-defined]
 from types import GeneratorType
 from typing import Any, Final
 
 from coglet_worker.error_text import simple_name, text_of
 
+_make_encoder: Final[Any] = c_make_encoder
+_encode_text: Final = encode_basestring
+_join: Final = "".join
 _MAX_SEARCHED: Final = 1_000_000  # values; what gives new ones without end has no place that could be found
 
 FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
@@ -48,8 +53,7 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
         return to_plain(unknown)
 
     try:
-        text = json.dumps(value, ensure_ascii=False, allow_nan=False, separators=(",", ":"), default=default)
-        return text.encode()
+        return to_json(value, default).encode()
     except UnicodeEncodeError as error:
         raise EncodingError(
             f"output is no valid Unicode text: {error.reason}{_place(value, _has_surrogate)}"
@@ -61,6 +65,13 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
         raise EncodingError(f"TypeError: {text_of(error)}") from error
     except RecursionError as error:
         raise EncodingError("output is nested too deeply for JSON") from error
+
+
+def to_json(value: object, default: Callable[[object], object]) -> str:
+    """Compact JSON text. Raises what `json.dumps(allow_nan=False)` raises."""
+    # circular references, default, strings, indent, key and item separators, sort_keys, skipkeys, allow_nan
+    encoder = _make_encoder({}, default, _encode_text, None, ":", ",", False, False, False)
+    return _join(encoder(value, 0))
 
 
 def to_plain(value: object) -> object:

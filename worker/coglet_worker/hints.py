@@ -5,7 +5,7 @@ import importlib
 import sys
 import types
 import typing
-from collections.abc import Callable, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any
 
 
@@ -26,6 +26,17 @@ class Hints:
     def names(self) -> list[str]:
         """The annotated parameters."""
         return [name for name in self._annotations if name != "return"]
+
+    @property
+    def gives_iterator(self) -> bool:
+        """True when the function is declared to return an iterator of items."""
+        if "return" not in self._annotations:
+            return False
+        try:
+            kinds = [typing.get_origin(hint) or hint for hint in self.types_in("return")]
+        except UnreadableHint:
+            return "Iterator[" in self.text_of("return")
+        return any(isinstance(kind, type) and issubclass(kind, Iterator | AsyncIterator) for kind in kinds)
 
     def text_of(self, name: str) -> str:
         """The annotation as the author wrote it, or nearly so."""

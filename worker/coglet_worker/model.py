@@ -3,12 +3,13 @@
 import functools
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
-from types import CodeType
+from types import CodeType, GeneratorType
 from typing import Any, Final, Literal, NoReturn
 
 import cog.predictor
 from coglet_protocol.control import InputKind
 from coglet_worker.error_text import author_traceback, describe
+from coglet_worker.hints import Hints
 from coglet_worker.import_hint import import_hint
 from coglet_worker.inputs import InputConverter, UnclearInput
 from coglet_worker.outcome import Outcome, outcome_of
@@ -41,11 +42,18 @@ class Model:
     call: Callable[..., Any] | None
     inputs: InputConverter | None
     is_train: bool
+    gives_iterator: bool = False
 
     @property
     def is_async(self) -> bool:
         """True when the call gives a coroutine or an async generator."""
         return self.call is not None and bool(_flags(self.call) & (_CO_COROUTINE | _CO_ASYNC_GENERATOR))
+
+    def is_iterator(self, result: object) -> bool:
+        """True when the items of a result are the output: of a generator, and of any iterator when the model
+        says that it returns one."""
+        kind = type(result)
+        return kind is GeneratorType or (self.gives_iterator and hasattr(kind, "__next__"))
 
     def failure(self, error: BaseException, *, in_generator: bool = False) -> str:
         """The text a client gets when the model's code raised `error`."""
@@ -82,7 +90,8 @@ def load(ref: str, *, is_train: bool, input_kinds: Mapping[str, InputKind] | Non
         raise SetupError("load", str(error)) from error
     except BaseException as error:  # the author's module may raise anything, SystemExit too
         raise SetupError.of("load", error) from error
-    return Model(instance, call, inputs, is_train)
+    gives_iterator = call is not None and Hints(call).gives_iterator
+    return Model(instance, call, inputs, is_train, gives_iterator)
 
 
 def run_setup(model: Model, run_async: Callable[[Any], Outcome]) -> None:

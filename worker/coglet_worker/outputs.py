@@ -5,7 +5,6 @@ import io
 import os
 import shutil
 import uuid
-from collections.abc import Iterable
 from pathlib import Path
 from typing import IO, Any, Final
 
@@ -40,10 +39,23 @@ def send_result(prediction: RunningPrediction, result: object) -> tuple[bytes | 
     return encoded, False
 
 
-def send_items(prediction: RunningPrediction, items: Iterable[object]) -> None:
-    """Sends each item as soon as the iterable gives it. Raises OutputError."""
-    for item in items:
+def send_items(prediction: RunningPrediction, items: Any) -> None:
+    """Sends each item of what has `__next__` as soon as it is there. Raises OutputError."""
+    for item in items if hasattr(items, "__iter__") else _Iterable(items):
         send_item(prediction, item)
+
+
+class _Iterable:
+    """Makes a loop over what has `__next__` alone."""
+
+    def __init__(self, items: Any) -> None:
+        self._items = items
+
+    def __iter__(self) -> "_Iterable":
+        return self
+
+    def __next__(self) -> object:
+        return next(self._items)
 
 
 def send_item(prediction: RunningPrediction, item: object) -> None:

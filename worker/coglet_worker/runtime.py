@@ -1,11 +1,9 @@
 """What both loops share: the parts of one worker, and the life of one prediction around the model's code."""
 
-import json
-import math
 import os
 import sys
 from dataclasses import dataclass, field
-from typing import Any, Final
+from typing import Any, Final, NoReturn
 
 from coglet import _scope
 from coglet_protocol import control, slot
@@ -14,7 +12,7 @@ from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
-from coglet_worker.encoding import OutputError
+from coglet_worker.encoding import OutputError, to_json
 from coglet_worker.error_text import author_traceback, built_in_attribute, text_of
 from coglet_worker.inputs import InputError
 from coglet_worker.model import Model
@@ -142,12 +140,16 @@ class _MetricSender:
         self._connection = connection
 
     def __call__(self, name: str, value: Any, mode: Any) -> None:
-        if isinstance(value, float) and not math.isfinite(value):
-            return  # no JSON number; the peer drops it from the response, too
         try:
-            encoded = json.dumps(value, ensure_ascii=False, separators=(",", ":")).encode("utf-8", "replace")
+            encoded = to_json(value, _refuse).encode("utf-8", "replace")
+        except ValueError:
+            return  # NaN and infinity are no JSON numbers; the peer drops them from the response, too
         except RecursionError as error:
             raise ValueError(f"metric {name!r} is nested too deeply") from error
         if len(encoded) > MAX_METRIC_BYTES:
             raise ValueError(f"metric {name!r} is {len(encoded)} bytes, the limit is {MAX_METRIC_BYTES}")
         self._connection.send(slot.Metric(name=name, value=encoded, mode=mode))
+
+
+def _refuse(value: object) -> NoReturn:
+    raise TypeError(f"a metric cannot hold a {type(value).__name__}")  # it is a copy in plain types

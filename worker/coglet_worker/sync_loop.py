@@ -5,21 +5,22 @@ No hand-over between threads on the way of a prediction. A cancel interrupts the
 """
 
 import time
-from types import GeneratorType
 
 from coglet_protocol import control, slot
 from coglet_worker.outputs import send_items, send_result
 from coglet_worker.running import RunningPrediction
 from coglet_worker.runtime import Runtime, Terminal
 from coglet_worker.slot import SlotConnection
+from coglet_worker.waiting import Waiting
 
 
 class SyncLoop:
     """Runs predictions one after the other until the supervisor closes the slot."""
 
-    def __init__(self, runtime: Runtime, connection: SlotConnection) -> None:
+    def __init__(self, runtime: Runtime, connection: SlotConnection, waiting: Waiting) -> None:
         self._runtime = runtime
         self._connection = connection
+        self._waiting = waiting
 
     def serve(self) -> None:
         """Returns after `stop` or EOF. Raises SlotBroken."""
@@ -72,7 +73,11 @@ class SyncLoop:
         model.inputs.convert(arguments, prediction.temporary_files)
         started = time.perf_counter()
         result = model.call(**arguments)
-        if isinstance(result, GeneratorType):
+        if hasattr(type(result), "__await__"):  # a plain function, perhaps a decorator, around an async one
+            result = self._waiting.result_of(result)
+        elif hasattr(type(result), "__anext__"):
+            result = self._waiting.items_of(result)
+        if model.is_iterator(result):
             prediction.in_generator = True
             send_items(prediction, result)
             output, is_stream = None, True

@@ -32,6 +32,7 @@ from coglet_worker.model import Model, SetupError
 from coglet_worker.numbering import Numbering
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
+from coglet_worker.waiting import Waiting
 
 if TYPE_CHECKING:
     import asyncio
@@ -152,7 +153,7 @@ class Worker:
             from coglet_worker.sync_loop import SyncLoop
 
             self._router.adopt_stray_threads = True
-            self._serving = SyncLoop(runtime, connections[0])
+            self._serving = SyncLoop(runtime, connections[0], Waiting(self._make_loop))
         self._flush_logs()
         notes = self._gate.install()
         if not model.is_async:

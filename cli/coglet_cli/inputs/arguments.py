@@ -9,9 +9,9 @@ from coglet_cli.data_url import encode_data_url
 from coglet_cli.errors import InputError, UserError
 from coglet_cli.inputs.coercion import coerce_repeated, coerce_value
 from coglet_cli.inputs.validation import check_names, check_repeats, check_values
-from coglet_cli.mime import UNKNOWN_TYPE, type_of
 from coglet_cli.model_schema import InputSchema
 from coglet_cli.strict_json import read_json
+from coglet_schema.media_types import UNKNOWN_TYPE, type_of
 
 STDIN: Final = "-"
 
@@ -77,7 +77,8 @@ def _text_or_file(name: str, text: str, attempt: str) -> str:
     try:
         if path == STDIN:
             return encode_data_url(sys.stdin.buffer.read(), UNKNOWN_TYPE)
-        return encode_data_url(Path(path).expanduser().read_bytes(), type_of(path))
+        file = Path(path).expanduser()
+        return encode_data_url(file.read_bytes(), type_of(file), file.name)
     except (OSError, ValueError, RuntimeError) as error:
         raise InputError([f'input "{name}": {attempt.format(path)}: {_reason(error)}']) from None
 

@@ -5,9 +5,9 @@ from pathlib import Path
 from typing import Any
 
 from coglet_cli.data_url import decode_data_url
-from coglet_cli.mime import extension_of
 from coglet_cli.model_schema import is_file
 from coglet_cli.outputs.target import has_extension
+from coglet_schema.media_types import extension_of
 
 KeyPath = tuple[str | int, ...]
 
