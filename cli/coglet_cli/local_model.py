@@ -7,6 +7,7 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from coglet_cli.config import CogConfig, load_config
+from coglet_cli.config.variables import expanded
 from coglet_cli.errors import UserError
 from coglet_cli.project import Project, find_project
 from coglet_cli.schema_source import OVERRIDE
@@ -110,10 +111,10 @@ def user_environment(
     config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
 ) -> dict[str, str]:
     """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
+    around = {**inherited, **_activation(options.python, inherited)}
     return {
-        **inherited,
-        **_activation(options.python, inherited),
-        **config.environment,
+        **around,
+        **expanded(config.environment, around),
         **parse_variables(options.environment, inherited),
     }
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, is_dataclass
+import copy
+from dataclasses import dataclass, field, is_dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -28,7 +30,25 @@ class BaseModel:
         _check_bases(cls, auto_dataclass)
         cls._auto_dataclass = auto_dataclass
         if auto_dataclass:
+            _translate_pydantic_fields(cls)
             dataclass(init=init, **kwargs)(cls)
+
+
+def _translate_pydantic_fields(cls: type[BaseModel]) -> None:
+    """Replaces what pydantic's `Field(...)` gives by the field of a dataclass that it describes."""
+    for name, value in list(vars(cls).items()):
+        kind = type(value)
+        if kind.__name__ != "FieldInfo" or kind.__module__.partition(".")[0] != "pydantic":
+            continue
+        default = value.default
+        if value.default_factory is not None:
+            setattr(cls, name, field(default_factory=value.default_factory))
+        elif default is ... or type(default).__name__ in ("PydanticUndefinedType", "UndefinedType"):
+            delattr(cls, name)  # required
+        elif type(default).__hash__ is None:  # as pydantic has it, a copy for each object
+            setattr(cls, name, field(default_factory=partial(copy.deepcopy, default)))
+        else:
+            setattr(cls, name, default)
 
 
 def _check_bases(cls: type[BaseModel], auto_dataclass: bool) -> None:

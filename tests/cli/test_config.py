@@ -79,6 +79,11 @@ def test_defaults(load: Load, text: str) -> None:
     assert load(text).config == CogConfig(build=Build(python_version="3.13"))
 
 
+def test_blanks_around_the_name_of_a_variable_are_not_part_of_it(load: Load) -> None:
+    text = "environment: ['A = 1', ' B=2', 'C= 3', 'D =a = b']"
+    assert load(text).config.environment == {"A": "1", "B": "2", "C": " 3", "D": "a = b"}
+
+
 def test_lists_may_be_null(load: Load) -> None:
     text = "build: {python_version: '3.12', run: , system_packages: }\nenvironment:\nweights:\n"
     assert load(text).config == CogConfig(build=Build(python_version="3.12"))

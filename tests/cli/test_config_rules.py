@@ -77,6 +77,9 @@ BUILD = "build:\n  python_version: '3.12'\n"
             'cog.yaml:2: invalid environment[0]: environment variable "A" is not in the KEY=VALUE format',
         ),
         ("environment: [=1]", 'environment variable "=1" is not in the KEY=VALUE format'),
+        ("environment: [' =1']", 'environment variable " =1" is not in the KEY=VALUE format'),
+        ("environment: [A B=1]", 'environment variable "A B=1" is not in the KEY=VALUE format'),
+        ("environment: [A = 1, A=2]", 'environment variable "A" is already defined'),
         ("environment: [A=1, A=2]", 'environment variable "A" is already defined'),
         (
             "environment: [PATH=/bin]",

@@ -74,6 +74,14 @@ def test_flags_win_over_cog_yaml_and_that_over_the_shell() -> None:
     }
 
 
+def test_a_variable_in_a_value_means_what_it_means_in_the_image() -> None:
+    config = CogConfig(
+        environment={"C": "$B/c", "A": "${HOME}/a", "B": "$A:${NONE:-d}:${A:+e}$NONE", "D": "5$ $"}
+    )
+    expected = {"HOME": "/h", "A": "/h/a", "B": "/h/a:d:e", "C": "/h/a:d:e/c", "D": "5$ $"}
+    assert user_environment(config, LocalOptions("cog.yaml"), {"HOME": "/h"}) == expected
+
+
 def test_a_variable_without_a_name() -> None:
     with pytest.raises(UserError, match=r"^invalid environment variable '=x', expected format"):
         user_environment(CogConfig(), LocalOptions("cog.yaml", environment=("=x",)), {})

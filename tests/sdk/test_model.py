@@ -25,6 +25,32 @@ def test_subclasses_are_dataclasses_with_inherited_and_nested_fields() -> None:
     assert repr(Point(1)) == "Point(x=1, y=0)"
 
 
+def test_fields_of_pydantic_describe_fields() -> None:
+    pydantic = pytest.importorskip("pydantic")
+
+    class Output(BaseModel):
+        required: int = pydantic.Field(description="d")
+        also: str = pydantic.Field(...)
+        text: str = pydantic.Field(default="a", max_length=3)
+        none: str | None = pydantic.Field(None)
+        made: list[int] = pydantic.Field(default_factory=list)
+        items: list[int] = pydantic.Field(default=[1])
+
+    first, second = Output(required=1, also="b"), Output(1, "b")
+    first.items.append(2)
+    first.made.append(3)
+    assert dataclasses.asdict(second) == {
+        "required": 1,
+        "also": "b",
+        "text": "a",
+        "none": None,
+        "made": [],
+        "items": [1],
+    }
+    with pytest.raises(TypeError, match="also"):
+        Output(required=1)
+
+
 def test_the_base_itself_is_none() -> None:
     assert not dataclasses.is_dataclass(BaseModel)
 

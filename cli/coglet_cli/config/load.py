@@ -19,6 +19,7 @@ from coglet_cli.config.model import (
 from coglet_cli.config.problem import Problem, key_name
 from coglet_cli.config.rules import check_rules
 from coglet_cli.config.structure import check_structure, unknown_keys
+from coglet_cli.config.variables import split_variable
 from coglet_cli.errors import ConfigError
 
 DEPRECATED: Final[dict[KeyPath, str]] = {
@@ -105,7 +106,7 @@ def _config(data: Mapping[str, Any]) -> CogConfig:
         image=data.get("image"),
         model=data.get("model"),
         max_concurrency=(data.get("concurrency") or {}).get("max"),
-        environment=dict(entry.split("=", 1) for entry in data.get("environment") or ()),
+        environment=dict(map(split_variable, data.get("environment") or ())),
         weights=tuple(_weight(weight) for weight in data.get("weights") or ()),
     )
 

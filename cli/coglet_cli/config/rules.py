@@ -9,6 +9,7 @@ from coglet_cli.config.document import KeyPath
 from coglet_cli.config.gpu_rules import check_gpu
 from coglet_cli.config.model import DEFAULT_PYTHON_VERSION
 from coglet_cli.config.problem import Problem, WrongValue
+from coglet_cli.config.variables import split_variable
 from coglet_cli.config.weights_rules import check_weights
 
 _REFERENCES: Final = {"run": "run.py:Runner", "predict": "predict.py:Predictor", "train": "train.py:Trainer"}
@@ -116,8 +117,8 @@ def _check_environment(entries: list[str] | tuple[()]) -> Iterator[Problem]:
     seen: set[str] = set()
     for index, entry in enumerate(entries):
         path: KeyPath = ("environment", index)
-        name, equals, _ = entry.partition("=")
-        if not equals or not name:
+        name, _ = split_variable(entry)
+        if "=" not in entry or not name or len(name.split()) > 1:
             yield WrongValue(path, f'environment variable "{entry}" is not in the KEY=VALUE format')
         elif name in seen:
             yield WrongValue(path, f'environment variable "{name}" is already defined')
