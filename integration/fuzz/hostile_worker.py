@@ -4,6 +4,7 @@ Takes `Init` as the protocol has it, then fuzzes its supervisor over both channe
 and the number of workers that were started before it.
 """
 
+import contextlib
 import json
 import os
 import random
@@ -83,12 +84,18 @@ def _connect(folder: str, index: int) -> socket.socket:
 
 
 def _say(message: dict[str, Any]) -> None:
-    sys.stdout.write(json.dumps(message) + "\n")
-    sys.stdout.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.write(json.dumps(message) + "\n")
+        sys.stdout.flush()
 
 
 def _serve(sock: socket.socket, rng: random.Random) -> None:
-    """Answers each thing that arrives with something."""
+    """Answers each thing that arrives with something, until the supervisor has enough."""
+    with contextlib.suppress(OSError):
+        _answer_each(sock, rng)
+
+
+def _answer_each(sock: socket.socket, rng: random.Random) -> None:
     while data := sock.recv(65536):
         known = _prediction_id(data)
         for _ in range(rng.choice([0, 1, 3, 50])):
@@ -129,7 +136,7 @@ def _fields(rng: random.Random, known: str) -> dict[str, Any]:
         "source": rng.choice(["stdout", "stderr", "x"]),
         "data": rng.choice(["line\n", "x" * 1000, 1]),
         "output": rng.choice([b"1", b'"x"', b"{", b"", b"NaN", b"[" * 3000, "x"]),
-        "index": rng.choice([0, 1, 5, -1, 2**70]),
+        "index": rng.choice([0, 1, 5, -1, 2**63]),
         "filename": rng.choice(_PATHS),
         "kind": rng.choice(["file_type", "oversized", "x"]),
         "name": rng.choice(["m", "status", "", "a.b", 1]),
@@ -162,7 +169,8 @@ def _attack_control(rng: random.Random) -> None:
                 "count": 1,
             }
             sys.stdout.buffer.write(json.dumps(message).encode() + b"\n")
-    sys.stdout.buffer.flush()
+    with contextlib.suppress(OSError):
+        sys.stdout.buffer.flush()
 
 
 if __name__ == "__main__":
