@@ -58,6 +58,7 @@ class WorkerSeat:
         self._stopping = False
         self._setbacks = Setbacks()
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
+        self._measuring: asyncio.Task[None] | None = None
         self.was_ready = asyncio.Event()
         self._first: WorkerProcess | None = None
         # Before there is an event loop, so that the model loads meanwhile.
@@ -100,6 +101,8 @@ class WorkerSeat:
 
     async def _put_beside(self, old: WorkerSession) -> bool:
         """True when a new worker serves in the place of the old one."""
+        if self._measuring is not None:  # it has become ready just now
+            await asyncio.wait([self._measuring])
         free_bytes = free_memory_bytes(old.worker.pid)
         if free_bytes is not None and free_bytes < self._loaded_bytes:
             log.error(
@@ -205,7 +208,7 @@ class WorkerSeat:
         self.setup = session.setup
         self.state = "READY"
         self.was_ready.set()
-        self._tasks.create_task(self._measure(session.worker.pid))
+        self._measuring = self._tasks.create_task(self._measure(session.worker.pid))
 
     async def _measure(self, pid: int) -> None:
         # In a thread, where psutil is imported, too; if there is none, nothing is known.
