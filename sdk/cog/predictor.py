@@ -177,7 +177,10 @@ def _warn(message: str, category: type[Warning], model: Any) -> None:
             method = getattr(model, name)
     code = getattr(method, "__code__", None)
     file, line = (code.co_filename, code.co_firstlineno) if code else ("<model>", 1)
-    warnings.warn_explicit(message, category, file, line, module="__main__")
+    try:
+        warnings.warn_explicit(message, category, file, line, module="__main__")
+    except Warning:  # PYTHONWARNINGS=error is for faults of the author's code; this is advice of ours
+        sys.stderr.write(f"{file}:{line}: {category.__name__}: {message}\n")
 
 
 def _replace_field_defaults(function: Any) -> None:

@@ -42,6 +42,13 @@ _LAST_WORDS_S: Final = 0.5
 _IDLE_END_S: Final = 1.6
 
 
+# As `-m coglet_worker`, but without the model's folder on the path: a `types.py` in there must not stand in
+# for the standard library's while the worker is imported. `-P` is newer than the Pythons of some models.
+_START_WORKER: Final = (
+    "import sys; sys.path[:] = [p for p in sys.path if p]; from coglet_worker.__main__ import main; main()"
+)
+
+
 @dataclass(frozen=True, kw_only=True)
 class WorkerSpec:
     """How to start a worker."""
@@ -377,7 +384,7 @@ class WorkerProcess:
 
 def _popen(spec: WorkerSpec, cookie: str) -> "subprocess.Popen[bytes]":
     return subprocess.Popen(
-        [spec.python, "-m", "coglet_worker"],
+        [spec.python, "-c", _START_WORKER],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         cwd=spec.directory,
