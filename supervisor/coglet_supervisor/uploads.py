@@ -30,6 +30,9 @@ log = logging.getLogger(__name__)
 IDLE_LIMIT_S: Final = 25.0
 """Time without progress after which an upload has failed."""
 
+MAX_UPLOADS: Final = 64
+"""How many files are uploaded at once. Slots are free by then, and so do not limit their number."""
+
 RETRY_DELAYS_S: Final = (0.5, 1.0)
 
 # An upload that goes on and on, but slower than this, has failed too.
@@ -47,14 +50,27 @@ class _MayRecover(OutputFailed):
 class Uploads:
     """Sends files to `base_url` with PUT. Raises UnusableUrl when nothing can be sent there."""
 
-    def __init__(self, base_url: str, outgoing: Outgoing, *, idle_limit_s: float = IDLE_LIMIT_S) -> None:
+    def __init__(
+        self,
+        base_url: str,
+        outgoing: Outgoing,
+        *,
+        idle_limit_s: float = IDLE_LIMIT_S,
+        max_uploads: int = MAX_UPLOADS,
+    ) -> None:
         check_url(base_url)
         self._base_url = base_url
         self._outgoing = outgoing
         self._idle_limit_s = idle_limit_s
+        # Each holds a file and a connection: an upload server that hangs must not take all descriptors.
+        self._turns = asyncio.Semaphore(max_uploads)
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
         """Uploads the file as `name` and gives its URL, as JSON text. Raises OutputFailed."""
+        async with self._turns:
+            return await self._deliver(file, name, prediction_id)
+
+    async def _deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
         try:
             with file.open("rb") as content:
                 size_bytes = os.fstat(content.fileno()).st_size

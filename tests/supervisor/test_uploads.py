@@ -201,3 +201,22 @@ def test_a_base_url_to_which_nothing_can_be_sent_is_refused() -> None:
 
 def wait_for_event(event: threading.Event) -> Callable[[Received], Reply]:
     return lambda _: Reply() if event.wait(10) else Reply(500)
+
+
+async def test_an_upload_server_that_hangs_takes_few_connections(receiver: Receiver, file: Path) -> None:
+    go_on = threading.Event()
+    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    outgoing = Outgoing(UrlGuard())
+    uploads = Uploads(receiver.url, outgoing, max_uploads=2)
+    async with asyncio.TaskGroup() as tasks:
+        canceled, *others = [
+            tasks.create_task(uploads.deliver(file, f"{number}.png", "p")) for number in range(6)
+        ]
+        await asyncio.to_thread(receiver.wait_count, 2)
+        canceled.cancel()  # its place is taken by the next
+        await asyncio.to_thread(receiver.wait_count, 3)
+        assert receiver.connections == 3
+        go_on.set()
+    await outgoing.close()
+    assert sorted(request.path for request in receiver.received) == [f"/{number}.png" for number in range(6)]
+    assert all(task.result() for task in others)
