@@ -14,6 +14,7 @@ from integration.hardening.workers import wait_workers, worker_pids
 from integration.harness.model import Model, inputs
 from integration.harness.server import Server
 from integration.harness.stalling import Stalling
+from integration.harness.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md C4, C5")
 
@@ -97,6 +98,7 @@ class Predictor(BasePredictor):
         sleep = [sys.executable, "-c", "import time; time.sleep(600)"]
         subprocess.Popen(sleep, env={}, start_new_session=True)
         print("x" * 1000)
+        open("hanging", "w").close()
         while True:
             try:
                 time.sleep(600)
@@ -125,4 +127,14 @@ def test_the_whole_end_takes_little_more_than_the_grace_time(serve: Serve) -> No
         ):
             stack.enter_context(server.address.socket()).sendall(data)
         assert ended_within(server) < WITHIN_S
+        assert hanging.result().json()["status"] in {"canceled", "failed"}
+
+
+def test_a_second_signal_does_not_wait_for_a_model_that_ignores_its_cancel(serve: Serve) -> None:
+    with serve(HANGING, variables={"COG_SHUTDOWN_GRACE": "600"}) as server:
+        hanging = server.begin(id="hanging")
+        wait_for((server.folder / "hanging").exists, "the model")
+        server.signal(signal.SIGTERM)
+        server.wait_log("Received SIGTERM")
+        assert ended_within(server) < 6 + 4
         assert hanging.result().json()["status"] in {"canceled", "failed"}

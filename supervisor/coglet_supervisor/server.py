@@ -175,7 +175,8 @@ class Server:
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
-        await self._workers.stop(max(grace_ends - time.monotonic(), _CANCELED_S))
+        left_s = 0.0 if self._cut_short.is_set() else grace_ends - time.monotonic()
+        await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
         duties.cancel()
         self._drained.set()
