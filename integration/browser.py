@@ -6,13 +6,12 @@ import shutil
 import signal
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
-from integration.harness.waiting import DEADLINE_S
+from integration.harness.waiting import wait_for
 
 CHROMIUM: Final = (
     shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
@@ -51,7 +50,7 @@ class Page:
         self.requested: list[str] = []
 
     def open(self, url: str) -> None:
-        """Opens the address; returns when the load event has fired."""
+        """Opens the address; returns when the browser has begun to read it, and there may be no body yet."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -69,11 +68,11 @@ class Page:
 
     def wait(self, condition: str) -> Any:
         """The first true value of an expression."""
-        end = time.monotonic() + DEADLINE_S
-        while not (value := self.run(condition)):
-            text = self.run("document.body.innerText")
-            assert time.monotonic() < end, f"{condition} never came true; the page: {text}"
-        return value
+        try:
+            return wait_for(lambda: self.run(condition), f"true {condition}")
+        except AssertionError as error:
+            text = self.run("document.body?.innerText")
+            raise AssertionError(f"{error}; the page: {text}") from None
 
     def _call(self, method: str, **parameters: Any) -> Any:
         self._count += 1

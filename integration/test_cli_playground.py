@@ -17,6 +17,7 @@ import httpx
 import pytest
 from integration.browser import CHROMIUM, Page, browser_page
 from integration.cli_process import run_cog, start_cog
+from integration.harness.receiver import Received, Receiver, Reply
 from integration.harness.waiting import DEADLINE_S
 
 from coglet_cli.errors import UserError
@@ -286,6 +287,29 @@ def test_a_model_is_tried_in_every_way(page: Page) -> None:
     assert "status 202" in page.run("text('#request')")
     assert "weights loaded" in page.run("text('#setup')")
     assert '"openapi"' in page.run("text('#schema')")
+
+
+def test_a_webhook_that_overtakes_the_answer_has_the_last_word(page: Page) -> None:
+    is_shown = threading.Event()
+
+    def answer(received: Received) -> Reply:
+        if received.method == "PUT":
+            httpx.post(received.json()["webhook"], json={"status": "succeeded"})
+            is_shown.wait(DEADLINE_S)
+            return Reply(202, body=b'{"status": "processing"}')
+        return Reply(body=b'{"status": "READY"}')
+
+    page.run(FILL)
+    with Receiver().listening() as model:
+        model.answer = answer
+        page.run(f"document.querySelector('#target').value = '{model.url}'")
+        page.run("document.querySelector('#target-form').requestSubmit()")
+        page.wait("text('#schema').includes('READY')")
+        page.run("document.querySelector('[value=async]').click()")
+        page.run("document.querySelector('#run').click()")
+        page.wait("text('#status') === 'succeeded'")
+        is_shown.set()
+        assert page.wait("!document.querySelector('#run').disabled && text('#status')") == "succeeded"
 
 
 def test_wrong_inputs_are_told_before_they_are_sent(page: Page) -> None:

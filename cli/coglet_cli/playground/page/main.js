@@ -134,8 +134,10 @@ async function askAsync(input, id) {
   const token = crypto.randomUUID();
   const source = new EventSource(`/events?token=${token}`);
   running.source = source;
+  let hasHeard = false; // a webhook may overtake the answer, and knows more
   const ended = new Promise((resolve) => {
     source.onmessage = ({ data }) => {
+      hasHeard = true;
       const prediction = JSON.parse(data);
       show(prediction, 200);
       if (["succeeded", "failed", "canceled"].includes(prediction.status)) resolve();
@@ -148,7 +150,8 @@ async function askAsync(input, id) {
   const response = await ask(body, id, { Prefer: "respond-async" });
   const answer = await response.json();
   if (!response.ok) return show(answer, response.status);
-  tell(chosen.length ? `${answer.status}, waiting for webhooks` : `${answer.status}; no webhook was asked for`);
+  if (!chosen.length) tell(`${answer.status}; no webhook was asked for`);
+  else if (!hasHeard) tell(`${answer.status}, waiting for webhooks`);
   if (chosen.includes("completed")) await ended;
 }
 
