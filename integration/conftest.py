@@ -5,7 +5,7 @@ pycoglet promises carry `@pytest.mark.ours("<where it is decided>")` and are ski
 """
 
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +13,7 @@ from typing import Any, Protocol
 import pytest
 from integration.harness.installation import Installation
 from integration.harness.model import Model
-from integration.harness.server import Launch, Server
+from integration.harness.server import Launch, Server, reserved_port
 from integration.harness.server import serve as serve_model
 
 _INSTALLATION = pytest.StashKey[Installation]()
@@ -71,3 +71,10 @@ def serve(installation: Installation) -> Serve:
         return serve_model(installation, found, Launch(**launch))
 
     return start
+
+
+@pytest.fixture
+def port() -> Iterator[int]:
+    """A port for what the test starts."""
+    with reserved_port() as port:
+        yield port

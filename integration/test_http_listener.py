@@ -14,7 +14,7 @@ from integration.conftest import Serve
 from integration.harness.client import Address, exchange
 from integration.harness.model import Model
 from integration.harness.script import returning
-from integration.harness.server import HOST, Server, free_port
+from integration.harness.server import HOST, Server
 from integration.harness.waiting import wait_for
 
 
@@ -57,12 +57,10 @@ def test_a_host_that_is_no_address_ends_the_server(serve: Serve) -> None:
 
 
 def test_a_port_in_use_ends_the_server(serve: Serve) -> None:
-    port = free_port()
-    with (
-        socket.create_server((HOST, port)),
-        serve("script", variables={"PORT": str(port)}, until=None) as server,
-    ):
-        assert server.wait_exit() == 1
+    with socket.create_server((HOST, 0)) as other:
+        variables = {"PORT": str(other.getsockname()[1])}
+        with serve("script", variables=variables, until=None) as server:
+            assert server.wait_exit() == 1
 
 
 def test_health_is_served_while_setup_runs(serve: Serve) -> None:

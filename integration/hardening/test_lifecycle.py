@@ -2,6 +2,7 @@
 
 import contextlib
 import os
+import secrets
 import shutil
 import signal
 import socket
@@ -17,7 +18,6 @@ from integration.harness.holding import holding
 from integration.harness.installation import Installation
 from integration.harness.model import Model, inputs
 from integration.harness.script import returning, script
-from integration.harness.server import free_port
 from integration.harness.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R4-R28")
@@ -171,7 +171,7 @@ def test_new_work_is_told_to_come_later_while_the_server_drains(serve: Serve) ->
 
 def test_systemd_is_told_once_when_the_model_is_ready(serve: Serve, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
-        path = Path("/tmp") / f"cog-notify-{free_port()}"
+        path = Path("/tmp") / f"cog-notify-{secrets.token_hex(8)}"
         notices.bind(str(path))
         notices.settimeout(20)
         variables = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"}
@@ -191,8 +191,7 @@ def model_folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.skipif(not shutil.which("systemd-socket-activate"), reason="systemd-socket-activate is missing")
-def test_a_socket_of_systemd_is_served(installation: Installation, model_folder: Path) -> None:
-    port = free_port()
+def test_a_socket_of_systemd_is_served(installation: Installation, model_folder: Path, port: int) -> None:
     server = [str(installation.python), "-m", "cog.server.http"]
     variables = installation.variables({"COG_PREDICT_TYPE_STUB": "predict.py:Predictor", "PORT": "1"})
     process = subprocess.Popen(

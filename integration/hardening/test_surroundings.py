@@ -16,7 +16,7 @@ from integration.hardening.workers import worker_pids
 from integration.harness.client import Address
 from integration.harness.model import Model
 from integration.harness.script import returning
-from integration.harness.server import HOST, free_port
+from integration.harness.server import HOST
 from integration.harness.waiting import DEADLINE_S, wait_for
 
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, first_folder
@@ -55,10 +55,12 @@ def test_closed_streams_are_nothing_to_the_server(serve: Serve, closed: tuple[in
 
 
 @pytest.mark.parametrize("closed", [(2,), (0, 1, 2)], ids=["stderr", "all streams"])
-def test_closed_streams_are_nothing_to_the_command_line(tmp_path: Path, closed: tuple[int, ...]) -> None:
+def test_closed_streams_are_nothing_to_the_command_line(
+    tmp_path: Path, port: int, closed: tuple[int, ...]
+) -> None:
     Model.named("script").write_to(tmp_path)
     tmp_path.joinpath("cog.yaml").write_text("run: predict.py:Predictor\n")
-    address = Address(HOST, free_port())
+    address = Address(HOST, port)
     code = CLOSED.format(closed=closed, entry="'-m', 'coglet_cli',")
     command = [sys.executable, "-c", code, "serve", "-p", str(address.port)]
     process = subprocess.Popen(command, cwd=tmp_path)

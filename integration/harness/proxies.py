@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from integration.harness.client import Address
-from integration.harness.server import HOST, free_port
+from integration.harness.server import HOST, reserved_port
 from integration.harness.waiting import DEADLINE_S, wait_for
 
 # A worker that is not root could not enter the folder of the test.
@@ -99,7 +99,11 @@ class InFront:
 @contextmanager
 def in_front_of(server: Address, proxy: Proxy, folder: Path) -> Iterator[InFront]:
     """Past the block it has ended. Its files and its log are in `folder`."""
-    own = Address(HOST, free_port())
+    with reserved_port() as port:
+        yield from _started(Address(HOST, port), server, proxy, folder)
+
+
+def _started(own: Address, server: Address, proxy: Proxy, folder: Path) -> Iterator[InFront]:
     configuration, log = folder / "configuration", folder / "log"
     configuration.write_text(
         proxy.configuration.format(

@@ -203,12 +203,12 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
     """
     mark = secrets.token_hex(8)
     # Not below pytest's folder: the path of a Unix socket has little room.
-    with tempfile.TemporaryDirectory(prefix="cog-") as name:
+    with tempfile.TemporaryDirectory(prefix="cog-") as name, reserved_port() as port:
         scratch = Path(name)
         scratch.joinpath("model").mkdir()
         scratch.joinpath("tmp").mkdir()
         model.write_to(scratch / "model")
-        server = _spawn(installation, model, launch, scratch, mark)
+        server = _spawn(installation, model, launch, scratch, mark, port)
         try:
             if launch.until is not None:
                 server.wait_status(launch.until)
@@ -224,8 +224,9 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
                 assert not left, f"temporary files that outlived their server: {left}"
 
 
-def _spawn(installation: Installation, model: Model, launch: Launch, scratch: Path, mark: str) -> Server:
-    port = free_port()
+def _spawn(
+    installation: Installation, model: Model, launch: Launch, scratch: Path, mark: str, port: int
+) -> Server:
     variables = {
         "PORT": str(port),
         "COG_PREDICT_TYPE_STUB": model.ref,
@@ -248,9 +249,14 @@ def _spawn(installation: Installation, model: Model, launch: Launch, scratch: Pa
     return Server(installation, process, Address((launch.host or HOST).strip("[]"), port), scratch, mark)
 
 
-def free_port() -> int:
-    """A port on which nobody listens."""
-    with socket.socket() as sock:
-        sock.bind((HOST, 0))
-        port: int = sock.getsockname()[1]
-    return port
+@contextmanager
+def reserved_port() -> Iterator[int]:
+    """A port that the system gives to no other process within the block.
+
+    The socket that holds it does not listen: servers bind beside it, all of which set SO_REUSEADDR.
+    """
+    with socket.socket() as holder:
+        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        holder.bind((HOST, 0))
+        port: int = holder.getsockname()[1]
+        yield port
