@@ -78,11 +78,13 @@ def test_what_waits_already_is_not_repeated() -> None:
     ]
 
 
-def test_equal_lines_of_a_model_are_all_kept() -> None:
+def test_equal_lines_of_logs_are_all_kept() -> None:
     backlog = Backlog()
+    of_a_traceback = control.WorkerLog(target="t", level="error", message="same")
     for _ in range(3):
         backlog.add(log("same\n"))
-    assert list(written(backlog)) == [log("same\n")] * 3
+        backlog.add(of_a_traceback)
+    assert list(written(backlog)) == [log("same\n"), of_a_traceback] * 3
 
 
 def test_nobody_reads_what_is_cleared() -> None:

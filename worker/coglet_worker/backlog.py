@@ -13,8 +13,8 @@ BACKLOG_BYTES: Final = 1024 * 1024
 class Backlog:
     """Lines in their order. Logs above the limit are dropped and counted; other messages never.
 
-    But for a model's text, what waits already is not added once more, so that a supervisor that never reads
-    costs no memory however many predictions it asks for.
+    Of these others, what waits already is not added once more, so that a supervisor that never reads costs no
+    memory however many predictions it asks for.
     """
 
     def __init__(self, limit_bytes: int = BACKLOG_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
@@ -36,11 +36,12 @@ class Backlog:
 
     def add(self, message: control.FromWorker) -> None:
         """Puts a message behind the others."""
-        if isinstance(message, control.Log | control.WorkerLog) and self.is_full:
-            self._drop(message)
-            return
         line = control.encode_line(message)
-        if self._lines and not isinstance(message, control.Log) and line in self._lines:
+        if isinstance(message, control.Log | control.WorkerLog):
+            if self.is_full:
+                self._drop(message)
+                return
+        elif line in self._lines:
             return
         self._report_dropped()
         self._append(line)
