@@ -122,19 +122,16 @@ def test_the_slot_is_taken_while_the_task_cleans_up_and_its_logs_are_kept(server
 
 @pytest.mark.ours("runtime.md 8.4: between 202 and the start in the worker the peer loses cancels")
 def test_a_cancel_right_after_the_202_is_never_lost(server: Server) -> None:
-    async def predict(name: str) -> None:
+    async def predict() -> None:
         import asyncio
-        import pathlib
 
-        await asyncio.sleep(0.2)
-        pathlib.Path(name).touch()  # noqa: ASYNC240 - one call
+        await asyncio.sleep(600)
 
     for number in range(20):
         name = f"early-{number}"
-        assert server.start(script(predict, name=name), id=name).status == 202
+        assert server.start(script(predict), id=name).status == 202
         assert server.cancel(name).status == 200
         wait_for(lambda name=name: not server.peek(name), "end of the prediction")  # type: ignore[misc]
-        assert not (server.folder / name).exists()
 
 
 def test_a_cancel_reaches_one_of_several(serve: Serve) -> None:
