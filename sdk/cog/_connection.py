@@ -70,7 +70,7 @@ class _Route:
                     sock.connect(sockaddr)
                     interruptible(sock)  # what was interrupted just before has connected all the same
                     return sock
-                except BaseException as error:
+                except BaseException as error:  # a cancelation too: the socket must not stay open
                     sock.close()
                     if not isinstance(error, OSError) or isinstance(error, InterruptedError):
                         raise

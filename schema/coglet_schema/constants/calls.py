@@ -5,7 +5,7 @@ Each is a plain function of values. It raises NotLiteral, or what Python raises,
 
 import inspect
 import textwrap
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from coglet_schema.constants.templates import formatted
@@ -206,11 +206,6 @@ METHODS: Final[Mapping[type, Mapping[str, Method]]] = {
         "index": lambda items, value: scalars(items).index(_scalar(value)),
     },
 }
-
-
-def call(function: Method, positional: Sequence[Value], named: Mapping[str, Value]) -> Value:
-    """Calls one of these."""
-    return function(*positional, **named)
 
 
 def _refuse() -> Value:

@@ -107,10 +107,8 @@ class Evaluation:
     def attribute(self, bound: Bound, expression: Attribute) -> Value:
         """A constant of a class or module, or `value` and `name` of an enum's member in a loop."""
         symbol = resolve(bound)
-        if isinstance(symbol, ValueSymbol):
+        if isinstance(symbol, ValueSymbol) or _is_library_constant(symbol):
             return self._known(symbol)
-        if isinstance(symbol, External) and symbol.imported and symbol.dotted_name in _LIBRARY_CONSTANTS:
-            return _LIBRARY_CONSTANTS[symbol.dotted_name]
         owner = self.value(bound.with_(expression.owner))
         if isinstance(owner, Member) and expression.name in ("name", "value"):
             return owner.value if expression.name == "value" else owner.name
@@ -244,7 +242,7 @@ class Evaluation:
         named = {name: self.value(bound.with_(value)) for name, value in call.keywords.items()}
         for value in positional:  # reading them is work as well
             checked(value, _project(bound))
-        return calls.call(function, positional, named)
+        return function(*positional, **named)
 
     def _iterable(self, bound: Bound) -> Value:
         """The value; an enum stands for its members."""
@@ -289,16 +287,12 @@ class Evaluation:
                 yield from self._iterations(bound_scope, tuple(inner))
 
     def _known(self, symbol: Symbol) -> Value:
-        if isinstance(symbol, ValueSymbol) and not isinstance(symbol.value.expression, Name | Attribute):
-            return self.value(symbol.value)
-        if isinstance(symbol, ValueSymbol):
-            raise NotLiteral
-        return self._library_constant(symbol)
-
-    def _library_constant(self, symbol: Symbol) -> Value:
-        """A constant that was imported by its own name: `from math import pi`."""
-        if isinstance(symbol, External) and symbol.imported and symbol.dotted_name in _LIBRARY_CONSTANTS:
-            return _LIBRARY_CONSTANTS[symbol.dotted_name]
+        """The value of a constant of the project, or of one that the standard library is known to have."""
+        match symbol:
+            case ValueSymbol(value=value) if not isinstance(value.expression, Name | Attribute):
+                return self.value(value)
+            case External(dotted_name=name) if _is_library_constant(symbol):
+                return _LIBRARY_CONSTANTS[name]
         raise NotLiteral
 
     def _value_or_unknown(self, bound: Bound) -> Value:
@@ -322,6 +316,10 @@ def _assigned(target: Expression, item: Value, scope: Scope) -> Iterator[tuple[s
                 yield from _assigned(inner, value, scope)
         case _:
             raise NotLiteral
+
+
+def _is_library_constant(symbol: Symbol) -> bool:
+    return isinstance(symbol, External) and symbol.imported and symbol.dotted_name in _LIBRARY_CONSTANTS
 
 
 def _project(bound: Bound) -> Project:
