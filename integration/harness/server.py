@@ -25,6 +25,7 @@ AS_COG: Final = ("-m", "cog.server.http")
 _STOP_LIMIT_S: Final = 15.0
 # Far below the limit above: a test that leaves a prediction behind fails for its own reason, not for this.
 _SHUTDOWN_GRACE: Final = "5"
+_TOLD_CHARACTERS: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -213,6 +214,9 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
             if launch.until is not None:
                 server.wait_status(launch.until)
             yield server
+        except BaseException:
+            print(f"the end of the server's log:\n{server.log[-_TOLD_CHARACTERS:]}")  # pytest shows it
+            raise
         finally:
             stopped = server.stop()
             killed = processes.end_marked(mark)

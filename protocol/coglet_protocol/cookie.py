@@ -34,6 +34,11 @@ _MAX_ROUNDS_IN_VAIN: Final = 5
 _EXEC_S: Final = 0.02
 _PAUSE_S: Final = 0.001
 
+# One that forks and ends is gone before a look at all processes comes to it. A look at these takes less time
+# than a fork.
+_NEWEST: Final = 16
+_LOOKS_AT_NEWEST: Final = 20
+
 _LIMIT_BITS: Final = 60
 
 # Positions in /proc/PID/stat after the name, which ends with a parenthesis. Source: proc_pid_stat(5).
@@ -91,6 +96,16 @@ class _Search:
             time.sleep(_PAUSE_S)
             again, unknown = unknown, []
             yield from self._look_at(again, unknown)
+        if self.missed_some:
+            yield from self._look_at_newest()
+
+    def _look_at_newest(self) -> Iterator[int]:
+        """Catches what ends as soon as it has started the next one: that is among the newest processes."""
+        for _ in range(_LOOKS_AT_NEWEST):
+            newest = _newest_pid()
+            for pid in range(newest, max(newest - _NEWEST, 0), -1):
+                if pid != os.getpid() and self._has_limit(pid) and not _has_ended(pid):
+                    yield pid
 
     def _look_at(self, pids: Iterable[int], unknown: list[int]) -> Iterator[int]:
         """Yields those that carry the cookie; those of which that cannot be said yet become `unknown`."""
@@ -126,11 +141,22 @@ class _Search:
 
 
 def _others() -> list[int]:
-    """All processes but this one; the youngest first, as they may be gone soonest."""
+    """All processes but this one; the youngest first, as they may be gone soonest.
+
+    Numbers are given in rising order and start again at the bottom: above the newest are the oldest.
+    """
+    newest = _newest_pid()
     with contextlib.suppress(FileNotFoundError):
         pids = (int(entry) for entry in os.listdir("/proc") if entry.isdecimal())
-        return sorted((pid for pid in pids if pid != os.getpid()), reverse=True)
+        return sorted((pid for pid in pids if pid != os.getpid()), key=lambda pid: (pid > newest, -pid))
     return []
+
+
+def _newest_pid() -> int:
+    """The process that was started last; 0 where that is not told. Source: proc_loadavg(5)."""
+    with contextlib.suppress(OSError):
+        return int(Path("/proc/loadavg").read_bytes().split()[-1])
+    return 0
 
 
 def _has_ended(pid: int) -> bool:

@@ -5,6 +5,7 @@ import secrets
 import subprocess
 import sys
 from collections.abc import Iterator
+from pathlib import Path
 
 import psutil
 import pytest
@@ -12,6 +13,9 @@ import pytest
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, processes_with
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
+
+# Numbers are given from the one after this.
+LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 
 STORM = (
     "import subprocess\n"
@@ -112,6 +116,16 @@ def test_an_orphan_without_environment_is_found(cookie: str) -> None:
 
 def test_what_forks_and_ends_all_the_time_is_caught(cookie: str) -> None:
     for _ in range(5):
+        start_without_environment(RELAY, cookie)
+        kill_all(cookie)
+        for _ in range(5):
+            assert processes_with(cookie) == []
+
+
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the numbers of processes cannot be set")
+def test_it_is_caught_when_numbers_have_started_again(cookie: str) -> None:
+    for _ in range(5):
+        LAST_PID.write_text("400")  # all that had a number before are above
         start_without_environment(RELAY, cookie)
         kill_all(cookie)
         for _ in range(5):
