@@ -113,9 +113,14 @@ def test_torch_comes_from_the_index_that_fits() -> None:
     assert torch_lines(Requirements(lines), Cuda("12.2", "8"))[0] == index.format("cu121")
 
 
-@pytest.mark.parametrize("line", ["torch==2.3.1 --extra-index-url=https://x/", "torch==9.9.9", "torch>=2"])
+@pytest.mark.parametrize("line", ["torch==2.3.1 --hash=sha256:aa", "torch==9.9.9", "torch>=2"])
 def test_a_torch_that_is_left_as_it_is(line: str) -> None:
     assert torch_lines(Requirements((line,)), None) == (line,)
+
+
+def test_a_torch_with_an_index_of_its_own_is_left_as_it_is() -> None:
+    lines = ("--extra-index-url https://x/", "torch==2.3.1")
+    assert torch_lines(Requirements(lines, placed=frozenset({"torch"})), None) == lines
 
 
 def test_a_cog_base_image_when_there_is_one() -> None:

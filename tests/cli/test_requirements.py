@@ -3,6 +3,12 @@
 from pathlib import Path
 
 import pytest
+from pip._internal.index.collector import LinkCollector
+from pip._internal.index.package_finder import PackageFinder
+from pip._internal.models.search_scope import SearchScope
+from pip._internal.models.selection_prefs import SelectionPreferences
+from pip._internal.network.session import PipSession
+from pip._internal.req.req_file import parse_requirements
 
 from coglet_cli.errors import UserError
 from coglet_cli.images.requirements import Requirements, read_requirements
@@ -16,7 +22,7 @@ def read(folder: Path, text: str) -> Requirements:
 def test_comments_and_continuations(tmp_path: Path) -> None:
     text = "# top\r\nnumpy==1.26.0 \\\r\n  --hash=sha256:aa\r\n\r\ngit+https://h/x.git#egg=x  # why\r\n"
     assert read(tmp_path, text).lines == (
-        "numpy==1.26.0    --hash=sha256:aa",
+        "numpy==1.26.0 --hash=sha256:aa",
         "git+https://h/x.git#egg=x",
     )
 
@@ -105,3 +111,139 @@ def test_pins(tmp_path: Path) -> None:
     assert found.pin("torchvision") == "0.18"
     assert found.pin("tensorflow") is None
     assert found.names("tensorflow")
+
+
+# pip's own, about what pip brings along.
+pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pip")
+CU118 = "https://download.pytorch.org/whl/cu118"
+
+
+def as_pip_reads(file: Path) -> tuple[list[str], list[str], list[str]]:
+    """The requirements, editable ones marked, the extra indexes and the links, read by pip itself."""
+    session = PipSession()
+    scope = SearchScope.create([], ["https://default/simple"], no_index=False)
+    finder = PackageFinder.create(
+        link_collector=LinkCollector(session=session, search_scope=scope),
+        selection_prefs=SelectionPreferences(allow_yanked=False),
+    )
+    lines = [
+        ("-e " if line.is_editable else "") + line.requirement + str((line.options or {}).get("hashes") or "")
+        for line in parse_requirements(str(file), session, finder=finder)
+        if not line.constraint
+    ]
+    return lines, list(finder.index_urls), list(finder.find_links)
+
+
+@pytest.mark.parametrize(
+    ("line", "requirement", "indexes", "links"),
+    [
+        (f"torch==2.0.1 --extra-index-url={CU118}", "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1 --extra-index-url {CU118}  # for CUDA", "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1\t--extra-index-url '{CU118}'", "torch==2.0.1", [CU118], []),
+        (f'torch==2.0.1 --extra-index-url="{CU118}"', "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1 --extra-index {CU118}", "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1 --index-url {CU118}", "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1 -i {CU118}", "torch==2.0.1", [CU118], []),
+        (f"torch==2.0.1 -f {CU118}/t.html", "torch==2.0.1", [], [f"{CU118}/t.html"]),
+        (f"torch==2.0.1 -f{CU118}/t.html", "torch==2.0.1", [], [f"{CU118}/t.html"]),
+        (f"torch==2.0.1 --find-links={CU118}/t.html", "torch==2.0.1", [], [f"{CU118}/t.html"]),
+        (
+            f"torch[x]==2.0.1 ; sys_platform == 'linux' --extra-index-url={CU118}",
+            "torch[x]==2.0.1 ; sys_platform == 'linux'",
+            [CU118],
+            [],
+        ),
+        (
+            f"torch==2.0.1 --hash=sha256:aa --hash sha256:bb --extra-index-url={CU118}",
+            "torch==2.0.1{'sha256': ['aa', 'bb']}",
+            [CU118],
+            [],
+        ),
+        (
+            f"torch @ {CU118}/torch-2.0.1%2Bcu118-cp311-cp311-linux_x86_64.whl",
+            f"torch @ {CU118}/torch-2.0.1%2Bcu118-cp311-cp311-linux_x86_64.whl",
+            [],
+            [],
+        ),
+        (
+            f"git+https://h/x.git@v1#egg=x --extra-index-url={CU118}",
+            "git+https://h/x.git@v1#egg=x",
+            [CU118],
+            [],
+        ),
+        (
+            f"-e git+https://h/x.git#egg=x --extra-index-url={CU118}",
+            "-e git+https://h/x.git#egg=x",
+            [CU118],
+            [],
+        ),
+    ],
+)
+def test_options_behind_a_requirement_work(
+    tmp_path: Path, line: str, requirement: str, indexes: list[str], links: list[str]
+) -> None:
+    staged = tmp_path / "staged.txt"
+    staged.write_text(read(tmp_path, f"{line}\n").text())
+    assert as_pip_reads(staged) == ([requirement], ["https://default/simple", *indexes], links)
+
+
+def test_files_behind_a_requirement_are_included(tmp_path: Path) -> None:
+    (tmp_path / "more.txt").write_text(f"pillow --extra-index-url={CU118}\n")
+    (tmp_path / "limits.txt").write_text("numpy<2\n")
+    found = read(tmp_path, "numpy -r more.txt --constraint=limits.txt\n-rmore.txt\n")
+    assert found.lines == (f"--extra-index-url {CU118}", "pillow", "numpy")
+    assert found.constraints == ("numpy<2",)
+
+
+def test_an_index_replaces_pypi_and_no_other_index(tmp_path: Path) -> None:
+    text = f"--extra-index-url {CU118}\n-i https://old/simple\n--index-url=https://new/simple\nnumpy\n"
+    staged = tmp_path / "staged.txt"
+    staged.write_text(read(tmp_path, text).text())
+    assert as_pip_reads(staged) == (["numpy"], ["https://new/simple", CU118], [])
+
+
+def test_an_index_that_one_package_switches_off_stays_on(tmp_path: Path) -> None:
+    found = read(tmp_path, f"torch --no-index -f {CU118}\nnumpy\n")
+    assert found.text() == f"--find-links {CU118}\ntorch\nnumpy\n"
+    assert found.warnings == (
+        "'--no-index' behind 'torch' left out: pip has it for all packages or for none",
+    )
+
+
+def test_a_backslash_in_a_comment_continues_nothing(tmp_path: Path) -> None:
+    assert read(tmp_path, "# old: \\\nnumpy==\\\n1.26\nscipy \\\n# why\npillow \\\n").lines == (
+        "numpy==1.26",
+        "scipy",
+        "pillow",
+    )
+
+
+@pytest.mark.parametrize(
+    "line", ["flash-attn --no-build-isolation", "a --extra-index-url 'b", "a -f https://b c"]
+)
+def test_what_pip_may_refuse_is_left_to_pip(tmp_path: Path, line: str) -> None:
+    assert read(tmp_path, f"{line}\n").lines == (line,)
+
+
+@pytest.mark.parametrize(
+    "line", ["git+https://github.com/replicate/cog.git#egg=cog", "-e git+https://h/c#egg=cog"]
+)
+def test_a_sdk_from_a_repository_is_ours_too(tmp_path: Path, line: str) -> None:
+    assert read(tmp_path, f"{line}\n").lines == ()
+
+
+def test_lines_for_other_machines_stay_out_of_the_image(tmp_path: Path) -> None:
+    text = (
+        "torch==2.0.1; sys_platform == 'darwin'\ntorch==2.3.1; python_version >= '3.10'\n"
+        "torch==1.0; python_version < '3.10'\na; platform_machine == 'aarch64'\nb; platform_release > '5'\n"
+    )
+    found = read(tmp_path, text).for_image("3.12", "x86_64")
+    assert found.pin("torch") == "2.3.1"
+    assert [line.split(";")[0] for line in found.lines] == ["torch==2.3.1", "b"]
+
+
+@pytest.mark.parametrize("prefix", ["", "torch @ "])
+def test_the_url_of_a_wheel_is_a_pin(tmp_path: Path, prefix: str) -> None:
+    found = read(tmp_path, f"{prefix}{CU118}/torch-2.0.1%2Bcu118-cp311-cp311-linux_x86_64.whl\n")
+    assert found.pin("torch") == "2.0.1+cu118"
+    assert found.names("torch")

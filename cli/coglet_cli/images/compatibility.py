@@ -109,12 +109,13 @@ def knows_torch(torch: str, python: str, cuda: str | None) -> bool:
 
 def torch_lines(requirements: Requirements, cuda: Cuda | None) -> tuple[str, ...]:
     """The requirement lines with torch and torchvision from the index that fits the GPU, or the CPU."""
-    return tuple(dict.fromkeys(line for each in requirements.lines for line in _torch_line(each, cuda)))
+    lines = (line for each in requirements.lines for line in _torch_line(each, cuda, requirements.placed))
+    return tuple(dict.fromkeys(lines))
 
 
-def _torch_line(line: str, cuda: Cuda | None) -> Iterator[str]:
+def _torch_line(line: str, cuda: Cuda | None, placed: frozenset[str]) -> Iterator[str]:
     match = re.fullmatch(r"(torch|torchvision)\s*==\s*([0-9][\w.+]*)(.*)", line)
-    if match is None or "--extra-index-url" in line or "-f " in line or "--find-links" in line:
+    if match is None or match[1] in placed or "--hash" in line:
         yield line
         return
     package, version, rest = match[1], match[2].split("+")[0], match[3]

@@ -30,6 +30,8 @@ from coglet_cli.terminal import Terminal
 REGISTRY_VARIABLE = "COG_REGISTRY_HOST"
 DEFAULT_REGISTRY = "r8.im"
 _CONCURRENCY_FROM = (3, 11)
+# What Python calls the processors of images.
+_MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,7 @@ def prepare(
     sdk = choose_sdk(os.environ, config.build.sdk_version)
     requirements = read_requirements(
         folder, config.build.python_requirements, config.build.python_packages, sdk.source
-    )
+    ).for_image(config.build.python_version, _MACHINES[flags.platform])
     cuda = resolve_cuda(config.build, requirements)
     wishes = _wishes(flags)
     base = choose_base(config, requirements, cuda, wishes, is_available)
