@@ -1,13 +1,15 @@
 """CUDA, torch, TensorFlow and the base images that fit them."""
 
 import pytest
+from packaging.requirements import Requirement
 
 from coglet_cli.config import Build, CogConfig
 from coglet_cli.dockerfile import BaseKind
 from coglet_cli.errors import UserError
 from coglet_cli.images.base_image import BaseWishes, choose_base
-from coglet_cli.images.compatibility import Cuda, cuda_base_image, resolve_cuda, torch_lines
+from coglet_cli.images.compatibility import Cuda, cuda_base_image, resolve_cuda
 from coglet_cli.images.requirements import Requirements
+from coglet_cli.images.torch import Torch, choose_torch, torch_lines
 
 WISHES = BaseWishes("r8.im")
 
@@ -48,7 +50,6 @@ def test_a_given_version_wins_and_is_doubted() -> None:
 @pytest.mark.parametrize(
     ("build", "lines", "message"),
     [
-        ({}, ("torch",), "torch version must be specified when using CUDA"),
         ({"cuda": "10.2"}, (), "CUDA 10.2 is not supported by Cog"),
         (
             {"cuda": "11.8", "cudnn": "9"},
@@ -100,27 +101,123 @@ def test_there_is_not_an_image_for_everything() -> None:
         cuda_base_image(Cuda("11.8", "9"))
 
 
+INDEX = "--extra-index-url https://download.pytorch.org/whl/{}/"
+
+
+def staged(*lines: str, cuda: str | None = None, build: Build | None = None) -> tuple[str, ...]:
+    """The lines that the image gets, with the CUDA of its base."""
+    build, requirements = build or Build(gpu=cuda is not None), Requirements(lines)
+    return torch_lines(requirements, choose_torch(build, requirements), cuda)
+
+
 def test_torch_comes_from_the_index_that_fits() -> None:
-    lines = ("torch==2.3.1", "torchvision==0.18", "torchaudio==2.3.1", "numpy")
-    index = "--extra-index-url https://download.pytorch.org/whl/{}/"
-    assert torch_lines(Requirements(lines), None) == (
-        index.format("cpu"),
-        "torch==2.3.1",
-        "torchvision==0.18.1",
-        "torchaudio==2.3.1",
-        "numpy",
-    )
-    assert torch_lines(Requirements(lines), Cuda("12.2", "8"))[0] == index.format("cu121")
+    lines = ("torch==2.3.1", "torchvision==0.18.1", "torchaudio==2.3.1", "numpy")
+    assert staged(*lines) == (INDEX.format("cpu"), *lines)
+    assert staged(*lines, cuda="12.2") == (INDEX.format("cu121"), *lines)
 
 
-@pytest.mark.parametrize("line", ["torch==2.3.1 --hash=sha256:aa", "torch==9.9.9", "torch>=2"])
-def test_a_torch_that_is_left_as_it_is(line: str) -> None:
-    assert torch_lines(Requirements((line,)), None) == (line,)
+@pytest.mark.parametrize(
+    "line", ["torch==2.0", "torch==2.3.0", "torchvision==0.18", "torch==2.3.1; python_version > '3'"]
+)
+def test_without_a_gpu_a_pin_keeps_its_release(line: str) -> None:
+    index, kept = staged(line)
+    assert (index, Requirement(kept)) == (INDEX.format("cpu"), Requirement(line))
+
+
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ("torch==2.3.1 --hash=sha256:aa",),
+        ("torch==9.9.9",),
+        ("torch>=2",),
+        ("torch",),
+        ("--extra-index-url https://download.pytorch.org/whl/cu118", "torch==2.3.1"),
+        ("--find-links https://download.pytorch.org/whl/torch_stable.html", "torch==2.3.1"),
+    ],
+)
+def test_a_torch_that_is_left_as_it_is(lines: tuple[str, ...]) -> None:
+    assert staged(*lines) == lines
 
 
 def test_a_torch_with_an_index_of_its_own_is_left_as_it_is() -> None:
     lines = ("--extra-index-url https://x/", "torch==2.3.1")
-    assert torch_lines(Requirements(lines, placed=frozenset({"torch"})), None) == lines
+    assert torch_lines(Requirements(lines, placed=frozenset({"torch"})), None, None) == lines
+
+
+@pytest.mark.parametrize(
+    ("python", "lines", "version", "cuda", "line"),
+    [
+        ("3.11", ("torch>=2.1.1",), "2.11.0", "13.0", "torch<=2.11.0,>=2.1.1"),
+        ("3.11", ("torch~=2.1.0",), "2.1.2", "12.1", "torch<=2.1.2,~=2.1.0"),
+        ("3.11", ("torch<=2.2",), "2.2.0", "12.1", "torch<=2.2,<=2.2.0"),
+        ("3.11", ("torch>=2.0,<2.4,!=2.3.1",), "2.3.0", "12.1", "torch!=2.3.1,<2.4,<=2.3.0,>=2.0"),
+        ("3.11", ("torch==2.1.*",), "2.1.2", "12.1", "torch<=2.1.2,==2.1.*"),
+        ("3.11", ("torch==2.0",), "2.0.1", "11.8", "torch==2.0.1"),
+        ("3.11", ("torch",), "2.11.0", "13.0", "torch<=2.11.0"),
+        ("3.10", ("torch[opt-einsum]<2",), "1.13.1", "11.7", "torch[opt-einsum]<2,<=1.13.1"),
+        (
+            "3.12",
+            ("torch>=2.1; python_version > '3'",),
+            "2.11.0",
+            "13.0",
+            'torch<=2.11.0,>=2.1; python_version > "3"',
+        ),
+        ("3.11", ("torch", "torchvision==0.16.1"), "2.1.1", "12.1", "torch<=2.1.1"),
+        ("3.11", ("torch==2.0", "torchvision==0.15.1"), "2.0.0", "11.8", "torch==2.0.0"),
+        ("3.11", ("torch", "torchaudio==2.2.2"), "2.2.2", "12.1", "torch<=2.2.2"),
+    ],
+)
+def test_a_release_is_chosen_where_the_author_names_none(
+    python: str, lines: tuple[str, ...], version: str, cuda: str, line: str
+) -> None:
+    build, requirements = Build(python, gpu=True), Requirements(lines)
+    torch, found = choose_torch(build, requirements), resolve_cuda(build, requirements)
+    assert torch is not None
+    assert found is not None
+    assert (torch.version, found.version, found.warning) == (version, cuda, None)
+    assert torch.note is not None
+    assert f"taking torch {version}," in torch.note
+    index, kept, *_ = staged(*lines, cuda=cuda, build=build)
+    assert index == INDEX.format(f"cu{cuda.replace('.', '')}")
+    assert Requirement(kept) == Requirement(line)
+
+
+def test_a_release_is_chosen_for_the_cuda_that_is_given() -> None:
+    assert choose_torch(Build("3.11", gpu=True, cuda="12.1"), Requirements(("torch",))) == Torch(
+        "2.5.1", ("11.8", "12.1", "12.4"), "0.20.1", "torch"
+    )
+    index = ("--extra-index-url https://download.pytorch.org/whl/cu118", "torch>=2")
+    assert resolved(*index).version == "11.8"
+    assert choose_torch(Build("3.11", gpu=True), Requirements(index)) == Torch(
+        "2.7.1", ("11.8", "12.6", "12.8"), "0.22.1", "torch>=2"
+    )
+
+
+def test_constraints_limit_the_choice() -> None:
+    found = choose_torch(Build("3.11", gpu=True), Requirements(("torch",), constraints=("torch<2.2",)))
+    assert found is not None
+    assert found.version == "2.1.2"
+
+
+@pytest.mark.parametrize(
+    ("line", "version", "warning"),
+    [
+        (
+            "torch==99.0.0",
+            "13.0",
+            "torch 99.0.0 is newer than all that this release of Cog knows: taking CUDA 13.0. "
+            "Set `cuda` in cog.yaml for another one.",
+        ),
+        (
+            "torch<1.5",
+            "11.8",
+            "no known release of torch is <1.5: taking CUDA 11.8. Set `cuda` in cog.yaml for another one.",
+        ),
+    ],
+)
+def test_a_torch_that_is_not_known_is_doubted(line: str, version: str, warning: str) -> None:
+    found = resolved(line)
+    assert (found.version, found.warning) == (version, warning)
 
 
 def test_a_cog_base_image_when_there_is_one() -> None:

@@ -8,8 +8,9 @@ from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import BaseKind
 from coglet_cli.dockerfile.fast import DEFAULT_FAST_BASE
 from coglet_cli.errors import UserError
-from coglet_cli.images.compatibility import Cuda, cuda_base_image, knows_torch
+from coglet_cli.images.compatibility import Cuda, cuda_base_image
 from coglet_cli.images.requirements import Requirements
+from coglet_cli.images.torch import choose_torch, knows_torch
 
 FAST_BASE_VARIABLE: Final = "COG_MONOBASE_IMAGE"
 COG_BASE_HOST_VARIABLE: Final = "COG_BASE_IMAGE_HOST"
@@ -63,16 +64,25 @@ def cog_base_name(
 ) -> str | None:
     """The cog-base image of this configuration, None when there can be none."""
     python = ".".join(config.build.python_version.split(".")[:2])
-    torch = requirements.pin("torch")
-    if torch is not None:
-        torch = torch.split("+")[0]
-        if not knows_torch(torch, python, cuda.minor if cuda else None):
+    torch = choose_torch(config.build, requirements)
+    if torch is None and requirements.names("torch"):
+        return None
+    version = _full(torch.version) if torch else None
+    # Of a release that is newer than our table, its registry knows.
+    if torch and version and not torch.is_newer:
+        if not knows_torch(version, python, cuda.minor if cuda else None):
             return None
     parts = [f"cuda{cuda.minor}"] if cuda else []
     parts.append(f"python{python}")
-    if torch:
-        parts.append(f"torch{torch}")
+    if version:
+        parts.append(f"torch{version}")
     return f"{registry}/cog-base:{'-'.join(parts)}"
+
+
+def _full(version: str) -> str:
+    """`2.0.0` of `2.0` and of `2.0.0+cu118`."""
+    parts = version.partition("+")[0].split(".")
+    return ".".join([*parts, *("0" for _ in range(3 - len(parts)))])
 
 
 def _fast_base(wishes: BaseWishes, is_available: Callable[[str], bool]) -> BaseImage:

@@ -1,8 +1,7 @@
-"""Which CUDA, cuDNN, torch and TensorFlow go together; the facts are in JSON files beside the code."""
+"""Which CUDA and cuDNN torch and TensorFlow need; the facts are in JSON files beside the code."""
 
 import json
 import re
-from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cache
 from importlib import resources
@@ -11,6 +10,7 @@ from typing import Any, Final
 from coglet_cli.config import Build
 from coglet_cli.errors import UserError
 from coglet_cli.images.requirements import Requirements
+from coglet_cli.images.torch import Torch, choose_torch, index_cuda, newest_cuda
 
 _DEFAULT_CUDA: Final = "11.8"
 # From this release on, the tag of an image names cuDNN without its version.
@@ -43,16 +43,6 @@ def _images() -> list[dict[str, Any]]:
 
 def _tensorflow_rows() -> list[dict[str, Any]]:
     rows: list[dict[str, Any]] = _gpu_facts()["tensorflow"]
-    return rows
-
-
-@cache
-def _torch_facts() -> Any:
-    return json.loads(resources.files("coglet_cli.images").joinpath("torch.json").read_text("utf-8"))
-
-
-def _torch_rows() -> list[dict[str, Any]]:
-    rows: list[dict[str, Any]] = _torch_facts()["rows"]
     return rows
 
 
@@ -97,79 +87,36 @@ def cuda_base_image(cuda: Cuda) -> str:
     return f"nvidia/cuda:{full}-{cudnn}-devel-ubuntu{ubuntu}"
 
 
-def knows_torch(torch: str, python: str, cuda: str | None) -> bool:
-    """True when a release of torch exists for that Python and that CUDA (None for CPU)."""
-    for row in _torch_rows():
-        if torch in row["torch"]:
-            first, last = row["python"]
-            fits = version_key(first) <= version_key(python) <= version_key(last)
-            return fits and (cuda is None or cuda in row["cuda"])
-    return False
-
-
-def torch_lines(requirements: Requirements, cuda: Cuda | None) -> tuple[str, ...]:
-    """The requirement lines with torch and torchvision from the index that fits the GPU, or the CPU."""
-    lines = (line for each in requirements.lines for line in _torch_line(each, cuda, requirements.placed))
-    return tuple(dict.fromkeys(lines))
-
-
-def _torch_line(line: str, cuda: Cuda | None, placed: frozenset[str]) -> Iterator[str]:
-    match = re.fullmatch(r"(torch|torchvision)\s*==\s*([0-9][\w.+]*)(.*)", line)
-    if match is None or match[1] in placed or "--hash" in line:
-        yield line
-        return
-    package, version, rest = match[1], match[2].split("+")[0], match[3]
-    found = _release(package, version)
-    wheels = _wheels_of(found[1], cuda) if found else None
-    if found is None or wheels is None:
-        yield line
-        return
-    yield f"--extra-index-url {_torch_facts()['wheels'].format(wheels)}"
-    yield f"{package}=={found[0]}{rest}"
-
-
-def _release(package: str, version: str) -> tuple[str, dict[str, Any]] | None:
-    """The newest known release that a pin, which may be partial, means."""
-    found = [
-        (release, row)
-        for row in _torch_rows()
-        for release in row[package]
-        if f"{release}.".startswith(f"{version}.")
-    ]
-    return max(found, key=lambda pair: version_key(pair[0])) if found else None
-
-
-def _wheels_of(row: dict[str, Any], cuda: Cuda | None) -> str | None:
-    if cuda is None:
-        return "cpu"
-    fitting = [version for version in row["cuda"] if version_key(version) <= version_key(cuda.minor)]
-    return f"cu{max(fitting, key=version_key).replace('.', '')}" if fitting else None
-
-
 def _wanted_cuda(build: Build, requirements: Requirements) -> tuple[str, str | None, str | None]:
     """CUDA, cuDNN if something decides it, and a warning."""
-    tensorflow, torch = requirements.pin("tensorflow"), requirements.pin("torch")
+    tensorflow, torch = requirements.pin("tensorflow"), choose_torch(build, requirements)
     if build.cuda:
         return build.cuda, build.cudnn, _torch_warning(build.cuda, torch)
     if tensorflow:
         return _cuda_of_tensorflow(tensorflow, build.cudnn)
     if torch:
-        return _cuda_of_torch(torch), build.cudnn, None
+        version, warning = _cuda_of_torch(torch, requirements)
+        return version, build.cudnn, warning
     if requirements.names("torch"):
-        raise UserError(
-            "torch version must be specified when using CUDA", hint="pin it, for example torch==2.8.0"
+        return (
+            _DEFAULT_CUDA,
+            build.cudnn,
+            (
+                f"no known release of torch is {requirements.specifier('torch')}: "
+                f"taking CUDA {_DEFAULT_CUDA}. "
+                "Set `cuda` in cog.yaml for another one."
+            ),
         )
     return _DEFAULT_CUDA, build.cudnn, None
 
 
-def _torch_warning(cuda: str, torch: str | None) -> str | None:
-    found = _release("torch", torch.split("+")[0]) if torch else None
+def _torch_warning(cuda: str, torch: Torch | None) -> str | None:
     minor = ".".join(cuda.split(".")[:2])
-    if found is None or minor in found[1]["cuda"]:
+    if torch is None or not torch.cuda or minor in torch.cuda:
         return None
     return (
-        f"Cog doesn't know if CUDA {cuda} is compatible with PyTorch {torch}. "
-        f"This might cause CUDA problems. Try {found[1]['cuda'][-1]} instead?"
+        f"Cog doesn't know if CUDA {cuda} is compatible with PyTorch {torch.version}. "
+        f"This might cause CUDA problems. Try {torch.cuda[-1]} instead?"
     )
 
 
@@ -186,14 +133,22 @@ def _cuda_of_tensorflow(version: str, cudnn: str | None) -> tuple[str, str | Non
     raise _unknown("tensorflow", version)
 
 
-def _cuda_of_torch(pinned: str) -> str:
-    version, _, local = pinned.partition("+")
+def _cuda_of_torch(torch: Torch, requirements: Requirements) -> tuple[str, str | None]:
+    """CUDA, and a warning when it is a guess."""
+    local = torch.version.partition("+")[2]
     if match := re.fullmatch(r"cu(\d+)(\d)", local):
-        return f"{match[1]}.{match[2]}"
-    found = _release("torch", version)
-    if found is None:
-        raise _unknown("torch", version)
-    return str(max(found[1]["cuda"], key=version_key))
+        return f"{match[1]}.{match[2]}", None
+    if found := index_cuda(requirements):
+        return found, None
+    if torch.cuda:
+        return max(torch.cuda, key=version_key), None
+    if not torch.is_newer:
+        raise _unknown("torch", torch.version.partition("+")[0])
+    return newest_cuda(), (
+        f"torch {torch.version} is newer than all that this release of Cog knows: "
+        f"taking CUDA {newest_cuda()}. "
+        "Set `cuda` in cog.yaml for another one."
+    )
 
 
 def _unknown(package: str, version: str) -> UserError:

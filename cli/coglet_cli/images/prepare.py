@@ -20,9 +20,10 @@ from coglet_cli.images.base_image import (
 )
 from coglet_cli.images.certificate import VARIABLE as CERTIFICATE_VARIABLE
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.compatibility import Cuda, resolve_cuda, torch_lines, version_key
+from coglet_cli.images.compatibility import Cuda, resolve_cuda, version_key
 from coglet_cli.images.requirements import STAGED_ARTIFACTS, Requirements, read_requirements
 from coglet_cli.images.sdk import choose_sdk
+from coglet_cli.images.torch import choose_torch, torch_lines
 from coglet_cli.local_model import LocalModel
 from coglet_cli.schema_source import SchemaRefused
 from coglet_cli.terminal import Terminal
@@ -82,17 +83,19 @@ def prepare(
         folder, config.build.python_requirements, config.build.python_packages, sdk.source
     ).for_image(config.build.python_version, _MACHINES[flags.platform])
     cuda = resolve_cuda(config.build, requirements)
+    torch = choose_torch(config.build, requirements)
     wishes = _wishes(flags)
     base = choose_base(config, requirements, cuda, wishes, is_available)
     certificate = read_certificate(os.environ.get(CERTIFICATE_VARIABLE))
     if certificate:
         terminal.info(f"Injecting CA certificate from {CERTIFICATE_VARIABLE}")
-    for warning in (*sdk.warnings, *requirements.warnings, base.warning, cuda.warning if cuda else None):
+    told = (cuda and cuda.warning, cuda and torch and torch.note, base.warning)
+    for warning in (*sdk.warnings, *requirements.warnings, *told):
         if warning:
             terminal.warning(warning)
-    lines = (
-        requirements if config.build.fast else replace(requirements, lines=torch_lines(requirements, cuda))
-    )
+    lines = requirements
+    if not config.build.fast:
+        lines = replace(lines, lines=torch_lines(requirements, torch, cuda.minor if cuda else None))
     plan = ImagePlan(
         config,
         base.name,
@@ -109,7 +112,7 @@ def prepare(
         strip=flags.strip,
         precompile=flags.precompile,
         has_timestamp=flags.timestamp is not None,
-        torch=requirements.pin("torch"),
+        torch=torch.version if torch else None,
         cuda=cuda.minor if cuda else None,
         cudnn=cuda.cudnn if cuda else None,
     )
