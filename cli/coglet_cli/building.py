@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import StandardGenerator, new_generator
 from coglet_cli.errors import UserError
+from coglet_cli.images.availability import Availability
 from coglet_cli.images.builder import ImageBuilder, image_name
 from coglet_cli.images.document import image_document
 from coglet_cli.images.labels import PUSH_ID
@@ -116,9 +117,10 @@ def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]
 
 
 def print_dockerfiles(file: str, name: str | None, flags: BuildFlags, terminal: Terminal) -> None:
-    """Prints what would be built, without an engine."""
+    """Prints what would be built, on the base that a build takes. Raises UserError."""
     model = load_local_model(file, terminal)
-    plan = prepare(model, flags, lambda _: flags.fast or model.config.build.fast, terminal).plan
+    is_demanded = bool(flags.use_cog_base or flags.fast or model.config.build.fast)
+    plan = prepare(model, flags, Availability(is_demanded=is_demanded), terminal).plan
     found = find_weights(model.project.folder) if flags.separate_weights else []
     if not found:
         print(new_generator(plan).generate(), end="")

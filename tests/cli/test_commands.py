@@ -5,6 +5,7 @@ from pathlib import Path
 
 import docker
 import pytest
+from tests.cli.serving import answering
 
 from coglet_cli.building import push_target, replicate_page
 from coglet_cli.config import Build, CogConfig
@@ -144,6 +145,38 @@ def test_debug_prints_the_dockerfile(
     assert "=== Weights Dockerfile contents:\nFROM scratch\nCOPY model.bin /src/model.bin\n===\n" in out
     assert "=== Runner Dockerfile contents:\nFROM m-weights AS weights\n" in out
     assert out.endswith("=== Weights exclude patterns:\nmodel.bin\n===\n")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "has_manifest", "base"),
+    [
+        ([], True, "{}/cog-base:python3.12"),
+        ([], False, "python:3.12-slim"),
+        (["--use-cog-base-image", "true"], True, "{}/cog-base:python3.12"),
+        # A build may find it on the engine, which does not answer here.
+        (["--use-cog-base-image", "true"], False, "{}/cog-base:python3.12"),
+        (["--use-cog-base-image", "false"], True, "python:3.12-slim"),
+        (["--x-fast"], False, "r8.im/monobase:latest"),
+    ],
+)
+def test_debug_shows_the_base_that_a_build_takes(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    capsys: pytest.CaptureFixture[str],
+    arguments: list[str],
+    has_manifest: bool,
+    base: str,
+) -> None:
+    (tmp_path / "cog.yaml").write_text('run: "run.py:run"\nbuild: {python_version: "3.12"}\n')
+    (tmp_path / "run.py").write_text("def run(n: int) -> int:\n    return n\n")
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
+    path = "/v2/cog-base/manifests/python3.12"
+    with answering({path: (200, "application/json", "{}")} if has_manifest else {}) as url:
+        host = url.removeprefix("http://")
+        monkeypatch.setenv("COG_BASE_IMAGE_HOST", host)
+        assert main(["debug", *arguments]) == 0
+    assert capsys.readouterr().out.splitlines()[0].removesuffix(" AS start") == f"FROM {base.format(host)}"
 
 
 def test_concurrency_needs_an_async_model(

@@ -6,7 +6,7 @@ from packaging.requirements import Requirement
 from coglet_cli.config import Build, CogConfig
 from coglet_cli.dockerfile import BaseKind
 from coglet_cli.errors import UserError
-from coglet_cli.images.base_image import BaseWishes, choose_base
+from coglet_cli.images.base_image import BaseWishes, choose_base, cog_base_name
 from coglet_cli.images.compatibility import Cuda, cuda_base_image, resolve_cuda
 from coglet_cli.images.requirements import Requirements
 from coglet_cli.images.torch import Torch, choose_torch, torch_lines
@@ -232,6 +232,27 @@ def test_a_cog_base_image_when_there_is_one() -> None:
     base = choose_base(config, requirements, cuda, WISHES, is_available)
     assert (base.name, base.kind) == ("r8.im/cog-base:cuda12.1-python3.12-torch2.3.1", BaseKind.COG_BASE)
     assert asked == [base.name]
+
+
+@pytest.mark.parametrize(
+    ("build", "lines", "name"),
+    [
+        (Build("3.11", gpu=True), ("torch>=2.1.1",), "cuda13.0-python3.11-torch2.11.0"),
+        (Build("3.11", gpu=True), ("torch",), "cuda13.0-python3.11-torch2.11.0"),
+        (Build("3.11", gpu=True), ("torch==2.0",), "cuda11.8-python3.11-torch2.0.1"),
+        (Build("3.11", gpu=True), ("torch==2.0.1+cu117",), "cuda11.7-python3.11-torch2.0.1"),
+        (Build("3.11", gpu=True, cuda="12.1"), ("torch~=2.2.0",), "cuda12.1-python3.11-torch2.2.2"),
+        (Build("3.11"), ("torch==2.0",), "python3.11-torch2.0.0"),
+        (Build("3.11"), ("torch<2.4",), "python3.11-torch2.3.1"),
+        (Build("3.12", gpu=True), ("torch==99.1.0",), "cuda13.0-python3.12-torch99.1.0"),
+        (Build("3.13", gpu=True), ("torch==2.1.0",), None),
+        (Build("3.12", gpu=True), ("torch<1.5",), None),
+    ],
+)
+def test_the_cog_base_image_of_a_torch(build: Build, lines: tuple[str, ...], name: str | None) -> None:
+    requirements = Requirements(lines)
+    found = cog_base_name(CogConfig(build), requirements, resolve_cuda(build, requirements), "r8.im")
+    assert found == (name and f"r8.im/cog-base:{name}")
 
 
 def test_without_it_the_next_best_one() -> None:

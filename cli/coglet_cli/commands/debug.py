@@ -16,7 +16,7 @@ from coglet_cli.settings import CogCommand, Settings
 @file_flag
 @click.pass_obj
 def debug(settings: Settings, /, image_name: str | None, file: str, **given: Any) -> None:
-    """Print the Dockerfile that `cog build` makes. No engine is asked.
+    """Print the Dockerfile that `cog build` makes, on the same base.
 
     \b
     Example:

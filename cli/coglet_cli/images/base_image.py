@@ -95,7 +95,8 @@ def _fast_base(wishes: BaseWishes, is_available: Callable[[str], bool]) -> BaseI
 
 
 def _unsupported(config: CogConfig, requirements: Requirements, cuda: Cuda | None) -> str:
+    torch = choose_torch(config.build, requirements)
     return (
         f"unsupported base image configuration: CUDA: {cuda.version if cuda else '(none)'} / "
-        f"Python: {config.build.python_version} / Torch: {requirements.pin('torch') or '(none)'}"
+        f"Python: {config.build.python_version} / Torch: {torch.version if torch else '(none)'}"
     )

@@ -112,7 +112,7 @@ def prepare(
         strip=flags.strip,
         precompile=flags.precompile,
         has_timestamp=flags.timestamp is not None,
-        torch=torch.version if torch else None,
+        torch=requirements.pin("torch"),
         cuda=cuda.minor if cuda else None,
         cudnn=cuda.cudnn if cuda else None,
     )

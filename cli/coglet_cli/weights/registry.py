@@ -32,11 +32,11 @@ class RegistryError(UserError):
 class Repository:
     """One repository, `host/path`. To be used in a `with` block."""
 
-    def __init__(self, name: str) -> None:
+    def __init__(self, name: str, timeout: httpx.Timeout = _TIMEOUT) -> None:
         host, _, self._path = name.partition("/")
         self.name = name
         self._host = host
-        self._client = httpx.Client(base_url=f"{_scheme(host)}://{host}", timeout=_TIMEOUT)
+        self._client = httpx.Client(base_url=f"{_scheme(host)}://{host}", timeout=timeout)
 
     def __enter__(self) -> Self:
         return self
@@ -105,7 +105,7 @@ class Repository:
         if not challenge.lower().startswith("bearer") or "realm" not in fields:
             return _basic(basic) if basic else ""
         scope = {"service": fields.get("service", ""), "scope": f"repository:{self._path}:pull,push"}
-        answer = httpx.get(fields["realm"], params=scope, auth=basic, timeout=_TIMEOUT)
+        answer = httpx.get(fields["realm"], params=scope, auth=basic, timeout=self._client.timeout)
         self._check(answer, (200,))
         token = answer.json()
         return f"Bearer {token.get('token') or token.get('access_token')}"
