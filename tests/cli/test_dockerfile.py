@@ -95,7 +95,16 @@ def test_a_cog_base_image_has_most_packages() -> None:
     base = replace(FULL, kind=BaseKind.COG_BASE)
     assert any("install -qqy nano &&" in line for line in lines(base))
     only_held = replace(base, config=CogConfig(Build(system_packages=("ffmpeg",)), run="run.py:Runner"))
-    assert not any("apt-get" in line for line in lines(only_held))
+    assert not any("apt-get" in line and "command -v" not in line for line in lines(only_held))
+
+
+@pytest.mark.parametrize("plan", [HELLO, CUDA, replace(HELLO, kind=BaseKind.COG_BASE)])
+def test_what_commands_use_is_there_before_them_on_every_base(plan: ImagePlan) -> None:
+    command = RunCommand("curl -sSL https://h/w.tar.xz | tar xJ")
+    config = replace(plan.config, build=replace(plan.config.build, run=(command,)))
+    text = new_generator(replace(plan, config=config)).generate()
+    packages = "install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils"
+    assert 0 < text.index(packages) < text.index(command.command)
 
 
 def test_caches_are_mounted_with_buildkit_only() -> None:

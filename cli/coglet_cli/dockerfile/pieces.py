@@ -18,6 +18,15 @@ BUNDLE: Final = "/etc/ssl/certs/ca-certificates.crt"
 USER: Final = 10001
 # What platforms expect to find, and to replace by the same with flags; our entry point knows it.
 SERVER_COMMAND: Final = ("python", "-m", "cog.server.http")
+# Debian packages that commands of `build.run` use without asking for them, each with a command of its own.
+TOOLS: Final = {
+    "ca-certificates": "update-ca-certificates",
+    "curl": "curl",
+    "git": "git",
+    "unzip": "unzip",
+    "wget": "wget",
+    "xz-utils": "xz",
+}
 _PROBE: Final = (
     "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"
 )
@@ -49,6 +58,18 @@ def apt_line(packages: tuple[str, ...], *, use_buildkit: bool) -> str:
     mount = "--mount=type=cache,target=/var/cache/apt,sharing=locked " if use_buildkit else ""
     clean = "rm -rf /var/lib/apt/lists/*" if use_buildkit else "apt-get clean && rm -rf /var/lib/apt/lists/*"
     return f"RUN {mount}apt-get update -qq && apt-get install -qqy {' '.join(packages)} && {clean}"
+
+
+def tools_line(*, use_buildkit: bool) -> str:
+    """Installs what commands of `build.run` use unasked, unless the base has all of it."""
+    checks = " && ".join(f"command -v {command}" for command in TOOLS.values())
+    mount = "--mount=type=cache,target=/var/cache/apt,sharing=locked " if use_buildkit else ""
+    packages = " ".join(TOOLS)
+    clean = "" if use_buildkit else "apt-get clean && "
+    return (
+        f"RUN {mount}{{ {checks}; }} >/dev/null || {{ apt-get update -qq && "
+        f"apt-get install -qqy --no-install-recommends {packages} && {clean}rm -rf /var/lib/apt/lists/*; }}"
+    )
 
 
 def runtime_lines(plan: ImagePlan) -> Iterator[str]:

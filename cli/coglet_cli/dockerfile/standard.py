@@ -9,6 +9,7 @@ from coglet_cli.dockerfile.pieces import (
     environment_lines,
     runtime_lines,
     source_lines,
+    tools_line,
     user_line,
 )
 from coglet_cli.dockerfile.plan import ENTRYPOINT, STAGED, SUPERVISOR_PYTHON, BaseKind, ImagePlan
@@ -87,6 +88,7 @@ class StandardGenerator:
             yield "ENV PYTHONUNBUFFERED=1"
             yield from _NVIDIA
         yield from certificate_lines(plan)
+        yield tools_line(use_buildkit=plan.use_buildkit)
         if plan.kind is BaseKind.CUDA:
             yield from self._cuda_python_lines()
         elif not self._shares_python:
@@ -94,8 +96,7 @@ class StandardGenerator:
 
     def _cuda_python_lines(self) -> Iterator[str]:
         version = self._plan.config.build.python_version
-        needed = ("ca-certificates", "git", "python3", "python3-venv")
-        yield apt_line(needed, use_buildkit=self._plan.use_buildkit)
+        yield apt_line(("python3", "python3-venv"), use_buildkit=self._plan.use_buildkit)
         yield (
             "RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv "
             "&& ln -s /opt/uv/bin/uv /usr/local/bin/uv"
