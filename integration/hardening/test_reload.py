@@ -4,6 +4,7 @@ import os
 import signal
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from integration.conftest import Serve
@@ -67,6 +68,25 @@ def test_a_reload_in_the_moment_of_a_death_makes_no_second_worker(serve: Serve) 
             server.signal(signal.SIGHUP)
         server.wait_status("READY")
         wait_workers(server, 1)
+
+
+def test_an_old_worker_that_dies_before_there_is_a_new_one_is_replaced_once(
+    serve: Serve, tmp_path: Path
+) -> None:
+    # A reload needs to know how much memory a worker takes, which psutil tells.
+    gate = tmp_path / "gate"
+    psutil = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\nraise ImportError"
+    tmp_path.joinpath("psutil.py").write_text(psutil)
+    with serve("script", variables={"PYTHONPATH": str(tmp_path)}) as server:
+        (old,) = worker_pids(server)
+        server.signal(signal.SIGHUP)
+        server.wait_log("replacing the workers")
+        os.kill(old, signal.SIGKILL)
+        (second,) = wait_workers(server, 1, without=old)
+        server.wait_status("READY")
+        gate.touch()
+        server.signal(signal.SIGHUP)  # waits for the first one
+        wait_workers(server, 1, without=second)
 
 
 def test_a_new_worker_that_dies_while_the_old_one_drains_is_replaced(serve: Serve) -> None:

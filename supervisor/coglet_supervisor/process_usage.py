@@ -4,7 +4,13 @@ psutil takes 20 ms to import, which no start and no request shall wait for: it i
 used, in a thread. Without a free descriptor neither that is possible nor an answer.
 """
 
+import threading
 from dataclasses import dataclass
+from types import ModuleType
+from typing import Final
+
+# An import that fails gives a second thread, which has waited for the first one, the half of a module.
+_IMPORTING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -22,9 +28,8 @@ class Usage:
 
 def usage_of(pid: int) -> Usage:
     """Nothing for a process that is gone, and when it cannot be asked."""
-    try:
-        import psutil
-    except (ImportError, OSError):
+    psutil = _psutil()
+    if psutil is None:
         return Usage()
     try:
         process = psutil.Process(pid)
@@ -41,9 +46,17 @@ def usage_of(pid: int) -> Usage:
 
 def available_bytes() -> int | None:
     """Memory that the machine could still give away; None when it cannot be asked."""
+    psutil = _psutil()
     try:
-        import psutil
-
-        return int(psutil.virtual_memory().available)
-    except (ImportError, OSError):
+        return None if psutil is None else int(psutil.virtual_memory().available)
+    except OSError:
         return None
+
+
+def _psutil() -> ModuleType | None:
+    with _IMPORTING:
+        try:
+            import psutil
+        except (ImportError, OSError):
+            return None
+        return psutil

@@ -103,6 +103,8 @@ class WorkerSeat:
         """True when a new worker serves in the place of the old one."""
         if self._measuring is not None:  # it has become ready just now
             await asyncio.wait([self._measuring])
+        if old is not self._session:  # it has died meanwhile, and there is or will be a new one anyway
+            return False
         free_bytes = free_memory_bytes(old.worker.pid)
         if free_bytes is not None and free_bytes < self._loaded_bytes:
             log.error(
@@ -118,7 +120,7 @@ class WorkerSeat:
             log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
         self._successor = new
-        if not await new.wait_ready():
+        if not await new.wait_ready() or new not in self._sessions:
             return False
         self._successor = None
         self._adopt(new)
