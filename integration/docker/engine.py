@@ -3,6 +3,7 @@
 import json
 import os
 import shutil
+import socket
 import subprocess
 import sys
 import tempfile
@@ -65,10 +66,18 @@ def _own_engine(folder: Path) -> Iterator[None]:
 
 
 def _answers() -> bool:
-    if "DOCKER_HOST" not in os.environ and not _SOCKET.exists():
+    if "DOCKER_HOST" not in os.environ and not _is_listening(_SOCKET):
         return False  # not even asked: the SDK leaves its socket open when nobody listens
     with suppress(DockerException), closing(docker.from_env()) as client:
         return bool(client.ping())
+    return False
+
+
+def _is_listening(path: Path) -> bool:
+    # A file is not enough: dockerd makes it a moment before it listens, and leaves it when it is killed.
+    with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
+        asking.connect(str(path))
+        return True
     return False
 
 
