@@ -210,16 +210,21 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
         scratch.joinpath("tmp").mkdir()
         model.write_to(scratch / "model")
         server = _spawn(installation, model, launch, scratch, mark, port)
+        failed = False
         try:
             if launch.until is not None:
                 server.wait_status(launch.until)
             yield server
         except BaseException:
-            print(f"the end of the server's log:\n{server.log[-_TOLD_CHARACTERS:]}")  # pytest shows it
+            failed = True
             raise
         finally:
+            process_end = server.process.poll()  # None: it has not ended by itself
             stopped = server.stop()
             killed = processes.end_marked(mark)
+            if failed:
+                # pytest shows it
+                print(f"exit code {process_end}; the log ends:\n{server.log[-_TOLD_CHARACTERS:]}")
         if installation.is_ours:
             assert stopped, f"the server ignored SIGTERM for {_STOP_LIMIT_S:g} s:\n{server.log[-3000:]}"
             assert not killed, f"processes that outlived their server: {killed}"

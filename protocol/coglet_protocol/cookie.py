@@ -82,7 +82,7 @@ class _Search:
 
     def __init__(self, cookie: str) -> None:
         self.missed_some = False
-        """Whether some had ended before the last round looked at them. They may have left children."""
+        """Whether the last round could not look at some, as they had ended. They may have left children."""
         self._limit = _limit_for(cookie)
         self._variable = f"{COOKIE_VARIABLE}={cookie}".encode()
 
@@ -91,7 +91,12 @@ class _Search:
         self.missed_some = False
         deadline = time.monotonic() + _EXEC_S
         unknown: list[int] = []
-        yield from self._look_at(_others(), unknown)
+        try:
+            others = _others()
+        except OSError:  # no descriptor is left; and a busy Linux says now and then that /proc is no folder
+            self.missed_some = True
+            return
+        yield from self._look_at(others, unknown)
         while unknown and time.monotonic() < deadline:
             time.sleep(_PAUSE_S)
             again, unknown = unknown, []
@@ -141,12 +146,12 @@ class _Search:
 
 
 def _others() -> list[int]:
-    """All processes but this one; the youngest first, as they may be gone soonest.
+    """All processes but this one; the youngest first, as they may be gone soonest. Raises OSError.
 
     Numbers are given in rising order and start again at the bottom: above the newest are the oldest.
     """
     newest = _newest_pid()
-    with contextlib.suppress(FileNotFoundError):
+    with contextlib.suppress(FileNotFoundError):  # not Linux
         pids = (int(entry) for entry in os.listdir("/proc") if entry.isdecimal())
         return sorted((pid for pid in pids if pid != os.getpid()), key=lambda pid: (pid > newest, -pid))
     return []

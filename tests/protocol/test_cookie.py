@@ -149,3 +149,15 @@ def test_who_asks_is_spared(cookie: str) -> None:
         check=False,
     )
     assert done.stdout == "alive\n"
+
+
+def test_without_a_descriptor_there_is_no_error(cookie: str, child: "subprocess.Popen[bytes]") -> None:
+    code = (
+        "import os, resource\n"
+        "from coglet_protocol.cookie import kill_all\n"
+        "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
+        f"kill_all({cookie!r})\n"
+        "os.write(1, b'returned')"
+    )
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert done.stdout == "returned", done.stderr
