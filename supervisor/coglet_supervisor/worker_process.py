@@ -27,6 +27,7 @@ from coglet_supervisor.control_group import ControlGroup
 from coglet_supervisor.control_reader import ControlReader
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
+from coglet_supervisor.pipes import connect_read_pipe, connect_write_pipe
 from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
@@ -185,9 +186,11 @@ class WorkerProcess:
             server = await loop.create_unix_server(factory, sock=listener, start_serving=False)
             self._servers[slot] = server
             await server.start_serving()
-        self._control, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, self._process.stdin)
+        assert self._process.stdin is not None
+        assert self._process.stdout is not None
+        self._control = await connect_write_pipe(self._process.stdin)
         reader = ControlReader(self.control_line, self._channel_closed)
-        await loop.connect_read_pipe(lambda: reader, self._process.stdout)
+        await connect_read_pipe(lambda: reader, self._process.stdout)
 
     def send(self, message: control.ToWorker) -> None:
         """Says something to the child. Never blocks; a child that is gone hears nothing."""
