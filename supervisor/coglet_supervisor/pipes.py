@@ -1,8 +1,9 @@
 """Pipes on the event loop, of which each descriptor is closed once.
 
-uvloop lets the pipe object close the descriptor and then closes the number again itself. Between the two another
-thread may have opened something that has this number by then: its file, or the connection of a client, is closed
-under it, or libuv finds one of its own descriptors closed and aborts. So uvloop gets the number alone.
+uvloop lets the pipe object close the descriptor, and then closes the number again itself. Between the two,
+another thread may have opened something that has this number by then: its file, or the connection of a
+client, is closed under it, or libuv finds one of its own descriptors closed and aborts. So uvloop gets the
+number alone.
 """
 
 import asyncio
@@ -41,5 +42,5 @@ def _handed_over(pipe: IO[bytes], loop: asyncio.AbstractEventLoop) -> "IO[bytes]
     with pipe:
         descriptor = os.dup(pipe.fileno())
     if isinstance(loop, asyncio.BaseEventLoop):  # Python's own, which closes nothing but the object
-        return open(descriptor, pipe.mode, buffering=0)  # noqa: SIM115 - closed by the transport
+        return open(descriptor, pipe.mode, buffering=0)
     return _Number(descriptor)
