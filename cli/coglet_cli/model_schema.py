@@ -41,7 +41,12 @@ def is_file(schema: Mapping[str, Any]) -> bool:
 
 def holds_files(schema: Mapping[str, Any]) -> bool:
     """True when a value of this schema can contain a file at any depth."""
-    below = [schema.get("items"), schema.get("additionalProperties"), *schema.get("properties", {}).values()]
+    below = [
+        schema.get("items"),
+        schema.get("additionalProperties"),
+        *schema.get("properties", {}).values(),
+        *schema.get("anyOf", ()),
+    ]
     return is_file(schema) or any(holds_files(item) for item in below if isinstance(item, dict))
 
 

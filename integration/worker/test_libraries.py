@@ -6,8 +6,11 @@ import subprocess
 from pathlib import Path
 from typing import Final
 
+import jsonschema_rs
 import pytest
 from integration.harness.worker import Launch, spawn
+
+from coglet_schema import generate
 
 _INTERPRETERS: Final = "PYCOGLET_EXTRA_PYTHONS"
 """Colon-separated interpreters with the core of pycoglet and any of the libraries below."""
@@ -84,18 +87,20 @@ def test_pydantic_models_are_streamed(python: Path) -> None:
 
 FILE_INSIDE = """
     import pathlib
+    from typing import List
     import cog
     from pydantic import BaseModel
 
     class Answer(BaseModel):
         image: pathlib.Path
         more: dict
+        typed: List[cog.Path] = []
 
     class Runner:
         def run(self):
             file = cog.Path("a.txt")
             file.write_text("data")
-            return Answer(image=file, more={"again": file})
+            return Answer(image=file, more={"again": file}, typed=[file, "a.txt"])
 """
 
 
@@ -103,9 +108,85 @@ FILE_INSIDE = """
 def test_files_inside_pydantic_models_are_handed_over(python: Path) -> None:
     with spawn(python, FILE_INSIDE, Launch()) as worker:
         result = worker.predict().result()
-        image, again = result.output["image"], result.output["more"]["again"]
-        assert {result.placeholders[each].content for each in (image, again)} == {b"data"}
-        assert image != again
+        files = [result.output["image"], result.output["more"]["again"], *result.output["typed"]]
+        assert {result.placeholders[each].content for each in files} == {b"data"}
+        assert len(set(files)) == 4
+
+
+PYDANTIC_TYPES = """
+import decimal, enum, typing, uuid
+from datetime import date, datetime, time, timedelta
+from pydantic import (
+    AnyUrl, BaseModel, ByteSize, HttpUrl, IPvAnyAddress, PositiveInt, SecretStr, StrictBool, UUID4, confloat,
+    conlist, constr,
+)
+
+class Kind(enum.Enum):
+    GOOD = "good"
+
+class Size(typing.NamedTuple):
+    width: int
+    height: int
+
+class Answer(BaseModel):
+    made: datetime = datetime(2026, 11, 20, 18, 20, 38)
+    day: date = date(2026, 11, 20)
+    at: time = time(18, 20, 38)
+    took: timedelta = timedelta(seconds=90)
+    price: decimal.Decimal = decimal.Decimal("1.50")
+    id: UUID4
+    page: HttpUrl
+    any: AnyUrl
+    host: IPvAnyAddress
+    token: SecretStr
+    bytes: ByteSize
+    count: PositiveInt
+    done: StrictBool = True
+    ratio: confloat(ge=0)
+    name: constr(max_length=9)
+    words: conlist(str)
+    kind: Kind = Kind.GOOD
+    size: Size
+    many: typing.List[date] = []
+
+def run() -> Answer:
+    return Answer(
+        id=uuid.UUID(int=(4 << 76) + (2 << 62)), page="http://example.com/a", any="s3://bucket/key",
+        host="127.0.0.1", token="hush", bytes="1kb", count=1, ratio=0.5, name="n", words=["a"],
+        size=Size(1, 2),
+    )
+"""
+ANSWER = {
+    "made": "2026-11-20T18:20:38",
+    "day": "2026-11-20",
+    "at": "18:20:38",
+    "took": "PT1M30S",
+    "price": "1.50",
+    "id": "00000000-0000-4000-8000-000000000000",
+    "page": "http://example.com/a",
+    "any": "s3://bucket/key",
+    "host": "127.0.0.1",
+    "token": "**********",
+    "bytes": 1000,
+    "count": 1,
+    "done": True,
+    "ratio": 0.5,
+    "name": "n",
+    "words": ["a"],
+    "kind": "good",
+    "size": [1, 2],
+    "many": [],
+}
+
+
+@pythons_with("pydantic")
+def test_the_types_of_pydantic_become_what_the_schema_says(python: Path, tmp_path: Path) -> None:
+    (tmp_path / "run.py").write_text(PYDANTIC_TYPES)
+    schema = generate(tmp_path, "run.py:run")["components"]["schemas"]["Output"]
+    with spawn(python, PYDANTIC_TYPES, Launch(ref="predict.py:run")) as worker:
+        output = worker.predict().result().output
+    assert output == ANSWER
+    jsonschema_rs.validate(schema, output)
 
 
 NUMPY = """

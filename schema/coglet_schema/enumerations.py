@@ -1,14 +1,30 @@
-"""Fixed sets of values written as types: `Literal[...]` and `Enum` classes."""
+"""Fixed sets of values written as types: `Literal[...]` and `Enum` classes. As inputs they are choices, which
+are all strings or all integers; an output may have any values.
+"""
 
-from typing import Final
+import json
+from collections.abc import Iterator, Set
+from typing import Any, Final
 
 from coglet_schema.annotations import LiteralForm, unsupported
-from coglet_schema.constants.enum_classes import enum_members
+from coglet_schema.constants.enum_classes import enum_members, foreign_bases, is_enum
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.literals import JsonValue, NotLiteral, evaluate
-from coglet_schema.names import Bound, ClassSymbol
+from coglet_schema.names import Bound, ClassSymbol, External, resolve
+from coglet_schema.syntax.expressions import Call
 
 _HINT: Final = "write all values as strings, or all as integers"
+_NO_VALUES: Final = "write its values as literals"
+_TYPES: Final[dict[frozenset[type], str]] = {
+    frozenset({str}): "string",
+    frozenset({bool}): "boolean",
+    frozenset({int}): "integer",
+    frozenset({float}): "number",
+    frozenset({int, float}): "number",
+}
+_FLAGS: Final = frozenset({"Flag", "IntFlag"})
+_TEXTS: Final = frozenset({"str", "StrEnum"})
+_INTEGERS: Final = frozenset({"int", "IntEnum"})
 
 
 def literal_values(form: LiteralForm) -> list[JsonValue]:
@@ -31,6 +47,60 @@ def enum_values(symbol: ClassSymbol) -> list[JsonValue]:
         place = symbol.scope.place(symbol.definition.start)
         raise SchemaError(ErrorKind.UNSUPPORTED_TYPE, message, place, _HINT)
     return list(dict.fromkeys(values))
+
+
+def literal_schema(form: LiteralForm) -> dict[str, Any]:
+    """The schema of an output of these values."""
+    try:
+        values = [evaluate(value) for value in form.values]
+    except NotLiteral:
+        raise unsupported(form, "Literal[...] has a member that cannot be read", _NO_VALUES) from None
+    schema = _one_of([value for value in values if value is not None])
+    return {**schema, "nullable": True} if None in values else schema
+
+
+def enum_schema(symbol: ClassSymbol) -> dict[str, Any] | None:
+    """The schema of an output that is a member of this enum, None when the class is no enum.
+
+    When the values cannot be read, it says of which type they are, as far as that is known.
+    """
+    names = foreign_bases(symbol)
+    if names & _FLAGS:  # a value may combine members
+        return {"type": "integer"}
+    if not is_enum(symbol):
+        return None
+    try:
+        return _one_of(list(_output_values(symbol, names)))
+    except NotLiteral:
+        return {"type": "string"} if names & _TEXTS else {"type": "integer"} if names & _INTEGERS else {}
+
+
+def _output_values(symbol: ClassSymbol, base_names: Set[str]) -> Iterator[JsonValue]:
+    """The values of the members. Raises NotLiteral."""
+    last: JsonValue = 0
+    for name, bound in enum_members(symbol):
+        if not _is_auto(bound):
+            last = evaluate(bound)
+        elif "StrEnum" in base_names:
+            last = name.lower()
+        elif isinstance(last, int) and not base_names & _TEXTS:
+            last += 1
+        else:
+            raise NotLiteral
+        yield last
+
+
+def _is_auto(bound: Bound) -> bool:
+    if not isinstance(bound.expression, Call):
+        return False
+    function = resolve(bound.with_(bound.expression.function))
+    return isinstance(function, External) and function.dotted_name == "enum.auto"
+
+
+def _one_of(values: list[JsonValue]) -> dict[str, Any]:
+    different = list({json.dumps(value): value for value in values}.values())  # 1 and true are two
+    type_name = _TYPES.get(frozenset(map(type, values)))
+    return {**({"type": type_name} if type_name else {}), **({"enum": different} if different else {})}
 
 
 def _member_value(bound: Bound, name: str) -> JsonValue:

@@ -1,14 +1,14 @@
-"""Classes that describe structured values: BaseModel, TypedDict, dataclass; and their fields."""
+"""Classes that describe structured values: BaseModel, TypedDict, NamedTuple, dataclass; and their fields."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final
 
 from coglet_schema.annotations import Generic, Plain, TypeForm, read_annotation
 from coglet_schema.errors import SchemaError
-from coglet_schema.names import Bound, ClassSymbol, External, ancestry, bases, resolve
+from coglet_schema.names import Bound, ClassSymbol, External, Scope, ancestry, bases, resolve
 from coglet_schema.syntax.definitions import Assignment, Class
 from coglet_schema.syntax.expressions import Attribute, Call, Constant, Dots, Expression
 
@@ -25,16 +25,18 @@ class ModelKind(Enum):
 
     BASE_MODEL = "BaseModel"
     TYPED_DICT = "TypedDict"
+    NAMED_TUPLE = "NamedTuple"
     DATACLASS = "dataclass"
 
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a model."""
+    """One field of a model. `default` is missing where `has_default` says that something else makes it."""
 
     name: str
     form: TypeForm
     has_default: bool
+    default: Bound | None = None
 
 
 def model_kind(symbol: ClassSymbol) -> ModelKind | None:
@@ -46,6 +48,8 @@ def model_kind(symbol: ClassSymbol) -> ModelKind | None:
             match base:
                 case External(name="TypedDict"):
                     return ModelKind.TYPED_DICT
+                case External(name="NamedTuple"):
+                    return ModelKind.NAMED_TUPLE
                 case External(name="BaseModel") if _is_model_base(written, base):
                     return ModelKind.BASE_MODEL
     return None
@@ -56,9 +60,19 @@ def model_fields(symbol: ClassSymbol) -> dict[str, Field]:
     kind = model_kind(symbol)
     fields: dict[str, Field] = {}
     for owner in _parents_first(symbol, kind, set()):
-        if kind is not ModelKind.DATACLASS or _is_dataclass(owner):
+        if _defines_fields(owner, kind):
             fields |= {field.name: field for field in _own_fields(owner, kind)}
     return fields
+
+
+def _defines_fields(owner: ClassSymbol, kind: ModelKind | None) -> bool:
+    """Whether what is annotated in a class among the parents, or in the model itself, is a field."""
+    match kind:
+        case ModelKind.DATACLASS:
+            return _is_dataclass(owner)
+        case ModelKind.NAMED_TUPLE:  # a class that inherits from one has the same items
+            return any(isinstance(base, External) and base.name == "NamedTuple" for base in bases(owner))
+    return True
 
 
 def _parents_first(symbol: ClassSymbol, kind: ModelKind | None, seen: set[Class]) -> Iterator[ClassSymbol]:
@@ -87,16 +101,17 @@ def errors_of_field(name: str) -> Iterator[None]:
 def _own_fields(symbol: ClassSymbol, kind: ModelKind | None) -> Iterator[Field]:
     total = symbol.definition.keywords.get("total")
     optional = kind is ModelKind.TYPED_DICT and isinstance(total, Constant) and total.value is False
+    annotations, values = symbol.nested_scope, symbol.body_scope
     for name, definition in symbol.definition.body.names.items():
         if not isinstance(definition, Assignment) or definition.annotation is None or name.startswith("_"):
             continue
         symbol.scope.module.project.spend(_STEPS_PER_FIELD)
         with errors_of_field(name):
-            form = read_annotation(Bound(definition.annotation, symbol.nested_scope))
+            form = read_annotation(Bound(definition.annotation, annotations))
         if isinstance(form, Plain | Generic) and form.name in _NO_FIELDS:
             continue
-        field = Field(name, form, optional or _has_default(definition.value, symbol))
-        yield _without_qualifier(field)
+        has_default, default = _default(definition.value, values)
+        yield _without_qualifier(Field(name, form, optional or has_default, default))
 
 
 def _without_qualifier(field: Field) -> Field:
@@ -105,20 +120,22 @@ def _without_qualifier(field: Field) -> Field:
         case Generic(name="Required" | "NotRequired" as qualifier, arguments=(inner,)):
             return Field(field.name, inner, qualifier == "NotRequired")
         case Generic(name="ReadOnly", arguments=(inner,)):
-            return _without_qualifier(Field(field.name, inner, field.has_default))
+            return _without_qualifier(replace(field, form=inner))
     return field
 
 
-def _has_default(value: Expression | None, symbol: ClassSymbol) -> bool:
+def _default(value: Expression | None, scope: Scope) -> tuple[bool, Bound | None]:
+    """Whether a field has a default, and the default itself unless a function makes it."""
     match value:
-        case None | Dots():
-            return False
         case Call(function=function, positional=positional, keywords=keywords):
-            called = resolve(Bound(function, symbol.body_scope))
+            called = resolve(Bound(function, scope))
             if isinstance(called, External) and called.name in _FIELD_FUNCTIONS:
-                default = positional[0] if positional else keywords.get("default")
-                return "default_factory" in keywords or not (default is None or isinstance(default, Dots))
-    return True
+                if "default_factory" in keywords:
+                    return True, None
+                value = positional[0] if positional else keywords.get("default")
+    if value is None or isinstance(value, Dots):
+        return False, None
+    return True, Bound(value, scope)
 
 
 def _is_model_base(written: Expression, base: External) -> bool:

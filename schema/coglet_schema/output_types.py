@@ -1,5 +1,6 @@
 """Which types an output may have, and their JSON Schema."""
 
+import json
 from typing import Any, Final
 
 from coglet_schema.annotations import (
@@ -10,20 +11,29 @@ from coglet_schema.annotations import (
     Plain,
     TypeForm,
     Union,
+    read_annotation,
     unresolvable_import,
     unsupported,
 )
+from coglet_schema.enumerations import enum_schema, literal_schema
 from coglet_schema.errors import ErrorKind, SchemaError
-from coglet_schema.models import Field, errors_of_field, model_fields, model_kind
-from coglet_schema.names import ClassSymbol, External
+from coglet_schema.field_defaults import with_default
+from coglet_schema.library_types import is_of_pydantic, library_schema
+from coglet_schema.models import Field, ModelKind, errors_of_field, model_fields, model_kind
+from coglet_schema.names import Bound, ClassSymbol, External, ValueSymbol, resolve
 from coglet_schema.simple_types import any_object, simple_schema
+from coglet_schema.syntax.expressions import Call, Dots
 from coglet_schema.titles import title_of
 
 _ITERATORS: Final = frozenset({"Iterator", "AsyncIterator"})
 _TEXT_ITERATORS: Final = frozenset({"ConcatenateIterator", "AsyncConcatenateIterator"})
+_SETS: Final = frozenset({"set", "Set", "frozenset", "FrozenSet"})
+_TUPLES: Final = frozenset({"tuple", "Tuple"})
+# Functions of pydantic that make types of many values, and what those are.
+_MADE_LISTS: Final = {"conlist": "list", "conset": "set", "confrozenset": "set"}
 _HINT: Final = (
-    "an output may be a str, int, float, bool, Path, dict, list or Any, an iterator of these, "
-    "or a BaseModel, TypedDict or dataclass made of these"
+    "an output may be a str, int, float, bool, Path, Enum, datetime, dict, list, set, tuple or Any, "
+    "an iterator of these, or a BaseModel, TypedDict, NamedTuple or dataclass made of these"
 )
 _TEXT_HINT: Final = "write `ConcatenateIterator[str]`, or `Iterator[T]` for items that are no text"
 ITERATOR_TYPES: Final = _ITERATORS | _TEXT_ITERATORS
@@ -67,19 +77,88 @@ _Open = tuple[ClassSymbol, ...]
 
 def _schema(form: TypeForm, open_models: _Open) -> dict[str, Any]:
     match form:
-        case Plain(name=name) if schema := simple_schema(name):
-            return schema
         case OpaqueForm():
             return any_object()
-        case Plain(name="list"):
-            return {"type": "array", "items": any_object()}
-        case Generic(name="list"):
-            return {"type": "array", "items": _only_argument(form, open_models)}
-        case Generic(name="dict"):
+        case LiteralForm():
+            return literal_schema(form)
+        case Plain():
+            schema = simple_schema(form.name) or _named(form, open_models)
+        case Generic():
+            schema = _with_arguments(form, open_models)
+        case _:
+            schema = None
+    if schema is None:
+        schema = _made_by_pydantic(form, open_models)
+    if schema is None:
+        raise _refusal(form)
+    return schema
+
+
+def _with_arguments(form: Generic, open_models: _Open) -> dict[str, Any] | None:
+    match form.name:
+        case "list":
+            return _array(_only_argument(form, open_models))
+        case "dict":
             return _dict(form, open_models)
-        case Plain(symbol=ClassSymbol() as symbol) if model_kind(symbol):
-            return _model(symbol, open_models)
-    raise _refusal(form)
+        case name if name in _SETS:
+            return _set(_only_argument(form, open_models))
+        case name if name in _TUPLES:
+            return _tuple(form, open_models)
+    return None
+
+
+def _named(form: Plain, open_models: _Open) -> dict[str, Any] | None:
+    """The schema of a name that needs an explanation; None for what is no output."""
+    match form.symbol:
+        case ClassSymbol() as symbol:
+            return _model(symbol, open_models) if model_kind(symbol) else enum_schema(symbol)
+        case External() as symbol if schema := library_schema(symbol):
+            return schema
+    if form.name == "list":
+        return _array(any_object())
+    if form.name in _SETS:
+        return _set({})
+    return _array({}) if form.name in _TUPLES else None
+
+
+def _made_by_pydantic(form: TypeForm, open_models: _Open) -> dict[str, Any] | None:
+    """The schema of `constr(...)` and its like, also under a name of their own."""
+    symbol = resolve(form.written)
+    written = symbol.value if isinstance(symbol, ValueSymbol) else form.written
+    if not isinstance(written.expression, Call):
+        return None
+    call = written.expression
+    function = resolve(written.with_(call.function))
+    if not isinstance(function, External) or not is_of_pydantic(function):
+        return None
+    kind = _MADE_LISTS.get(function.name)
+    item = call.positional[0] if call.positional else call.keywords.get("item_type")
+    if kind is None or item is None:
+        return library_schema(function)
+    items = _schema(read_annotation(written.with_(item)), open_models)
+    return _set(items) if kind == "set" else _array(items)
+
+
+def _array(items: dict[str, Any]) -> dict[str, Any]:
+    return {"type": "array", "items": items}
+
+
+def _set(items: dict[str, Any]) -> dict[str, Any]:
+    return {**_array(items), "uniqueItems": True}
+
+
+def _tuple(form: Generic, open_models: _Open) -> dict[str, Any]:
+    match form.arguments:
+        case (item, TypeForm(written=Bound(expression=Dots()))):
+            return _array(_schema(item, open_models))
+    return _row([_schema(argument, open_models) for argument in form.arguments])
+
+
+def _row(items: list[dict[str, Any]]) -> dict[str, Any]:
+    """The schema of an array with an item of each of these schemas; OpenAPI 3.0 cannot say which is where."""
+    different = list({json.dumps(item, sort_keys=True): item for item in items}.values())
+    one = different[0] if len(different) == 1 else {"anyOf": different} if different else {}
+    return {**_array(one), "minItems": len(items), "maxItems": len(items)}
 
 
 def _only_argument(form: Generic, open_models: _Open) -> dict[str, Any]:
@@ -99,21 +178,31 @@ def _dict(form: Generic, open_models: _Open) -> dict[str, Any]:
 
 
 def _model(symbol: ClassSymbol, open_models: _Open) -> dict[str, Any]:
+    is_tuple = model_kind(symbol) is ModelKind.NAMED_TUPLE
     if symbol in open_models:
-        return any_object()
+        return _array({}) if is_tuple else any_object()
     fields = model_fields(symbol).values()
-    properties = {field.name: _field_schema(field, (*open_models, symbol)) for field in fields}
+    inside = (*open_models, symbol)
+    if is_tuple:
+        return _row([_nullable_schema(field, inside) for field in fields])
+    properties = {
+        field.name: {
+            **with_default(_nullable_schema(field, inside), field.default),
+            "title": title_of(field.name),
+        }
+        for field in fields
+    }
     required = [field.name for field in fields if not field.has_default and not _is_optional(field.form)]
     schema: dict[str, Any] = {"type": "object", "properties": properties}
     return {**schema, "required": required} if required else schema
 
 
-def _field_schema(field: Field, open_models: _Open) -> dict[str, Any]:
+def _nullable_schema(field: Field, open_models: _Open) -> dict[str, Any]:
     form, nullable = field.form, {}
     if isinstance(form, Union) and _is_optional(form):
         form, nullable = form.non_null[0], {"nullable": True}
     with errors_of_field(field.name):
-        return {**_schema(form, open_models), **nullable, "title": title_of(field.name)}
+        return {**_schema(form, open_models), **nullable}
 
 
 def _is_optional(form: TypeForm) -> bool:
@@ -130,8 +219,6 @@ def _refusal(form: TypeForm) -> SchemaError:
             return unsupported(form, "union types are not supported as output", hint)
         case Generic(name=name):
             return unsupported(form, f"{name}[...] is not a supported output type", _HINT)
-        case LiteralForm():
-            return unsupported(form, "Literal[...] is not a supported output type", "annotate `str` or `int`")
         case Plain(symbol=External(imported=True) as symbol):
             return unresolvable_import(form, symbol)
     message = (

@@ -41,6 +41,11 @@ class Path(pathlib.PosixPath):
             return cls(value)
         return URLPath(source=value, filename=get_filename(value), fileobj=content)
 
+    @classmethod
+    def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
+        """Makes pydantic 2 treat it as `pathlib.Path`, as pydantic 1 does by itself."""
+        return handler.generate_schema(pathlib.Path)
+
 
 class URLPath(pathlib.PosixPath):
     """A file that is still remote. `convert` fetches it, `unlink` removes what was fetched."""

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import copy
+import re
+import sys
 from dataclasses import dataclass, field, is_dataclass
 from functools import partial
 from typing import TYPE_CHECKING, Any
@@ -15,9 +17,15 @@ else:
         return lambda cls: cls
 
 
+# What a dataclass takes for no field, written as a type or as text.
+_NO_FIELD = re.compile(r"[\w.]*\b(ClassVar|InitVar)\b")
+
+
 @dataclass_transform()
 class BaseModel:
     """Base of structured outputs: every subclass becomes a dataclass. There is no validation.
+
+    A default that can be changed, such as `[]`, is copied for each object.
 
     `class Output(BaseModel, auto_dataclass=False)` leaves construction to the class; other class arguments
     go to `dataclass`.
@@ -31,6 +39,7 @@ class BaseModel:
         cls._auto_dataclass = auto_dataclass
         if auto_dataclass:
             _translate_pydantic_fields(cls)
+            _copy_mutable_defaults(cls)
             dataclass(init=init, **kwargs)(cls)
 
 
@@ -45,10 +54,33 @@ def _translate_pydantic_fields(cls: type[BaseModel]) -> None:
             setattr(cls, name, field(default_factory=value.default_factory))
         elif default is ... or type(default).__name__ in ("PydanticUndefinedType", "UndefinedType"):
             delattr(cls, name)  # required
-        elif type(default).__hash__ is None:  # as pydantic has it, a copy for each object
-            setattr(cls, name, field(default_factory=partial(copy.deepcopy, default)))
         else:
             setattr(cls, name, default)
+
+
+def _copy_mutable_defaults(cls: type[BaseModel]) -> None:
+    """Gives each object its own copy of the defaults that can be changed, as pydantic does."""
+    for name, annotation in _annotations_of(cls).items():
+        default = vars(cls).get(name)
+        if not _is_hashable(default) and not _NO_FIELD.match(str(annotation)):
+            setattr(cls, name, field(default_factory=partial(copy.deepcopy, default)))
+
+
+def _annotations_of(cls: type[BaseModel]) -> dict[str, Any]:
+    if sys.version_info >= (3, 14):
+        import annotationlib
+
+        return annotationlib.get_annotations(cls, format=annotationlib.Format.FORWARDREF)
+    annotations: dict[str, Any] = vars(cls).get("__annotations__", {})
+    return annotations
+
+
+def _is_hashable(value: object) -> bool:
+    try:
+        hash(value)
+    except TypeError:
+        return False
+    return True
 
 
 def _check_bases(cls: type[BaseModel], auto_dataclass: bool) -> None:

@@ -60,6 +60,7 @@ FILE = {"type": "string", "format": "uri"}
         (FILE, True),
         ({"type": "array", "items": FILE}, True),
         ({"type": "object", "properties": {"a": {"type": "object", "additionalProperties": FILE}}}, True),
+        ({"type": "array", "items": {"anyOf": [{"type": "string"}, FILE]}}, True),
         ({"type": "object", "additionalProperties": True}, False),
         ({"type": "string"}, False),
     ],

@@ -137,6 +137,15 @@ def test_files_inside_an_object_are_written_and_named(
     assert files(folder) == {"output.preview.png": b"cat", "output.crops.0.txt": b"hi"}
 
 
+def test_files_among_the_items_of_a_tuple_are_written(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
+    items = {"anyOf": [TEXT, FILE, {"type": "array", "items": {"anyOf": [{"type": "integer"}, FILE]}}]}
+    show(["cat", PNG, [1, TXT]], {"type": "array", "items": items})
+    assert json.loads(capsys.readouterr().out) == ["cat", "output.1.png", [1, "output.2.1.txt"]]
+    assert files(folder) == {"output.1.png": b"cat", "output.2.1.txt": b"hi"}
+
+
 def test_files_beside_a_json_text_have_their_own_extension(folder: Path) -> None:
     show({"preview": PNG}, REPORT, "result.json")
     assert set(files(folder)) == {"result.json", "result.preview.png"}

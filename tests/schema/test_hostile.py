@@ -131,6 +131,22 @@ def test_models_that_multiply_are_bounded(tmp_path: Path) -> None:
     assert "the schema is too large" in str(error_of(tmp_path, source))
 
 
+def test_defaults_that_multiply_are_bounded(tmp_path: Path) -> None:
+    levels = "".join(
+        f"class M{n}(BaseModel):\n    a: dict = M{n - 1}()\n    b: dict = M{n - 1}()\n" for n in range(1, 40)
+    )
+    first = "from cog import BaseModel\nclass M0(BaseModel):\n    x: int = 1\n"
+    error = error_of(tmp_path, f"{first}{levels}def run() -> M39: ...\n")
+    assert str(error) == "the schema is too large: its types and literals multiply each other"
+
+
+@pytest.mark.parametrize("run", ["def run() -> E: ...", "def run(e: E) -> str: ..."])
+def test_an_enum_of_30_000_members_is_read_once(tmp_path: Path, run: str) -> None:
+    members = "".join(f"    A{n} = {n}\n" for n in range(30_000))
+    error = error_of(tmp_path, f"from enum import Enum\nclass E(Enum):\n{members}{run}\n")
+    assert str(error) == "the schema is too large: its types and literals multiply each other"
+
+
 def test_a_lattice_of_classes_is_walked_once(tmp_path: Path) -> None:
     root = "from cog import BaseModel\nclass A0(BaseModel):\n  x: int\nclass B0(BaseModel): ...\n"
     pair = "class A{0}(A{1}, B{1}): ...\nclass B{0}(A{1}, B{1}): ...\n"

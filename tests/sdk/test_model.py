@@ -1,7 +1,10 @@
 """`BaseModel`: subclasses that become dataclasses, and hierarchies that cannot."""
 
+# ruff: noqa: RUF012 - defaults that can be changed are what some of these tests are about
+
 import dataclasses
-from typing import Any
+import typing
+from typing import Any, ClassVar
 
 import pytest
 
@@ -49,6 +52,57 @@ def test_fields_of_pydantic_describe_fields() -> None:
     }
     with pytest.raises(TypeError, match="also"):
         Output(required=1)
+
+
+class Inner(BaseModel):
+    items: list[int] = []
+    size: int = 1
+
+
+class Mutable(BaseModel):
+    many: list[str] = []
+    by_name: dict[str, list[int]] = {"a": [1]}
+    tags: set[str] = {"b"}
+    inner: Inner = Inner(items=[1])
+    inners: "list[Inner]" = [Inner()]
+    pair: tuple[list[int], int] = ([1], 2)
+    shared: ClassVar[list[int]] = [1]
+    also_shared: "typing.ClassVar[dict[str, int]]" = {}
+    none: int | None = None
+    no_field = [1]
+
+
+def test_each_object_has_its_own_copy_of_a_default_that_can_be_changed() -> None:
+    expected = {
+        "many": [],
+        "by_name": {"a": [1]},
+        "tags": {"b"},
+        "inner": {"items": [1], "size": 1},
+        "inners": [{"items": [], "size": 1}],
+        "pair": ([1], 2),
+        "none": None,
+    }
+    first, second = Mutable(), Mutable()
+    first.many.append("a")
+    first.by_name["a"].append(2)
+    first.tags.add("c")
+    first.inner.items.append(3)
+    first.inners[0].items.append(4)
+    first.pair[0].append(5)
+    assert dataclasses.asdict(second) == dataclasses.asdict(Mutable()) == expected
+    assert Mutable.shared is first.shared
+    assert Mutable.also_shared is first.also_shared
+    assert Mutable.no_field is first.no_field
+
+
+def test_children_inherit_defaults_that_can_be_changed() -> None:
+    class Child(Mutable):
+        more: list[int] = [1]
+
+    first, second = Child(), Child()
+    first.many.append("a")
+    first.more.append(2)
+    assert (second.many, second.more) == ([], [1])
 
 
 def test_the_base_itself_is_none() -> None:

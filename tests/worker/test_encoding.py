@@ -6,6 +6,7 @@ import datetime
 import decimal
 import enum
 import io
+import ipaddress
 import json
 import math
 import os
@@ -41,6 +42,13 @@ class Level(enum.IntEnum):
 
 class Name(str, enum.Enum):
     ANNA = "anna"
+
+
+class Holiday(enum.Enum):
+    NEW_YEAR = datetime.date(2026, 1, 1)
+
+
+class Ticket(uuid.UUID): ...
 
 
 @dataclasses.dataclass
@@ -106,6 +114,24 @@ CONVERTED: dict[str, tuple[Callable[[], object], str]] = {
         lambda: datetime.datetime(2026, 11, 20, 18, 20, 38, 5, datetime.timezone.utc),
         '"2026-11-20T18:20:38.000005+00:00"',
     ),
+    "date": (lambda: [datetime.date(2026, 11, 20)], '["2026-11-20"]'),
+    "time": (lambda: datetime.time(18, 20, 38, 500000), '"18:20:38.500000"'),
+    "timedelta": (lambda: datetime.timedelta(1, 7384, 500000), '"P1DT2H3M4.5S"'),
+    "timedelta of days": (lambda: datetime.timedelta(400), '"P400D"'),
+    "timedelta of hours": (lambda: datetime.timedelta(hours=2), '"PT2H"'),
+    "timedelta of nothing": (lambda: datetime.timedelta(), '"PT0S"'),
+    "timedelta of microseconds": (lambda: datetime.timedelta(microseconds=50), '"PT0.00005S"'),
+    "negative timedelta": (lambda: datetime.timedelta(seconds=-61.5), '"-PT1M1.5S"'),
+    "smallest timedelta": (lambda: datetime.timedelta.min, '"-P999999999D"'),
+    "Decimal": (lambda: Point(decimal.Decimal("0.10")), '{"x":"0.10","y":null}'),
+    "Decimal without a value": (lambda: decimal.Decimal("NaN"), '"NaN"'),
+    "UUID": (lambda: uuid.UUID(int=1), '"00000000-0000-0000-0000-000000000001"'),
+    "subclass of UUID": (lambda: Ticket(int=2), '"00000000-0000-0000-0000-000000000002"'),
+    "addresses": (
+        lambda: [ipaddress.ip_address("::1"), ipaddress.ip_network("10.0.0.0/8")],
+        '["::1","10.0.0.0/8"]',
+    ),
+    "enum of dates": (lambda: Holiday.NEW_YEAR, '"2026-01-01"'),
     "keys": (lambda: {2: 0, 1.5: 0, True: 0, None: 0}, '{"2":0,"1.5":0,"true":0,"null":0}'),
     "OrderedDict": (lambda: collections.OrderedDict(a=Colour.RED), '{"a":"red"}'),
     "defaultdict": (lambda: collections.defaultdict(list, a=[Point(1)]), '{"a":[{"x":1,"y":null}]}'),
@@ -129,10 +155,6 @@ class Plain: ...
 REFUSED: dict[str, object] = {
     "bytes": b"x",
     "bytearray": bytearray(b"x"),
-    "date": datetime.date(2026, 11, 20),
-    "timedelta": datetime.timedelta(1),
-    "Decimal": decimal.Decimal(1),
-    "UUID": uuid.UUID(int=0),
     "complex": 1j,
     "range": range(3),
     "map": map(str, [1]),

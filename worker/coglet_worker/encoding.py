@@ -2,8 +2,10 @@
 
 The standard library's encoder does the work; it calls `default` only for what it does not know, so plain
 data costs nothing extra. Its parts in C are taken before the model is imported: what a model, or a library of
-its own, puts in the place of `json.dumps` or `json.JSONEncoder` has no effect here. numpy and pydantic are
-recognised by what their objects can do, never imported.
+its own, puts in the place of `json.dumps` or `json.JSONEncoder` has no effect here. numpy, pydantic and rare
+modules of the standard library are recognised by the names of their classes, never imported.
+
+What becomes of a type is in the schema of the output, too: see `coglet_schema.library_types`.
 """
 
 import contextlib
@@ -24,6 +26,22 @@ from coglet_worker.error_text import simple_name, text_of
 _make_encoder: Final[Any] = c_make_encoder
 _encode_text: Final = encode_basestring
 _join: Final = "".join
+# Classes, and packages of such classes, whose objects JSON has as the text that `str` makes of them.
+_TEXT_CLASSES: Final = frozenset(
+    {
+        "decimal.Decimal",
+        "ipaddress._IPAddressBase",
+        "pydantic.color.Color",
+        "pydantic.networks.NameEmail",
+        "pydantic.networks._BaseMultiHostUrl",
+        "pydantic.networks._BaseUrl",
+        "pydantic.types.SecretBytes",
+        "pydantic.types.SecretStr",
+        "pydantic_core._pydantic_core.MultiHostUrl",  # pydantic before 2.10
+        "pydantic_core._pydantic_core.Url",
+        "uuid.UUID",
+    }
+)
 _MAX_SEARCHED: Final = 1_000_000  # values; what gives new ones without end has no place that could be found
 
 FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
@@ -86,11 +104,37 @@ def to_plain(value: object) -> object:
         return {field.name: getattr(value, field.name) for field in dataclasses.fields(value)}
     if isinstance(value, enum.Enum):
         return value.value
-    if isinstance(value, datetime.datetime):
+    if isinstance(value, datetime.date | datetime.time):  # a datetime is a date
         return value.isoformat()
+    if isinstance(value, datetime.timedelta):
+        return _duration(value)
     if isinstance(value, set | frozenset | GeneratorType):
         return list(value)
+    if any(_full_name(kind) in _TEXT_CLASSES for kind in type(value).__mro__):
+        return str(value)
     return _from_numpy(value)
+
+
+def _duration(value: datetime.timedelta) -> str:
+    """A duration of ISO 8601: `P1DT2H3M4.5S`, `-PT1S`, `PT0S`.
+
+    It is that of pydantic 2, which however takes 365 days for a year.
+    """
+    rest = abs(value)
+    hours, seconds = divmod(rest.seconds, 3600)
+    minutes, seconds = divmod(seconds, 60)
+    fraction = f".{rest.microseconds:06}".rstrip("0").rstrip(".")
+    days = f"{rest.days}D" if rest.days else ""
+    parts = ((f"{hours}H", hours), (f"{minutes}M", minutes), (f"{seconds}{fraction}S", seconds or fraction))
+    time = "".join(text for text, amount in parts if amount)
+    return f"{'-' if value.days < 0 else ''}P{days}{f'T{time}' if time else ''}" if rest else "PT0S"
+
+
+def _full_name(kind: type) -> str:
+    module = getattr(kind, "__module__", None)
+    if not isinstance(module, str):
+        return ""
+    return f"{module.replace('pydantic.v1.', 'pydantic.')}.{kind.__qualname__}"
 
 
 def _is_secret(value: object) -> bool:

@@ -16,15 +16,16 @@ from coglet_worker.error_text import built_in_attribute, text_of
 from coglet_worker.running import RunningPrediction
 
 _COPY_BYTES: Final = 1024 * 1024
+_COLLECTIONS: Final = (list, tuple, set, frozenset)
 
 
 def send_result(prediction: RunningPrediction, result: object) -> tuple[bytes | None, bool]:
     """Sends what `run` returned. Gives (JSON text for Done, is_stream). Raises OutputError.
 
-    A list or tuple goes item by item, so that its files are on their way early; so does a file. A plain
+    A list, tuple or set goes item by item, so that its files are on their way early; so does a file. A plain
     value travels inside Done, which saves a frame.
     """
-    if isinstance(result, list | tuple):
+    if isinstance(result, _COLLECTIONS):
         send_items(prediction, result)
         return None, True
     if result is None:

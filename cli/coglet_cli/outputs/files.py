@@ -26,6 +26,8 @@ def write_files(
             return value
         if is_file(schema) and isinstance(value, str) and value.lower().startswith("data:"):
             return _write(value, base, path, on_written)
+        for option in schema.get("anyOf", ()):
+            value = replace(value, option, path)
         if isinstance(value, list):
             items = schema.get("items")
             return [replace(item, items, (*path, index)) for index, item in enumerate(value)]

@@ -11,12 +11,18 @@ _ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
 
 def is_enum(symbol: ClassSymbol) -> bool:
     """Whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
+    return bool(foreign_bases(symbol) & _ENUM_BASES)
+
+
+def foreign_bases(symbol: ClassSymbol) -> frozenset[str]:
+    """The names of what the class derives from that the project does not define."""
     parents = (base for owner in ancestry(symbol) for base in bases(owner))
-    return any(isinstance(base, External) and base.name in _ENUM_BASES for base in parents)
+    return frozenset(base.name for base in parents if isinstance(base, External))
 
 
 def enum_members(symbol: ClassSymbol) -> Iterator[tuple[str, Bound]]:
     """Names and values of an enum's members, in their order."""
+    scope = symbol.body_scope
     for name, definition in symbol.definition.body.names.items():
         if isinstance(definition, Assignment) and definition.value and not name.startswith("_"):
-            yield name, Bound(definition.value, symbol.body_scope)
+            yield name, Bound(definition.value, scope)
