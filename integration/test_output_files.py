@@ -6,11 +6,30 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
+from integration.harness.model import Model, inputs
 from integration.harness.script import returning, script
 from integration.harness.server import Server
 from integration.harness.waiting import wait_for
 
 IMPORTS = ("cog", "io", "os", "pathlib", "tempfile")
+
+
+FILE = {"type": "string", "format": "uri"}
+GIVES_TEXT = """
+from typing import Iterator, List
+from cog import BaseModel, Path
+
+class Out(BaseModel):
+    file: Path
+
+def text(name: str) -> str:
+    with open(name, "w") as file:
+        file.write("content")
+    return name
+
+def predict() -> {annotation}:
+    {statement}
+"""
 
 
 @pytest.fixture(scope="module")
@@ -244,3 +263,21 @@ def test_a_file_of_64_mebibytes(server: Server) -> None:
     head, _, encoded = output(server, predict).partition(",")
     assert head == "data:application/octet-stream;base64"
     assert len(base64.b64decode(encoded)) == 64 << 20
+
+
+@pytest.mark.parametrize(
+    ("annotation", "statement", "schema", "output"),
+    [
+        ("Path", "return text('a.txt')", FILE, "a.txt"),
+        ("List[Path]", "return [text('a.txt')]", {"type": "array", "items": FILE}, ["a.txt"]),
+        ("Iterator[Path]", "yield text('a.txt')", {"type": "array", "items": FILE}, ["a.txt"]),
+        ("Out", "return Out(text('a.txt'))", {"properties": {"file": FILE}}, {"file": "a.txt"}),
+    ],
+)
+def test_text_where_a_file_is_declared_stays_text(
+    serve: Serve, annotation: str, statement: str, schema: dict[str, Any], output: Any
+) -> None:
+    source = GIVES_TEXT.format(annotation=annotation, statement=statement)
+    components = {**inputs({}), "Output": {"title": "Output", **schema}}
+    with serve(Model(source, components, ref="predict.py:predict")) as server:
+        assert server.predict().json()["output"] == output

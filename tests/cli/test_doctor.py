@@ -53,6 +53,7 @@ def test_a_folder_without_problems(folder: Path, capsys: pytest.CaptureFixture[s
         "  ok       python-deprecated-imports\n"
         "  ok       python-missing-type-annotations\n"
         "  ok       python-none-defaults\n"
+        "  ok       python-text-for-file\n"
         "  ok       python-schema\n"
         "\nEnvironment\n"
         "  skipped  env-docker (COG_SKIP_DOCKER_CHECK is set)\n"

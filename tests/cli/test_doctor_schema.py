@@ -61,6 +61,76 @@ def test_a_schema_that_a_build_would_refuse_is_an_error(
     assert "Remediation: write a literal, or what can be computed" in shown
 
 
+TEXT_FOR_FILE = """\
+import os
+from typing import Iterator, List
+from cog import BasePredictor, Path
+
+class Predictor(BasePredictor):
+    def predict(self, name: str, fast: bool) -> {annotation}:
+        out = "/tmp/out.png"
+        made = f"/tmp/{{name}}.png"
+        url = "https://example.com/a.png"
+        other = make()
+        either = "a.png"
+        either = Path(either)
+        {statement}
+"""
+
+
+@pytest.mark.parametrize(
+    ("annotation", "statement"),
+    [
+        ("Path", "return '/tmp/out.png'"),
+        ("Path", "return f'/tmp/{name}.png'"),
+        ("'Path'", "return out"),
+        ("Path", "return made"),
+        ("Path", "return '/tmp/' + name"),
+        ("Path", "return '%s.png' % name"),
+        ("Path", "return os.path.join(name, 'out.png')"),
+        ("Path", "return '{}.png'.format(name)"),
+        ("Path", "return str(Path(name))"),
+        ("Path", "return out if fast else Path(name)"),
+        ("List[Path]", "return [Path(out), made]"),
+        ("Iterator[Path]", "yield made"),
+        ("cog.Path", "return 'a.png'"),
+    ],
+)
+def test_text_where_a_file_is_declared_is_a_warning(
+    folder: Path, capsys: pytest.CaptureFixture[str], annotation: str, statement: str
+) -> None:
+    source = "import cog\n" + TEXT_FOR_FILE.format(annotation=annotation, statement=statement)
+    write(folder, "run: model.py:Predictor\n", model=source)
+    code, shown = doctor(capsys)
+    assert code == 0
+    said = "predict() gives text where it declares a file: clients get this text, not the file"
+    assert f"  warning  python-text-for-file\n      model.py:14 — {said}\n" in shown
+    assert "Remediation: write `Path(...)` round it" in doctor(capsys, "--fix")[1]
+
+
+@pytest.mark.parametrize(
+    ("annotation", "statement"),
+    [
+        ("Path", "return Path('/tmp/out.png')"),
+        ("Path", "return other"),
+        ("Path", "return either"),
+        ("Path", "return name"),
+        ("Path", "return url"),
+        ("Path", "return f'https://example.com/{name}'"),
+        ("Path", "return sorted([Path(out)], key=lambda p: 'a')[0]"),
+        ("str", "return out"),
+        ("List[str]", "return [out]"),
+        ("Iterator[str]", "yield out"),
+    ],
+)
+def test_files_urls_and_what_cannot_be_known_are_no_text_for_a_file(
+    folder: Path, capsys: pytest.CaptureFixture[str], annotation: str, statement: str
+) -> None:
+    source = TEXT_FOR_FILE.format(annotation=annotation, statement=statement)
+    write(folder, "run: model.py:Predictor\n", model=source)
+    assert "ok       python-text-for-file" in doctor(capsys)[1]
+
+
 def test_the_compilers_warnings_are_not_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "run: run.py:Runner\n", run=HEALTHY + 'PATTERN = "\\d"\n')
     code, shown = doctor(capsys)

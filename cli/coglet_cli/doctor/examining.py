@@ -5,7 +5,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from coglet_cli.doctor import config_checks, machine_checks, migration, python_checks, schema_checks
+from coglet_cli.doctor import (
+    config_checks,
+    machine_checks,
+    migration,
+    output_checks,
+    python_checks,
+    schema_checks,
+)
 from coglet_cli.doctor.finding import CannotFix, Check, Finding, Level, Skipped
 from coglet_cli.doctor.subject import Subject
 from coglet_cli.errors import ProjectNotFound
@@ -45,6 +52,7 @@ _GROUPS: Final = (
                 schema_checks.look_none_defaults,
                 schema_checks.fix_none_defaults,
             ),
+            Check("python-text-for-file", Level.WARNING, output_checks.look_texts),
             Check("python-schema", Level.ERROR, schema_checks.look_schema),
         ),
     ),

@@ -1,0 +1,143 @@
+"""A check of what the model gives: text in the place of a file."""
+
+import ast
+from collections import Counter
+from collections.abc import Iterator, Sequence, Set
+from typing import Final
+
+from coglet_cli.doctor.finding import Finding
+from coglet_cli.doctor.python_checks import Function, entry_points
+from coglet_cli.doctor.subject import Subject
+
+_FILES: Final = frozenset({"Path", "File"})
+_ITERATORS: Final = frozenset({"Iterator", "AsyncIterator", "Generator", "AsyncGenerator"})
+_LISTS: Final = frozenset({"list", "List"})
+_TEXT_METHODS: Final = frozenset({"format", "join", "replace"})
+# Who gives a URL means what is there; clients fetch it.
+_URLS: Final = ("http://", "https://", "data:")
+
+
+def look_texts(subject: Subject) -> Sequence[Finding]:
+    """Where a file is declared, the model gives no text: that would go out as it is, without the file."""
+    return [
+        Finding(
+            f"{function.name}() gives text where it declares a file: clients get this text, not the file",
+            module.file,
+            text.lineno,
+            "write `Path(...)` round it",
+        )
+        for key, file, name in subject.references()
+        if (module := subject.module(file))
+        for function in entry_points(module.tree, key, name)
+        for text in _texts_for_files(function)
+    ]
+
+
+def _texts_for_files(function: Function) -> Iterator[ast.expr]:
+    names = _names_of_texts(function)
+    for value in _declared_files(function):
+        if _is_text(value, names) and not _is_url(value):
+            yield value
+
+
+def _declared_files(function: Function) -> Iterator[ast.expr]:
+    """The expressions whose values are declared to be files."""
+    match _unquoted(function.returns):
+        case ast.Subscript(value=generic, slice=items):
+            first = items.elts[0] if isinstance(items, ast.Tuple) and items.elts else items
+            if not _is_named(_unquoted(first), _FILES):
+                return
+            if _is_named(generic, _ITERATORS):
+                yield from _yielded(function)
+            elif _is_named(generic, _LISTS):
+                for value in _returned(function):
+                    yield from value.elts if isinstance(value, ast.List) else ()
+        case annotation if _is_named(annotation, _FILES):
+            yield from _returned(function)
+
+
+def _returned(function: Function) -> Iterator[ast.expr]:
+    return (node.value for node in _own_nodes(function) if isinstance(node, ast.Return) and node.value)
+
+
+def _yielded(function: Function) -> Iterator[ast.expr]:
+    return (node.value for node in _own_nodes(function) if isinstance(node, ast.Yield) and node.value)
+
+
+def _own_nodes(function: Function) -> Iterator[ast.AST]:
+    """What the function itself does, without what is defined inside it."""
+    pending: list[ast.AST] = list(function.body)
+    while pending:
+        node = pending.pop(0)
+        yield node
+        if not isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda | ast.ClassDef):
+            pending += ast.iter_child_nodes(node)
+
+
+def _names_of_texts(function: Function) -> Set[str]:
+    """Variables of the function to which nothing but text is assigned."""
+    assigned: dict[str, list[ast.expr]] = {}
+    for node in _own_nodes(function):
+        match node:
+            case ast.Assign(targets=[ast.Name(id=name)], value=value):
+                assigned.setdefault(name, []).append(value)
+    stored = Counter(
+        node.id
+        for node in _own_nodes(function)
+        if isinstance(node, ast.Name) and isinstance(node.ctx, ast.Store)
+    )
+    return {
+        name
+        for name, values in assigned.items()
+        if stored[name] == len(values)
+        and all(_is_text(value, frozenset()) and not _is_url(value) for value in values)
+    }
+
+
+def _is_text(value: ast.expr, names: Set[str]) -> bool:
+    """True for what surely is text, given the variables that are."""
+    match value:
+        case ast.Constant(value=str()) | ast.JoinedStr():
+            return True
+        case ast.Name(id=name):
+            return name in names
+        case ast.BinOp(left=left, op=ast.Add(), right=right):
+            return _is_text(left, names) or _is_text(right, names)
+        case ast.BinOp(left=left, op=ast.Mod()):
+            return _is_text(left, names)
+        case ast.IfExp(body=body, orelse=other):
+            return _is_text(body, names) or _is_text(other, names)
+        case ast.Call(func=ast.Name(id="str")):
+            return True
+        case ast.Call(func=ast.Attribute(value=owner, attr=method)):
+            return ast.unparse(value.func) == "os.path.join" or (
+                method in _TEXT_METHODS and _is_text(owner, names)
+            )
+    return False
+
+
+def _is_url(value: ast.expr) -> bool:
+    match value:
+        case ast.Constant(value=str() as text):
+            return text.startswith(_URLS)
+        case ast.JoinedStr(values=[first, *_]):
+            return _is_url(first)
+        case ast.BinOp(left=left):
+            return _is_url(left)
+    return False
+
+
+def _unquoted(annotation: ast.expr | None) -> ast.expr | None:
+    if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
+        try:
+            return ast.parse(annotation.value.strip(), mode="eval").body
+        except SyntaxError:
+            return None
+    return annotation
+
+
+def _is_named(annotation: ast.expr | None, names: Set[str]) -> bool:
+    match annotation:
+        case ast.Name(id=name) | ast.Attribute(attr=name):
+            return name in names
+    return False
