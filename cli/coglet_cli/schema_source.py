@@ -22,6 +22,16 @@ class SchemaRefused(UserError):
         super().__init__(f"{place}{error.message}", hint=error.hint or None)
 
 
+class NoModel(UserError):
+    """The configuration names nothing to run."""
+
+    def __init__(self) -> None:
+        super().__init__(
+            "no predict or train reference found in cog.yaml",
+            hint='name your model in it, for example `run: "run.py:Runner"`',
+        )
+
+
 def schema_bytes(project: Project, config: CogConfig) -> bytes:
     """The document as it is printed and stored. Raises SchemaRefused."""
     try:
@@ -57,10 +67,7 @@ def store_schema(project: Project, data: bytes) -> Path:
 
 def _generate(folder: Path, config: CogConfig) -> bytes:
     if not config.run and not config.train:
-        raise UserError(
-            "no predict or train reference found in cog.yaml",
-            hint='name your model in it, for example `run: "run.py:Runner"`',
-        )
+        raise NoModel
     tool = coglet_schema.chosen_tool(os.environ)
     if tool:
         return coglet_schema.run_tool(tool, folder, config.run, config.train)

@@ -55,6 +55,8 @@ def test_a_folder_without_problems(folder: Path, capsys: pytest.CaptureFixture[s
         "  ok       python-none-defaults\n"
         "  ok       python-text-for-file\n"
         "  ok       python-schema\n"
+        "\nBuild\n"
+        "  ok       build-plan\n"
         "\nEnvironment\n"
         "  skipped  env-docker (COG_SKIP_DOCKER_CHECK is set)\n"
         "  ok       env-python-version\n"

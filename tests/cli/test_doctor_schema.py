@@ -1,5 +1,7 @@
 """`cog doctor`: what it says of the schema that a build would make."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -131,8 +133,36 @@ def test_files_urls_and_what_cannot_be_known_are_no_text_for_a_file(
     assert "ok       python-text-for-file" in doctor(capsys)[1]
 
 
-def test_the_compilers_warnings_are_not_shown(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    write(folder, "run: run.py:Runner\n", run=HEALTHY + 'PATTERN = "\\d"\n')
+def test_a_schema_that_contradicts_itself_is_an_error(
+    folder: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    source = "from cog import Input\ndef run(n: int = Input(default=0, ge=1)) -> int: ...\n"
+    write(folder, "run: run.py:run\n", run=source)
     code, shown = doctor(capsys)
-    assert code == 0
-    assert "Warning" not in shown
+    assert code == 1
+    reason = "components.schemas.Input.properties.n: default 0 is less than the minimum 1"
+    assert f"  error    python-schema\n      Model schema is invalid: {reason}\n" in shown
+    assert '"openapi"' not in shown
+
+
+ESCAPES = """\
+import re
+from cog import BasePredictor, Path
+
+PATTERN = "\\d"
+
+class Predictor(BasePredictor):
+    def predict(self, n: int = None, text: str = "\\d") -> "str":
+        assert (n, "text")
+        return 1if n is 1 else PATTERN
+"""
+
+
+@pytest.mark.parametrize("command", ["doctor", "doctor --fix", "schema", "debug --use-cog-base-image false"])
+def test_the_compilers_warnings_are_not_shown(folder: Path, command: str) -> None:
+    """In a process of its own, where all warnings are shown."""
+    write(folder, "run: predict.py:Predictor\n", predict=ESCAPES)
+    cog = [sys.executable, "-W", "always", "-m", "coglet_cli"]
+    done = subprocess.run([*cog, *command.split()], cwd=folder, capture_output=True, text=True, timeout=60)
+    assert done.returncode == 0, done.stderr
+    assert "Warning" not in done.stderr

@@ -28,9 +28,9 @@ _STRIP: Final = (
     r'-type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;'
 )
 # Not by date, which a copy may change, nor by content: the packages of an image stay as they are. Some hold
-# files that do not compile, and that nobody imports.
+# files that do not compile, and that nobody imports, and more that Python has warnings about.
 _PRECOMPILE: Final = (
-    "RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "
+    "RUN python -W ignore -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "
     """"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true"""
 )
 _NVIDIA: Final = (

@@ -8,6 +8,7 @@ from coglet_cli.config.load import DEPRECATED, find_problems
 from coglet_cli.config.problem import key_name
 from coglet_cli.doctor.finding import Finding
 from coglet_cli.doctor.subject import Subject, parse_python
+from coglet_cli.schema_source import NoModel
 
 
 def look_parse(subject: Subject) -> Sequence[Finding]:
@@ -48,7 +49,10 @@ def look_deprecated(subject: Subject) -> Sequence[Finding]:
 
 
 def look_reference(subject: Subject) -> Sequence[Finding]:
-    """What `run` and `train` name exists."""
+    """What `run` and `train` name exists, and one of them is there."""
+    if not any(subject.data.get(key) for key in ("run", "predict", "train")):
+        missing = NoModel()
+        return [Finding(missing.message, subject.config_name, remediation=missing.hint)]
     return [
         Finding(message, subject.config_name, subject.document.line((key,)))
         for key, file, name in subject.references()

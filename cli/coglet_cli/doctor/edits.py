@@ -5,6 +5,7 @@ import re
 from collections.abc import Iterator
 
 from coglet_cli.doctor.finding import CannotFix
+from coglet_cli.doctor.subject import parse_python
 
 
 class Edits:
@@ -52,7 +53,7 @@ class Edits:
         for start, end, new in sorted(self._changes, reverse=True):
             text = text[:start] + new + text[end:]
         try:
-            ast.parse(text)
+            parse_python(text)
         except SyntaxError as error:
             raise CannotFix(f"the changed file would not be Python: {error.msg}") from None
         return text

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Final
 
 from coglet_cli.doctor import (
+    build_checks,
     config_checks,
     machine_checks,
     migration,
@@ -56,6 +57,7 @@ _GROUPS: Final = (
             Check("python-schema", Level.ERROR, schema_checks.look_schema),
         ),
     ),
+    ("Build", (Check("build-plan", Level.ERROR, build_checks.look_plan),)),
     (
         "Environment",
         (

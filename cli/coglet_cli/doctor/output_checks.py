@@ -7,7 +7,7 @@ from typing import Final
 
 from coglet_cli.doctor.finding import Finding
 from coglet_cli.doctor.python_checks import Function, entry_points
-from coglet_cli.doctor.subject import Subject
+from coglet_cli.doctor.subject import Subject, parse_python
 
 _FILES: Final = frozenset({"Path", "File"})
 _ITERATORS: Final = frozenset({"Iterator", "AsyncIterator", "Generator", "AsyncGenerator"})
@@ -130,9 +130,10 @@ def _is_url(value: ast.expr) -> bool:
 def _unquoted(annotation: ast.expr | None) -> ast.expr | None:
     if isinstance(annotation, ast.Constant) and isinstance(annotation.value, str):
         try:
-            return ast.parse(annotation.value.strip(), mode="eval").body
-        except SyntaxError:
+            body = parse_python(annotation.value.strip()).body
+        except (SyntaxError, ValueError):
             return None
+        return body[0].value if len(body) == 1 and isinstance(body[0], ast.Expr) else None
     return annotation
 
 

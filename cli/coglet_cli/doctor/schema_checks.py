@@ -9,6 +9,8 @@ from coglet_cli.doctor.edits import Edits, imports_from
 from coglet_cli.doctor.finding import CannotFix, Finding
 from coglet_cli.doctor.python_checks import Function, entry_points
 from coglet_cli.doctor.subject import Module, Subject
+from coglet_cli.errors import UserError
+from coglet_cli.schema_source import schema_bytes
 from coglet_schema import SchemaError, generate
 
 
@@ -27,13 +29,22 @@ class _NoneDefault:
 
 
 def look_schema(subject: Subject) -> Sequence[Finding]:
-    """The schemas of `run`, `predict` and `train` can be read from the source, as a build reads them."""
-    return [
+    """The schema can be read from the source, as a build reads it, and does not contradict itself."""
+    references = list(subject.references())
+    readable = [each for each in references if reference_fault(subject, *each[1:]) is None]
+    findings = [
         _finding(error)
-        for key, file, name in subject.references()
-        if reference_fault(subject, file, name) is None
+        for key, file, name in readable
         if (error := _schema_error(subject, f"{file}:{name}", key))
     ]
+    if findings or not references or len(readable) < len(references):
+        return findings
+    try:
+        schema_bytes(subject.project, subject.config)
+    except UserError as error:
+        message = error.message.partition("\n\n")[0]  # without the document
+        return [Finding(message, remediation=error.hint)]
+    return []
 
 
 def look_none_defaults(subject: Subject) -> Sequence[Finding]:

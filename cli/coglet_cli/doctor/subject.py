@@ -13,6 +13,7 @@ from coglet_cli.config import CogConfig, load_config
 from coglet_cli.config.document import Document, InvalidYaml, parse_document
 from coglet_cli.doctor.finding import Skipped
 from coglet_cli.errors import ConfigError
+from coglet_cli.project import Project
 
 _NOT_SOURCE: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
 
@@ -37,6 +38,11 @@ class Subject:
     def config_file(self) -> Path:
         """The configuration, whether it exists or not."""
         return self.folder / self.config_name
+
+    @property
+    def project(self) -> Project:
+        """The same folder for those who build and serve it."""
+        return Project(self.folder, self.config_file)
 
     @cached_property
     def document(self) -> Document:
@@ -90,8 +96,8 @@ class Subject:
                         yield module
 
 
-def parse_python(source: bytes) -> ast.Module:
-    """The tree of a Python file, without the compiler's warnings. Raises SyntaxError and ValueError."""
+def parse_python(source: bytes | str) -> ast.Module:
+    """The tree of Python source, without the compiler's warnings. Raises SyntaxError and ValueError."""
     with warnings.catch_warnings(action="ignore"):
         return ast.parse(source)
 

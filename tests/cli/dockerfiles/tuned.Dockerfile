@@ -18,7 +18,7 @@ RUN python -m pip install --disable-pip-version-check --no-cache-dir -r /tmp/req
 COPY --from=coglet /opt/coglet /opt/coglet
 COPY build/model /tmp/model
 RUN python -m pip install --disable-pip-version-check --no-cache-dir /tmp/model/p.whl && find "$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" -type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;
-RUN python -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
+RUN python -W ignore -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true
 RUN groupadd --gid 10001 cog && useradd --create-home --uid 10001 --gid 10001 cog && install --directory --owner=cog --group=cog /src /var/run/cog
 WORKDIR /src
 EXPOSE 5000

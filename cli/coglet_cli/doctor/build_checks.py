@@ -1,0 +1,46 @@
+"""A check of the image that `cog build` would make: its plan, for which no engine is asked."""
+
+from collections.abc import Sequence
+
+from coglet_cli.dockerfile import new_generator
+from coglet_cli.doctor.finding import Finding, Skipped
+from coglet_cli.doctor.subject import Subject
+from coglet_cli.errors import UserError
+from coglet_cli.images.prepare import BuildFlags, prepare
+from coglet_cli.local_model import LocalModel
+from coglet_cli.schema_source import SchemaRefused
+from coglet_cli.terminal import Terminal
+
+
+class _Silence(Terminal):
+    """Takes what a build tells while it goes on."""
+
+    def _write(self, level: str, text: str) -> None:
+        pass
+
+
+def look_plan(subject: Subject) -> Sequence[Finding]:
+    """A build with the flags of every day would come to its first step."""
+    model = LocalModel(subject.project, subject.config)
+    # Which base images there are, only a build can know. It goes on when it can with either answer.
+    refusals = [_refusal(model, bases_exist=answer) for answer in (True, False)]
+    if None in refusals:
+        return []
+    return [Finding(error.message, remediation=error.hint) for error in refusals[:1] if error]
+
+
+def _refusal(model: LocalModel, *, bases_exist: bool) -> UserError | None:
+    """Why a build would stop; None when it would not. Raises Skipped."""
+    try:
+        if model.config.weights:
+            from coglet_cli.weights.managing import weights_manifest
+
+            weights_manifest(model)
+        terminal = _Silence(color=False)
+        plan = prepare(model, BuildFlags(), lambda _: bases_exist, terminal).plan
+        new_generator(plan).generate()
+    except SchemaRefused:
+        raise Skipped("the schema of the model cannot be read") from None
+    except UserError as error:
+        return error
+    return None
