@@ -126,7 +126,9 @@ def predict() -> {annotation}:
     ("annotation", "value", "output"),
     [("Pair", "Pair(1)", [1, "r"]), ("Set[int]", "{1}", [1]), ("Tuple[int, ...]", "(1,)", [1])],
 )
-def test_they_may_be_the_whole_output(serve: Serve, annotation: str, value: str, output: list[Any]) -> None:
+def test_tuples_and_sets_may_be_the_whole_output(
+    serve: Serve, annotation: str, value: str, output: list[Any]
+) -> None:
     source = ONE_ITEM.format(names="NamedTuple, Set, Tuple", annotation=annotation, value=value)
     with serve(Model(source, ref="predict.py:predict")) as server:
         assert server.predict().json()["output"] == output

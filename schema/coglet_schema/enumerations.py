@@ -10,7 +10,7 @@ from coglet_schema.annotations import LiteralForm, unsupported
 from coglet_schema.constants.enum_classes import enum_members, foreign_bases, is_enum
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.literals import JsonValue, NotLiteral, evaluate
-from coglet_schema.names import Bound, ClassSymbol, External, resolve
+from coglet_schema.names import Bound, ClassSymbol, External, ancestry, resolve
 from coglet_schema.syntax.expressions import Call
 
 _HINT: Final = "write all values as strings, or all as integers"
@@ -22,6 +22,8 @@ _TYPES: Final[dict[frozenset[type], str]] = {
     frozenset({float}): "number",
     frozenset({int, float}): "number",
 }
+# Methods that decide on the values of members.
+_MAKERS: Final = frozenset({"__new__", "__init__", "_generate_next_value_"})
 _FLAGS: Final = frozenset({"Flag", "IntFlag"})
 _TEXTS: Final = frozenset({"str", "StrEnum"})
 _INTEGERS: Final = frozenset({"int", "IntEnum"})
@@ -77,6 +79,8 @@ def enum_schema(symbol: ClassSymbol) -> dict[str, Any] | None:
 
 def _output_values(symbol: ClassSymbol, base_names: Set[str]) -> Iterator[JsonValue]:
     """The values of the members. Raises NotLiteral."""
+    if any(owner.definition.body.names.keys() & _MAKERS for owner in ancestry(symbol)):
+        raise NotLiteral
     last: JsonValue = 0
     for name, bound in enum_members(symbol):
         if not _is_auto(bound):

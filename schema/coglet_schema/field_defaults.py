@@ -17,7 +17,7 @@ def with_default(schema: dict[str, Any], default: Bound | None) -> dict[str, Any
 
     A field whose default is None may be null, whatever its annotation says.
     """
-    if default is None:
+    if default is None or schema.get("writeOnly"):  # the default of a secret is one
         return schema
     try:
         value = _value(default, ())

@@ -26,7 +26,7 @@ from coglet_worker.error_text import simple_name, text_of
 _make_encoder: Final[Any] = c_make_encoder
 _encode_text: Final = encode_basestring
 _join: Final = "".join
-# Classes, and packages of such classes, whose objects JSON has as the text that `str` makes of them.
+# Classes whose objects, and those of their subclasses, become the text that `str` makes of them.
 _TEXT_CLASSES: Final = frozenset(
     {
         "decimal.Decimal",

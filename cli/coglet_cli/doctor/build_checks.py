@@ -20,13 +20,13 @@ class _Silence(Terminal):
 
 
 def look_plan(subject: Subject) -> Sequence[Finding]:
-    """A build with the flags of every day would come to its first step."""
+    """A build without flags would come to its first step."""
     model = LocalModel(subject.project, subject.config)
-    # Which base images there are, only a build can know. It goes on when it can with either answer.
-    refusals = [_refusal(model, bases_exist=answer) for answer in (True, False)]
-    if None in refusals:
+    # Which base images there are, only a build can know.
+    error = _refusal(model, bases_exist=True)
+    if error is None or _refusal(model, bases_exist=False) is None:
         return []
-    return [Finding(error.message, remediation=error.hint) for error in refusals[:1] if error]
+    return [Finding(error.message, remediation=error.hint)]
 
 
 def _refusal(model: LocalModel, *, bases_exist: bool) -> UserError | None:
