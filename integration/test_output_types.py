@@ -131,4 +131,6 @@ def test_tuples_and_sets_may_be_the_whole_output(
 ) -> None:
     source = ONE_ITEM.format(names="NamedTuple, Set, Tuple", annotation=annotation, value=value)
     with serve(Model(source, ref="predict.py:predict")) as server:
+        schemas = server.request("GET", "/openapi.json").json()["components"]["schemas"]
+        assert schemas["Output"]["type"] == "array"
         assert server.predict().json()["output"] == output

@@ -23,7 +23,7 @@ _TYPES: Final[dict[frozenset[type], str]] = {
     frozenset({int, float}): "number",
 }
 # Methods that decide on the values of members.
-_MAKERS: Final = frozenset({"__new__", "__init__", "_generate_next_value_"})
+_MAKERS: Final = frozenset({"__new__", "_generate_next_value_"})
 _FLAGS: Final = frozenset({"Flag", "IntFlag"})
 _TEXTS: Final = frozenset({"str", "StrEnum"})
 _INTEGERS: Final = frozenset({"int", "IntEnum"})

@@ -119,6 +119,7 @@ def test_text_where_a_file_is_declared_is_a_warning(
         ("Path", "return name"),
         ("Path", "return url"),
         ("Path", "return f'https://example.com/{name}'"),
+        ("Path", "return 'https://example.com/' + name if fast else Path(name)"),
         ("Path", "return sorted([Path(out)], key=lambda p: 'a')[0]"),
         ("str", "return out"),
         ("List[str]", "return [out]"),

@@ -36,7 +36,7 @@ def look_texts(subject: Subject) -> Sequence[Finding]:
 def _texts_for_files(function: Function) -> Iterator[ast.expr]:
     names = _names_of_texts(function)
     for value in _declared_files(function):
-        if _is_text(value, names) and not _is_url(value):
+        if _is_text(value, names):
             yield value
 
 
@@ -89,13 +89,14 @@ def _names_of_texts(function: Function) -> Set[str]:
     return {
         name
         for name, values in assigned.items()
-        if stored[name] == len(values)
-        and all(_is_text(value, frozenset()) and not _is_url(value) for value in values)
+        if stored[name] == len(values) and all(_is_text(value, frozenset()) for value in values)
     }
 
 
 def _is_text(value: ast.expr, names: Set[str]) -> bool:
-    """True for what surely is text, given the variables that are."""
+    """True for what surely is text, and no URL, given the variables that are."""
+    if _is_url(value):
+        return False
     match value:
         case ast.Constant(value=str()) | ast.JoinedStr():
             return True
