@@ -1,9 +1,14 @@
-"""What every test run needs: signals that arrive, and an end that tells what scripts/test could not offer."""
+"""What every test run needs: time, signals that arrive, and an end that tells what was not offered."""
 
 import os
 import signal
 
 import pytest
+from hypothesis import settings
+
+# No deadline an example: the machine that runs the tests may be busy.
+settings.register_profile("no deadline", deadline=None)
+settings.load_profile("no deadline")
 
 
 def pytest_configure() -> None:

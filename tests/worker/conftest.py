@@ -1,17 +1,12 @@
-"""Settings of the property tests, and a place for input files."""
+"""A place for input files."""
 
 import pathlib
 import threading
 from collections.abc import Iterator
 
 import pytest
-from hypothesis import settings
 
 from coglet_worker.running import TemporaryFiles
-
-# No deadline an example: the machine that runs the tests may be busy.
-settings.register_profile("no deadline", deadline=None)
-settings.load_profile("no deadline")
 
 
 @pytest.fixture
