@@ -10,6 +10,7 @@ from typing import Final
 import psutil
 import pytest
 from integration.cli_process import run_cog, start_cog
+from integration.harness.receiver import Receiver, Reply
 from integration.harness.waiting import wait_for
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
@@ -241,6 +242,34 @@ def test_files_in_and_out(project: Path, tmp_path_factory: pytest.TempPathFactor
         "size": 2,
         "copy": str(folder / "report.copy.png"),
     }
+
+
+LISTS: Final = """
+from cog import BaseRunner, Path
+
+class Runner(BaseRunner):
+    def run(self) -> list[Path]:
+        Path("a.webp").write_bytes(b"first")
+        Path("b.webp").write_bytes(b"second")
+        return [Path("a.webp"), Path("b.webp")]
+"""
+
+
+def test_files_on_an_upload_server_come_into_the_file_of_the_user(project: Path) -> None:
+    (project / "run.py").write_text(LISTS)
+    with Receiver().listening() as store:
+        uploads = store.received
+        store.answer = lambda asked: Reply(
+            body=next((each.body for each in uploads if each is not asked and each.path == asked.path), b"")
+        )
+        with start_cog(project, "serve", "-p", "0", "--upload-url", store.url) as server:
+            server.wait_shown("The model is ready")
+            url = server.err.partition("Serving at ")[2].split()[0]
+            done = run_cog(project, "predict", "--url", url, "-o", "mine.webp")
+    assert done.stderr == "Written output to: mine.0.webp\nWritten output to: mine.1.webp\n"
+    assert done.stdout == ""
+    assert (project / "mine.0.webp").read_bytes() == b"first"
+    assert (project / "mine.1.webp").read_bytes() == b"second"
 
 
 def test_a_path_without_an_at_sign_is_no_file(project: Path) -> None:

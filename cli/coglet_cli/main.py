@@ -25,6 +25,7 @@ from coglet_cli.commands.weights import weights
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.group import CogGroup
 from coglet_cli.settings import Settings, shared_options
+from coglet_cli.stdout import CannotPrint, ReaderGone, give_up_stdout, watch_stdout
 
 # Names that people try, and the command they mean.
 _ALIASES: Final = {
@@ -117,6 +118,7 @@ def _open_closed_streams() -> None:
 
 def _run(argv: Sequence[str] | None, settings: Settings) -> int:
     """Everything that goes wrong is told here."""
+    watch_stdout()
     # A model's text may hold what this terminal cannot show; that must not lose the rest of it.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
@@ -124,10 +126,16 @@ def _run(argv: Sequence[str] | None, settings: Settings) -> int:
         code = cli.main(
             args=None if argv is None else list(argv), prog_name="cog", standalone_mode=False, obj=settings
         )
+        sys.stdout.flush()
         return code if isinstance(code, int) else 0
     except Interrupted as stopped:
         return stopped.exit_code
+    except (BrokenPipeError, ReaderGone):
+        give_up_stdout()
+        return 1
     except UserError as error:
+        if isinstance(error, CannotPrint):
+            give_up_stdout()
         settings.terminal().error(error.message, error.hint)
         return error.exit_code
     except click.ClickException as error:
@@ -135,10 +143,6 @@ def _run(argv: Sequence[str] | None, settings: Settings) -> int:
         return 1
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except BrokenPipeError:
-        # Nobody reads on. Python would fail once more when it flushes stdout at its end.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        return 1
     except Exception as error:  # the top of the command line: a traceback is for us, a person gets a sentence
         if settings.debug:
             raise

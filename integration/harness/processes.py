@@ -1,6 +1,6 @@
 """Finds every process that a test has started, wherever it has moved to.
 
-A worker leads a session of its own, and what a model starts may do so too: only the environment, which is
+What a model starts may leave the group and the session of its worker: only the environment, which is
 inherited, tells all of them.
 """
 

@@ -331,5 +331,5 @@ def _popen(python: Path, scratch: Path, launch: Launch, mark: str) -> "subproces
             stderr=errors,
             cwd=scratch / "model",
             env=Installation(python, is_ours=True).variables(own),
-            start_new_session=True,
+            process_group=0,
         )

@@ -21,7 +21,19 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except SchemaError as error:
         sys.stderr.write(f"{error.describe()}\n")
         return 1
-    sys.stdout.buffer.write(document + b"\n")
+    return _print(document + b"\n")
+
+
+def _print(document: bytes) -> int:
+    try:
+        sys.stdout.buffer.write(document)
+        sys.stdout.buffer.flush()
+    except OSError as error:
+        if not isinstance(error, BrokenPipeError):  # then nobody reads on
+            sys.stderr.write(f"cannot write the schema to stdout: {error.strerror}\n")
+        # Python would fail once more when it flushes stdout at its end.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 1
     return 0
 
 

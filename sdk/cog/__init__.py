@@ -3,6 +3,13 @@
 from __future__ import annotations
 
 import sys
+
+# While `python -m` imports the packages of what it is to run.
+if sys.argv[:1] == ["-m"] and any(word.endswith("cog.server.http") for word in sys.orig_argv):
+    from cog._model_folder import forget_current_folder
+
+    forget_current_folder()  # before any import that a file in there could answer
+
 from importlib import import_module
 
 from cog._opaque import Opaque

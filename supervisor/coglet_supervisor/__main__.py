@@ -2,7 +2,11 @@
 
 import sys
 
-from coglet_supervisor.command_line import main
+from coglet_supervisor.model_folder import forget_current_folder
 
 if __name__ == "__main__":
+    forget_current_folder()
+    # Now, because a file in there could answer this import.
+    from coglet_supervisor.command_line import main
+
     sys.exit(main(sys.argv[1:], "coglet_supervisor"))

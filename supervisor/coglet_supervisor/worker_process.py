@@ -10,7 +10,6 @@ import functools
 import logging
 import os
 import random
-import signal
 import socket
 import subprocess
 import uuid
@@ -28,6 +27,7 @@ from coglet_supervisor.control_reader import ControlReader
 from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
 from coglet_supervisor.pipes import connect_read_pipe, connect_write_pipe
+from coglet_supervisor.process_group import ProcessGroup
 from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
@@ -104,6 +104,7 @@ class WorkerProcess:
         self._has_lost_predictions = False
         self._is_worn_out = False
         self._process = process
+        self._process_group = ProcessGroup(process)
         self._folder = folder
         self._listeners = listeners
         self._cookie = cookie
@@ -214,7 +215,7 @@ class WorkerProcess:
         """Ends the process, because `reason`; the supervisor starts another one."""
         log.warning("replacing worker %d: %s", self.pid, reason)
         self.replaced_because = reason
-        self.signal_group(signal.SIGKILL)
+        self.kill_group()
 
     def slot_named(self, slot_id: str) -> Slot | None:
         """The slot with that id."""
@@ -279,10 +280,9 @@ class WorkerProcess:
         if not any(slot.is_busy for slot in self._slots):
             self._all_idle.set()
 
-    def signal_group(self, number: int) -> None:
-        """Signals the child and all that it has started and that has not left its process group."""
-        with contextlib.suppress(ProcessLookupError, PermissionError):
-            os.killpg(self._process.pid, number)
+    def kill_group(self) -> None:
+        """Kills the child and what it has started, but for what has left its process group."""
+        self._process_group.kill()
 
     async def stop(self, grace_s: float) -> None:
         """Asks; lets what runs end within `grace_s`, and the process soon after; kills what is left of it."""
@@ -318,7 +318,7 @@ class WorkerProcess:
             self._close_channels()
 
     def _end_tree(self) -> None:
-        self.signal_group(signal.SIGKILL)
+        self.kill_group()
         self._process.wait()
         kill_all(self._cookie)  # what has left the process group
         self._folder.remove()
@@ -349,18 +349,19 @@ class WorkerProcess:
         except ProtocolError as error:
             self._is_misunderstood = True  # what else it has sent meanwhile would fill the log
             log.error("worker %d: %s; killing it", self.pid, error)
-            self.signal_group(signal.SIGKILL)
+            self.kill_group()
 
     def _enforce_end(self) -> None:
         if self._process.poll() is None:
             log.warning("worker %d has failed and does not end, killing it", self.pid)
-            self.signal_group(signal.SIGKILL)
+            self.kill_group()
 
     def _on_ready(self, message: control.Ready) -> None:
         control.check_version(message.version)
         if self._ready is not None or len(message.slots) != len(self._slots):
             raise ProtocolError(f"ready with {len(message.slots)} slots, {len(self._slots)} were asked for")
         self._ready = message
+        self._process_group.find()
         self._tell_ready()
 
     def slot_connected(self, connected: Slot) -> None:
@@ -392,5 +393,6 @@ def _popen(spec: WorkerSpec, cookie: str) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         cwd=spec.directory,
         env={**spec.environment, COOKIE_VARIABLE: cookie},
-        start_new_session=True,  # a group of its own, so that what the model starts can be ended with it
+        # Ctrl-C must not reach it. It moves on to a group that it does not lead.
+        process_group=0,
     )

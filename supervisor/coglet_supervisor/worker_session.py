@@ -2,7 +2,6 @@
 
 import asyncio
 import logging
-import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -187,7 +186,7 @@ class WorkerSession:
         await wait_parts(self._rules.setup_timeout_s)
         if not self._setup_ended.is_set():
             self._setup_failure = "worker setup timed out"
-            self.worker.signal_group(signal.SIGKILL)
+            self.worker.kill_group()
 
     async def _guard_liveness(self) -> None:
         # Not during setup: loading may hold the interpreter for as long as it takes.

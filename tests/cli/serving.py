@@ -43,3 +43,18 @@ def answering(answers: dict[str, Answer]) -> Iterator[str]:
 
     with served(Handler) as url:
         yield url
+
+
+@contextmanager
+def broken_off(answer: str) -> Iterator[str]:
+    """A server whose answer to anything ends there, whatever it has announced; gives its URL."""
+
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            self.wfile.write(answer.encode())
+
+        def log_message(self, *_: object) -> None:
+            return
+
+    with served(Handler) as url:
+        yield url

@@ -211,6 +211,14 @@ def test_dockerignore(patterns: list[str], path: str, is_excluded: bool) -> None
     assert IgnoreRules(patterns).excludes(path) is is_excluded
 
 
+def test_a_file_in_another_encoding_is_named_with_line_and_byte(tmp_path: Path) -> None:
+    (tmp_path / ".dockerignore").write_bytes("# logs\nf\u00fcr\n".encode("utf-8-sig"))
+    assert IgnoreRules.of(tmp_path).excludes("f\u00fcr")
+    (tmp_path / ".dockerignore").write_bytes("logs\r\nf\u00fcr\n".encode("latin-1"))
+    with pytest.raises(UserError, match=r"\.dockerignore: line 2: byte 0xfc is not utf-8 text"):
+        IgnoreRules.of(tmp_path)
+
+
 def test_a_context_holds_the_project_and_what_was_prepared(tmp_path: Path) -> None:
     for name in ("predict.py", "kept/a", "left/b", "left/c.keep", ".cog/build/x"):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)

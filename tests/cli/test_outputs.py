@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tests.cli.serving import answering, broken_off
 
 from coglet_cli.errors import UserError
 from coglet_cli.model_schema import OutputSchema
@@ -257,3 +258,87 @@ def test_a_bad_path_is_refused_before_the_prediction(folder: Path, argument: str
 def test_a_folder_called_output_is_no_obstacle_for_text(folder: Path) -> None:
     (folder / "output").mkdir()
     assert choose_target(None, as_json=False, may_hold_files=False) == OutputTarget()
+
+
+# files that are somewhere else
+
+REMOTE = {
+    "/cat.webp": (200, "image/webp", "cat"),
+    "/plain.tar": (200, "application/octet-stream", "tar"),
+    "/nothing": (200, "", "unnamed"),
+    "/gone": (410, "text/html", "<p>gone"),
+}
+
+
+@pytest.mark.parametrize(
+    ("argument", "output", "written"),
+    [
+        ("mine.webp", "{url}/cat.webp", {"mine.webp": b"cat"}),
+        ("mine.png", "{url}/cat.webp?signature=x", {"mine.png": b"cat"}),
+        ("mine", "{url}/cat.webp", {"mine.webp": b"cat"}),
+        ("mine", "{url}/plain.tar?x=.png", {"mine.tar": b"tar"}),
+        ("mine", "{url}/nothing", {"mine": b"unnamed"}),
+        (
+            "mine",
+            ["{url}/cat.webp", PNG, "{url}/plain.tar"],
+            {"mine.0.webp": b"cat", "mine.1.png": b"cat", "mine.2.tar": b"tar"},
+        ),
+    ],
+)
+def test_a_file_that_is_somewhere_else_is_fetched(
+    capsys: pytest.CaptureFixture[str],
+    folder: Path,
+    argument: str,
+    output: str | list[str],
+    written: dict[str, bytes],
+) -> None:
+    with answering(REMOTE) as url:
+        if isinstance(output, str):
+            show(output.format(url=url), FILE, argument)
+        else:
+            show([each.format(url=url) for each in output], FILES, argument)
+    assert files(folder) == written
+    assert capsys.readouterr() == ("", "".join(f"Written output to: {name}\n" for name in sorted(written)))
+
+
+@pytest.mark.parametrize(
+    ("output", "text"),
+    [
+        ("{url}/gone", "failed to fetch the output from {url}/gone: status 410"),
+        ("http://127.0.0.1:1/x", "failed to fetch the output from http://127.0.0.1:1/x: "),
+        ("http://[x", "failed to fetch the output from http://[x: "),
+        ("s3://bucket/x", "the output is at s3://bucket/x, and only http and https can be fetched"),
+        ("x.png", "the output is at x.png, and only http and https can be fetched"),
+    ],
+)
+def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text: str) -> None:
+    (folder / "mine.webp").write_text("earlier")
+    with answering(REMOTE) as url, pytest.raises(UserError) as caught:
+        show(output.format(url=url), FILE, "mine.webp")
+    assert caught.value.message.startswith(text.format(url=url))
+    assert caught.value.hint == "leave out -o to see the URL"
+    assert files(folder) == {"mine.webp": b"earlier"}
+
+
+def test_half_a_file_is_an_error_and_does_not_stay(folder: Path) -> None:
+    with broken_off("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") as url:
+        with pytest.raises(UserError, match=r"^failed to fetch the output from "):
+            show(url, FILE, "mine.webp")
+    assert files(folder) == {}
+
+
+def test_a_text_is_not_fetched_whatever_it_looks_like(folder: Path) -> None:
+    show("https://host.invalid/cat.webp", TEXT, "mine.txt")
+    assert files(folder) == {"mine.txt": b"https://host.invalid/cat.webp"}
+
+
+def test_a_list_without_files_is_not_written(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+    show([], FILES, "mine.webp")
+    assert files(folder) == {}
+    assert capsys.readouterr() == ("", "warning: No output generated\n")
+
+
+def test_urls_in_json_stay(folder: Path) -> None:
+    show_json({"status": "succeeded", "output": "https://host.invalid/cat"}, FILE, "result.json")
+    assert json.loads((folder / "result.json").read_text())["output"] == "https://host.invalid/cat"
+    assert set(files(folder)) == {"result.json"}

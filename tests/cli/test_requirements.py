@@ -1,5 +1,6 @@
 """The requirements of a model, as its image gets them."""
 
+import codecs
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from pip._internal.models.selection_prefs import SelectionPreferences
 from pip._internal.network.session import PipSession
 from pip._internal.req.req_file import parse_requirements
 
+from coglet_cli.config.gpu_rules import check_gpu
 from coglet_cli.errors import UserError
 from coglet_cli.images.requirements import Requirements, read_requirements
 
@@ -247,3 +249,72 @@ def test_the_url_of_a_wheel_is_a_pin(tmp_path: Path, prefix: str) -> None:
     found = read(tmp_path, f"{prefix}{CU118}/torch-2.0.1%2Bcu118-cp311-cp311-linux_x86_64.whl\n")
     assert found.pin("torch") == "2.0.1+cu118"
     assert found.names("torch")
+
+
+# encodings
+
+LATIN = "latin-1"
+ENCODINGS = {
+    "UTF-8": ("utf-8", b"", ""),
+    "UTF-8 with a mark": ("utf-8", codecs.BOM_UTF8, ""),
+    "UTF-16 of PowerShell": ("utf-16-le", codecs.BOM_UTF16_LE, ""),
+    "UTF-16, the other order": ("utf-16-be", codecs.BOM_UTF16_BE, ""),
+    "UTF-32": ("utf-32-be", codecs.BOM_UTF32_BE, ""),
+    "a coding line": (LATIN, b"", "# -*- coding: latin-1 -*-\n"),
+    "a coding line that is the second": (LATIN, b"", "# packages\n# vim: set fileencoding=latin-1 :\n"),
+    "a mark before a coding line": ("utf-8", codecs.BOM_UTF8, "# -*- coding: latin-1 -*-\n"),
+}
+
+
+def write_encoded(file: Path, text: str, encoding: tuple[str, bytes, str]) -> None:
+    name, mark, head = encoding
+    file.write_bytes(mark + (head + text).encode(name))
+
+
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"], ids=["LF", "CRLF"])
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+def test_files_are_decoded_as_pip_decodes_them(
+    tmp_path: Path, encoding: tuple[str, bytes, str], line_end: str
+) -> None:
+    files = {
+        "requirements.txt": "-r more.txt\n-c limits.txt\nrequests  # f\u00fcr Bilder\nb @ https://x/b-\u00fc.whl\n",
+        "more.txt": "a==1 ; python_version > '3' # \u00fc\n",
+        "limits.txt": "c<2 # \u00fc\n",
+    }
+    for name, text in files.items():
+        write_encoded(tmp_path / name, text.replace("\n", line_end), encoding)
+    ours = read_requirements(tmp_path, "requirements.txt", (), "the wheel inside cog")
+    as_pip, _, _ = as_pip_reads(tmp_path / "requirements.txt")
+    assert list(ours.lines) == as_pip
+    assert len(as_pip) == 3
+    assert ours.constraints == ("c<2",)
+
+
+@pytest.mark.parametrize(
+    ("data", "text"),
+    [
+        (b"numpy\n# f\xfcr\n", "line 2: byte 0xfc is not utf-8 text"),
+        (b"# coding: ascii\n\xe9\n", "line 2: byte 0xe9 is not ascii text"),
+        (codecs.BOM_UTF16_LE + "a\n".encode("utf-16-le") + b"b", "line 2: byte 0x62 is not utf-16-le text"),
+        (b"# coding: klingon\n", "its coding line names 'klingon', which is not a text encoding"),
+        (b"# coding: hex\n", "its coding line names 'hex', which is not a text encoding"),
+    ],
+)
+@pytest.mark.parametrize("name", ["requirements.txt", "more.txt"])
+def test_a_file_that_cannot_be_decoded_is_named_with_line_and_byte(
+    tmp_path: Path, name: str, data: bytes, text: str
+) -> None:
+    (tmp_path / "requirements.txt").write_text("-r more.txt\n")
+    (tmp_path / name).write_bytes(data)
+    with pytest.raises(UserError) as raised:
+        read_requirements(tmp_path, "requirements.txt", (), "")
+    assert raised.value.message == f"failed to read {tmp_path / name}: {text}"
+    assert (raised.value.hint or "").startswith("save the file as UTF-8")
+
+
+@pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
+def test_the_rules_for_gpus_read_it_likewise(tmp_path: Path, encoding: tuple[str, bytes, str]) -> None:
+    build = {"gpu": True, "cuda": "11.2", "python_requirements": "requirements.txt"}
+    write_encoded(tmp_path / "requirements.txt", "tensorflow==2.15.0  # \u00fc\n", encoding)
+    (problem,) = check_gpu(build, tmp_path)
+    assert "TensorFlow 2.15.0 is incompatible with CUDA 11.2" in problem.text("cog.yaml")

@@ -253,7 +253,7 @@ class Worker:
         if self._cookie:
             # The guard may be about to do the same, and must come to its end.
             kill_all(self._cookie, spare=self._guard)
-        if os.getpgrp() == os.getpid():
+        if self._cookie or os.getpgrp() == os.getpid():  # the group is ours alone
             os.killpg(0, signal.SIGKILL)
         os._exit(EXIT_SUPERVISOR_GONE)
 

@@ -3,12 +3,15 @@
 import json
 import re
 from collections.abc import Iterator, Mapping
+from contextlib import suppress
 from functools import cache
 from importlib import resources
 from pathlib import Path
 from typing import Any
 
 from coglet_cli.config.problem import Problem, WrongValue
+from coglet_cli.errors import UserError
+from coglet_cli.text_files import read_requirements_text
 
 _TENSORFLOW_PIN = re.compile(r"tensorflow\s*==\s*([0-9][^\s;#,]*)", re.IGNORECASE)
 
@@ -63,6 +66,7 @@ def _pinned_tensorflow(build: Mapping[str, Any], folder: Path) -> str | None:
     requirements = list(build.get("python_packages") or ())
     file_name = build.get("python_requirements")
     if file_name and (folder / file_name).is_file():
-        requirements += (folder / file_name).read_text("utf-8", errors="replace").splitlines()
+        with suppress(UserError):  # told when it is read for the packages
+            requirements += read_requirements_text(folder / file_name).splitlines()
     pins = [pin.group(1) for line in requirements if (pin := _TENSORFLOW_PIN.match(line.strip()))]
     return pins[-1] if pins else None

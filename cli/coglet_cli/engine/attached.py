@@ -10,7 +10,7 @@ import threading
 import tty
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext, suppress
-from typing import Any, Final
+from typing import Any, BinaryIO, Final
 
 from docker.errors import DockerException
 from docker.models.containers import Container
@@ -40,8 +40,8 @@ def run_attached(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> int
         with _raw_keyboard(container) if plan.has_terminal else nullcontext():
             threading.Thread(target=_send_input, args=(keyboard,), daemon=True).start()
             for out, err in output:
-                _write(sys.stdout.fileno(), out)
-                _write(sys.stderr.fileno(), err)
+                _write(sys.stdout.buffer, out)
+                _write(sys.stderr.buffer, err)
             return int(container.wait(timeout=None)["StatusCode"])
     except MissingDriver:
         if not plan.are_gpus_optional:
@@ -58,9 +58,10 @@ def _attach(container: Container, *, has_terminal: bool) -> Iterator[tuple[bytes
     return ((piece, None) for piece in container.attach(stream=True))
 
 
-def _write(descriptor: int, data: bytes | None) -> None:
-    while data:
-        data = data[os.write(descriptor, data) :]
+def _write(stream: BinaryIO, data: bytes | None) -> None:
+    if data:
+        stream.write(data)
+        stream.flush()
 
 
 def _send_input(keyboard: Any) -> None:

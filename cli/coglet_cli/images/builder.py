@@ -24,6 +24,7 @@ from coglet_cli.images.secrets import secret_arguments, ssh_arguments
 from coglet_cli.local_model import LocalModel
 from coglet_cli.project import Project
 from coglet_cli.terminal import Terminal
+from coglet_cli.text_files import read_text
 
 if TYPE_CHECKING:
     from coglet_cli.engine.buildkit import BuildKit
@@ -161,7 +162,7 @@ class ImageBuilder:
     def _own_dockerfile(self, max_concurrency: int | None) -> str:
         path = Path(self._flags.dockerfile or "")
         try:
-            text = path.read_text("utf-8").rstrip("\n") + "\n"
+            text = read_text(path).rstrip("\n") + "\n"
         except OSError as error:
             raise UserError(f"failed to read {path}: {error.strerror}") from None
         return text + (env_line("COG_MAX_CONCURRENCY", str(max_concurrency)) if max_concurrency else "")

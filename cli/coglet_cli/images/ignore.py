@@ -6,6 +6,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Final
 
+from coglet_cli.text_files import read_text
+
 # Ours alone: no pattern brings it back.
 ALWAYS_EXCLUDED: Final = ".cog"
 
@@ -22,7 +24,7 @@ class IgnoreRules:
     def of(cls, folder: Path, more: Iterable[str] = ()) -> "IgnoreRules":
         """The rules of the project in `folder`, and those patterns after them."""
         file = folder / ".dockerignore"
-        lines = file.read_text("utf-8-sig").splitlines() if file.is_file() else []
+        lines = read_text(file).splitlines() if file.is_file() else []
         patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
         return cls([*patterns, *more])
 

@@ -20,6 +20,7 @@ from coglet_cli.images.requirement_lines import (
     parse_line,
     requirement_of,
 )
+from coglet_cli.text_files import read_requirements_text
 
 STAGED_ARTIFACTS: Final = "local_package_artifacts"
 _ARTIFACTS: Final = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
@@ -99,11 +100,7 @@ class _Reading:
         if file.resolve() in self._seen:
             return
         self._seen.add(file.resolve())
-        try:
-            text = file.read_text("utf-8-sig")
-        except OSError as error:
-            raise UserError(f"failed to read {file}: {error.strerror}") from None
-        self.read_lines(text, file.parent, as_constraints=as_constraints)
+        self.read_lines(read_requirements_text(file), file.parent, as_constraints=as_constraints)
 
     def read_lines(self, text: str, folder: Path, *, as_constraints: bool = False) -> None:
         for line in logical_lines(text):

@@ -1,4 +1,4 @@
-"""Files inside an output: taken out of their data URLs, written, and replaced by their paths."""
+"""Files inside an output: taken out of their data URLs or fetched, written, and replaced by their paths."""
 
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -13,21 +13,30 @@ KeyPath = tuple[str | int, ...]
 
 
 def write_files(
-    output: Any, schema: Mapping[str, Any], base: Path, on_written: Callable[[Path], None]
+    output: Any,
+    schema: Mapping[str, Any],
+    base: Path,
+    on_written: Callable[[Path], None],
+    *,
+    fetches: bool = False,
 ) -> Any:
     """`output` with every data URL that `schema` calls a file written to disk and replaced by its path.
 
     A single file is `base` with an extension; inside a list or an object its place comes before the
-    extension, as in `output.0.png`. URLs of other schemes stay what they are.
+    extension, as in `output.0.png`. Other URLs stay what they are, or with `fetches` become files, too.
+    Raises OSError, ValueError for a broken data URL, UserError for a file that cannot be fetched.
     """
 
     def replace(value: Any, schema: Any, path: KeyPath) -> Any:
         if not isinstance(schema, Mapping):
             return value
-        if is_file(schema) and isinstance(value, str) and value.lower().startswith("data:"):
-            return _write(value, base, path, on_written)
+        if is_file(schema) and isinstance(value, str):
+            if value.lower().startswith("data:"):
+                return _write(value, base, path, on_written)
+            return _fetch(value, base, path, on_written) if fetches else value
         for option in schema.get("anyOf", ()):
-            value = replace(value, option, path)
+            if (replaced := replace(value, option, path)) != value:
+                return replaced
         if isinstance(value, list):
             items = schema.get("items")
             return [replace(item, items, (*path, index)) for index, item in enumerate(value)]
@@ -44,6 +53,23 @@ def _write(url: str, base: Path, path: KeyPath, on_written: Callable[[Path], Non
     file = decode_data_url(url)
     target = file_name(base, path, extension_of(file.media_type))
     target.write_bytes(file.content)
+    on_written(target)
+    return str(target)
+
+
+def _fetch(url: str, base: Path, path: KeyPath, on_written: Callable[[Path], None]) -> str:
+    # Here, as httpx takes a fifth of a second to import.
+    from coglet_cli.outputs.fetching import fetched
+
+    with fetched(url) as file:
+        target = file_name(base, path, file.extension)
+        try:
+            with target.open("wb") as out:
+                out.writelines(file.chunks)
+        except BaseException:
+            if target.is_file():  # and not /dev/null
+                target.unlink()  # half a file could be taken for a whole one
+            raise
     on_written(target)
     return str(target)
 

@@ -22,11 +22,13 @@ def present(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: 
     """Prints or writes the output of a prediction. Raises UserError when it did not succeed."""
     raise_for_status(reply)
     value = reply.get("output")
-    if value is None:
+    is_only_files = _is_only_files(output.schema)
+    fetches = is_only_files and target.file is not None
+    if value is None or (fetches and value == []):
         terminal.warning("No output generated")
         return
-    is_only_files = _is_only_files(output.schema)
-    written = _write_files(value, output, target.base if is_only_files else target.stem, terminal)
+    base = target.base if is_only_files else target.stem
+    written = _write_files(value, output, base, terminal, fetches=fetches)
     if is_only_files and written != value:
         return  # the messages on stderr have said where
     if output.is_concatenated and isinstance(written, list):
@@ -72,12 +74,14 @@ def _is_only_files(schema: Mapping[str, Any]) -> bool:
     return is_file(schema) or (isinstance(items, Mapping) and is_file(items))
 
 
-def _write_files(value: Any, output: OutputSchema, base: Path, terminal: Terminal) -> Any:
+def _write_files(
+    value: Any, output: OutputSchema, base: Path, terminal: Terminal, *, fetches: bool = False
+) -> Any:
     def tell(path: Path) -> None:
         terminal.success(f"Written output to: {path}")
 
     try:
-        return write_files(value, output.schema, base, tell)
+        return write_files(value, output.schema, base, tell, fetches=fetches)
     except OSError as error:
         raise UserError(f"failed to write output file {error.filename}: {error.strerror}") from None
     except ValueError as error:
