@@ -16,7 +16,7 @@ pytestmark = pytest.mark.ours("there, the worker finds the model's file in the p
 
 SOURCE = """
 from cog import BasePredictor, Path
-for name in ("signal", "platform", "types", "json", "uuid"):
+for name in ("signal", "platform", "types", "json", "uuid", "shutil"):
     with open(name + ".py", "w") as file:
         file.write("raise ImportError('not the one of the standard library')")
 

@@ -308,7 +308,6 @@ def test_a_file_that_is_somewhere_else_is_fetched(
         ("http://127.0.0.1:1/x", "failed to fetch the output from http://127.0.0.1:1/x: "),
         ("http://[x", "failed to fetch the output from http://[x: "),
         ("s3://bucket/x", "the output is at s3://bucket/x, and only http and https can be fetched"),
-        ("x.png", "the output is at x.png, and only http and https can be fetched"),
     ],
 )
 def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text: str) -> None:
@@ -327,9 +326,12 @@ def test_half_a_file_is_an_error_and_does_not_stay(folder: Path) -> None:
     assert files(folder) == {}
 
 
-def test_a_text_is_not_fetched_whatever_it_looks_like(folder: Path) -> None:
-    show("https://host.invalid/cat.webp", TEXT, "mine.txt")
-    assert files(folder) == {"mine.txt": b"https://host.invalid/cat.webp"}
+@pytest.mark.parametrize(
+    ("output", "schema"), [("https://host.invalid/cat.webp", TEXT), ("a text, and no URL", FILE)]
+)
+def test_a_text_is_not_fetched(folder: Path, output: str, schema: dict[str, Any]) -> None:
+    show(output, schema, "mine.txt")
+    assert files(folder) == {"mine.txt": output.encode()}
 
 
 def test_a_list_without_files_is_not_written(capsys: pytest.CaptureFixture[str], folder: Path) -> None:

@@ -22,18 +22,12 @@ E = (True, -4)
 
 def evaluated(expression: str, folder: Path, preamble: str = PREAMBLE) -> Any:
     """The value of `expression` below the preamble. Raises NotLiteral and SchemaError."""
-    return evaluated_in(expression, folder, preamble)[0]
-
-
-def evaluated_in(expression: str, folder: Path, preamble: str) -> tuple[Any, Project]:
-    """The value, and the project that has paid for it."""
     folder.joinpath("run.py").write_text(f"{preamble}\nVALUE = {expression}\n")
-    project = Project(folder)
-    module = project.open("run.py")
+    module = Project(folder).open("run.py")
     definition = module.body.names["VALUE"]
     assert isinstance(definition, Assignment)
     assert definition.value is not None
-    return Evaluation().value(Bound(definition.value, Scope(module))), project
+    return Evaluation().value(Bound(definition.value, Scope(module)))
 
 
 def by_python(expression: str) -> Any:

@@ -8,7 +8,7 @@ from typing import Any, Final
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tests.schema.evaluating import alike, by_python, evaluated, evaluated_in
+from tests.schema.evaluating import alike, by_python, evaluated
 
 from coglet_schema import SchemaError, generate
 from coglet_schema.constants.values import (
@@ -17,9 +17,7 @@ from coglet_schema.constants.values import (
     MAX_ITEMS,
     NotLiteral,
     Unknown,
-    to_json,
 )
-from coglet_schema.project import MAX_STEPS
 
 Source = st.SearchStrategy[str]
 
@@ -224,32 +222,31 @@ def is_within_limits(value: Any) -> bool:
     return True
 
 
-def count_of(value: Any) -> int:
-    """The values in a JSON document."""
-    if isinstance(value, dict | list):
-        return 1 + sum(map(count_of, value.values() if isinstance(value, dict) else value))
-    return 1
+FIRST: Final = ["2", "'a' * 50", "[1, 2, 3]", "{'a': 1}"]
 
 
-@pytest.mark.timeout(120)
-@settings(max_examples=100, deadline=None)
-@given(
-    st.sampled_from(["2", "'a'", "'a' * 50", "[1, 2, 3]", "{'a': 1}", "(1 << 4000)"]),
-    st.one_of(
-        st.lists(st.sampled_from(GROWTH), min_size=1, max_size=25),
-        st.tuples(st.lists(st.sampled_from(GROWTH), min_size=1, max_size=2), st.integers(1, 150)).map(
-            lambda drawn: drawn[0] * drawn[1]
-        ),
-    ),
-)
-def test_no_chain_of_constants_grows_beyond_the_limits(first: str, steps: list[str]) -> None:
+def check_limits(first: str, steps: list[str]) -> None:
+    """Fails when one of the constants is too large."""
     source = chain(first, steps)
     # RecursionError: who describes a whole model makes a SchemaError of it.
     stops = contextlib.suppress(NotLiteral, SchemaError, RecursionError)
     with tempfile.TemporaryDirectory() as folder, stops:
-        value, project = evaluated_in(f"C{len(steps)}", Path(folder), source)
-        assert is_within_limits(value)
-        assert count_of(to_json(value, project)) <= MAX_STEPS
+        for number in range(len(steps) + 1):  # until one is refused
+            assert is_within_limits(evaluated(f"C{number}", Path(folder), source)), number
+
+
+@pytest.mark.timeout(60)
+@pytest.mark.parametrize("step", GROWTH)
+def test_no_repeated_step_grows_beyond_the_limits(step: str) -> None:
+    for first in FIRST:
+        check_limits(first, [step] * 16)
+
+
+@pytest.mark.timeout(120)
+@settings(max_examples=40, deadline=None)
+@given(st.sampled_from(FIRST), st.lists(st.sampled_from(GROWTH), min_size=2, max_size=20))
+def test_no_chain_of_constants_grows_beyond_the_limits(first: str, steps: list[str]) -> None:
+    check_limits(first, steps)
 
 
 @pytest.mark.parametrize("step", ["_ + 1", "-_", "[_]", "{'a': _}", "f'{_}'", "[x for x in [_]]"])

@@ -32,13 +32,13 @@ from coglet_worker.model import Model, SetupError
 from coglet_worker.numbering import Numbering
 from coglet_worker.runtime import Runtime
 from coglet_worker.slot import Flusher, SlotBroken, SlotConnection
+from coglet_worker.sync_loop import SyncLoop
 from coglet_worker.waiting import Waiting
 
 if TYPE_CHECKING:
     import asyncio
 
     from coglet_worker.async_loop import AsyncLoop
-    from coglet_worker.sync_loop import SyncLoop
 
 EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
 
@@ -150,8 +150,6 @@ class Worker:
 
             self._serving = AsyncLoop(runtime, connections, self._make_loop())
         else:
-            from coglet_worker.sync_loop import SyncLoop
-
             self._router.adopt_stray_threads = True
             self._serving = SyncLoop(runtime, connections[0], Waiting(self._make_loop))
         self._flush_logs()

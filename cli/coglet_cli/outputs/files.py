@@ -1,8 +1,9 @@
 """Files inside an output: taken out of their data URLs or fetched, written, and replaced by their paths."""
 
+import re
 from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from coglet_cli.data_url import decode_data_url
 from coglet_cli.model_schema import is_file
@@ -10,6 +11,8 @@ from coglet_cli.outputs.target import has_extension
 from coglet_schema.media_types import extension_of
 
 KeyPath = tuple[str | int, ...]
+
+_URL: Final = re.compile(r"[a-z][a-z0-9+.-]*://", re.IGNORECASE)
 
 
 def write_files(
@@ -33,10 +36,10 @@ def write_files(
         if is_file(schema) and isinstance(value, str):
             if value.lower().startswith("data:"):
                 return _write(value, base, path, on_written)
-            return _fetch(value, base, path, on_written) if fetches else value
+            # Text that the model returned for a file stays text.
+            return _fetch(value, base, path, on_written) if fetches and _URL.match(value) else value
         for option in schema.get("anyOf", ()):
-            if (replaced := replace(value, option, path)) != value:
-                return replaced
+            value = replace(value, option, path)
         if isinstance(value, list):
             items = schema.get("items")
             return [replace(item, items, (*path, index)) for index, item in enumerate(value)]
