@@ -1,11 +1,15 @@
-"""Base images that cannot be pulled here, made by hand with the users, modes and Pythons of the real ones."""
+"""Base images that cannot be pulled here, made by hand with the users, modes and Pythons of the real ones.
+
+Each is made once a machine, and raises CannotRun where pyenv has not the Pythons for it.
+"""
 
 import hashlib
 import io
 import json
 import tarfile
 import tempfile
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Final
 
@@ -50,33 +54,44 @@ RUN uv python install {_UVS_PYTHON} && python=$(uv python find --managed-python 
 """
 
 
-def ensure_cuda_base(client: docker.DockerClient) -> None:
-    """Makes the image that Docker Hub would offer under this name. Raises CannotRun."""
+@contextmanager
+def plain_base(client: docker.DockerClient) -> Iterator[None]:
+    """A base that every test has."""
+    yield
+
+
+@contextmanager
+def cuda_base(client: docker.DockerClient) -> Iterator[None]:
+    """The image that Docker Hub would offer, or one like it, which has its name in the block only."""
+    if _is_there(client, CUDA_BASE):
+        yield
+        return
     _ensure_ubuntu(client)
-    if not _is_there(client, CUDA_BASE):
-        client.images.get(_UBUNTU).tag(CUDA_BASE)
-
-
-def remove_cuda_base(client: docker.DockerClient) -> None:
-    """Takes the name away again, which later builds would use on this machine instead of the real image."""
-    if client.images.get(CUDA_BASE).id == client.images.get(_UBUNTU).id:
+    client.images.get(_UBUNTU).tag(CUDA_BASE)
+    try:
+        yield
+    finally:
         client.images.remove(CUDA_BASE, noprune=True)
 
 
-def ensure_pyenv_base(client: docker.DockerClient) -> None:
-    """Makes a cog-base image as older releases of Cog did, with the Python of pyenv. Raises CannotRun."""
+@contextmanager
+def pyenv_base(client: docker.DockerClient) -> Iterator[None]:
+    """A cog-base image as older releases of Cog made it, with the Python of pyenv."""
     if not _is_there(client, PYENV_BASE):
         _ensure_ubuntu(client)
         root = pyenv_folder(_UBUNTUS_PYTHON).parents[1]
         folders = {f"pyenv/{name}": root / name for name in ("bin", "libexec", "pyenv.d", "completions")}
         _build(client, PYENV_BASE, _PYENV_DOCKERFILE, folders)
+    yield
 
 
-def ensure_uv_base(client: docker.DockerClient) -> None:
-    """Makes a cog-base image as newer releases of Cog do, with the Python of uv. Raises CannotRun."""
+@contextmanager
+def uv_base(client: docker.DockerClient) -> Iterator[None]:
+    """A cog-base image as newer releases of Cog make it, with the Python of uv."""
     if not _is_there(client, UV_BASE):
         _ensure_ubuntu(client)
         _build(client, UV_BASE, _UV_DOCKERFILE, {})
+    yield
 
 
 def _ensure_ubuntu(client: docker.DockerClient) -> None:

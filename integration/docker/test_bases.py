@@ -2,7 +2,8 @@
 
 import json
 import os
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -12,13 +13,13 @@ import httpx
 import pytest
 from docker.models.containers import Container
 from integration.docker.containers import build, health, inside, run_cog, running, url
-from integration.docker.engine import FAST_BASE, CannotRun, ensure_fast_base
+from integration.docker.engine import FAST_BASE, CannotRun
 from integration.docker.stand_ins import (
     COG_BASE_HOST,
-    ensure_cuda_base,
-    ensure_pyenv_base,
-    ensure_uv_base,
-    remove_cuda_base,
+    cuda_base,
+    plain_base,
+    pyenv_base,
+    uv_base,
 )
 from integration.harness.waiting import wait_for
 
@@ -62,8 +63,9 @@ KEPT_PRIVATE: Final = "/root/.cache/hub/a/private.bin"
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of base: the settings of cog.yaml and of the build, and the Pythons of model and server."""
+    """A kind of base: the block in which it is there, the Pythons of model and server, and the build."""
 
+    base: Callable[[docker.DockerClient], AbstractContextManager[None]]
     python: str
     server_python: str
     settings: Mapping[str, object] = field(default_factory=dict)
@@ -81,35 +83,24 @@ COMMANDS: Final = {
         f"umask 077 && mkdir {Path(KEPT_PRIVATE).parent} && echo >{KEPT_PRIVATE}",
     ]
 }
-PYENV: Final = Kind("3.10", "3.13", COMMANDS, **COG_BASE)
-UV: Final = Kind("3.13", "3.13", COMMANDS, **COG_BASE)
 KINDS: Final = {
-    "slim": Kind("3.11", "3.11", COMMANDS),
-    "cuda": Kind("3.13", "3.13", {**COMMANDS, "gpu": True}),
-    "pyenv": PYENV,
-    "uv": UV,
-    "fast": Kind("3.11", "3.11", {"fast": True}, (), {"COG_MONOBASE_IMAGE": FAST_BASE}),
+    "slim": Kind(plain_base, "3.11", "3.11", COMMANDS),
+    "cuda": Kind(cuda_base, "3.13", "3.13", {**COMMANDS, "gpu": True}),
+    "pyenv": Kind(pyenv_base, "3.10", "3.13", COMMANDS, **COG_BASE),
+    "uv": Kind(uv_base, "3.13", "3.13", COMMANDS, **COG_BASE),
+    "fast": Kind(plain_base, "3.11", "3.11", {"fast": True}, variables={"COG_MONOBASE_IMAGE": FAST_BASE}),
 }
 
 
-@pytest.fixture(scope="module")
-def bases(engine: docker.DockerClient, variables: dict[str, str]) -> Iterator[None]:
-    """All base images."""
-    try:
-        ensure_cuda_base(engine)
-        ensure_pyenv_base(engine)
-        ensure_uv_base(engine)
-    except CannotRun as reason:
-        pytest.skip(f"CANNOT RUN HERE: images on stand-ins for CUDA and cog-base: {reason}")
-    ensure_fast_base(variables)
-    yield
-    remove_cuda_base(engine)
-
-
 @pytest.fixture(scope="module", params=KINDS)
-def kind(request: pytest.FixtureRequest, bases: None) -> Kind:
-    """Each kind of base in turn."""
-    return KINDS[request.param]
+def kind(request: pytest.FixtureRequest, engine: docker.DockerClient, fast_base: None) -> Iterator[Kind]:
+    """Each kind in turn; its base image is there."""
+    found = KINDS[request.param]
+    try:
+        with found.base(engine):
+            yield found
+    except CannotRun as reason:
+        pytest.skip(f"CANNOT RUN HERE: an image on a stand-in for {request.param}: {reason}")
 
 
 @pytest.fixture(scope="module")
@@ -159,8 +150,7 @@ def test_any_user_can_run_it(engine: docker.DockerClient, kind: Kind, image: str
         assert inside(container, "python", "-c", script) == f"{made('/src')}\n"
 
 
-@pytest.mark.usefixtures("bases")
-@pytest.mark.parametrize("kind", [PYENV])
+@pytest.mark.parametrize("kind", ["pyenv"], indirect=True)
 def test_a_user_of_ones_own(
     engine: docker.DockerClient, kind: Kind, variables: dict[str, str], tmp_path: Path
 ) -> None:
@@ -176,8 +166,7 @@ def test_a_user_of_ones_own(
         assert inside(container, "sh", "-c", "echo >>predict.py; id --user --name; id --group") == "cog\n0\n"
 
 
-@pytest.mark.usefixtures("bases")
-@pytest.mark.parametrize("kind", [UV])
+@pytest.mark.parametrize("kind", ["uv"], indirect=True)
 def test_the_owner_of_a_folder_runs_its_model(kind: Kind, variables: dict[str, str], tmp_path: Path) -> None:
     write_model(tmp_path, kind)
     for path in (tmp_path, *tmp_path.iterdir()):
@@ -200,8 +189,7 @@ def test_the_owner_of_a_folder_runs_its_model(kind: Kind, variables: dict[str, s
     }
 
 
-@pytest.mark.usefixtures("bases")
-@pytest.mark.parametrize("kind", [KINDS["slim"]])
+@pytest.mark.parametrize("kind", ["slim"], indirect=True)
 def test_a_dockerfile_of_ones_own(
     engine: docker.DockerClient, kind: Kind, hello_image: str, tmp_path: Path
 ) -> None:

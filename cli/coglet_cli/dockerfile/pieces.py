@@ -30,6 +30,11 @@ TOOLS: Final = {
     "wget": "wget",
     "xz-utils": "xz",
 }
+# The logs say when apt ran, and ldconfig's cache differs as well: so would two images with one timestamp.
+_LEFT_BY_APT: Final = (
+    "/var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log "
+    "/var/cache/ldconfig/aux-cache"
+)
 _PROBE: Final = (
     "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"
 )
@@ -60,8 +65,11 @@ def environment_lines(plan: ImagePlan) -> Iterator[str]:
 def apt_line(packages: tuple[str, ...], *, use_buildkit: bool) -> str:
     """Installs Debian packages and leaves nothing else behind."""
     mount = "--mount=type=cache,target=/var/cache/apt,sharing=locked " if use_buildkit else ""
-    clean = "rm -rf /var/lib/apt/lists/*" if use_buildkit else "apt-get clean && rm -rf /var/lib/apt/lists/*"
-    return f"RUN {mount}apt-get update -qq && apt-get install -qqy {' '.join(packages)} && {clean}"
+    clean = "" if use_buildkit else "apt-get clean && "
+    return (
+        f"RUN {mount}apt-get update -qq && apt-get install -qqy {' '.join(packages)} "
+        f"&& {clean}rm -rf {_LEFT_BY_APT}"
+    )
 
 
 def tools_line(*, use_buildkit: bool) -> str:
@@ -72,7 +80,7 @@ def tools_line(*, use_buildkit: bool) -> str:
     clean = "" if use_buildkit else "apt-get clean && "
     return (
         f"RUN {mount}{{ {checks}; }} >/dev/null || {{ apt-get update -qq && "
-        f"apt-get install -qqy --no-install-recommends {packages} && {clean}rm -rf /var/lib/apt/lists/*; }}"
+        f"apt-get install -qqy --no-install-recommends {packages} && {clean}rm -rf {_LEFT_BY_APT}; }}"
     )
 
 

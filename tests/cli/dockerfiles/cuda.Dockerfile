@@ -3,8 +3,8 @@ ENV DEBIAN_FRONTEND=noninteractive
 ENV PYTHONUNBUFFERED=1
 ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin
 ENV NVIDIA_DRIVER_CAPABILITIES=all
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && rm -rf /var/lib/apt/lists/*; }
-RUN --mount=type=cache,target=/var/cache/apt,sharing=locked apt-get update -qq && apt-get install -qqy python3 python3-venv && rm -rf /var/lib/apt/lists/*
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; }
+RUN --mount=type=cache,target=/var/cache/apt,sharing=locked apt-get update -qq && apt-get install -qqy python3 python3-venv && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache
 RUN python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --no-cache-dir uv && ln -s /opt/uv/bin/uv /usr/local/bin/uv
 RUN UV_PYTHON_INSTALL_DIR=/opt/python uv python install 3.10 && UV_PYTHON_INSTALL_DIR=/opt/python uv venv --seed --managed-python --python 3.10 /opt/model
 ENV PATH="/opt/model/bin:$PATH"

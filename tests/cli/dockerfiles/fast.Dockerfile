@@ -6,7 +6,7 @@ ENV R8_CUDA_VERSION=12.1
 ENV R8_CUDNN_VERSION=8
 ENV R8_COG_VERSION=coglet
 ENV HOME="/root"
-RUN apt-get update -qq && apt-get install -qqy nano && apt-get clean && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -qq && apt-get install -qqy nano && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache
 RUN monobase.build --mini
 COPY build/requirements.txt /tmp/requirements.txt
 RUN monobase.user --requirements=/tmp/requirements.txt

@@ -8,7 +8,7 @@ COPY build/cog-ca-cert.crt /usr/local/share/ca-certificates/cog-ca-cert.crt
 RUN if command -v update-ca-certificates >/dev/null; then update-ca-certificates; else mkdir -p /etc/ssl/certs && cat /usr/local/share/ca-certificates/cog-ca-cert.crt >>/etc/ssl/certs/ca-certificates.crt; fi
 ENV SSL_CERT_FILE=/etc/ssl/certs/ca-certificates.crt
 ENV REQUESTS_CA_BUNDLE=/etc/ssl/certs/ca-certificates.crt
-RUN { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && apt-get clean && rm -rf /var/lib/apt/lists/*; }
+RUN { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; }
 FROM start AS coglet
 COPY build/server /tmp/server
 RUN python=$(python -c 'import os, sys; print(os.path.realpath(sys.executable))') && "$python" -m venv --without-pip /opt/coglet && python -m pip --python /opt/coglet/bin/python install --disable-pip-version-check --no-cache-dir "/tmp/server/p.whl[server]"
@@ -17,7 +17,7 @@ FROM start
 ENV HOME="/root"
 ENV A="one"
 ENV B="two \"words\""
-RUN apt-get update -qq && apt-get install -qqy ffmpeg nano && apt-get clean && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -qq && apt-get install -qqy ffmpeg nano && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache
 COPY build/local_package_artifacts /tmp/local_package_artifacts
 COPY build/constraints.txt /tmp/constraints.txt
 COPY build/requirements.txt /tmp/requirements.txt

@@ -4,7 +4,7 @@ ENV DEBIAN_FRONTEND=noninteractive
 ENV PYTHONUNBUFFERED=1
 ENV LD_LIBRARY_PATH=${LD_LIBRARY_PATH:+$LD_LIBRARY_PATH:}/usr/lib/x86_64-linux-gnu:/usr/local/nvidia/lib64:/usr/local/nvidia/bin
 ENV NVIDIA_DRIVER_CAPABILITIES=all
-RUN { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && apt-get clean && rm -rf /var/lib/apt/lists/*; }
+RUN { command -v update-ca-certificates && command -v curl && command -v git && command -v unzip && command -v wget && command -v xz; } >/dev/null || { apt-get update -qq && apt-get install -qqy --no-install-recommends ca-certificates curl git unzip wget xz-utils && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache; }
 FROM start AS coglet
 ARG SOURCE_DATE_EPOCH
 COPY build/server /tmp/server
@@ -13,7 +13,7 @@ COPY build/entrypoint.py /opt/coglet/entrypoint.py
 FROM start
 ARG SOURCE_DATE_EPOCH
 ENV HOME="/root"
-RUN apt-get update -qq && apt-get install -qqy binutils && apt-get clean && rm -rf /var/lib/apt/lists/*
+RUN apt-get update -qq && apt-get install -qqy binutils && apt-get clean && rm -rf /var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log /var/cache/ldconfig/aux-cache
 COPY build/requirements.txt /tmp/requirements.txt
 RUN python -m pip install --disable-pip-version-check --no-cache-dir -r /tmp/requirements.txt && find "$(python -c 'import sysconfig; print(sysconfig.get_path("platlib"))')" -type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;
 COPY --from=coglet /opt/coglet /opt/coglet
