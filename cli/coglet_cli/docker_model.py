@@ -100,7 +100,6 @@ def container_plan(
         **view.variables,
         **forwarded,
         **parse_variables(options.local.environment, os.environ),
-        **mounted_environment(model.folder),
     }
 
     def show_line(line: str) -> None:
@@ -125,8 +124,3 @@ def owner_of(folder: Path | None) -> str | None:
         return None
     status = folder.stat()
     return f"{status.st_uid}:{status.st_gid}"
-
-
-def mounted_environment(folder: Path | None) -> dict[str, str]:
-    """The owner of a folder has no home inside of the image."""
-    return {} if folder is None else {"HOME": "/tmp"}

@@ -7,7 +7,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final, NoReturn
 
-from coglet_cli.docker_model import build_model, mounted_environment, owner_of
+from coglet_cli.docker_model import build_model, owner_of
 from coglet_cli.errors import UserError
 from coglet_cli.images.prepare import BuildFlags
 from coglet_cli.local_model import (
@@ -52,7 +52,7 @@ def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> 
     plan = ContainerPlan(
         model.image,
         options.command,
-        environment={**mounted_environment(model.folder), **variables},
+        environment=variables,
         folder=model.folder,
         read_only=model.weights,
         user=owner_of(model.folder),

@@ -61,10 +61,10 @@ def registry(engine: docker.DockerClient) -> Iterator[str]:
             yield host
 
 
-@pytest.fixture(params=["3.10", "3.13"])
-def other_python(request: pytest.FixtureRequest, engine: docker.DockerClient) -> str:
+@pytest.fixture
+def other_python(engine: docker.DockerClient) -> str:
     """A version of Python that Debian does not have; there is a base image for it."""
-    version: str = request.param
+    version = "3.13"
     try:
         ensure_other_base(engine, version)
     except CannotRun as reason:

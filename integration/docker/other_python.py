@@ -1,4 +1,4 @@
-"""A base image with a Python that Debian does not have: a copy of the one that pyenv has built here."""
+"""Pythons that Debian does not have, copied from pyenv's on this machine, and base images with one."""
 
 import io
 import subprocess
@@ -13,7 +13,7 @@ from integration.docker.engine import BASE, CannotRun
 
 _DOCKERFILE: Final = f"FROM {BASE}\nCOPY python /usr/local\nRUN ldconfig\n"
 # What no model needs, and what was installed here by others.
-_LEFT_OUT: Final = ("__pycache__", "test", "idlelib")
+_LEFT_OUT: Final = ("test", "idlelib")
 
 
 def ensure_other_base(client: docker.DockerClient, version: str) -> None:
@@ -21,10 +21,10 @@ def ensure_other_base(client: docker.DockerClient, version: str) -> None:
     try:
         client.images.get(f"python:{version}-slim")
     except ImageNotFound:
-        folder = _pyenv_folder(version)
+        folder = pyenv_folder(version)
         with tempfile.TemporaryFile() as context:
             with tarfile.open(fileobj=context, mode="w") as archive:
-                archive.add(folder, "python", filter=_kept)
+                archive.add(folder, "python", filter=kept_in_image)
                 entry = tarfile.TarInfo("Dockerfile")
                 entry.size = len(_DOCKERFILE)
                 archive.addfile(entry, io.BytesIO(_DOCKERFILE.encode()))
@@ -32,7 +32,8 @@ def ensure_other_base(client: docker.DockerClient, version: str) -> None:
             client.images.build(fileobj=context, custom_context=True, tag=f"python:{version}-slim", rm=True)
 
 
-def _pyenv_folder(version: str) -> Path:
+def pyenv_folder(version: str) -> Path:
+    """The newest release of a version. Raises CannotRun."""
     try:
         done = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -43,9 +44,10 @@ def _pyenv_folder(version: str) -> Path:
     return found[-1]
 
 
-def _kept(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+def kept_in_image(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
+    """A filter for the files of an interpreter: they belong to root, and pip is the one package."""
     parts = Path(entry.name).parts
-    if set(_LEFT_OUT) & set(parts):
+    if set(_LEFT_OUT) & set(parts) or entry.name.endswith(".a"):
         return None
     if "site-packages" in parts[:-1] and not parts[parts.index("site-packages") + 1].startswith("pip"):
         return None

@@ -24,7 +24,6 @@ def test_the_image_of_hello(engine: docker.DockerClient, example: Path, variable
         wait_for(lambda: health(container) == "READY", "READY")
         answer = httpx.post(f"{url(container)}/predictions", json={"input": {"name": "Ada"}}).json()
         assert answer["output"] == "Hello, Ada!"
-        assert inside(container, "id", "-u") == "10001\n"
         assert inside(container, "python", "-m", "pip", "check") == "No broken requirements found.\n"
         installed = {entry["name"].lower() for entry in json.loads(inside(container, *_LIST))}
         assert not installed & SERVER_PACKAGES
@@ -125,10 +124,7 @@ def test_another_python(
         wait_for(lambda: health(container) == "READY", "READY")
         answer = httpx.post(f"{url(container)}/predictions", json={"input": {"name": "Ada"}}).json()
         assert answer["output"] == "Hello, Ada!"
-        # A server needs a newer Python than 3.10, and gets the one of Debian then.
-        newer = {"3.10": PYTHON_VERSION}.get(other_python, other_python)
         assert inside(container, "python", "--version").startswith(f"Python {other_python}.")
-        assert inside(container, "/opt/coglet/bin/python", "--version").startswith(f"Python {newer}.")
         assert inside(container, "python", "-m", "pip", "check") == "No broken requirements found.\n"
 
 

@@ -21,6 +21,7 @@ build:
     - command: cat /secret
       mounts: [{type: secret, id: token, target: /secret}]
   sdk_version: 0.23.0
+  user: 10001
   fast: true
 run: run.py:Runner
 train: train.py:Trainer
@@ -57,6 +58,7 @@ def test_everything_it_can_say(load: Load) -> None:
                 RunCommand("cat /secret", (Mount("secret", "token", "/secret"),)),
             ),
             sdk_version="0.23.0",
+            user=10001,
             fast=True,
         ),
         run="run.py:Runner",
@@ -166,6 +168,7 @@ def test_not_utf8(tmp_path: Path) -> None:
         ("run: 3", 'cog.yaml:1: schema error in "run": must be a string'),
         ("run:", 'cog.yaml:1: schema error in "run": must be a string'),
         ("run: 2026-01-01\nbuild: 3", 'cog.yaml:2: schema error in "build": must be a mapping'),
+        ("build:\n  user: you", 'cog.yaml:2: schema error in "build.user": must be an integer'),
         ("build:\n  gpu: 1", 'cog.yaml:2: schema error in "build.gpu": must be true or false'),
         (
             "build:\n  python_version: [3]",

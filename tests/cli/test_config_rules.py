@@ -32,6 +32,10 @@ BUILD = "build:\n  python_version: '3.12'\n"
         ("build: {python_version: '3.x'}", "invalid minor version number"),
         ("build: {python_version: '3.12.x'}", "invalid patch version number"),
         (
+            "build: {python_version: '3.12', user: -1}",
+            'cog.yaml:1: invalid build.user "-1": must be a number from 0 to 2147483647',
+        ),
+        (
             "build: {python_version: 3.9}",
             'cog.yaml:1: invalid build.python_version "3.9": minimum supported Python version is 3.10',
         ),

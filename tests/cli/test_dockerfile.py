@@ -75,20 +75,44 @@ def lines(plan: ImagePlan) -> list[str]:
 
 
 def test_the_source_is_the_last_layer_and_can_stay_out() -> None:
-    assert lines(HELLO)[-1] == "COPY --chown=10001:10001 project /src"
+    assert lines(HELLO)[-1] == "COPY project /src"
     assert not any("project" in line for line in lines(replace(HELLO, has_source=False)))
 
 
-def test_the_model_never_runs_as_root() -> None:
-    for plan in PLANS.values():
-        users = [line for line in lines(plan) if line.startswith("USER ")]
-        assert users[-1] == "USER 10001:10001"
+@pytest.mark.parametrize("plan", PLANS.values())
+def test_the_model_runs_as_root_or_as_the_user_of_the_configuration(plan: ImagePlan) -> None:
+    assert [line for line in lines(plan) if line.startswith("USER ")][-1] == "USER 0:0"
+    config = replace(plan.config, build=replace(plan.config.build, user=1234))
+    own = lines(replace(plan, config=config))
+    assert [line for line in own if line.startswith("USER ")][-1] == "USER 1234:0"
+    assert "COPY --chown=1234:0 project /src" in own
 
 
-def test_the_supervisor_of_an_old_python_runs_on_debians() -> None:
-    plan = replace(HELLO, config=CogConfig(Build("3.10"), run="run.py:Runner"), base="python:3.10-slim")
-    assert any("apt-get install -qqy python3 python3-venv" in line for line in lines(plan))
-    assert any("/usr/bin/python3 -m venv" in line for line in lines(plan))
+def test_the_home_of_the_configuration_wins() -> None:
+    config = replace(HELLO.config, environment={"HOME": "/src/home"})
+    homes = [line for line in lines(replace(HELLO, config=config)) if line.startswith("ENV HOME=")]
+    assert homes == ['ENV HOME="/root"', 'ENV HOME="/src/home"']
+
+
+def test_files_are_opened_where_somebody_else_reads_them() -> None:
+    def opens(plan: ImagePlan) -> bool:
+        return any("-type f" in line for line in lines(plan))
+
+    assert not opens(HELLO)
+    assert opens(replace(HELLO, has_source=False))
+    assert opens(replace(HELLO, config=CogConfig(Build("3.13", user=1234), run="run.py:Runner")))
+
+
+@pytest.mark.parametrize("kind", BaseKind)
+@pytest.mark.parametrize(("version", "server"), [("3.10", "3.13"), ("3.11", None), ("3.13.1", None)])
+def test_the_server_takes_its_python_from_the_model_or_from_uv(
+    kind: BaseKind, version: str, server: str | None
+) -> None:
+    plan = replace(HELLO, config=CogConfig(Build(version), run="run.py:Runner"), kind=kind)
+    assert plan.server_python == server
+    [line] = [line for line in lines(plan) if "-m venv --without-pip /opt/coglet" in line]
+    assert ("uv python find --managed-python 3.13)" in line) == (server is not None)
+    assert "/usr/bin/python3" not in "".join(lines(plan))
 
 
 def test_a_cog_base_image_has_most_packages() -> None:
@@ -136,9 +160,9 @@ def test_what_strips_is_installed_where_it_is_missing() -> None:
 def test_weights_of_a_fast_build_have_a_layer_of_their_own() -> None:
     plan = replace(FAST, weights=("checkpoints", "model.bin"))
     assert lines(plan)[-3:] == [
-        "COPY --chown=10001:10001 weights/checkpoints /src/checkpoints",
-        "COPY --chown=10001:10001 weights/model.bin /src/model.bin",
-        "COPY --chown=10001:10001 project /src",
+        "COPY weights/checkpoints /src/checkpoints",
+        "COPY weights/model.bin /src/model.bin",
+        "COPY project /src",
     ]
     assert not any("weights" in line for line in lines(replace(plan, has_source=False)))
 

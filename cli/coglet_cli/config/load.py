@@ -125,6 +125,7 @@ def _build(build: Mapping[str, Any] | None) -> Build:
         run=_commands(build.get("run")),
         pre_install=_commands(build.get("pre_install")),
         sdk_version=build.get("sdk_version"),
+        user=build.get("user"),
         fast=build.get("fast", False),
     )
 

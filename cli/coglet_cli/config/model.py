@@ -38,6 +38,7 @@ class Build:
     run: tuple[RunCommand, ...] = ()
     pre_install: tuple[RunCommand, ...] = ()
     sdk_version: str | None = None
+    user: int | None = None
     fast: bool = False
 
 

@@ -18,6 +18,7 @@ _RESERVED_NAMES: Final = frozenset(
     "HF_HUB_ENABLE_HF_TRANSFER".split()
 )
 _RESERVED_PREFIXES: Final = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
+_LAST_USER: Final = 2**31 - 1
 # A host with a dot, a port or the name localhost, then lower-case path components: the reference
 # grammar of the OCI distribution specification.
 _PATH_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
@@ -67,6 +68,8 @@ def _check_build(data: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
         yield WrongValue(("build", "python_requirements"), "file does not exist", requirements)
     if build.get("cuda") is not None:
         yield from _check_cuda(str(build["cuda"]))
+    if not 0 <= (build.get("user") or 0) <= _LAST_USER:
+        yield WrongValue(("build", "user"), f"must be a number from 0 to {_LAST_USER}", str(build["user"]))
     yield from check_gpu(build, folder)
 
 

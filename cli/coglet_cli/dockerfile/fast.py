@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from typing import Final
 
 from coglet_cli.dockerfile.pieces import (
-    USER,
+    access_line,
     apt_line,
     certificate_lines,
+    copy_line,
     environment_lines,
     runtime_lines,
     source_lines,
@@ -66,10 +67,11 @@ class FastGenerator:
         if plan.has_requirements:
             yield f"COPY {STAGED}/requirements.txt /tmp/requirements.txt"
             yield f"RUN {self._cache('/root/.cache/uv')}monobase.user --requirements=/tmp/requirements.txt"
+        yield access_line(plan)
         yield from runtime_lines(plan)
         # A layer of their own: a change of the source leaves it alone.
         for path in plan.weights if plan.has_source else ():
-            yield f"COPY --chown={USER}:{USER} {WEIGHTS}/{path} {SOURCE_FOLDER}/{path}"
+            yield copy_line(plan, f"{WEIGHTS}/{path}", f"{SOURCE_FOLDER}/{path}")
         yield from source_lines(plan)
 
     def _cache(self, folder: str) -> str:

@@ -6,12 +6,15 @@ from typing import Final
 
 from coglet_cli.config import CogConfig, RunCommand
 
+ROOT: Final = 0
 # Folders of the build context: what cog has prepared, the project, and what of it has a layer of its own.
 STAGED: Final = "build"
 PROJECT: Final = "project"
 WEIGHTS: Final = "weights"
 SOURCE_FOLDER: Final = "/src"
 SUPERVISOR_PYTHON: Final = "/opt/coglet/bin/python"
+_SERVER_FROM: Final = (3, 11)
+_NEWER_PYTHON: Final = "3.13"
 ENTRYPOINT: Final = "/opt/coglet/entrypoint.py"
 
 
@@ -57,6 +60,26 @@ class ImagePlan:
     torch: str | None = None
     cuda: str | None = None
     cudnn: str | None = None
+
+    @property
+    def server_python(self) -> str | None:
+        """The version that uv brings for the server; None when it runs on the interpreter of the model.
+
+        That one has the version that cog.yaml names, on every base: when it is new enough, another one would
+        cost a download and 100 MB. What else a base has, such as Ubuntu's /usr/bin/python3, is of any age.
+        """
+        major, minor = self.config.build.python_version.split(".")[:2]
+        return None if (int(major), int(minor)) >= _SERVER_FROM else _NEWER_PYTHON
+
+    @property
+    def user(self) -> int:
+        """Who the container runs as."""
+        return self.config.build.user or ROOT
+
+    @property
+    def is_for_root_alone(self) -> bool:
+        """False when somebody else runs it: `build.user`, or the owner of a folder that is mounted."""
+        return self.user == ROOT and self.has_source
 
     @property
     def commands(self) -> tuple[RunCommand, ...]:

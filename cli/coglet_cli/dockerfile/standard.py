@@ -4,13 +4,13 @@ from collections.abc import Iterator
 from typing import Final
 
 from coglet_cli.dockerfile.pieces import (
+    access_line,
     apt_line,
     certificate_lines,
     environment_lines,
     runtime_lines,
     source_lines,
     tools_line,
-    user_line,
 )
 from coglet_cli.dockerfile.plan import ENTRYPOINT, STAGED, SUPERVISOR_PYTHON, BaseKind, ImagePlan
 from coglet_cli.dockerfile.text import joined, run_line
@@ -38,9 +38,12 @@ _NVIDIA: Final = (
     "/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
     "ENV NVIDIA_DRIVER_CAPABILITIES=all",
 )
-_SUPERVISOR_FROM: Final = (3, 11)
-# For models in an older Python on a base where uv brings the interpreters.
-_NEWER_PYTHON: Final = "3.13"
+# `python` may be a link or a script, as on cog-base; an environment made by a link does not find its library.
+_INTERPRETER: Final = "$(python -c 'import os, sys; print(os.path.realpath(sys.executable))')"
+_UV: Final = "/opt/uv/bin/uv"
+# In the folder of the server, and so in one layer with it.
+_SERVERS_PYTHONS: Final = "UV_PYTHON_INSTALL_DIR=/opt/coglet/python"
+_MODELS_PYTHONS: Final = "UV_PYTHON_INSTALL_DIR=/opt/python"
 
 
 class StandardGenerator:
@@ -73,6 +76,7 @@ class StandardGenerator:
         yield from map(run_line, plan.commands)
         for path in plan.weights:
             yield f"COPY --from=weights /src/{path} /src/{path}"
+        yield access_line(plan)
         yield from runtime_lines(plan)
         yield from source_lines(plan)
 
@@ -91,31 +95,36 @@ class StandardGenerator:
         yield tools_line(use_buildkit=plan.use_buildkit)
         if plan.kind is BaseKind.CUDA:
             yield from self._cuda_python_lines()
-        elif not self._shares_python:
-            yield apt_line(("python3", "python3-venv"), use_buildkit=plan.use_buildkit)
+        if plan.kind is BaseKind.COG_BASE:
+            # Its Python may be uv's, into which pip would refuse to install.
+            yield "ENV PIP_BREAK_SYSTEM_PACKAGES=1"
 
     def _cuda_python_lines(self) -> Iterator[str]:
         version = self._plan.config.build.python_version
         yield apt_line(("python3", "python3-venv"), use_buildkit=self._plan.use_buildkit)
+        yield f"RUN {_install_uv('python3')} && ln -s {_UV} /usr/local/bin/uv"
         yield (
-            "RUN python3 -m venv /opt/uv && /opt/uv/bin/pip install --no-cache-dir uv "
-            "&& ln -s /opt/uv/bin/uv /usr/local/bin/uv"
-        )
-        wanted = version if self._shares_python else f"{version} {_NEWER_PYTHON}"
-        yield (
-            f"RUN UV_PYTHON_INSTALL_DIR=/opt/python uv python install {wanted} && "
-            f"UV_PYTHON_INSTALL_DIR=/opt/python uv venv --seed --python {version} /opt/model"
+            f"RUN {_MODELS_PYTHONS} uv python install {version} "
+            f"&& {_MODELS_PYTHONS} uv venv --seed --managed-python --python {version} /opt/model"
         )
         # An environment of its own: the interpreters of uv refuse packages.
         yield 'ENV PATH="/opt/model/bin:$PATH"'
 
     def _supervisor_lines(self) -> Iterator[str]:
-        packages = self._plan.packages
+        packages, newer = self._plan.packages, self._plan.server_python
+        if newer:
+            yield "# The server needs a newer Python than the model's; what else the base has may be older."
+            if self._plan.kind is not BaseKind.CUDA:
+                yield f"RUN {_install_uv('python')}"
+            yield f"RUN {_SERVERS_PYTHONS} {_UV} python install {newer}"
         if packages.is_staged:
             yield f"COPY {STAGED}/server /tmp/server"
+        found = f"$({_SERVERS_PYTHONS} {_UV} python find --managed-python {newer})" if newer else _INTERPRETER
+        # With a pip of the same age: that of the model may not run on a newer Python.
+        pip = self._pip(f"--python {SUPERVISOR_PYTHON} ", '"$python"' if newer else "python")
         yield (
-            f"RUN {self._supervisor_python} -m venv --without-pip /opt/coglet "
-            f"&& {self._pip(f'--python {SUPERVISOR_PYTHON} ')} --no-cache-dir {packages.server}"
+            f'RUN python={found} && "$python" -m venv --without-pip /opt/coglet '
+            f"&& {pip} --no-cache-dir {packages.server}"
         )
         yield f"COPY {STAGED}/entrypoint.py {ENTRYPOINT}"
 
@@ -137,7 +146,6 @@ class StandardGenerator:
         yield self._pip_line(plan.packages.model)
         if plan.precompile:
             yield _PRECOMPILE
-        yield user_line()
 
     @property
     def _strip(self) -> str:
@@ -150,20 +158,6 @@ class StandardGenerator:
         tools = ("binutils",) if plan.strip and plan.kind is BaseKind.SLIM else ()
         return tuple(name for name in (*plan.config.build.system_packages, *tools) if name not in held)
 
-    @property
-    def _shares_python(self) -> bool:
-        """True when the supervisor runs on the interpreter of the model."""
-        major, minor = self._plan.config.build.python_version.split(".")[:2]
-        return (int(major), int(minor)) >= _SUPERVISOR_FROM
-
-    @property
-    def _supervisor_python(self) -> str:
-        if self._shares_python:
-            return "python"
-        if self._plan.kind is BaseKind.CUDA:
-            return f"$(UV_PYTHON_INSTALL_DIR=/opt/python uv python find --managed-python {_NEWER_PYTHON})"
-        return "/usr/bin/python3"
-
     def _pip_line(self, what: str) -> str:
         """Installs into the model's environment."""
         if not self._plan.use_buildkit:
@@ -171,6 +165,11 @@ class StandardGenerator:
         mount = "--mount=type=cache,target=/root/.cache/pip"
         return f"RUN {mount} {self._pip()} --cache-dir /root/.cache/pip {what}{self._strip}"
 
-    def _pip(self, into: str = "") -> str:
+    def _pip(self, into: str = "", python: str = "python") -> str:
         prereleases = " --pre" if self._plan.packages.allow_prereleases else ""
-        return f"python -m pip {into}install{prereleases} --disable-pip-version-check"
+        return f"{python} -m pip {into}install{prereleases} --disable-pip-version-check"
+
+
+def _install_uv(python: str) -> str:
+    """Into an environment of its own, with any Python."""
+    return f"{python} -m venv /opt/uv && /opt/uv/bin/python -m pip install --no-cache-dir uv"

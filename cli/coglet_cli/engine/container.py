@@ -152,6 +152,8 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
             environment=dict(plan.environment),
             mounts=mounts,
             user=plan.user,
+            # Which may write to the home in the image, and run an interpreter that is below it.
+            group_add=["0"] if plan.user else None,
             ports=dict(plan.ports),
             device_requests=[_device_request(plan.gpus)] if plan.gpus else None,
             shm_size=_SHARED_MEMORY,

@@ -66,6 +66,9 @@ def _without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
         return None
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
+    if entry.isdir():
+        # For users of the group root, who may not be the owner in the image.
+        entry.mode |= 0o070
     return entry
 
 
