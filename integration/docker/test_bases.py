@@ -80,7 +80,7 @@ COG_BASE: Final[Any] = {
 COMMANDS: Final = {
     "run": [
         f"mkdir -p {Path(DOWNLOADED).parent} && echo >{DOWNLOADED}",
-        f"umask 077 && mkdir {Path(KEPT_PRIVATE).parent} && echo >{KEPT_PRIVATE}",
+        f"umask 077 && mkdir {Path(KEPT_PRIVATE).parent} /root/.ssh && echo >{KEPT_PRIVATE}",
     ]
 }
 KINDS: Final = {
@@ -148,6 +148,12 @@ def test_any_user_can_run_it(engine: docker.DockerClient, kind: Kind, image: str
     with running(engine, image, "sleep", "infinity", user="4321:0", cap_drop=["ALL"]) as container:
         inside(container, "/opt/coglet/bin/python", "-c", "import coglet_supervisor")
         assert inside(container, "python", "-c", script) == f"{made('/src')}\n"
+
+
+@pytest.mark.parametrize("kind", ["slim"], indirect=True)
+def test_keys_of_ssh_stay_with_root(engine: docker.DockerClient, image: str) -> None:
+    shown = engine.containers.run(image, ["-c", "%a", "/root/.ssh"], entrypoint=["stat"], remove=True)
+    assert shown == b"700\n"
 
 
 @pytest.mark.parametrize("kind", ["pyenv"], indirect=True)
