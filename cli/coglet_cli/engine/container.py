@@ -16,6 +16,7 @@ from coglet_cli.engine.client import Engine
 from coglet_cli.engine.errors import ContainerRefused, MissingDriver
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import LOOPBACK, Address
+from coglet_cli.server.log import ShownLines
 from coglet_cli.server.running import unless_raised
 from coglet_cli.terminal import Terminal
 
@@ -64,14 +65,21 @@ class ContainerExited(UserError):
 class ContainerServer:
     """A model server in a container; see `RunningServer`."""
 
-    def __init__(self, container: Container, address: Address, exit_code: "asyncio.Future[int]") -> None:
+    def __init__(
+        self, container: Container, address: Address, exit_code: "asyncio.Future[int]", log: ShownLines
+    ) -> None:
         self._container = container
+        self._log = log
         self.address = address
         self._exit_code = exit_code
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises ContainerExited as soon as the container ends before it."""
         return await unless_raised(self._raise_at_exit(), work)
+
+    async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
+        """See `RunningServer`."""
+        await asyncio.to_thread(self._log.wait_setup, report, _LAST_LINES_S)
 
     async def explain_loss(self) -> None:
         """After a lost connection: raises ContainerExited when the end of the container is the reason."""
@@ -100,9 +108,10 @@ async def model_container(
     container = await asyncio.to_thread(start_container, engine, plan, terminal)
     try:
         exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
-        reader = _thread(_read_log, container, show_line)
+        lines = ShownLines(show_line)
+        reader = _thread(_read_log, container, lines.show)
         _thread(_watch, container, asyncio.get_running_loop(), exit_code)
-        yield ContainerServer(container, _published(container), exit_code)
+        yield ContainerServer(container, _published(container), exit_code, lines)
     finally:
         await asyncio.to_thread(remove_container, container)
         reader.join(_LAST_LINES_S)

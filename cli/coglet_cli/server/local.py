@@ -13,6 +13,7 @@ from typing import Any, Final, TypeVar
 
 from coglet_cli.errors import UserError
 from coglet_cli.server.address import Address, bracketed
+from coglet_cli.server.log import ShownLines
 from coglet_cli.server.running import unless_raised
 
 # Enough for the supervisor to take the model down in order; a model that hangs in C code is killed after it.
@@ -80,8 +81,9 @@ class ServerCommand:
 class LocalServer:
     """A running child. Made by `local_server`, which also ends it."""
 
-    def __init__(self, process: asyncio.subprocess.Process, address: Address) -> None:
+    def __init__(self, process: asyncio.subprocess.Process, address: Address, log: ShownLines) -> None:
         self._process = process
+        self._log = log
         self.address = address
 
     async def wait_exit(self) -> int:
@@ -98,6 +100,10 @@ class LocalServer:
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises ServerExited or PortTaken as soon as the process ends before it."""
         return await unless_raised(self._raise_at_exit(), work)
+
+    async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
+        """See `RunningServer`."""
+        await asyncio.to_thread(self._log.wait_setup, report, _LAST_LINES_S)
 
     async def _raise_at_exit(self) -> None:
         code = await self._process.wait()
@@ -131,7 +137,8 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
 
     A session of its own keeps Ctrl-C on the terminal from reaching it: the command decides how it ends.
     """
-    with _line_pipe(command.show_line) as log:
+    lines = ShownLines(command.show_line)
+    with _line_pipe(lines.show) as log:
         process = await asyncio.create_subprocess_exec(
             *command.argv,
             cwd=command.folder,
@@ -141,7 +148,7 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
             stderr=log,
             start_new_session=True,
         )
-        server = LocalServer(process, command.address)
+        server = LocalServer(process, command.address, lines)
         try:
             yield server
         finally:

@@ -1,9 +1,10 @@
 """The log of a model server, shown to a person: the model's lines as they are, ours when they matter."""
 
-from collections.abc import Mapping
+import threading
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Final
+from typing import Any, Final
 
 from coglet_cli.strict_json import read_json
 from coglet_cli.terminal import Terminal
@@ -21,6 +22,7 @@ class Level(IntEnum):
 _LEVEL_NAMES: Final = {"debug": Level.DEBUG, "warn": Level.WARN, "warning": Level.WARN, "error": Level.ERROR}
 # What the model prints before and beside predictions.
 _OUTPUT_TARGETS: Final = ("coglet::setup", "coglet::user")
+_SETUP: Final = _OUTPUT_TARGETS[0]
 # What it prints in predictions, in records with a source, among records of ours about predictions.
 _PREDICTION: Final = "coglet::prediction"
 
@@ -88,3 +90,30 @@ class LogView:
         else:
             write = terminal.warning if record.level >= Level.WARN else terminal.info
             write(f"{record.target}: {record.message}")
+
+
+class ShownLines:
+    """Shows the lines of a log, and knows when those of the setup were shown. Thread-safe."""
+
+    def __init__(self, show_line: Callable[[str], None]) -> None:
+        self._show_line = show_line
+        self._of_setup = 0
+        self._changed = threading.Condition()
+
+    def show(self, line: str) -> None:
+        """Shows one line, as the server has written it."""
+        self._show_line(line)
+        if _SETUP in line:
+            with self._changed:
+                self._of_setup += 1
+                self._changed.notify_all()
+
+    def wait_setup(self, report: Mapping[str, Any], limit_s: float) -> None:
+        """Blocks until all that setup has printed by this health report was shown, or for `limit_s`.
+
+        The report comes on another way than the log, and may overtake it.
+        """
+        logs = (report.get("setup") or {}).get("logs") or ""
+        printed = sum(line.startswith(f"[{_SETUP}]") for line in logs.splitlines())
+        with self._changed:
+            self._changed.wait_for(lambda: self._of_setup >= printed, limit_s)

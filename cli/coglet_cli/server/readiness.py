@@ -75,8 +75,9 @@ async def wait_set_up(server: RunningServer, client: ModelClient) -> None:
     """Returns when the model takes predictions. Raises UserError when it never will."""
 
     async def poll() -> None:
-        while (readiness := judge(await client.health())) is Readiness.WAIT:  # noqa: ASYNC110 - as above
+        while (readiness := judge(report := await client.health())) is Readiness.WAIT:  # noqa: ASYNC110 - as above
             await asyncio.sleep(POLL_S)
+        await server.wait_setup_shown(report or {})
         if readiness is Readiness.SETUP_FAILED:
             raise SetupFailed()
 

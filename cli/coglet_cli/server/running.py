@@ -1,7 +1,7 @@
 """What the command line asks of a model server, wherever it runs: a process here, or a container."""
 
 import asyncio
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Mapping
 from typing import Any, Protocol, TypeVar
 
 from coglet_cli.server.address import Address
@@ -16,6 +16,9 @@ class RunningServer(Protocol):
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
         """The result of `work`. Raises UserError as soon as the server ends before it."""
+
+    async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
+        """Returns when what setup has printed by this health report was shown, or after a second."""
 
     async def explain_loss(self) -> None:
         """After a lost connection: raises UserError when the end of the server is the reason."""
