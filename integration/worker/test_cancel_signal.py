@@ -95,7 +95,8 @@ def test_its_handler_is_called_for_its_own_signals_alone(start_worker: StartWork
             def setup(self): signal.signal(signal.SIGUSR1, lambda *_: print("theirs"))
             def run(self):
                 print("up")
-                time.sleep(600)
+                while True:  # a signal just before a sleep is seen after it
+                    time.sleep(0.01)
     """)
     for _ in range(2):
         running = worker.predict()
