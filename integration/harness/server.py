@@ -219,12 +219,12 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
             failed = True
             raise
         finally:
-            process_end = server.process.poll()  # None: it has not ended by itself
+            exit_code = server.process.poll()  # None: it has not ended by itself
             stopped = server.stop()
             killed = processes.end_marked(mark)
             if failed:
                 # pytest shows it
-                print(f"exit code {process_end}; the log ends:\n{server.log[-_TOLD_CHARACTERS:]}")
+                print(f"exit code {exit_code}; the log ends:\n{server.log[-_TOLD_CHARACTERS:]}")
         if installation.is_ours:
             assert stopped, f"the server ignored SIGTERM for {_STOP_LIMIT_S:g} s:\n{server.log[-3000:]}"
             assert not killed, f"processes that outlived their server: {killed}"

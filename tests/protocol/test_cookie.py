@@ -132,6 +132,16 @@ def test_it_is_caught_when_numbers_have_started_again(cookie: str) -> None:
             assert processes_with(cookie) == []
 
 
+@pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the numbers of processes cannot be set")
+def test_the_youngest_comes_first_whatever_its_number(cookie: str) -> None:
+    for last in ("20000", "400"):
+        LAST_PID.write_text(last)
+        start_without_environment("import time; print('up', flush=True); time.sleep(600)", cookie)
+    youngest, oldest = processes_with(cookie)
+    assert youngest < oldest
+    kill_all(cookie)
+
+
 def carries(process: psutil.Process, cookie: str) -> bool:
     try:
         return process.environ().get(COOKIE_VARIABLE) == cookie

@@ -181,9 +181,10 @@ def _version_and_wheels(
         return f"=={pin}", _wheels(known[0].row["cuda"], cuda) if known else None
     known = [release for release in _releases() if f"{_of(release, name)}.".startswith(f"{pin}.")]
     ours = [release for release in known if torch and _same(release.version, torch.version.partition("+")[0])]
-    for release in (*ours, *known):
-        return f"=={_of(release, name)}", _wheels(release.row["cuda"], cuda)
-    return None, None
+    release = next(iter((*ours, *known)), None)
+    if release is None:
+        return None, None
+    return f"=={_of(release, name)}", _wheels(release.row["cuda"], cuda)
 
 
 def _of(release: _Release, name: str) -> str:
