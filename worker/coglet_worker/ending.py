@@ -17,6 +17,9 @@ from typing import Final
 
 LIMIT_S: Final = 1.0
 
+_SWITCH_S: Final = 1e-5
+"""After this time a busy thread of the model has to let others run, once the worker gives it up."""
+
 _OURS: Final = str(Path(__file__).parent)
 _MAX_NAMED: Final = 8
 _MAX_COMMAND_CHARS: Final = 80
@@ -68,6 +71,7 @@ class Ending:
                 self._deadline = time.monotonic() + LIMIT_S
             else:
                 time.sleep(left_s)
+        sys.setswitchinterval(_SWITCH_S)  # what follows reads many small files, and lets others run at each
         self._give_up(
             f"the model kept the worker from ending within {LIMIT_S:g} s, "
             f"and all that is left of it is killed: {'; '.join(self._holders())}"
