@@ -68,6 +68,9 @@ def test_a_command_on_a_terminal(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
+    # What some shells export is not asked: it stays as it is when the window changes.
+    monkeypatch.setenv("LINES", "24")
+    monkeypatch.setenv("COLUMNS", "80")
     # The size comes a moment after the start.
     wait = 'while [ "$(stty size)" = "0 0" ]; do :; done'
     script = f'{wait}; stty size; read word; echo "got $word"; exec sleep 1000'

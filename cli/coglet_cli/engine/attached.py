@@ -1,7 +1,6 @@
 """A container whose input and output are those of this command."""
 
 import os
-import shutil
 import signal
 import socket
 import sys
@@ -77,12 +76,14 @@ def _send_input(keyboard: Any) -> None:
 def _raw_keyboard(container: Container) -> Iterator[None]:
     """Every key goes to the container, Ctrl-C too; its terminal has the size of ours."""
 
+    descriptor = sys.stdin.fileno()
+
     def resize(*_: object) -> None:
-        size = shutil.get_terminal_size()
+        # Not by shutil, which takes COLUMNS and LINES for the size where they are in the environment.
+        size = os.get_terminal_size(descriptor)
         with suppress(DockerException):
             container.resize(height=size.lines, width=size.columns)
 
-    descriptor = sys.stdin.fileno()
     before = termios.tcgetattr(descriptor)
     previous = signal.signal(signal.SIGWINCH, resize)
     tty.setraw(descriptor)
