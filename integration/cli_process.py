@@ -167,7 +167,7 @@ def _until_it_ends(cog: Cog) -> Iterator[Cog]:
 @contextmanager
 def _marked(variables: Mapping[str, str] | None) -> Iterator[dict[str, str]]:
     mark = secrets.token_hex(8)
-    settings = ("LOG_FORMAT", "COG_LOG_LEVEL", "RUST_LOG", "NO_COLOR")
+    settings = ("LOG_FORMAT", "COG_LOG_LEVEL", "RUST_LOG", "NO_COLOR", "COLUMNS", "LINES")
     inherited = {name: value for name, value in os.environ.items() if name not in settings}
     try:
         yield {**inherited, **(variables or {}), processes.MARK: mark}

@@ -15,7 +15,7 @@ from coglet_worker.backlog import Backlog
 from coglet_worker.cancelation import CancelationGate
 
 # So long a log waits for a supervisor that is slow, before the first one is dropped.
-_PATIENCE_S: Final = 1.0
+_PATIENCE_S: Final = 5.0
 
 
 class ControlChannel:
