@@ -8,7 +8,7 @@ from typing import Final
 
 from integration.harness.waiting import wait_for
 
-from coglet_supervisor.control_group import ControlGroup
+from coglet_supervisor.workers.control_group import ControlGroup
 
 JOIN_AND_SERVE: Final = (
     "import os, pathlib, sys\n"

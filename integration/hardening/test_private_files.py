@@ -16,7 +16,7 @@ from integration.conftest import Serve
 from integration.harness.holding import holding
 from integration.harness.script import returning
 
-from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
+from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
 
 pytestmark = pytest.mark.ours("hardening.md S19")
 

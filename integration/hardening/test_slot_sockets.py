@@ -15,9 +15,9 @@ from integration.harness.script import script
 from integration.harness.waiting import DEADLINE_S
 
 from coglet_protocol import control
-from coglet_supervisor import worker_process
-from coglet_supervisor.slots import SlotPool
-from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
+from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.workers import process as worker_process
+from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
 
 pytestmark = pytest.mark.ours("hardening.md F3")
 

@@ -18,28 +18,28 @@ from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, report
-from coglet_supervisor.init_duties import Notifier, passed_socket, reap_orphans, watchdog_interval_s
+from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.listener import listen
-from coglet_supervisor.outgoing import Outgoing, UnusableUrl, check_url
-from coglet_supervisor.restart import RestartPolicy
-from coglet_supervisor.schema_source import SchemaSource, declared_concurrency
+from coglet_supervisor.outgoing.client import Outgoing, UnusableUrl, check_url
+from coglet_supervisor.predictions.schema_source import SchemaSource, declared_concurrency
+from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
-from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolder, remove_abandoned
 from coglet_supervisor.versions import versions
-from coglet_supervisor.webhook_signature import Signer
-from coglet_supervisor.webhook_token import WebhookToken
-from coglet_supervisor.worker_process import WorkerSpec
-from coglet_supervisor.worker_seat import WorkerSeat
-from coglet_supervisor.worker_session import WorkerRules
-from coglet_supervisor.worker_supervisor import WorkerSupervisor
+from coglet_supervisor.webhooks.signature import Signer
+from coglet_supervisor.webhooks.token import WebhookToken
+from coglet_supervisor.workers.process import WorkerSpec
+from coglet_supervisor.workers.restart import RestartPolicy
+from coglet_supervisor.workers.seat import WorkerSeat
+from coglet_supervisor.workers.session import WorkerRules
+from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
-    from coglet_supervisor.outputs import FileStore
-    from coglet_supervisor.service import PredictionService
-    from coglet_supervisor.webhooks import Webhooks
+    from coglet_supervisor.predictions.outputs import FileStore
+    from coglet_supervisor.predictions.service import PredictionService
+    from coglet_supervisor.webhooks.delivery import Webhooks
 
 log = logging.getLogger(__name__)
 
@@ -142,9 +142,9 @@ class Server:
 
     async def _serve(self) -> None:
         # Imported now: the worker is loading the model meanwhile.
-        from coglet_supervisor.http_server import HttpServer
+        from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import give_back_large_blocks
-        from coglet_supervisor.webhooks import Webhooks
+        from coglet_supervisor.webhooks.delivery import Webhooks
 
         give_back_large_blocks()
         settings = self._settings
@@ -188,8 +188,8 @@ class Server:
         await serving
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
-        from coglet_supervisor.outputs import Delivery
-        from coglet_supervisor.service import PredictionService
+        from coglet_supervisor.predictions.outputs import Delivery
+        from coglet_supervisor.predictions.service import PredictionService
 
         service = PredictionService(
             self._pool,
@@ -210,8 +210,8 @@ class Server:
     def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
-        from coglet_supervisor.http.pages import LazyPages
         from coglet_supervisor.http.predictions import PredictionRoutes
+        from coglet_supervisor.pages.app import LazyPages
 
         settings = self._settings
         routes = PredictionRoutes(service, webhooks, self._clients.start, settings.max_body_bytes)
@@ -339,8 +339,8 @@ def _webhook_token(settings: Settings) -> WebhookToken | None:
 
 def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
     """Where output files go."""
-    from coglet_supervisor.files import DataUrls
-    from coglet_supervisor.uploads import Uploads
+    from coglet_supervisor.predictions.data_url_store import DataUrls
+    from coglet_supervisor.predictions.uploads import Uploads
 
     if settings.upload_url is None:
         return DataUrls(settings.max_output_bytes)

@@ -7,11 +7,11 @@ from contextlib import asynccontextmanager
 from integration.harness.receiver import Received, Receiver
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.outgoing import Outgoing
-from coglet_supervisor.prediction import Prediction
-from coglet_supervisor.webhook_queue import WebhookEvent
-from coglet_supervisor.webhook_token import WebhookToken
-from coglet_supervisor.webhooks import Webhooks
+from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.webhooks.delivery import Webhooks
+from coglet_supervisor.webhooks.queue import WebhookEvent
+from coglet_supervisor.webhooks.token import WebhookToken
 
 ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
 

@@ -3,7 +3,7 @@
 import pytest
 
 from coglet_supervisor.http.access import Access, is_loopback
-from coglet_supervisor.http.asgi import HttpError, Message, Request
+from coglet_supervisor.http.request import HttpError, Message, Request
 
 
 async def no_body() -> Message:

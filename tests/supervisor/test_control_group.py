@@ -4,8 +4,8 @@ from pathlib import Path
 
 import pytest
 
-from coglet_supervisor.control_group import ControlGroup, free_memory_bytes
-from coglet_supervisor.death import describe_exit
+from coglet_supervisor.workers.control_group import ControlGroup, free_memory_bytes
+from coglet_supervisor.workers.exit import describe_exit
 
 UNLIMITED_V1 = "9223372036854771712\n"
 

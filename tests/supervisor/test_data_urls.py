@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.problems import InvalidInput
-from coglet_supervisor.validation import Validation
+from coglet_supervisor.predictions.problems import InvalidInput
+from coglet_supervisor.predictions.validation import Validation
 
 URI = {"type": "string", "format": "uri"}
 PROPERTIES = {"file": URI, "files": {"type": "array", "items": URI}, "text": {"type": "string"}}

@@ -5,8 +5,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.problems import InvalidInput, Problem
-from coglet_supervisor.validation import Validation
+from coglet_supervisor.predictions.problems import InvalidInput, Problem
+from coglet_supervisor.predictions.validation import Validation
 
 FILE: dict[str, Any] = {"type": "string", "format": "uri"}
 ADVICE = "is not the URL of a file; a file is sent as an http:, https: or data: URL"

@@ -29,9 +29,9 @@ from integration.harness.http2 import (
 from integration.harness.waiting import DEADLINE_S
 
 from coglet_supervisor.client_tasks import ClientTasks
-from coglet_supervisor.http.asgi import Receive, Scope, Send, respond
 from coglet_supervisor.http.http2 import Timeouts
-from coglet_supervisor.http_server import HttpServer
+from coglet_supervisor.http.request import Receive, Scope, Send, respond
+from coglet_supervisor.http.server import HttpServer
 
 OPENING = PREFACE + frame(SETTINGS, 0, 0)
 GET = frame(HEADERS, END_STREAM | END_HEADERS, 1, encoded(fields()))

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from coglet_schema import generate
-from coglet_supervisor.input_kinds import input_kinds
+from coglet_supervisor.predictions.input_kinds import input_kinds
 
 SOURCE = """
 from typing import Literal, Optional, Union

@@ -7,7 +7,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_supervisor.json_text import MAX_DEPTH, MAX_NODES, NotJson, check_shape, decode
+from coglet_supervisor.predictions.untrusted_json import MAX_DEPTH, MAX_NODES, NotJson, check_shape, decode
 
 values = st.recursive(
     st.none() | st.booleans() | st.integers(-(2**53), 2**53) | st.text(),

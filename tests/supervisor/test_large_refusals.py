@@ -6,8 +6,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.problems import InvalidInput, Problem
-from coglet_supervisor.validation import Validation
+from coglet_supervisor.predictions.problems import InvalidInput, Problem
+from coglet_supervisor.predictions.validation import Validation
 
 NUMBERS: dict[str, Any] = {"type": "array", "items": {"type": "integer"}}
 PROPERTIES: dict[str, Any] = {

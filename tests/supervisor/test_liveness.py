@@ -1,6 +1,7 @@
 """hardening.md R12 and D1: what hangs and what is busy."""
 
-from coglet_supervisor.liveness import PARTS, Liveness
+from coglet_supervisor.time_limits import PARTS
+from coglet_supervisor.workers.liveness import Liveness
 
 
 def looks(liveness: Liveness, number: int, processor_s: float = 0.0) -> list[bool]:

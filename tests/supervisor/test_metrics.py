@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 
-from coglet_supervisor.metrics import Metrics, Mode, merge_metric
+from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
 
 Change = tuple[str, Any, Mode]
 

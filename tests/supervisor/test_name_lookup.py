@@ -12,7 +12,7 @@ from integration.harness.waiting import DEADLINE_S
 from tests.supervisor.delivering import arrived, delivering, started
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.name_lookup import NameLookup
+from coglet_supervisor.outgoing.name_lookup import NameLookup
 
 # More than the threads of `asyncio.to_thread`, which are 32 at most.
 NAMES: Final = 40

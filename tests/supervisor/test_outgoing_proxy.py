@@ -6,7 +6,7 @@ import pytest
 from integration.harness.receiver import Receiver
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing
+from coglet_supervisor.outgoing.client import Message, NeverSendable, Outgoing
 
 STRICT = UrlGuard(strict=True)
 

@@ -12,9 +12,15 @@ from integration.harness.waiting import wait_for
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
-from coglet_supervisor.files import DataUrls
-from coglet_supervisor.outputs import NO_JSON, OUTPUT_LOST, Delivery, OutputCollector, OutputFailed
-from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.predictions.data_url_store import DataUrls
+from coglet_supervisor.predictions.outputs import (
+    NO_JSON,
+    OUTPUT_LOST,
+    Delivery,
+    OutputCollector,
+    OutputFailed,
+)
+from coglet_supervisor.predictions.prediction import Prediction
 
 MAX_BYTES = 10_000
 

@@ -8,7 +8,7 @@ import pytest
 
 CODE: Final = """
 import asyncio, importlib, os, sys, threading
-from coglet_supervisor.pipes import connect_read_pipe, connect_write_pipe
+from coglet_supervisor.workers.pipes import connect_read_pipe, connect_write_pipe
 
 is_over = threading.Event()
 failures = []

@@ -7,7 +7,7 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.prediction import (
+from coglet_supervisor.predictions.prediction import (
     Completed,
     Event,
     IllegalTransition,

@@ -9,7 +9,7 @@ from pathlib import Path
 import psutil
 
 import coglet_supervisor
-from coglet_supervisor.process_usage import Usage, available_bytes, usage_of
+from coglet_supervisor.workers.process_usage import Usage, available_bytes, usage_of
 
 GONE = 2**30
 SOURCES = Path(coglet_supervisor.__file__).parent
@@ -29,7 +29,7 @@ def test_a_process_that_is_gone_uses_nothing() -> None:
 def test_without_descriptors_nothing_is_told_and_nothing_raised() -> None:
     code = (
         "import os, resource\n"
-        "from coglet_supervisor.process_usage import Usage, available_bytes, usage_of\n"
+        "from coglet_supervisor.workers.process_usage import Usage, available_bytes, usage_of\n"
         "resource.setrlimit(resource.RLIMIT_NOFILE, (3, 3))\n"
         "assert (usage_of(os.getpid()), available_bytes()) == (Usage(), None)\n"
     )
@@ -42,6 +42,6 @@ def test_nothing_but_control_groups_is_read_by_hand() -> None:
 
 
 def test_the_start_does_not_wait_for_psutil() -> None:
-    code = "import sys, coglet_supervisor.main, coglet_supervisor.http_server; print('psutil' in sys.modules)"
+    code = "import sys, coglet_supervisor.main, coglet_supervisor.http.server; print('psutil' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
     assert done.stdout == "False\n"

@@ -2,7 +2,7 @@
 
 import pytest
 
-from coglet_supervisor.recycling import Wear
+from coglet_supervisor.workers.recycling import Wear
 
 
 def test_without_limits_nothing_wears_out() -> None:

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_supervisor.restart import (
+from coglet_supervisor.workers.restart import (
     FIRST_DELAY_S,
     LONGEST_DELAY_AFTER_PREDICTION_S,
     LONGEST_DELAY_S,

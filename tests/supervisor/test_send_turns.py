@@ -7,7 +7,7 @@ from contextlib import AsyncExitStack
 import pytest
 from integration.harness.waiting import wait_for
 
-from coglet_supervisor.send_turns import GivenUp, Limits, Receiver, Turns
+from coglet_supervisor.webhooks.send_turns import GivenUp, Limits, Receiver, Turns
 
 NEVER_S = 1e6
 SOON_S = 0.01

@@ -161,7 +161,10 @@ def test_a_closed_stderr_ends_nothing() -> None:
 
 def test_logging_comes_into_the_log(pipe: Pipe) -> None:
     handler = LogHandler(pipe.log("debug"))
-    for name, level in (("coglet_supervisor.slots", logging.WARNING), ("httpx", logging.CRITICAL)):
+    for name, level in (
+        ("coglet_supervisor.predictions.slots", logging.WARNING),
+        ("httpx", logging.CRITICAL),
+    ):
         handler.handle(logging.LogRecord(name, level, __file__, 1, "text %d", (1,), None))
     records = pipe.records()
     assert [(record["target"], record["level"]) for record in records] == [

@@ -14,10 +14,10 @@ from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import read_spill
-from coglet_supervisor.files import DataUrls
-from coglet_supervisor.outputs import Delivery, OutputCollector
-from coglet_supervisor.prediction import Prediction
-from coglet_supervisor.slots import Slot, SlotPool
+from coglet_supervisor.predictions.data_url_store import DataUrls
+from coglet_supervisor.predictions.outputs import Delivery, OutputCollector
+from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.slots import Slot, SlotPool
 
 MAX_BYTES = 1024 * 1024
 LARGE = b'"%b"' % (b"x" * MAX_INLINE_BYTES)

@@ -7,8 +7,8 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.prediction import Prediction
-from coglet_supervisor.streams import (
+from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.stream import (
     KEEP_ALIVE,
     MAX_BACKLOG_BYTES,
     MAX_SUBSCRIBERS,

@@ -4,8 +4,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_supervisor.output_names import UniqueNames
-from coglet_supervisor.uploads import place_of
+from coglet_supervisor.predictions.output_names import UniqueNames
+from coglet_supervisor.predictions.uploads import place_of
 
 
 @pytest.mark.parametrize(

@@ -12,9 +12,9 @@ import pytest
 from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.outgoing import Outgoing, UnusableUrl
-from coglet_supervisor.outputs import OutputFailed
-from coglet_supervisor.uploads import Uploads
+from coglet_supervisor.outgoing.client import Outgoing, UnusableUrl
+from coglet_supervisor.predictions.outputs import OutputFailed
+from coglet_supervisor.predictions.uploads import Uploads
 
 CONTENT = b"hi?>"
 

@@ -6,9 +6,9 @@ from typing import Any
 import msgspec
 import pytest
 
-from coglet_supervisor.json_text import NotJson
-from coglet_supervisor.problems import MASK, InvalidInput, Problem
-from coglet_supervisor.validation import Validation, output_is_array
+from coglet_supervisor.predictions.problems import MASK, InvalidInput, Problem
+from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.predictions.validation import Validation, output_is_array
 
 PROPERTIES: dict[str, Any] = {
     "text": {"type": "string", "maxLength": 5},

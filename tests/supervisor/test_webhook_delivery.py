@@ -11,8 +11,8 @@ from integration.harness.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.prediction import Prediction
-from coglet_supervisor.webhook_token import WebhookToken
+from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.webhooks.token import WebhookToken
 
 
 @pytest.fixture

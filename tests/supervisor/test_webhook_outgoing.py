@@ -10,7 +10,14 @@ import pytest
 from integration.harness.receiver import Receiver, Reply
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.outgoing import Message, NeverSendable, Outgoing, TimedOut, UnusableUrl, check_url
+from coglet_supervisor.outgoing.client import (
+    Message,
+    NeverSendable,
+    Outgoing,
+    TimedOut,
+    UnusableUrl,
+    check_url,
+)
 
 
 @pytest.mark.parametrize(
@@ -144,7 +151,6 @@ async def test_a_cancel_while_the_rest_of_an_answer_is_read_closes_the_connectio
 
 
 def test_the_client_is_imported_only_when_it_is_needed() -> None:
-    code = (
-        "import sys, coglet_supervisor.webhooks, coglet_supervisor.uploads; sys.exit('httpx' in sys.modules)"
-    )
+    modules = "coglet_supervisor.webhooks.delivery, coglet_supervisor.predictions.uploads"
+    code = f"import sys, {modules}; sys.exit('httpx' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", code], check=False).returncode == 0

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from coglet_supervisor.webhook_queue import (
+from coglet_supervisor.webhooks.queue import (
     Backlog,
     Finished,
     SendEnd,

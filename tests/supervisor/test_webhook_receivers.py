@@ -12,8 +12,8 @@ from integration.harness.receiver import Receiver, Reply, in_turn
 from integration.harness.waiting import wait_for
 from tests.supervisor.delivering import arrived, delivering, started, statuses
 
-from coglet_supervisor import webhook_sender
-from coglet_supervisor import webhooks as webhooks_module
+from coglet_supervisor.webhooks import delivery as webhooks_module
+from coglet_supervisor.webhooks import sender as webhook_sender
 
 
 @pytest.fixture

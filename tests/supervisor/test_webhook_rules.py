@@ -2,7 +2,7 @@
 
 import pytest
 
-from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, Verdict, judge
+from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, Outage, Verdict, judge
 
 
 def test_twelve_retries_in_about_409_seconds() -> None:

@@ -3,7 +3,7 @@
 import pytest
 
 from coglet_supervisor.errors import StartupError
-from coglet_supervisor.webhook_signature import Signer, new_message_id
+from coglet_supervisor.webhooks.signature import Signer, new_message_id
 
 
 def test_the_example_of_the_specification() -> None:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from coglet_supervisor.http.asgi import TEXT, HttpError, Request
+from coglet_supervisor.http.request import TEXT, HttpError, Request
 
 # What an orchestrator's probe asks, which has no token.
 PROBES: Final = frozenset({b"/health-check", b"/livez", b"/readyz"})

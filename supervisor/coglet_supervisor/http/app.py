@@ -4,7 +4,9 @@ import logging
 from typing import Final, Protocol
 
 from coglet_supervisor.http.access import Access
-from coglet_supervisor.http.asgi import (
+from coglet_supervisor.http.connection import MAX_HEAD_BYTES
+from coglet_supervisor.http.predictions import PredictionRoutes
+from coglet_supervisor.http.request import (
     JSON,
     TEXT,
     Disconnected,
@@ -17,9 +19,7 @@ from coglet_supervisor.http.asgi import (
     encode_json,
     respond,
 )
-from coglet_supervisor.http.connection import MAX_HEAD_BYTES
-from coglet_supervisor.http.predictions import PredictionRoutes
-from coglet_supervisor.prediction import Kind
+from coglet_supervisor.predictions.prediction import Kind
 
 log = logging.getLogger(__name__)
 

@@ -5,10 +5,10 @@ from typing import Final
 
 import msgspec
 
-from coglet_supervisor.http.asgi import HttpError, Request
-from coglet_supervisor.json_text import NotJson, check_shape, decode
-from coglet_supervisor.problems import cut
-from coglet_supervisor.webhook_queue import WebhookEvent
+from coglet_supervisor.http.request import HttpError, Request
+from coglet_supervisor.predictions.problems import cut
+from coglet_supervisor.predictions.untrusted_json import NotJson, check_shape, decode
+from coglet_supervisor.webhooks.queue import WebhookEvent
 
 ALL_EVENTS: Final[tuple[WebhookEvent, ...]] = ("start", "output", "logs", "completed")
 

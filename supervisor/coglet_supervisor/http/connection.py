@@ -13,7 +13,6 @@ from urllib.parse import unquote
 
 import httptools
 
-from coglet_supervisor.http.asgi import Scope
 from coglet_supervisor.http.exchange import Exchange, encode_head
 from coglet_supervisor.http.head import (
     RefusedHead,
@@ -24,6 +23,7 @@ from coglet_supervisor.http.head import (
     split_target,
 )
 from coglet_supervisor.http.peer import has_hung_up, untaken_bytes
+from coglet_supervisor.http.request import Scope
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
 # Request line and headers; enough to see, and so to refuse properly, a URI that is too long.

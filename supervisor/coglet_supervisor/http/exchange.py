@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Sequence
 from typing import Final, Protocol
 
-from coglet_supervisor.http.asgi import Message, Scope
+from coglet_supervisor.http.request import Message, Scope
 
 Headers = Sequence[tuple[bytes, bytes]]
 

@@ -16,7 +16,6 @@ from typing import Any, Final, Protocol
 from h2.errors import ErrorCodes
 from hypercorn.events import Closed, RawData, Updated
 
-from coglet_supervisor.http.asgi import Application
 from coglet_supervisor.http.connection import (
     BODY_TIMEOUT_S,
     HEAD_TIMEOUT_S,
@@ -27,6 +26,7 @@ from coglet_supervisor.http.connection import (
 from coglet_supervisor.http.http2_frames import DATA, FrameGuard, goaway, whole_frames
 from coglet_supervisor.http.http2_protocol import Http2Protocol
 from coglet_supervisor.http.http2_waits import Waits
+from coglet_supervisor.http.request import Application
 
 log = logging.getLogger(__name__)
 

@@ -24,8 +24,8 @@ from hypercorn.protocol.events import Event as StreamEvent
 from hypercorn.protocol.h2 import H2Protocol
 from hypercorn.typing import ConnectionState
 
-from coglet_supervisor.http.asgi import Application, Message, Scope
 from coglet_supervisor.http.connection import LINGER_S
+from coglet_supervisor.http.request import Application, Message, Scope
 
 # A method is a token, a path visible ASCII (RFC 9110, 9.1; RFC 9113, 8.3.1). CONNECT has no path.
 _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")

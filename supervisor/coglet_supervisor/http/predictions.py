@@ -6,8 +6,8 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
-from coglet_supervisor import service as services
-from coglet_supervisor.http.asgi import (
+from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
+from coglet_supervisor.http.request import (
     JSON,
     DisconnectWatch,
     HttpError,
@@ -17,15 +17,15 @@ from coglet_supervisor.http.asgi import (
     respond,
     respond_in_pieces,
 )
-from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
-from coglet_supervisor.json_text import NotJson
-from coglet_supervisor.outgoing import UnusableUrl
-from coglet_supervisor.outputs import StartTask
-from coglet_supervisor.prediction import Kind, Listener, Prediction, Snapshot
-from coglet_supervisor.problems import InvalidInput, Problem
-from coglet_supervisor.service import NewPrediction, PredictionService
-from coglet_supervisor.streams import PredictionStream, Subscription, TooManySubscribers
-from coglet_supervisor.webhooks import Webhooks
+from coglet_supervisor.outgoing.client import UnusableUrl
+from coglet_supervisor.predictions import service as services
+from coglet_supervisor.predictions.outputs import StartTask
+from coglet_supervisor.predictions.prediction import Kind, Listener, Prediction, Snapshot
+from coglet_supervisor.predictions.problems import InvalidInput, Problem
+from coglet_supervisor.predictions.service import NewPrediction, PredictionService
+from coglet_supervisor.predictions.stream import PredictionStream, Subscription, TooManySubscribers
+from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.webhooks.delivery import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
 DRAINING: Final = "The server is shutting down and takes no new predictions. Try another one."

@@ -6,9 +6,9 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coglet_supervisor.http.asgi import Receive, Scope, Send, encode_json
-from coglet_supervisor.http.docs_page import docs_routes
-from coglet_supervisor.service import PredictionService
+from coglet_supervisor.http.request import Receive, Scope, Send, encode_json
+from coglet_supervisor.pages.docs_page import docs_routes
+from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
 if TYPE_CHECKING:

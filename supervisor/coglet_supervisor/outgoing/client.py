@@ -150,7 +150,7 @@ def _build_client(guard: UrlGuard) -> httpx.AsyncClient:
 
     import httpx
 
-    from coglet_supervisor.guarded_transport import GuardedTransport
+    from coglet_supervisor.outgoing.guarded_transport import GuardedTransport
 
     try:
         return httpx.AsyncClient(

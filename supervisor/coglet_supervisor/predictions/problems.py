@@ -8,8 +8,8 @@ import jsonschema_rs
 import msgspec
 from jsonschema_rs import ValidationErrorKind as Kind
 
-from coglet_supervisor.faults import VALUE, Fault, Faults
-from coglet_supervisor.file_inputs import ADVICE, FILE_URL
+from coglet_supervisor.predictions.faults import VALUE, Fault, Faults
+from coglet_supervisor.predictions.file_inputs import ADVICE, FILE_URL
 
 MASK: Final = "**********"
 MAX_PROBLEMS: Final = 100

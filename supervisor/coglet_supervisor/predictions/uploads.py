@@ -12,7 +12,7 @@ from urllib.parse import quote, urlsplit, urlunsplit
 import msgspec
 
 from coglet_schema.media_types import type_of
-from coglet_supervisor.outgoing import (
+from coglet_supervisor.outgoing.client import (
     PIECE_BYTES,
     Answer,
     Message,
@@ -23,7 +23,7 @@ from coglet_supervisor.outgoing import (
     UnusableUrl,
     check_url,
 )
-from coglet_supervisor.outputs import OutputFailed
+from coglet_supervisor.predictions.outputs import OutputFailed
 
 log = logging.getLogger(__name__)
 

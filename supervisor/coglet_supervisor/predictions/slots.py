@@ -19,10 +19,10 @@ from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import write_spill
-from coglet_supervisor.liveness import PARTS
+from coglet_supervisor.time_limits import PARTS
 
 if TYPE_CHECKING:
-    from coglet_supervisor.outputs import OutputCollector
+    from coglet_supervisor.predictions.outputs import OutputCollector
 
 log = logging.getLogger(__name__)
 

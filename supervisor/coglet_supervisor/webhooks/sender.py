@@ -11,7 +11,7 @@ from contextlib import AbstractAsyncContextManager
 from typing import Final
 from weakref import WeakValueDictionary
 
-from coglet_supervisor.outgoing import (
+from coglet_supervisor.outgoing.client import (
     Answer,
     Message,
     NeverSendable,
@@ -20,9 +20,9 @@ from coglet_supervisor.outgoing import (
     check_url,
     origin_of,
 )
-from coglet_supervisor.send_turns import GivenUp, Receiver, Turn, Turns
-from coglet_supervisor.webhook_rules import RETRY_DELAYS_S, Outage, judge
-from coglet_supervisor.webhook_signature import Signer, new_message_id
+from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, Outage, judge
+from coglet_supervisor.webhooks.send_turns import GivenUp, Receiver, Turn, Turns
+from coglet_supervisor.webhooks.signature import Signer, new_message_id
 
 log = logging.getLogger(__name__)
 

@@ -16,9 +16,9 @@ from typing import Final
 
 import msgspec
 
-from coglet_supervisor.outgoing import Outgoing
-from coglet_supervisor.outputs import StartTask
-from coglet_supervisor.prediction import (
+from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.predictions.outputs import StartTask
+from coglet_supervisor.predictions.prediction import (
     Completed,
     Event,
     Listener,
@@ -29,7 +29,7 @@ from coglet_supervisor.prediction import (
     Started,
 )
 from coglet_supervisor.versions import versions
-from coglet_supervisor.webhook_queue import (
+from coglet_supervisor.webhooks.queue import (
     Backlog,
     Finished,
     SendEnd,
@@ -39,9 +39,9 @@ from coglet_supervisor.webhook_queue import (
     WebhookEvent,
     WebhookQueue,
 )
-from coglet_supervisor.webhook_sender import NeverDelivered, NotDelivered, Origins, Sender
-from coglet_supervisor.webhook_signature import Signer
-from coglet_supervisor.webhook_token import WebhookToken
+from coglet_supervisor.webhooks.sender import NeverDelivered, NotDelivered, Origins, Sender
+from coglet_supervisor.webhooks.signature import Signer
+from coglet_supervisor.webhooks.token import WebhookToken
 
 log = logging.getLogger(__name__)
 

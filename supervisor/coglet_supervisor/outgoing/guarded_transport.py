@@ -13,7 +13,7 @@ import httpcore
 import httpx
 
 from coglet_protocol.url_guard import AddressRefused, UrlGuard
-from coglet_supervisor.name_lookup import NameLookup
+from coglet_supervisor.outgoing.name_lookup import NameLookup
 
 # With fewer, httpcore closes connections as soon as that many are busy.
 _MAX_IDLE_CONNECTIONS: Final = 64

@@ -22,16 +22,16 @@ from coglet_protocol import control
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.cleaning import clean_up
-from coglet_supervisor.control_group import ControlGroup
-from coglet_supervisor.control_reader import ControlReader
-from coglet_supervisor.death import wait_exit
 from coglet_supervisor.health import timestamp
-from coglet_supervisor.pipes import connect_read_pipe, connect_write_pipe
-from coglet_supervisor.process_group import ProcessGroup
-from coglet_supervisor.process_usage import usage_of
-from coglet_supervisor.recycling import Wear
-from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
+from coglet_supervisor.predictions.slots import Slot, SlotPool, SlotSocket, peer_pid
 from coglet_supervisor.temporary_folder import TemporaryFolder
+from coglet_supervisor.workers.control_group import ControlGroup
+from coglet_supervisor.workers.control_reader import ControlReader
+from coglet_supervisor.workers.exit import wait_exit
+from coglet_supervisor.workers.pipes import connect_read_pipe, connect_write_pipe
+from coglet_supervisor.workers.process_group import ProcessGroup
+from coglet_supervisor.workers.process_usage import usage_of
+from coglet_supervisor.workers.recycling import Wear
 
 log = logging.getLogger(__name__)
 

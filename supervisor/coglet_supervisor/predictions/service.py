@@ -8,13 +8,13 @@ import msgspec
 
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.health import State
-from coglet_supervisor.identifiers import MAX_ID_CHARS, new_prediction_id
-from coglet_supervisor.outputs import Delivery, OutputCollector
-from coglet_supervisor.prediction import Completed, Event, Kind, Listener, Prediction
+from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
+from coglet_supervisor.predictions.outputs import Delivery, OutputCollector
+from coglet_supervisor.predictions.prediction import Completed, Event, Kind, Listener, Prediction
+from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.predictions.validation import Document, Validation, is_streaming, output_is_array
 from coglet_supervisor.server_log import ServerLog
-from coglet_supervisor.slots import SlotPool
-from coglet_supervisor.streams import PredictionStream
-from coglet_supervisor.validation import Document, Validation, is_streaming, output_is_array
 
 MAX_CONTEXT_BYTES = 1024 * 1024
 _ENDED = {"succeeded": "Prediction succeeded", "canceled": "Prediction cancelled"}

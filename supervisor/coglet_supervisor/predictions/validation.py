@@ -10,12 +10,19 @@ from typing import Any, Final
 import jsonschema_rs
 import msgspec
 
-from coglet_supervisor.data_urls import broken_data_urls
-from coglet_supervisor.faults import VALUE, find_faults
-from coglet_supervisor.file_inputs import is_file, is_file_url, local_default, with_file_rule
-from coglet_supervisor.input_kinds import kind_of
-from coglet_supervisor.json_text import decode
-from coglet_supervisor.problems import MASK, MAX_PROBLEMS, InvalidInput, broken_base64, cut, report
+from coglet_supervisor.predictions.data_urls import broken_data_urls
+from coglet_supervisor.predictions.faults import VALUE, find_faults
+from coglet_supervisor.predictions.file_inputs import is_file, is_file_url, local_default, with_file_rule
+from coglet_supervisor.predictions.input_kinds import kind_of
+from coglet_supervisor.predictions.problems import (
+    MASK,
+    MAX_PROBLEMS,
+    InvalidInput,
+    broken_base64,
+    cut,
+    report,
+)
+from coglet_supervisor.predictions.untrusted_json import decode
 
 log = logging.getLogger(__name__)
 

@@ -15,11 +15,11 @@ from typing import TYPE_CHECKING, Final, Literal, Protocol
 
 import msgspec
 
-from coglet_supervisor.metrics import Metrics, Mode, merge_metric
+from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
 from coglet_supervisor.printed_text import PrintedText
 
 if TYPE_CHECKING:
-    from coglet_supervisor.streams import PredictionStream
+    from coglet_supervisor.predictions.stream import PredictionStream
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 Terminal = Literal["succeeded", "failed", "canceled"]

@@ -1,20 +1,6 @@
-"""Telling a worker that hangs from one that is busy, and how long to wait for a worker.
+"""Telling a worker that hangs from one that is busy."""
 
-Time in which this process itself was stopped, as by `docker pause`, is held against no worker: it could not
-be heard, and was most likely stopped, too. So a limit is waited for in parts. A part that lasts longer,
-because this process was not there to see its end, counts as one nevertheless.
-"""
-
-import asyncio
-from typing import Final
-
-PARTS: Final = 4
-
-
-async def wait_parts(limit_s: float) -> None:
-    """Returns when this process could run for that long."""
-    for _ in range(PARTS):
-        await asyncio.sleep(limit_s / PARTS)
+from coglet_supervisor.time_limits import PARTS
 
 
 class Liveness:

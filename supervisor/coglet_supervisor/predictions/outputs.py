@@ -20,9 +20,9 @@ from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError, SpillError
 from coglet_protocol.spill import read_spill
 from coglet_supervisor.cleaning import clean_up
-from coglet_supervisor.json_text import is_one_value
-from coglet_supervisor.output_names import UniqueNames
-from coglet_supervisor.prediction import Prediction
+from coglet_supervisor.predictions.output_names import UniqueNames
+from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.untrusted_json import is_one_value
 from coglet_supervisor.printed_text import PrintedText
 
 log = logging.getLogger(__name__)

@@ -7,9 +7,9 @@ from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_supervisor.client_tasks import ClientTasks
-from coglet_supervisor.http.asgi import Application
 from coglet_supervisor.http.connection import SEND_TIMEOUT_S, Connection
 from coglet_supervisor.http.exchange import Exchange
+from coglet_supervisor.http.request import Application
 from coglet_supervisor.listener import BACKLOG
 
 if TYPE_CHECKING:

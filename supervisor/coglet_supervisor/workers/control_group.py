@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from coglet_supervisor.process_usage import available_bytes
+from coglet_supervisor.workers.process_usage import available_bytes
 
 _MOUNTS: Final = Path("/sys/fs/cgroup")
 _PROC: Final = Path("/proc")

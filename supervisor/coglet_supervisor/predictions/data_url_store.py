@@ -1,4 +1,4 @@
-"""Output files as data URLs. (Uploads are the other store, see `coglet_supervisor.uploads`.)"""
+"""Output files as data URLs. (Uploads are the other store, see `coglet_supervisor.predictions.uploads`.)"""
 
 import asyncio
 import binascii
@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 
 from coglet_schema.media_types import type_of
-from coglet_supervisor.outputs import OutputFailed, OutputTooLarge
+from coglet_supervisor.predictions.outputs import OutputFailed, OutputTooLarge
 
 # A multiple of three, so that the pieces' base64 texts join without padding between them; and small enough to
 # stay in the processor's cache.

@@ -9,16 +9,16 @@ import contextlib
 import logging
 import random
 
-from coglet_supervisor.control_group import free_memory_bytes
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import Setup, State, timestamp
-from coglet_supervisor.process_usage import usage_of
-from coglet_supervisor.restart import GiveUp, RestartPolicy, Setbacks
+from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
-from coglet_supervisor.slots import SlotPool
 from coglet_supervisor.temporary_folder import NoTemporaryFolder
-from coglet_supervisor.worker_process import WorkerProcess, WorkerSpec
-from coglet_supervisor.worker_session import (
+from coglet_supervisor.workers.control_group import free_memory_bytes
+from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
+from coglet_supervisor.workers.process_usage import usage_of
+from coglet_supervisor.workers.restart import GiveUp, RestartPolicy, Setbacks
+from coglet_supervisor.workers.session import (
     Died,
     End,
     NotStarted,

@@ -7,14 +7,15 @@ from typing import Final
 
 from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
-from coglet_supervisor.death import describe_exit
 from coglet_supervisor.health import Setup, timestamp
-from coglet_supervisor.liveness import PARTS, Liveness, wait_parts
-from coglet_supervisor.process_usage import usage_of
-from coglet_supervisor.restart import Service
+from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
-from coglet_supervisor.slots import SlotPool
-from coglet_supervisor.worker_process import WorkerProcess
+from coglet_supervisor.time_limits import PARTS, wait_parts
+from coglet_supervisor.workers.exit import describe_exit
+from coglet_supervisor.workers.liveness import Liveness
+from coglet_supervisor.workers.process import WorkerProcess
+from coglet_supervisor.workers.process_usage import usage_of
+from coglet_supervisor.workers.restart import Service
 
 log = logging.getLogger(__name__)
 

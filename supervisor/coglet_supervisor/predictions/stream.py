@@ -10,7 +10,7 @@ from typing import Final
 
 import msgspec
 
-from coglet_supervisor.prediction import (
+from coglet_supervisor.predictions.prediction import (
     Completed,
     Event,
     Logged,

@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from coglet_supervisor.health import Setup, State
-from coglet_supervisor.worker_seat import WorkerSeat
+from coglet_supervisor.workers.seat import WorkerSeat
 
 # The state of the whole is the best state of a part: one ready worker serves.
 _BEST_FIRST: Final[tuple[State, ...]] = ("READY", "STARTING", "SETUP_FAILED", "DEFUNCT")

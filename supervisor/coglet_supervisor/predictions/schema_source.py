@@ -7,9 +7,9 @@ from pathlib import Path
 from typing import Any
 
 from coglet_protocol.control import InputKind
-from coglet_supervisor.input_kinds import input_kinds
+from coglet_supervisor.predictions.input_kinds import input_kinds
+from coglet_supervisor.predictions.validation import Document
 from coglet_supervisor.settings import Settings
-from coglet_supervisor.validation import Document
 
 log = logging.getLogger(__name__)
 
