@@ -15,8 +15,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Final
 
-from integration.harness import processes
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing import processes
+from testing.waiting import DEADLINE_S, wait_for
 
 COG: Final = (sys.executable, "-m", "coglet_cli")
 # Makes the terminal that the child has as stdin its controlling one, so that ^C becomes a signal.

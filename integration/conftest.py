@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any, Protocol
 
 import pytest
-from integration.harness.installation import Installation
-from integration.harness.model import Model
-from integration.harness.server import Launch, Server, reserved_port
-from integration.harness.server import serve as serve_model
+from testing.installation import Installation
+from testing.model import Model
+from testing.server import Launch, Server, reserved_port
+from testing.server import serve as serve_model
 
 _INSTALLATION = pytest.StashKey[Installation]()
 

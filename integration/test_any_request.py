@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import yaml
 from integration.conftest import Serve
-from integration.harness.model import Model
+from testing.model import Model
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PYTHON = os.environ.get("PYCOGLET_EXAMPLES_PYTHON", "")

@@ -4,10 +4,10 @@ from collections.abc import AsyncIterator, Callable, Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold_async, holding
-from integration.harness.script import script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import hold_async, holding
+from testing.script import script
+from testing.server import Server
+from testing.waiting import wait_for
 
 CANCELED = "canceled"
 

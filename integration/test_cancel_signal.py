@@ -2,7 +2,7 @@
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
+from testing.model import Model
 
 USES = {
     "faulthandler": "faulthandler.register(signal.SIGUSR1)",

@@ -4,10 +4,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 CANCELED = "canceled"
 

@@ -16,7 +16,7 @@ from typing import Final
 
 import pytest
 from integration.cli_process import run_cog, start_cog
-from integration.harness.waiting import DEADLINE_S
+from testing.waiting import DEADLINE_S
 
 from coglet_cli.engine.progress import Progress
 from coglet_cli.environments import Recipe

@@ -17,8 +17,8 @@ import httpx
 import pytest
 from integration.browser import CHROMIUM, Page, browser_page
 from integration.cli_process import run_cog, start_cog
-from integration.harness.receiver import Received, Receiver, Reply
-from integration.harness.waiting import DEADLINE_S
+from testing.receiver import Received, Receiver, Reply
+from testing.waiting import DEADLINE_S
 
 from coglet_cli.errors import UserError
 from coglet_cli.playground.server import MOST_WEBHOOK_BYTES, PlaygroundOptions, playground

@@ -10,8 +10,8 @@ from typing import Final
 import psutil
 import pytest
 from integration.cli_process import run_cog, start_cog
-from integration.harness.receiver import Receiver, Reply
-from integration.harness.waiting import wait_for
+from testing.receiver import Receiver, Reply
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
 

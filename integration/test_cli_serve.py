@@ -8,7 +8,7 @@ from typing import Any, Final
 
 import pytest
 from integration.cli_process import Cog, run_cog, start_cog
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import httpx
 import pytest
 from integration.docker.engine import running_registry
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 from tests.cli.serving import served
 
 from coglet_cli.building import model_reference

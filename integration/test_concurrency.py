@@ -5,10 +5,10 @@ from contextlib import ExitStack
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold_async, holding
-from integration.harness.model import Model, inputs
-from integration.harness.script import script
-from integration.harness.server import Server
+from testing.holding import hold_async, holding
+from testing.model import Model, inputs
+from testing.script import script
+from testing.server import Server
 
 CONCURRENT_MODEL = """
 import asyncio, os

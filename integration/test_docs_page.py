@@ -5,7 +5,7 @@ from collections.abc import Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.server import Server
+from testing.server import Server
 
 pytestmark = pytest.mark.ours("runtime.md 0.4: the peer advertises /docs and has none")
 

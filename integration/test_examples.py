@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 import yaml
 from integration.conftest import Serve
-from integration.harness.model import Model
-from integration.harness.server import Server
+from testing.model import Model
+from testing.server import Server
 
 EXAMPLES = Path(__file__).resolve().parents[1] / "examples"
 PYTHON = os.environ.get("PYCOGLET_EXAMPLES_PYTHON", "")

@@ -7,10 +7,10 @@ from pathlib import Path
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold_async, holding
-from integration.harness.model import Model
-from integration.harness.script import returning
-from integration.harness.server import HOST, Server
+from testing.holding import hold_async, holding
+from testing.model import Model
+from testing.script import returning
+from testing.server import HOST, Server
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,9})?\+00:00")
 READINESS_FILE = Path("/var/run/cog/ready")

@@ -4,10 +4,10 @@ import re
 
 import pytest
 from integration.conftest import Serve
-from integration.harness import processes
-from integration.harness.model import Model
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing import processes
+from testing.model import Model
+from testing.server import Server
+from testing.waiting import wait_for
 
 SETUP = "Setup failed: setup failed: "
 LOAD = "Setup failed: failed to load predictor: "

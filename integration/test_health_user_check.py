@@ -7,10 +7,10 @@ from contextlib import ExitStack
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.script import returning
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.script import returning
+from testing.server import Server
+from testing.waiting import wait_for
 
 FAILED = "Healthcheck failed: "
 TIMED_OUT = f"{FAILED}user-defined healthcheck timed out after 5.0 seconds"

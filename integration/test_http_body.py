@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Answer
-from integration.harness.script import script
-from integration.harness.server import Server
+from testing.client import Answer
+from testing.script import script
+from testing.server import Server
 
 NOT_JSON = "Expected request with `Content-Type: application/json`"
 NOT_PARSABLE = "Failed to parse the request body as JSON: "

@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold, hold_async
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import hold, hold_async
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

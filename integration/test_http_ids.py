@@ -6,11 +6,11 @@ from urllib.parse import quote
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold_async, holding
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import hold_async, holding
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 ONE = returning("1")
 

@@ -11,11 +11,11 @@ import h2.connection
 import h2.events
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Address, exchange
-from integration.harness.model import Model
-from integration.harness.script import returning
-from integration.harness.server import HOST, Server
-from integration.harness.waiting import wait_for
+from testing.client import Address, exchange
+from testing.model import Model
+from testing.script import returning
+from testing.server import HOST, Server
+from testing.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

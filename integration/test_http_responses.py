@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 NOT_READY = {
     "error": "Setup has not finished yet. Wait until it has finished, or GET /health-check for status.",

@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs, openapi
-from integration.harness.server import Server
+from testing.model import Model, inputs, openapi
+from testing.server import Server
 
 PREDICTION_URLS = {
     "docs_url": "/docs",

@@ -2,7 +2,7 @@
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
+from testing.model import Model
 
 pytestmark = pytest.mark.ours(
     "annotations alone decide there, and one that cannot be evaluated ends it for all"

@@ -7,10 +7,10 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import exchange
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.client import exchange
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 
 @pytest.fixture(scope="module")

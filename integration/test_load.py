@@ -9,9 +9,9 @@ from concurrent.futures import Future, ThreadPoolExecutor
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Answer
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.client import Answer
+from testing.model import Model, inputs
+from testing.server import Server
 
 CANCELS = 1000
 # Long enough to be hit anywhere, short enough to end by itself about half of the time.

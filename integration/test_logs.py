@@ -5,11 +5,11 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Answer
-from integration.harness.holding import hold_async, holding
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.client import Answer
+from testing.holding import hold_async, holding
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 TRUNCATED = "[**** LOG LINE TRUNCATED AT 4 MiB ****]"
 LIMIT = 4 * 1024 * 1024

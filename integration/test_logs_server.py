@@ -5,11 +5,11 @@ import signal
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.model import Model
-from integration.harness.script import returning
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.model import Model
+from testing.script import returning
+from testing.server import Server
+from testing.waiting import wait_for
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3,9}Z")
 PRINTING = returning("print('printed')")

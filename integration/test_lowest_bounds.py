@@ -5,10 +5,10 @@ import subprocess
 from pathlib import Path
 
 import pytest
-from integration.harness.http2 import fields, http2
-from integration.harness.installation import Installation
-from integration.harness.model import Model
-from integration.harness.server import Launch, serve
+from testing.http2 import fields, http2
+from testing.installation import Installation
+from testing.model import Model
+from testing.server import Launch, serve
 
 ROOT = Path(__file__).resolve().parents[1]
 PYTHON = os.environ.get("PYCOGLET_LOWEST_PYTHON", "")

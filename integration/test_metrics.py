@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import hold_async
-from integration.harness.script import script
-from integration.harness.server import Server
+from testing.holding import hold_async
+from testing.script import script
+from testing.server import Server
 
 UNSUPPORTED = "Unsupported metric value type: {}. Expected bool, int, float, str, list, or dict."
 ADVICE = "without deleting first"

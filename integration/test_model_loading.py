@@ -4,7 +4,7 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
+from testing.model import Model, inputs
 
 NO_INPUT = inputs({})
 FUNCTION = "def predict() -> str:\n    return 'function'\n"

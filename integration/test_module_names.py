@@ -8,9 +8,9 @@ from pathlib import Path
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import wait_workers, worker_pids
-from integration.harness.installation import Installation
-from integration.harness.model import Model, inputs
-from integration.harness.server import AS_COG
+from testing.installation import Installation
+from testing.model import Model, inputs
+from testing.server import AS_COG
 
 pytestmark = pytest.mark.ours("there, the worker finds the model's file in the place of the module")
 

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
-from integration.harness.server import Server
+from testing.model import Model
+from testing.server import Server
 
 SOURCE = """
 from cog import BasePredictor, Input, Path

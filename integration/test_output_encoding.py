@@ -6,9 +6,9 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Answer
-from integration.harness.script import returning, script
-from integration.harness.server import Server
+from testing.client import Answer
+from testing.script import returning, script
+from testing.server import Server
 
 NOT_SERIALIZABLE = (
     "Prediction failed: Failed to serialize output: TypeError: Object of type {} is not JSON serializable"

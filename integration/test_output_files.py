@@ -6,10 +6,10 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 IMPORTS = ("cog", "io", "os", "pathlib", "tempfile")
 

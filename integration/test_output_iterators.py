@@ -2,7 +2,7 @@
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
+from testing.model import Model
 
 pytestmark = pytest.mark.ours("there, only generators are iterated, and a sync wrapper gives a coroutine")
 

@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
 
 SHAPES = [
     ("'one'", "one"),

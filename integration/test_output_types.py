@@ -5,7 +5,7 @@ from typing import Any
 import jsonschema_rs
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
+from testing.model import Model
 
 SOURCE = """
 import dataclasses, decimal, enum, pathlib, uuid

@@ -16,9 +16,9 @@ from typing import Any
 import psutil
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import exchange
-from integration.harness.model import Model
-from integration.harness.server import Server
+from testing.client import exchange
+from testing.model import Model
+from testing.server import Server
 
 HELLO = Model("""
 from cog import BasePredictor

@@ -5,8 +5,8 @@ import signal
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.script import returning, script
-from integration.harness.server import AS_COG
+from testing.script import returning, script
+from testing.server import AS_COG
 
 LEAVES = pytest.mark.parametrize("leave", ["os.setsid()", "os.setpgrp()"])
 

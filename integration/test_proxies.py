@@ -8,13 +8,13 @@ from pathlib import Path
 import psutil
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import JSON, exchange
-from integration.harness.events import streaming
-from integration.harness.model import Model
-from integration.harness.proxies import PROXIES, InFront, in_front_of
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.client import JSON, exchange
+from testing.events import streaming
+from testing.model import Model
+from testing.proxies import PROXIES, InFront, in_front_of
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md B8")
 

@@ -6,13 +6,13 @@ from contextlib import suppress
 
 import pytest
 from integration.conftest import Serve
-from integration.harness import processes
-from integration.harness.client import exchange
-from integration.harness.holding import hold, holding
-from integration.harness.model import Model
-from integration.harness.script import returning, script
-from integration.harness.server import AS_COG, Server
-from integration.harness.waiting import wait_for
+from testing import processes
+from testing.client import exchange
+from testing.holding import hold, holding
+from testing.model import Model
+from testing.script import returning, script
+from testing.server import AS_COG, Server
+from testing.waiting import wait_for
 
 SLOW_SETUP = Model(
     "import time\nclass Predictor:\n    def setup(self): time.sleep(3600)\n    def run(self): ...\n"

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.events import WANTS_EVENTS, streaming
-from integration.harness.holding import holding
-from integration.harness.model import Model
-from integration.harness.script import returning, script
-from integration.harness.server import Server
+from testing.events import WANTS_EVENTS, streaming
+from testing.holding import holding
+from testing.model import Model
+from testing.script import returning, script
+from testing.server import Server
 
 STREAMING = replace(Model.named("script"), is_streaming=True)
 NOT_STREAMING = (

@@ -7,11 +7,11 @@ from dataclasses import replace
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.events import ServerEvent, streaming
-from integration.harness.model import Model
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.events import ServerEvent, streaming
+from testing.model import Model
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 STREAMING = replace(Model.named("script"), is_streaming=True)
 

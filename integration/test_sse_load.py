@@ -6,10 +6,10 @@ from dataclasses import replace
 import psutil
 import pytest
 from integration.conftest import Serve
-from integration.harness.events import streaming
-from integration.harness.model import Model
-from integration.harness.script import returning, script
-from integration.harness.server import Server
+from testing.events import streaming
+from testing.model import Model
+from testing.script import returning, script
+from testing.server import Server
 
 STREAMING = replace(Model.named("script"), is_streaming=True)
 MANY = 100_000

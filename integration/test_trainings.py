@@ -5,9 +5,9 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.server import Server
+from testing.waiting import wait_for
 
 TRAIN = {"COG_TRAIN_TYPE_STUB": "predict.py:train"}
 FLAGS = ["--x-mode", "train"]

@@ -9,11 +9,11 @@ from typing import Any, Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.installation import Installation
-from integration.harness.receiver import Received, Receiver, Reply, redirect
-from integration.harness.script import script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.installation import Installation
+from testing.receiver import Received, Receiver, Reply, redirect
+from testing.script import script
+from testing.server import Server
+from testing.waiting import wait_for
 
 LARGE_BYTES: Final = 256 * 1024 * 1024
 MAX_RISE_BYTES: Final = 16 * 1024 * 1024

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.model import Model, inputs
+from testing.server import Server
 
 # One property a keyword, so that each test names the keyword that it is about.
 PROPERTIES: dict[str, Any] = {

@@ -5,8 +5,8 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.model import Model, inputs
+from testing.server import Server
 
 ECHO = Model.named("echo").source
 PROPERTIES: dict[str, Any] = {

@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, redirect
-from integration.harness.script import returning
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.receiver import HANG_UP, Received, Receiver, Reply, redirect
+from testing.script import returning
+from testing.server import Server
+from testing.waiting import wait_for
 
 PREDICTIONS: Final = 200
 MAX_GROWTH_BYTES: Final = 8 * 1024 * 1024

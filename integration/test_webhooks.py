@@ -6,12 +6,12 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import Answer
-from integration.harness.holding import holding
-from integration.harness.model import Model, inputs
-from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
-from integration.harness.script import returning, script
-from integration.harness.server import Server
+from testing.client import Answer
+from testing.holding import holding
+from testing.model import Model, inputs
+from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
+from testing.script import returning, script
+from testing.server import Server
 
 TERMINAL = ("succeeded", "failed", "canceled")
 HELLO = returning("'hello'")

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.harness import processes
-from integration.harness.holding import hold_async
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing import processes
+from testing.holding import hold_async
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 RESPAWN = "decisions.md: a dead worker is respawned; the peer's server is lost with it"
 

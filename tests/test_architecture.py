@@ -40,6 +40,7 @@ def source_files() -> list[Path]:
             "worker",
             "supervisor",
             "cli",
+            "testing",
             "tests",
             "integration",
             "bench",

@@ -11,7 +11,7 @@ from typing import Final
 
 import psutil
 from integration.chaos.ledger import Trouble
-from integration.harness.server import Server
+from testing.server import Server
 
 _LONGEST_PAUSE_S: Final = 0.4
 _PIECE: Final = b"x" * 65536

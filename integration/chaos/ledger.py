@@ -5,7 +5,7 @@ import threading
 from collections import Counter, defaultdict
 from typing import Final
 
-from integration.harness.receiver import HANG_UP, Answering, Received, Reply
+from testing.receiver import HANG_UP, Answering, Received, Reply
 
 _STATUS: Final = re.compile(rb'"status":"(succeeded|failed|canceled)"')
 _NO_STATUS: Final = "(not seen)"  # in a body of which the receiver has kept only the beginning

@@ -9,8 +9,8 @@ import threading
 from typing import Any, Final
 
 from integration.chaos.ledger import Ledger
-from integration.harness.client import exchange
-from integration.harness.server import Server
+from testing.client import exchange
+from testing.server import Server
 
 # Acts of the model and how often they are asked for. What costs a worker is rare, or none would ever serve.
 _ACTS: Final = {

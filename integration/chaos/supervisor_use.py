@@ -4,7 +4,7 @@ from dataclasses import dataclass
 from typing import Final
 
 import psutil
-from integration.harness.server import Server
+from testing.server import Server
 
 # Connections that are kept open to the receiver, and what uvloop keeps for its next use.
 _SPARE_DESCRIPTORS: Final = 40

@@ -18,11 +18,11 @@ from integration.chaos.ledger import Ledger, Trouble
 from integration.chaos.load import Client, Probe
 from integration.chaos.supervisor_use import Use
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.receiver import Receiver
-from integration.harness.server import Server
-from integration.harness.small_disk import small_disk
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.receiver import Receiver
+from testing.server import Server
+from testing.small_disk import small_disk
+from testing.waiting import wait_for
 
 SEEDS, SECONDS = (int(part) for part in os.environ.get("PYCOGLET_CHAOS", "2x5").split("x"))
 FIRST: Final = int(os.environ.get("PYCOGLET_CHAOS_FIRST", "1"))

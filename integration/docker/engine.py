@@ -14,7 +14,7 @@ from typing import Final
 
 import docker
 from docker.errors import DockerException, ImageNotFound
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON_VERSION: Final = "3.11"

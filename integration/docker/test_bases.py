@@ -21,7 +21,7 @@ from integration.docker.stand_ins import (
     pyenv_base,
     uv_base,
 )
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 MODEL: Final = """\

@@ -11,7 +11,7 @@ import docker
 import pytest
 from integration.docker.containers import build, health, inside, run_cog, running
 from integration.docker.engine import BASE, FAST_BASE
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 pytestmark = [
     pytest.mark.slow,

@@ -3,7 +3,7 @@
 import docker
 import pytest
 from integration.docker.containers import exit_code, health, inside, processes, running
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SERVER = ("python", "-m", "cog.server.http")

@@ -11,7 +11,7 @@ import pytest
 from docker.models.containers import Container
 from integration.docker.containers import build, health, inside, processes, run_cog, running, url
 from integration.docker.engine import FAST_BASE, PYTHON_VERSION
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 SERVER_PACKAGES = {"quart", "hypercorn", "werkzeug", "jinja2", "anyio"}

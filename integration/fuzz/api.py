@@ -5,7 +5,7 @@ import json
 import random
 from typing import Any, Final
 
-from integration.harness.client import Address
+from testing.client import Address
 
 _TEXTS: Final = (
     "",

@@ -4,7 +4,7 @@ import random
 from typing import Final
 
 from integration.fuzz.mutation import mutated
-from integration.harness.http2 import (
+from testing.http2 import (
     CONTINUATION,
     DATA,
     GOAWAY,

@@ -6,7 +6,7 @@ import socket
 from typing import Final
 
 from integration.fuzz.mutation import pieces
-from integration.harness.client import Address
+from testing.client import Address
 
 _RESET: Final = b"\1\0\0\0\0\0\0\0"  # SO_LINGER of no time
 _PATIENCE_S: Final = 0.05

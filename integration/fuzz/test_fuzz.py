@@ -18,10 +18,10 @@ from integration.conftest import Serve
 from integration.fuzz import api, hostile_worker, http1, http2
 from integration.fuzz.mutation import mutated
 from integration.fuzz.sending import attack
-from integration.harness.client import Address
-from integration.harness.model import Model
-from integration.harness.server import Server
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing.client import Address
+from testing.model import Model
+from testing.server import Server
+from testing.waiting import DEADLINE_S, wait_for
 
 SURFACES: Final = 5
 SECONDS: Final = float(os.environ.get("PYCOGLET_FUZZ", "10")) / SURFACES

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 from coglet_supervisor.workers.control_group import ControlGroup
 

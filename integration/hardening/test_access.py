@@ -9,11 +9,11 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.model import Model, inputs
-from integration.harness.receiver import Receiver, Reply, redirect
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.receiver import Receiver, Reply, redirect
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md S6-S24")
 

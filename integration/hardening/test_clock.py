@@ -10,12 +10,12 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import exchange
-from integration.harness.holding import hold, holding
-from integration.harness.receiver import Receiver, Reply, in_turn
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.client import exchange
+from testing.holding import hold, holding
+from testing.receiver import Receiver, Reply, in_turn
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = [
     pytest.mark.ours("hardening.md R25"),

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.model import Model, inputs
+from testing.server import Server
 
 pytestmark = pytest.mark.ours("hardening.md S11")
 

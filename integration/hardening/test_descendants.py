@@ -12,9 +12,9 @@ import pytest
 from integration.cli_process import run_cog
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md C3")
 

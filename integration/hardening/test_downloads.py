@@ -8,11 +8,11 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model
-from integration.harness.receiver import Receiver, Reply
-from integration.harness.server import HOST
-from integration.harness.stalling import GIVEN_UP_WITHIN_S, Stalling
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing.model import Model
+from testing.receiver import Receiver, Reply
+from testing.server import HOST
+from testing.stalling import GIVEN_UP_WITHIN_S, Stalling
+from testing.waiting import DEADLINE_S, wait_for
 
 DOWNLOADS: Final = 12
 SLOTS: Final = 16

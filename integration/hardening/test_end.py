@@ -11,10 +11,10 @@ import pytest
 from integration.cli_process import run_cog
 from integration.conftest import Serve
 from integration.hardening.workers import wait_workers, worker_pids
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
-from integration.harness.stalling import Stalling
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.server import Server
+from testing.stalling import Stalling
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md C4, C5")
 

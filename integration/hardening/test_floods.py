@@ -9,11 +9,11 @@ import pytest
 from integration.chaos.supervisor_use import Use
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.holding import holding
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R19")
 

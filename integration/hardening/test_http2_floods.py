@@ -10,7 +10,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from integration.conftest import Serve
-from integration.harness.http2 import (
+from testing.http2 import (
     CONTINUATION,
     DATA,
     END_HEADERS,
@@ -29,8 +29,8 @@ from integration.harness.http2 import (
     hear,
     http2,
 )
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md A1")
 

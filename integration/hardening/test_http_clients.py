@@ -16,12 +16,12 @@ import psutil
 import pytest
 from integration.chaos.supervisor_use import Use
 from integration.conftest import Serve
-from integration.harness.events import WANTS_EVENTS
-from integration.harness.holding import hold
-from integration.harness.model import Model
-from integration.harness.script import returning, script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.events import WANTS_EVENTS
+from testing.holding import hold
+from testing.model import Model
+from testing.script import returning, script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md A3, A5, B1-B6")
 

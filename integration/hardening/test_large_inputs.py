@@ -8,9 +8,9 @@ from typing import Any, Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.client import JSON
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.client import JSON
+from testing.model import Model, inputs
+from testing.server import Server
 
 pytestmark = pytest.mark.ours("hardening.md A4")
 

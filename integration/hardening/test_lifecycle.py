@@ -13,12 +13,12 @@ import psutil
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
-from integration.harness import processes
-from integration.harness.holding import holding
-from integration.harness.installation import Installation
-from integration.harness.model import Model, inputs
-from integration.harness.script import returning, script
-from integration.harness.waiting import wait_for
+from testing import processes
+from testing.holding import holding
+from testing.installation import Installation
+from testing.model import Model, inputs
+from testing.script import returning, script
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R4-R28")
 

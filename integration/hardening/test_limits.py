@@ -13,10 +13,10 @@ import psutil
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.script import returning
-from integration.harness.server import Server
-from integration.harness.small_disk import small_disk
-from integration.harness.waiting import wait_for
+from testing.script import returning
+from testing.server import Server
+from testing.small_disk import small_disk
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R18-S5")
 

@@ -13,12 +13,12 @@ from typing import Final
 import pytest
 from integration.chaos.supervisor_use import Use
 from integration.conftest import Serve
-from integration.harness import processes
-from integration.harness.client import exchange
-from integration.harness.model import Model, inputs
-from integration.harness.receiver import Received, Receiver, Reply
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing import processes
+from testing.client import exchange
+from testing.model import Model, inputs
+from testing.receiver import Received, Receiver, Reply
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.ours("hardening.md R9, R18, R26"), pytest.mark.slow, pytest.mark.timeout(600)]
 

@@ -6,8 +6,8 @@ from typing import Any, Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.model import Model, inputs
+from testing.server import Server
 
 pytestmark = pytest.mark.ours("hardening.md A2: the peer opens what a client names")
 

@@ -9,8 +9,8 @@ import pytest
 from integration.conftest import Serve
 from integration.hardening.memory_group import JOIN_AND_SERVE, memory_group
 from integration.hardening.workers import worker_pids
-from integration.harness.model import Model, inputs
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R5-R7, R16")
 

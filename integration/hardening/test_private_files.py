@@ -13,8 +13,8 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.holding import holding
-from integration.harness.script import returning
+from testing.holding import holding
+from testing.script import returning
 
 from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
 

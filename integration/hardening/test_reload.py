@@ -9,11 +9,11 @@ from pathlib import Path
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
-from integration.harness.client import exchange
-from integration.harness.holding import holding
-from integration.harness.script import returning
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.client import exchange
+from testing.holding import holding
+from testing.script import returning
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md R16, R27")
 

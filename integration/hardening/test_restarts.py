@@ -2,7 +2,7 @@
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.script import returning
+from testing.script import returning
 
 pytestmark = pytest.mark.ours("hardening.md, the second list")
 

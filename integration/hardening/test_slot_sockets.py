@@ -10,9 +10,9 @@ from pathlib import Path
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.file_work import watched
-from integration.harness.script import script
-from integration.harness.waiting import DEADLINE_S
+from testing.file_work import watched
+from testing.script import script
+from testing.waiting import DEADLINE_S
 
 from coglet_protocol import control
 from coglet_supervisor.predictions.slots import SlotPool

@@ -13,9 +13,9 @@ from typing import Final
 import pytest
 from integration.chaos.supervisor_use import Use
 from integration.conftest import Serve
-from integration.harness.client import exchange
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
+from testing.client import exchange
+from testing.model import Model, inputs
+from testing.server import Server
 
 SECONDS: Final = float(os.environ.get("PYCOGLET_STEADY", "10"))
 CLIENTS: Final = 5

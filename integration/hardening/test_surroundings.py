@@ -13,11 +13,11 @@ import psutil
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
-from integration.harness.client import Address
-from integration.harness.model import Model
-from integration.harness.script import returning
-from integration.harness.server import HOST
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing.client import Address
+from testing.model import Model
+from testing.script import returning
+from testing.server import HOST
+from testing.waiting import DEADLINE_S, wait_for
 
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, first_folder
 

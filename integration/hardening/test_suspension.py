@@ -10,10 +10,10 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
-from integration.harness.holding import holding
-from integration.harness.script import script
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.holding import holding
+from testing.script import script
+from testing.server import Server
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("hardening.md D1")
 

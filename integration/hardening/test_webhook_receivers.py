@@ -6,9 +6,9 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.receiver import Receiver
-from integration.harness.script import returning
-from integration.harness.stalling import Stalling
+from testing.receiver import Receiver
+from testing.script import returning
+from testing.stalling import Stalling
 
 HELLO: Final = returning("'hello'")
 WITHIN_S: Final = 10.0

@@ -8,8 +8,8 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.harness.receiver import Received, Receiver, Reply, in_turn
-from integration.harness.script import returning
+from testing.receiver import Received, Receiver, Reply, in_turn
+from testing.script import returning
 
 pytestmark = pytest.mark.ours("hardening.md S23")
 

@@ -4,9 +4,9 @@ import contextlib
 from typing import Final
 
 import psutil
-from integration.harness.model import Model, inputs
-from integration.harness.server import Server
-from integration.harness.waiting import wait_for
+from testing.model import Model, inputs
+from testing.server import Server
+from testing.waiting import wait_for
 
 SLOW_TO_SET_UP: Final = Model(
     "import os, pathlib, time\n"

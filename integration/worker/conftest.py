@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Final, Protocol
 
 import pytest
-from integration.harness.worker import Launch, Worker, spawn
 from integration.worker.scripted import ASYNC, SYNC, Scripted
+from testing.worker import Launch, Worker, spawn
 
 _INTERPRETERS: Final = "PYCOGLET_WORKER_PYTHONS"
 """Colon-separated interpreters with the core of pycoglet; default: the one that runs pytest."""

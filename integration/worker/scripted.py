@@ -4,8 +4,8 @@ import textwrap
 from dataclasses import dataclass
 from typing import Final
 
-from integration.harness.prediction import Prediction
-from integration.harness.worker import Worker
+from testing.prediction import Prediction
+from testing.worker import Worker
 
 # Each prediction has a working directory of its own. `body` may return, yield and, if it is async, await.
 _MODEL: Final = """

@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from integration.harness.prediction import Prediction, Result
 from integration.worker.conftest import StartWorker
 from integration.worker.scripted import Scripted
+from testing.prediction import Prediction, Result
 
 from coglet_protocol import control, slot
 

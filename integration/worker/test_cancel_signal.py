@@ -4,9 +4,9 @@ import os
 import signal
 
 import pytest
-from integration.harness.prediction import Prediction
-from integration.harness.worker import Worker
 from integration.worker.conftest import StartWorker
+from testing.prediction import Prediction
+from testing.worker import Worker
 
 USES = {
     "faulthandler": "faulthandler.register(signal.SIGUSR1, file=open('dump', 'w'))",

@@ -18,8 +18,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from integration.harness.installation import Installation
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing.installation import Installation
+from testing.waiting import DEADLINE_S, wait_for
 
 Message = dict[str, Any]
 

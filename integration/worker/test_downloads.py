@@ -5,9 +5,9 @@ from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler
 
 import pytest
-from integration.harness.waiting import wait_for
-from integration.harness.worker import Worker
 from integration.worker.conftest import StartWorker
+from testing.waiting import wait_for
+from testing.worker import Worker
 from tests.sdk.web_server import WebServer
 
 MODEL = """

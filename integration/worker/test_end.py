@@ -5,9 +5,9 @@ import signal
 
 import psutil
 import pytest
-from integration.harness.waiting import wait_for
-from integration.harness.worker import EXIT_OK, Worker
 from integration.worker.conftest import StartWorker
+from testing.waiting import wait_for
+from testing.worker import EXIT_OK, Worker
 
 from coglet_protocol import control, slot
 

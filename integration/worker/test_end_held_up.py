@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Final
 
 import pytest
-from integration.harness.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
 from integration.worker.conftest import StartWorker
+from testing.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
 
 from coglet_protocol import control
 

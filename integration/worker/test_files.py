@@ -3,9 +3,9 @@
 from pathlib import Path
 
 import pytest
-from integration.harness.prediction import OutputFile, Prediction, Result
 from integration.worker.conftest import StartWorker
 from integration.worker.scripted import Scripted
+from testing.prediction import OutputFile, Prediction, Result
 
 PREAMBLE = """
     import dataclasses, io, os, pathlib, resource, socket, tempfile

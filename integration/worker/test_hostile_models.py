@@ -1,8 +1,8 @@
 """Models that mistreat their process: the worker, and the next prediction, survive it."""
 
 import pytest
-from integration.harness.worker import EXIT_FAULT
 from integration.worker.conftest import StartWorker
+from testing.worker import EXIT_FAULT
 
 from coglet_protocol import control
 

@@ -8,7 +8,7 @@ from typing import Final
 
 import jsonschema_rs
 import pytest
-from integration.harness.worker import Launch, spawn
+from testing.worker import Launch, spawn
 
 from coglet_schema import generate
 

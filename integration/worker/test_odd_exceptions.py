@@ -1,9 +1,9 @@
 """Exceptions and values whose own methods raise, lie or exit: each costs its prediction, no more."""
 
 import pytest
-from integration.harness.waiting import wait_for
 from integration.worker.conftest import StartWorker
 from integration.worker.scripted import Scripted
+from testing.waiting import wait_for
 
 from coglet_protocol import control, slot
 

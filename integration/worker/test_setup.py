@@ -1,8 +1,8 @@
 """From Init to Ready, or to the reason why not (runtime.md 2.3, 2.4, 4.1, 4.2)."""
 
 import pytest
-from integration.harness.worker import EXIT_PROTOCOL, EXIT_SETUP_FAILED, Worker
 from integration.worker.conftest import StartWorker
+from testing.worker import EXIT_PROTOCOL, EXIT_SETUP_FAILED, Worker
 
 from coglet_protocol import control
 from coglet_protocol.limits import PROTOCOL_VERSION

@@ -1,9 +1,9 @@
 """A slot that breaks, and payloads of every size in both directions (runtime.md 4.4-4.7, protocol.md)."""
 
 import pytest
-from integration.harness.worker import EXIT_PROTOCOL, Worker
 from integration.worker.conftest import StartWorker
 from integration.worker.scripted import Scripted
+from testing.worker import EXIT_PROTOCOL, Worker
 
 from coglet_protocol import control, slot
 from coglet_protocol.framing import frame

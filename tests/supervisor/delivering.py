@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import AsyncIterator, Collection
 from contextlib import asynccontextmanager
 
-from integration.harness.receiver import Received, Receiver
+from testing.receiver import Received, Receiver
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import Outgoing

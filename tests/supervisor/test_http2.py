@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 from h2.errors import ErrorCodes
 from hypercorn.protocol.h2 import H2Protocol
-from integration.harness.client import Address
-from integration.harness.http2 import (
+from testing.client import Address
+from testing.http2 import (
     END_HEADERS,
     END_STREAM,
     HEADERS,
@@ -26,7 +26,7 @@ from integration.harness.http2 import (
     hear,
     http2,
 )
-from integration.harness.waiting import DEADLINE_S
+from testing.waiting import DEADLINE_S
 
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.http2 import Timeouts

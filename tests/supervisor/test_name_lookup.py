@@ -7,8 +7,8 @@ from collections.abc import Iterator
 from typing import Any, Final
 
 import pytest
-from integration.harness.receiver import Receiver
-from integration.harness.waiting import DEADLINE_S
+from testing.receiver import Receiver
+from testing.waiting import DEADLINE_S
 from tests.supervisor.delivering import arrived, delivering, started
 
 from coglet_protocol.url_guard import UrlGuard

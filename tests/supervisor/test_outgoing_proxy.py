@@ -3,7 +3,7 @@
 from collections.abc import AsyncIterator, Iterator
 
 import pytest
-from integration.harness.receiver import Receiver
+from testing.receiver import Receiver
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import Message, NeverSendable, Outgoing

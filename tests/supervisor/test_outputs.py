@@ -7,8 +7,8 @@ from typing import Any
 
 import msgspec
 import pytest
-from integration.harness.file_work import watched
-from integration.harness.waiting import wait_for
+from testing.file_work import watched
+from testing.waiting import wait_for
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError

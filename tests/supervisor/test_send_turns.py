@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from integration.harness.waiting import wait_for
+from testing.waiting import wait_for
 
 from coglet_supervisor.webhooks.send_turns import GivenUp, Limits, Receiver, Turns
 

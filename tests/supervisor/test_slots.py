@@ -6,8 +6,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from integration.harness.file_work import watched
-from integration.harness.waiting import wait_for
+from testing.file_work import watched
+from testing.waiting import wait_for
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError

@@ -9,7 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
-from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
+from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import Outgoing, UnusableUrl

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 
 import pytest
-from integration.harness.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
-from integration.harness.waiting import wait_for
+from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
+from testing.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
 
 from coglet_protocol.url_guard import UrlGuard

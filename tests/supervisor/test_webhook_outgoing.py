@@ -7,7 +7,7 @@ import sys
 import threading
 
 import pytest
-from integration.harness.receiver import Receiver, Reply
+from testing.receiver import Receiver, Reply
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import (

@@ -8,8 +8,8 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
-from integration.harness.receiver import Receiver, Reply, in_turn
-from integration.harness.waiting import wait_for
+from testing.receiver import Receiver, Reply, in_turn
+from testing.waiting import wait_for
 from tests.supervisor.delivering import arrived, delivering, started, statuses
 
 from coglet_supervisor.webhooks import delivery as webhooks_module

@@ -14,16 +14,16 @@ from itertools import count
 from pathlib import Path
 
 import msgspec
-from integration.harness import processes
-from integration.harness.channels import Inbox, Reader, read_some
-from integration.harness.installation import Installation
-from integration.harness.prediction import Prediction
-from integration.harness.waiting import DEADLINE_S
 
 from coglet_protocol import control, slot
 from coglet_protocol.cookie import COOKIE_VARIABLE
 from coglet_protocol.framing import Deframer
 from coglet_protocol.limits import PROTOCOL_VERSION
+from testing import processes
+from testing.channels import Inbox, Reader, read_some
+from testing.installation import Installation
+from testing.prediction import Prediction
+from testing.waiting import DEADLINE_S
 
 EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
 

@@ -14,11 +14,11 @@ from pathlib import Path
 from typing import Any, Final
 from urllib.parse import quote
 
-from integration.harness import processes
-from integration.harness.client import Address, Answer
-from integration.harness.installation import Installation
-from integration.harness.model import Model
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing import processes
+from testing.client import Address, Answer
+from testing.installation import Installation
+from testing.model import Model
+from testing.waiting import DEADLINE_S, wait_for
 
 HOST: Final = "127.0.0.1"
 AS_COG: Final = ("-m", "cog.server.http")

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-MODELS: Final = Path(__file__).resolve().parents[1] / "models"
+MODELS: Final = Path(__file__).resolve().parents[1] / "integration" / "models"
 
 Components = dict[str, Any]
 """`components.schemas` of the OpenAPI document: `Input`, `Output`, perhaps `TrainingInput` and more."""

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from email.message import Message
 from typing import Any, Final, Protocol
 
-from integration.harness.client import JSON, Address
+from testing.client import JSON, Address
 
 WANTS_EVENTS: Final = {**JSON, "Accept": "text/event-stream"}
 _READ_BYTES: Final = 256 * 1024

@@ -6,10 +6,10 @@ from concurrent.futures import Future, wait
 from contextlib import contextmanager
 from typing import Any
 
-from integration.harness.client import Answer
-from integration.harness.script import script
-from integration.harness.server import Server
-from integration.harness.waiting import DEADLINE_S
+from testing.client import Answer
+from testing.script import script
+from testing.server import Server
+from testing.waiting import DEADLINE_S
 
 
 def hold(until: str) -> str:

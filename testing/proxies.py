@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from integration.harness.client import Address
-from integration.harness.server import HOST, reserved_port
-from integration.harness.waiting import DEADLINE_S, wait_for
+from testing.client import Address
+from testing.server import HOST, reserved_port
+from testing.waiting import DEADLINE_S, wait_for
 
 # A worker that is not root could not enter the folder of the test.
 _NGINX: Final = """

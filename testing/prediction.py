@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
-from integration.harness.channels import Inbox
 
 from coglet_protocol import slot
+from testing.channels import Inbox
 
 Terminal = slot.Done | slot.Failed | slot.Cancelled
 

@@ -6,8 +6,8 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from integration.harness.server import HOST
-from integration.harness.waiting import DEADLINE_S
+from testing.server import HOST
+from testing.waiting import DEADLINE_S
 
 # Well below the 10 s after which the reading side of a download gives up of its own accord.
 GIVEN_UP_WITHIN_S: Final = 5.0

@@ -9,7 +9,8 @@ from typing import Final
 import h2.config
 import h2.connection
 import h2.events
-from integration.harness.client import Address
+
+from testing.client import Address
 
 PREFACE: Final = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
 DATA, HEADERS, PRIORITY, RST_STREAM, SETTINGS = 0, 1, 2, 3, 4

@@ -9,7 +9,7 @@ import time
 from collections.abc import Callable
 from typing import Any, Final, Generic, Protocol, TypeVar
 
-from integration.harness.waiting import DEADLINE_S
+from testing.waiting import DEADLINE_S
 
 T = TypeVar("T")
 V = TypeVar("V")

@@ -9,7 +9,8 @@ from contextlib import suppress
 from typing import Final
 
 import psutil
-from integration.harness.waiting import wait_for
+
+from testing.waiting import wait_for
 
 MARK: Final = "PYCOGLET_TEST_MARK"
 """The variable by whose value the processes of one server are known."""

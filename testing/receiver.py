@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from integration.harness.server import HOST
-from integration.harness.waiting import DEADLINE_S
+from testing.server import HOST
+from testing.waiting import DEADLINE_S
 
 _PIECE_BYTES: Final = 1024 * 1024
 
