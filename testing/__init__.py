@@ -1,1 +1,1 @@
-"""What tests and benchmarks start and talk to: servers, workers, receivers of webhooks; waits with deadlines."""
+"""What tests and benchmarks start and talk to: servers, workers, webhook receivers; waits with deadlines."""
