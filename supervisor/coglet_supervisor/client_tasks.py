@@ -2,9 +2,12 @@
 
 import asyncio
 import logging
-from collections.abc import Coroutine
+from collections.abc import Callable, Coroutine
 from types import TracebackType
 from typing import Any, Self
+
+StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
+"""Starts work of which the caller need not keep the task."""
 
 log = logging.getLogger(__name__)
 

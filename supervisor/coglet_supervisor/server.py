@@ -37,7 +37,7 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
-    from coglet_supervisor.predictions.outputs import FileStore
+    from coglet_supervisor.predictions.resources import FileStore
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.webhooks.delivery import Webhooks
 
@@ -188,24 +188,26 @@ class Server:
         await serving
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
-        from coglet_supervisor.predictions.outputs import Delivery
+        from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
 
-        service = PredictionService(
-            self._pool,
-            self._server_log,
-            Delivery(
-                self._folder.path,
-                _file_store(self._settings, outgoing),
-                self._clients.start,
-                max_output_bytes=self._settings.max_output_bytes,
-                max_log_bytes=self._settings.max_log_bytes,
-            ),
+        resources = RunResources(
+            folder=self._folder.path,
+            store=_file_store(self._settings, outgoing),
+            start_task=self._clients.start,
+            echo=self._server_log.echo,
+            max_output_bytes=self._settings.max_output_bytes,
+            max_log_bytes=self._settings.max_log_bytes,
             stream_history=self._settings.stream_history,
             timeout_s=self._settings.predict_timeout_s,
         )
-        service.state = lambda: self._workers.state
-        return service
+        return PredictionService(
+            self._pool,
+            self._server_log,
+            resources,
+            state=lambda: self._workers.state,
+            is_shutting_down=self._stop_asked.is_set,
+        )
 
     def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
         from coglet_supervisor.http.access import Access, is_loopback
@@ -236,13 +238,9 @@ class Server:
 
     async def _drain(self, service: PredictionService) -> None:
         """Lets what runs come to its end, for as long as the grace time, or until asked again."""
-        service.is_draining = True
-        empty = asyncio.Event()
-        service.when_empty(empty.set)
-        await self._unless_cut_short(_as_task(empty), self._settings.shutdown_grace_s)
-        if service.in_flight:
-            log.warning("%d predictions did not end in time, canceling them", service.in_flight)
-            service.cancel_all()
+        await self._unless_cut_short(service.wait_empty(), self._settings.shutdown_grace_s)
+        if canceled := service.cancel_all():
+            log.warning("%d predictions did not end in time, canceling them", canceled)
 
     async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)

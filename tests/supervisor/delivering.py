@@ -1,14 +1,15 @@
 """Webhooks with nothing round them: predictions that no worker runs, and real receivers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection
+from collections.abc import AsyncIterator, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from testing.receiver import Received, Receiver
+from tests.supervisor.running import new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import Outgoing
-from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.prediction import Listener, Prediction
 from coglet_supervisor.webhooks.delivery import Webhooks
 from coglet_supervisor.webhooks.queue import WebhookEvent
 from coglet_supervisor.webhooks.token import WebhookToken
@@ -30,10 +31,14 @@ async def delivering(
 
 
 def started(
-    webhooks: Webhooks, url: str, events: Collection[WebhookEvent] = ALL, prediction_id: str = "p"
+    webhooks: Webhooks,
+    url: str,
+    events: Collection[WebhookEvent] = ALL,
+    prediction_id: str = "p",
+    others: Sequence[Listener] = (),
 ) -> Prediction:
-    prediction = Prediction(prediction_id, "prediction", b"{}", context={}, output_is_array=False)
-    prediction.listeners.append(webhooks.listener(url, events, {}))
+    """A prediction that was started, and whose events go to `url`."""
+    prediction = new_prediction([webhooks.listener(url, events, {}), *others], id=prediction_id)
     prediction.start()
     return prediction
 

@@ -9,18 +9,12 @@ import msgspec
 import pytest
 from testing.file_work import watched
 from testing.waiting import wait_for
+from tests.supervisor.running import Bench
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.predictions.data_url_store import DataUrls
-from coglet_supervisor.predictions.outputs import (
-    NO_JSON,
-    OUTPUT_LOST,
-    Delivery,
-    OutputCollector,
-    OutputFailed,
-)
-from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.outputs import NO_JSON, OUTPUT_LOST, OutputFailed
 
 MAX_BYTES = 10_000
 
@@ -48,50 +42,58 @@ class Store:
 
 
 class Running:
-    """A prediction that runs, as its slot sees it."""
+    """A prediction that runs, and the messages of its worker."""
 
     def __init__(self, folder: Path, tasks: asyncio.TaskGroup) -> None:
         self.folder = folder / "1"
         self.store = Store()
-        self.cancels = 0
-        self.ended: list[str] = []
-        self.logged: list[str] = []
-        self.prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=True)
         self.deliveries: list[asyncio.Task[None]] = []
         self._tasks = tasks
-        self.outputs = OutputCollector(
-            self.prediction,
-            self.folder,
-            Delivery(
-                folder, self.store, self._start_task, max_output_bytes=MAX_BYTES, max_log_bytes=MAX_BYTES
-            ),
-            on_log=lambda _id, _source, text: self.logged.append(text),
-            on_end=lambda prediction: self.ended.append(prediction.status),
+        self.bench = Bench(
+            folder,
+            store=self.store,
+            start_task=self._start_task,
+            max_output_bytes=MAX_BYTES,
+            timeout_s=3600.0,
         )
-        self.outputs.started(self._cancel)
+        self.run = self.bench.run(output_is_array=True)
+        self.prediction = self.run.prediction
 
     def _start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         self.deliveries.append(self._tasks.create_task(work))
         return self.deliveries[-1]
 
-    def _cancel(self) -> None:
-        self.cancels += 1
+    @property
+    def cancels(self) -> int:
+        """How often the worker was asked to cancel."""
+        return self.bench.owner.cancels
+
+    @property
+    def ended(self) -> list[str]:
+        """The terminal status, once for each time that the end was reported."""
+        return [self.prediction.status] * len(self.bench.free_at_end)
+
+    def receive(self, message: slot.FromWorker) -> None:
+        self.bench.slot.receive(message)
+
+    def lose_worker(self, reason: str = "gone") -> None:
+        self.bench.slot.poison(reason)
 
     def item(self, text: bytes, index: int = 0) -> None:
-        self.outputs.item(slot.Output(output=text, index=index))
+        self.receive(slot.Output(output=text, index=index))
 
     def file(self, name: str, index: int = 0, placeholder: str | None = None) -> Path:
-        """The model gives a file; its path."""
+        """The model gives a file; returns its path."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / name
         path.write_text(name)
-        self.outputs.file(
+        self.receive(
             slot.FileOutput(filename=str(path), kind="file_type", index=index, placeholder=placeholder)
         )
         return path
 
     def done(self, output: bytes | None = None) -> None:
-        self.outputs.ended(slot.Done(id="p", predict_time=0.0, output=output))
+        self.receive(slot.Done(id="p", predict_time=0.0, output=output))
 
     @property
     def output(self) -> Any:
@@ -125,9 +127,9 @@ async def test_what_follows_a_file_waits_for_it(running: Running) -> None:
 
 async def test_logs_do_not_wait_in_line(running: Running) -> None:
     running.file("a.txt")
-    running.outputs.log("stdout", "text")
-    assert (running.prediction.logs, running.logged) == ("text", ["text"])
-    running.outputs.failed("gone")
+    running.receive(slot.Log(source="stdout", data="text"))
+    assert (running.prediction.logs, running.bench.echoed) == ("text", ["text"])
+    running.lose_worker()
 
 
 async def test_files_inside_a_value_take_their_places(running: Running) -> None:
@@ -155,7 +157,7 @@ async def test_a_file_that_cannot_be_delivered_fails_the_prediction(running: Run
     running.item(b"2")
     await running.store.fail(OutputFailed("no room"))
     await asyncio.wait(running.deliveries)
-    running.outputs.ended(slot.Cancelled(id="p"))
+    running.receive(slot.Cancelled(id="p"))
     assert (running.prediction.status, running.prediction.error) == ("failed", "no room")
     assert (running.output, running.ended) == (None, ["failed"])
 
@@ -177,9 +179,9 @@ async def test_a_fault_in_a_delivery_fails_the_prediction(running: Running) -> N
 
 
 async def test_a_cancel_goes_to_the_worker_while_it_runs(running: Running) -> None:
-    running.prediction.request_cancel()
+    running.run.cancel()
     assert (running.cancels, running.ended) == (1, [])
-    running.outputs.ended(slot.Cancelled(id="p"))
+    running.receive(slot.Cancelled(id="p"))
     assert running.ended == ["canceled"]
 
 
@@ -187,7 +189,7 @@ async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Runni
     running.file("a.txt")
     running.done()
     name, url = await running.store.asked.get()
-    running.prediction.request_cancel()
+    running.run.cancel()
     assert (running.cancels, running.ended) == (0, ["canceled"])
     await asyncio.wait([url])
     assert (name, url.cancelled()) == ("a.txt", True)
@@ -197,13 +199,13 @@ async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Runni
 async def test_files_that_are_left_are_removed_beside_the_loop(running: Running) -> None:
     running.file("a.txt")
     with watched() as work:
-        running.outputs.failed("gone")
+        running.lose_worker()
         await asyncio.to_thread(wait_for, lambda: not running.folder.exists(), "end of the folder")
     assert work.is_only_elsewhere(str(running.folder))
 
 
 async def test_a_cancel_that_comes_too_late_changes_nothing(running: Running) -> None:
-    running.prediction.request_cancel()
+    running.run.cancel()
     running.item(b"1")
     running.done()
     assert running.ended == ["succeeded"]
@@ -212,13 +214,13 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(running: Running) ->
 async def test_a_lost_worker_fails_what_waits_in_line(running: Running) -> None:
     running.file("a.txt")
     running.item(b"2")
-    running.outputs.failed("Worker died")
+    running.lose_worker("Worker died")
     assert (running.prediction.error, running.ended) == ("Worker died", ["failed"])
 
 
 async def test_a_worker_lost_to_a_cancel_is_a_cancel(running: Running) -> None:
-    running.prediction.request_cancel()
-    running.outputs.failed("killed")
+    running.run.cancel()
+    running.lose_worker("killed")
     assert (running.prediction.error, running.ended) == (None, ["canceled"])
 
 
@@ -226,11 +228,11 @@ async def test_a_worker_lost_to_a_cancel_is_a_cancel(running: Running) -> None:
     "end", [slot.Cancelled(id="p"), slot.Failed(id="p", error="x")], ids=["canceled", "failed"]
 )
 async def test_what_took_too_long_has_failed(running: Running, end: Any) -> None:
-    running.outputs.time_out(1.5)
+    running.run.time_out()
     assert running.cancels == 1
-    running.outputs.ended(end)
+    running.receive(end)
     assert running.prediction.status == "failed"
-    assert running.prediction.error == "Prediction timed out after 1.5 seconds"
+    assert running.prediction.error == "Prediction timed out after 3600 seconds"
 
 
 async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
@@ -238,7 +240,7 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
     spilled = running.folder / "spill"
     spilled.write_bytes(b'["large"]')
     with watched() as work:
-        running.outputs.file(slot.FileOutput(filename=str(spilled), kind="oversized"))
+        running.receive(slot.FileOutput(filename=str(spilled), kind="oversized"))
         running.done()
         await running.prediction.wait_terminal()
     assert running.output == [["large"]]
@@ -248,12 +250,12 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
 @pytest.mark.parametrize("filename", ["/dev/zero", "1/x", "../x"])
 async def test_a_file_outside_of_its_folder_is_a_fault_of_the_worker(running: Running, filename: str) -> None:
     with pytest.raises(ProtocolError, match="file output outside of 1"):
-        running.outputs.file(slot.FileOutput(filename=filename, kind="oversized"))
-    running.outputs.failed("gone")
+        running.receive(slot.FileOutput(filename=filename, kind="oversized"))
+    running.lose_worker()
 
 
 async def test_an_oversized_item_that_is_gone_fails_the_prediction(running: Running) -> None:
-    running.outputs.file(slot.FileOutput(filename=str(running.folder / "gone"), kind="oversized"))
+    running.receive(slot.FileOutput(filename=str(running.folder / "gone"), kind="oversized"))
     running.done()
     await running.prediction.wait_terminal()
     assert (running.prediction.error or "").startswith("Failed to read output: ")
@@ -263,7 +265,7 @@ async def test_an_output_without_end_is_stopped_and_let_go(running: Running) -> 
     for _ in range(20):
         running.item(b'"%b"' % (b"x" * 1000))
     assert (running.cancels, running.output) == (1, None)
-    running.outputs.ended(slot.Cancelled(id="p"))
+    running.receive(slot.Cancelled(id="p"))
     assert running.prediction.status == "failed"
     assert running.prediction.error == f"Output is larger than {MAX_BYTES} bytes (COG_MAX_OUTPUT_BYTES)"
 
@@ -272,7 +274,7 @@ async def test_many_small_items_are_not_for_free(running: Running) -> None:
     for _ in range(MAX_BYTES // 60):
         running.item(b"1")
     assert running.cancels == 1
-    running.outputs.failed("gone")
+    running.lose_worker()
 
 
 async def test_an_output_that_is_too_large_at_its_end_fails(running: Running) -> None:
@@ -282,12 +284,12 @@ async def test_an_output_that_is_too_large_at_its_end_fails(running: Running) ->
 
 async def test_a_metric_that_grows_without_end_counts_as_output(running: Running) -> None:
     for _ in range(MAX_BYTES):
-        running.outputs.metric(slot.Metric(name="last", value=b"1", mode="replace"))
+        running.receive(slot.Metric(name="last", value=b"1", mode="replace"))
     assert running.cancels == 0
     for _ in range(MAX_BYTES // 60):
-        running.outputs.metric(slot.Metric(name="all", value=b"1", mode="append"))
+        running.receive(slot.Metric(name="all", value=b"1", mode="append"))
     assert running.cancels == 1
-    running.outputs.failed("gone")
+    running.lose_worker()
 
 
 async def test_files_sent_inline_count(running: Running) -> None:
@@ -296,7 +298,7 @@ async def test_files_sent_inline_count(running: Running) -> None:
         await running.store.give("x" * (MAX_BYTES // 2))
     await asyncio.to_thread(wait_for, lambda: running.cancels, "cancel")
     assert running.output is None
-    running.outputs.failed("gone")
+    running.lose_worker()
 
 
 async def test_an_oversized_item_that_is_too_large_is_never_read(running: Running) -> None:
@@ -304,7 +306,7 @@ async def test_an_oversized_item_that_is_too_large_is_never_read(running: Runnin
     path = running.folder / "spilled"
     with path.open("wb") as file:
         file.truncate(1 << 40)
-    running.outputs.file(slot.FileOutput(filename=str(path), kind="oversized"))
+    running.receive(slot.FileOutput(filename=str(path), kind="oversized"))
     running.done()
     await running.prediction.wait_terminal()
     assert "COG_MAX_OUTPUT_BYTES" in (running.prediction.error or "")
@@ -338,13 +340,13 @@ async def test_what_is_no_json_never_reaches_the_client(running: Running, text: 
         running.folder.mkdir()
         path = running.folder / "a"
         path.write_bytes(text)
-        running.outputs.file(slot.FileOutput(filename=str(path), kind="oversized"))
+        running.receive(slot.FileOutput(filename=str(path), kind="oversized"))
     running.done(text if way == "end" else None)
     await running.prediction.wait_terminal()
     assert (running.prediction.status, running.prediction.error) == ("failed", NO_JSON)
 
 
 async def test_a_metric_that_is_no_json_fails_the_prediction(running: Running) -> None:
-    running.outputs.metric(slot.Metric(name="a", value=b"NaN", mode="replace"))
+    running.receive(slot.Metric(name="a", value=b"NaN", mode="replace"))
     running.done()
     assert running.prediction.error == NO_JSON

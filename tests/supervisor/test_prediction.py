@@ -6,17 +6,10 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.supervisor.running import new_prediction
 
-from coglet_supervisor.predictions.prediction import (
-    Completed,
-    Event,
-    IllegalTransition,
-    Logged,
-    Measured,
-    Prediction,
-    Produced,
-    Started,
-)
+from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
+from coglet_supervisor.predictions.prediction import IllegalTransition, Listener, Prediction
 
 
 class Diary:
@@ -32,12 +25,8 @@ class Diary:
             self.seen_at_end = prediction.status
 
 
-def new(*, output_is_array: bool = False) -> Prediction:
-    return Prediction("p", "prediction", b"{}", context={}, output_is_array=output_is_array)
-
-
-def running(*, output_is_array: bool = False) -> Prediction:
-    prediction = new(output_is_array=output_is_array)
+def running(*listeners: Listener, output_is_array: bool = False) -> Prediction:
+    prediction = new_prediction(listeners, output_is_array=output_is_array)
     prediction.start()
     return prediction
 
@@ -48,9 +37,8 @@ def shown(prediction: Prediction) -> dict[str, Any]:
 
 
 def test_listeners_hear_of_everything_in_order() -> None:
-    prediction, diary = new(), Diary()
-    prediction.listeners.append(diary)
-    prediction.start()
+    diary = Diary()
+    prediction = running(diary)
     prediction.log("stdout", "a\n")
     prediction.produce(b"1")
     prediction.measure("m", b"2", "replace")
@@ -83,7 +71,7 @@ def test_an_end_is_final() -> None:
 
 
 def test_it_may_fail_before_it_starts() -> None:
-    prediction = new()
+    prediction = new_prediction()
     prediction.finish("failed", error="no worker")
     assert shown(prediction)["error"] == "no worker"
 
@@ -94,26 +82,16 @@ def test_it_may_fail_before_it_starts() -> None:
         lambda prediction: prediction.log("stdout", "late"),
         lambda prediction: prediction.produce(b"1"),
         lambda prediction: prediction.measure("m", b"1", "replace"),
-        lambda prediction: prediction.request_cancel(),
     ],
-    ids=["log", "produce", "measure", "cancel"],
+    ids=["log", "produce", "measure"],
 )
 def test_nothing_changes_after_the_end(act: Callable[[Prediction], None]) -> None:
-    prediction, diary = running(), Diary()
+    diary = Diary()
+    prediction = running(diary)
     prediction.finish("succeeded")
-    before = shown(prediction)
-    prediction.listeners.append(diary)
+    before, events = shown(prediction), list(diary.events)
     act(prediction)
-    assert (shown(prediction), diary.events) == (before, [])
-
-
-def test_a_cancel_is_passed_on_once() -> None:
-    prediction, cancels = running(), []
-    prediction.on_cancel = lambda: cancels.append("cancel")
-    prediction.request_cancel()
-    prediction.request_cancel()
-    assert cancels == ["cancel"]
-    assert prediction.status == "processing"
+    assert (shown(prediction), diary.events) == (before, events)
 
 
 @pytest.mark.parametrize(
@@ -191,7 +169,7 @@ async def test_a_wait_can_be_over_before_the_end() -> None:
 
 
 def test_a_large_output_is_a_piece_of_its_own_and_the_text_the_same() -> None:
-    prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=False)
+    prediction = new_prediction()
     prediction.start()
     prediction.log("stdout", 'null,"status":"failed"}')
     prediction.produce(large := msgspec.json.encode('null,"status":' + "x" * 100_000))

@@ -6,6 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.supervisor.running import new_prediction
 
 from coglet_supervisor.predictions.prediction import Prediction
 from coglet_supervisor.predictions.stream import (
@@ -22,9 +23,8 @@ MIB = 1024 * 1024
 
 def streamed(history: int = 1024, keep_alive_s: float = 3600.0) -> tuple[Prediction, PredictionStream]:
     """A prediction that runs, and its stream."""
-    prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=True)
     stream = PredictionStream(history, keep_alive_s)
-    prediction.listeners.append(stream)
+    prediction = new_prediction([stream], output_is_array=True)
     prediction.start()
     return prediction, stream
 
@@ -182,20 +182,9 @@ async def test_a_fast_reader_does_not_lose_by_a_slow_one() -> None:
 
 
 def test_there_is_room_for_so_many_readers() -> None:
-    prediction, stream = streamed()
+    _, stream = streamed()
     readers = [stream.subscribe() for _ in range(MAX_SUBSCRIBERS)]
     with pytest.raises(TooManySubscribers):
         stream.subscribe()
-    stream.leave(prediction, readers[0])
+    stream.unsubscribe(readers[0])
     stream.subscribe()
-
-
-@pytest.mark.parametrize("is_made_for_its_readers", [True, False])
-def test_the_last_reader_takes_a_prediction_made_for_it_along(is_made_for_its_readers: bool) -> None:
-    prediction, stream = streamed()
-    stream.cancel_when_abandoned = is_made_for_its_readers
-    first, second = stream.subscribe(), stream.subscribe()
-    stream.leave(prediction, first)
-    assert not prediction.cancel_requested
-    stream.leave(prediction, second)
-    assert prediction.cancel_requested == is_made_for_its_readers

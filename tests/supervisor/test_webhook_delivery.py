@@ -9,9 +9,9 @@ import pytest
 from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 from testing.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
+from tests.supervisor.running import new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
-from coglet_supervisor.predictions.prediction import Prediction
 from coglet_supervisor.webhooks.token import WebhookToken
 
 
@@ -87,8 +87,8 @@ async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
 
 async def test_logs_are_held_back_within_the_interval(receiver: Receiver) -> None:
     async with delivering(interval_s=0.0) as eager, delivering(interval_s=3600.0) as webhooks:
-        prediction = started(webhooks, f"{receiver.url}/held")
-        prediction.listeners.append(eager.listener(f"{receiver.url}/eager", ALL, {}))
+        at_once = eager.listener(f"{receiver.url}/eager", ALL, {})
+        prediction = started(webhooks, f"{receiver.url}/held", others=[at_once])
         await arrived_at(receiver, "/held", 1)
         for count, line in enumerate(("a\n", "b\n"), start=1):
             prediction.log("stdout", line)
@@ -122,9 +122,8 @@ async def test_who_wants_logs_alone_gets_the_last_ones(receiver: Receiver) -> No
 
 async def test_headers(receiver: Receiver) -> None:
     async with delivering(token=WebhookToken("secret")) as webhooks:
-        prediction = Prediction("p", "prediction", b"{}", context={}, output_is_array=False)
         trace = {b"traceparent": b"00-ab-cd-01", b"tracestate": b"k=\xe9"}
-        prediction.listeners.append(webhooks.listener(receiver.url, ["completed"], trace))
+        prediction = new_prediction([webhooks.listener(receiver.url, ["completed"], trace)])
         prediction.start()
         prediction.finish("canceled")
     headers = dict(receiver.received[0].headers)

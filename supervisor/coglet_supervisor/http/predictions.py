@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass
 from typing import Final
 
+from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
 from coglet_supervisor.http.request import (
     JSON,
@@ -19,11 +20,11 @@ from coglet_supervisor.http.request import (
 )
 from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.predictions import service as services
-from coglet_supervisor.predictions.outputs import StartTask
 from coglet_supervisor.predictions.prediction import Kind, Listener, Prediction, Snapshot
 from coglet_supervisor.predictions.problems import InvalidInput, Problem
+from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
-from coglet_supervisor.predictions.stream import PredictionStream, Subscription, TooManySubscribers
+from coglet_supervisor.predictions.stream import Subscription, TooManySubscribers
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.webhooks.delivery import Webhooks
 
@@ -91,16 +92,20 @@ class PredictionRoutes:
         if wants_stream and not self._service.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         prefer = Preference.parse(request.header(b"prefer"))
-        listeners = self._listeners(body, request)
-        prediction = self._create(body, kind, path_id if path_id is not None else body.id, listeners)
+        new = NewPrediction(
+            id=path_id if path_id is not None else body.id,
+            kind=kind,
+            input_json=body.input,
+            context=body.context,
+            ends_with_readers=wants_stream,
+        )
+        run = self._start(new, self._listeners(body, request))
         if wants_stream:
-            assert prediction.stream is not None
-            prediction.stream.cancel_when_abandoned = True
-            await self._stream(prediction, prediction.stream, request, send)
+            await self._stream(run, request, send)
         elif prefer.is_async:
-            await respond(send, 202, encode_json(Snapshot(id=prediction.id, status="starting")), JSON)
+            await respond(send, 202, encode_json(Snapshot(id=run.id, status="starting")), JSON)
         else:
-            await self._respond_when_done(prediction, request, send, prefer)
+            await self._respond_when_done(run, request, send, prefer)
 
     async def cancel(self, send: Send, prediction_id: str) -> None:
         """POST .../cancel."""
@@ -119,14 +124,10 @@ class PredictionRoutes:
             raise wrong_shape(f"webhook: {error}") from None
         return [listener] if body.webhook_events_filter else []
 
-    def _create(
-        self, body: CreateBody, kind: Kind, prediction_id: str | None, listeners: list[Listener]
-    ) -> Prediction:
+    def _start(self, new: NewPrediction, listeners: list[Listener]) -> PredictionRun:
+        """Raises HttpError if it is not accepted."""
         try:
-            return self._service.create(
-                NewPrediction(id=prediction_id, kind=kind, input_json=body.input, context=body.context),
-                listeners,
-            )
+            return self._service.create(new, listeners)
         except InvalidInput as error:
             raise HttpError.json(422, {"detail": error.problems}) from None
         except NotJson as error:
@@ -135,31 +136,28 @@ class PredictionRoutes:
             raise _refusal(error) from None
 
     async def _respond_when_done(
-        self, prediction: Prediction, request: Request, send: Send, prefer: Preference
+        self, run: PredictionRun, request: Request, send: Send, prefer: Preference
     ) -> None:
-        watch = DisconnectWatch(request, self._start_task, prediction.request_cancel)
+        watch = DisconnectWatch(request, self._start_task, run.cancel)
+        prediction = run.prediction
         try:
             done = await prediction.wait_terminal(prefer.wait_s)
         finally:
             watch.end()
         await respond_in_pieces(send, 200 if done else 202, prediction.snapshot().pieces(), JSON)
 
-    async def _attach(
-        self, prediction: Prediction, request: Request, send: Send, *, wants_stream: bool
-    ) -> None:
+    async def _attach(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
         """To a prediction in flight: the new body is ignored."""
         if not wants_stream:
-            await respond(send, 202, self._attached(prediction), JSON)
-        elif prediction.stream is None:
+            await respond(send, 202, self._attached(run.prediction), JSON)
+        elif not run.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         else:
-            await self._stream(prediction, prediction.stream, request, send)
+            await self._stream(run, request, send)
 
-    async def _stream(
-        self, prediction: Prediction, stream: PredictionStream, request: Request, send: Send
-    ) -> None:
+    async def _stream(self, run: PredictionRun, request: Request, send: Send) -> None:
         try:
-            subscriber = stream.subscribe(_last_event_id(request))
+            subscriber = run.subscribe(_last_event_id(request))
         except TooManySubscribers:
             raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
         await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
@@ -172,7 +170,7 @@ class PredictionRoutes:
             await send({"type": "http.response.body", "body": b""})
         finally:
             watch.cancel()
-            stream.leave(prediction, subscriber)
+            run.unsubscribe(subscriber)
 
     def _attached(self, prediction: Prediction) -> bytes:
         masked = self._service.validation.mask_secrets(

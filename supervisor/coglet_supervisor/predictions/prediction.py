@@ -1,25 +1,23 @@
-"""One prediction as the supervisor knows it: its state, what it has given so far, and who is to be told.
+"""The state of one prediction: status, output, logs and metrics. Each change is an event for its listeners.
 
     starting -> processing -> succeeded | failed | canceled
 
-A terminal state never changes. All methods are synchronous and run on the event loop, so each is atomic.
+A terminal state never changes. All methods are synchronous and run on the event loop, so each is atomic. Only
+`PredictionRun` calls those that change the state.
 """
 
 from __future__ import annotations
 
 import asyncio
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Final, Literal, Protocol
+from collections.abc import Callable, Sequence
+from typing import Final, Literal, Protocol
 
 import msgspec
 
+from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
-from coglet_supervisor.printed_text import PrintedText
-
-if TYPE_CHECKING:
-    from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.printed_text import MAX_LOG_BYTES, PrintedText
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
 Terminal = Literal["succeeded", "failed", "canceled"]
@@ -40,46 +38,24 @@ class IllegalTransition(Exception):
         super().__init__(f"prediction {prediction_id} is {status} and cannot take {step}")
 
 
-@dataclass(frozen=True, slots=True)
-class Started:
-    """The prediction was handed to a worker."""
+class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
+    """What is to be run, after all checks.
 
+    `input_json` is JSON text as the model gets it; `context` goes to the model as it is. With `is_streaming`,
+    its events can be read; with `ends_with_readers`, it is canceled when the last reader has left.
+    """
 
-@dataclass(frozen=True, slots=True)
-class Logged:
-    """Text that the prediction printed."""
-
-    source: str
-    data: str
-
-
-@dataclass(frozen=True, slots=True)
-class Produced:
-    """One item of the output, as JSON text."""
-
-    chunk: bytes
-    index: int
-
-
-@dataclass(frozen=True, slots=True)
-class Measured:
-    """One change of a metric; `value` is JSON text."""
-
-    name: str
-    value: bytes
-    mode: Mode
-
-
-@dataclass(frozen=True, slots=True)
-class Completed:
-    """The terminal state was reached."""
-
-
-Event = Started | Logged | Produced | Measured | Completed
+    id: str
+    kind: Kind
+    input_json: bytes | msgspec.Raw
+    context: dict[str, str] = {}
+    output_is_array: bool = False
+    is_streaming: bool = False
+    ends_with_readers: bool = False
 
 
 class Listener(Protocol):
-    """Whoever wants to know of each event as it happens: webhooks, streams."""
+    """Receives each event as it happens, after the state has changed: webhooks, streams."""
 
     def on_event(self, prediction: Prediction, event: Event) -> None: ...
 
@@ -109,105 +85,104 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 class Prediction:
-    """One prediction or training. `input` is JSON text as the model gets it."""
+    """One prediction or training.
+
+    `max_log_bytes` bounds what is kept of its logs. `clock` gives seconds, from any start.
+    """
 
     def __init__(
         self,
-        prediction_id: str,
-        kind: Kind,
-        input_json: bytes | msgspec.Raw,
+        spec: PredictionSpec,
         *,
-        context: dict[str, str],
-        output_is_array: bool,
+        listeners: Sequence[Listener] = (),
+        max_log_bytes: int = MAX_LOG_BYTES,
+        clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self.id = prediction_id
-        self.kind: Kind = kind
-        self.input: bytes | msgspec.Raw = input_json
-        self.context = context
-        self.status: Status = "starting"
-        self.error: str | None = None
-        self.cancel_requested = False
-        self.listeners: list[Listener] = []
-        self.stream: PredictionStream | None = None
-        self.printed = PrintedText()
-        self.on_cancel: Callable[[], None] | None = None
-        self._output_is_array = output_is_array
-        self._started = time.monotonic()
+        self.id: Final = spec.id
+        self.kind: Final = spec.kind
+        self.input: Final = spec.input_json
+        self._status: Status = "starting"
+        self._error: str | None = None
+        self._listeners = list(listeners)
+        self._printed = PrintedText(max_log_bytes)
+        self._output_is_array = spec.output_is_array
+        self._clock = clock
+        self._started = clock()
         self._items: list[bytes] = []
         self._metrics: Metrics = {}
         self._predict_time = 0.0
         self._waiters: list[asyncio.Future[None]] = []
 
     @property
+    def status(self) -> Status:
+        return self._status
+
+    @property
+    def error(self) -> str | None:
+        """Why it failed."""
+        return self._error
+
+    @property
     def is_terminal(self) -> bool:
-        return self.status in TERMINAL
+        return self._status in TERMINAL
 
     @property
     def logs(self) -> str:
         """The text so far."""
-        return self.printed.text
+        return self._printed.text
 
     @property
-    def items(self) -> list[bytes]:
+    def items(self) -> Sequence[bytes]:
         """The items of the output so far, each as JSON text."""
         return self._items
 
     def start(self) -> None:
         """It was handed to a worker."""
-        if self.status != "starting":
-            raise IllegalTransition(self.id, self.status, "start")
-        self.status = "processing"
+        if self._status != "starting":
+            raise IllegalTransition(self.id, self._status, "start")
+        self._status = "processing"
         self._tell(Started())
 
     def log(self, source: str, data: str) -> None:
-        """Text it printed. Ignored after the end: the code may print on after a cancel."""
+        """Adds text that it printed. Ignored after the end: the code may print on after a cancel."""
         if self.is_terminal:
             return
-        self.printed.add(data)
+        self._printed.add(data)
         self._tell(Logged(source, data))
 
     def produce(self, chunk: bytes) -> None:
-        """The next item of its output."""
+        """Adds the next item of its output. Ignored after the end."""
         if self.is_terminal:
             return
         self._items.append(chunk)
         self._tell(Produced(chunk, len(self._items) - 1))
 
-    def forget_output(self) -> None:
-        """There is too much of it."""
+    def drop_output(self) -> None:
+        """Frees the output so far, of which there is too much."""
         self._items.clear()
 
     def measure(self, name: str, value: bytes, mode: Mode) -> None:
-        """A change of one of its metrics."""
+        """Changes one of its metrics. Ignored after the end."""
         if self.is_terminal:
             return
         merge_metric(self._metrics, name, msgspec.json.decode(value), mode)
         self._tell(Measured(name, value, mode))
 
-    def request_cancel(self) -> None:
-        """Asks the worker to stop; the state changes when it has. Safe to repeat."""
-        if self.is_terminal or self.cancel_requested:
-            return
-        self.cancel_requested = True
-        if self.on_cancel is not None:
-            self.on_cancel()
-
     def finish(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
-        """Reaches its end. Everyone who waits goes on after the caller's turn."""
+        """Reaches the terminal state `status`. Whoever waits for it continues after the caller's turn."""
         if self.is_terminal:
-            raise IllegalTransition(self.id, self.status, status)
-        self.status = status
-        self.error = error
+            raise IllegalTransition(self.id, self._status, status)
+        self._status = status
+        self._error = error
         self._output_is_array = self._output_is_array or is_stream
-        self._predict_time = time.monotonic() - self._started
+        self._predict_time = self._clock() - self._started
         for waiter in self._waiters:
             _set(waiter)
         self._waiters.clear()
         self._tell(Completed())
-        # Who listens or cancels holds us, too: without this an output of many megabytes would stay in memory
+        # A listener holds the prediction, too: without this an output of many megabytes would stay in memory
         # until the garbage collector looks for cycles.
-        self.listeners.clear()
-        self.on_cancel = None
+        self._listeners.clear()
 
     async def wait_terminal(self, timeout_s: float | None = None) -> bool:
         """True when the prediction has ended, False when `timeout_s` was over first."""
@@ -227,9 +202,9 @@ class Prediction:
     @property
     def output(self) -> msgspec.Raw | None:
         """JSON text: the final value when terminal, else the items so far; None when there is nothing."""
-        if self.status == "succeeded" and not self._output_is_array and len(self._items) <= 1:
+        if self._status == "succeeded" and not self._output_is_array and len(self._items) <= 1:
             return msgspec.Raw(self._items[0]) if self._items else JSON_NULL
-        if self.status == "succeeded" or self._items:
+        if self._status == "succeeded" or self._items:
             return msgspec.Raw(b"[" + b",".join(self._items) + b"]")
         return None
 
@@ -241,17 +216,17 @@ class Prediction:
         """The state as clients see it; `input_json` for those who attach."""
         output = self.output
         return Snapshot(
-            error=self.error if self.error is not None else msgspec.UNSET,
+            error=self._error if self._error is not None else msgspec.UNSET,
             id=self.id,
             input=input_json if input_json is not None else msgspec.UNSET,
             logs=self.logs,
             metrics=self.metrics_with_time() if self.is_terminal else dict(self._metrics),
             output=output if output is not None else msgspec.UNSET,
-            status=self.status,
+            status=self._status,
         )
 
     def progress(self) -> Snapshot:
-        """The state as it was before the end, for news that arrives late."""
+        """The state as it was before the end, for reports of progress that arrive late."""
         return Snapshot(
             id=self.id,
             logs=self.logs,
@@ -261,7 +236,7 @@ class Prediction:
         )
 
     def _tell(self, event: Event) -> None:
-        for listener in self.listeners:
+        for listener in self._listeners:
             listener.on_event(self, event)
 
 

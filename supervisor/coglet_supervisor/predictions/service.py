@@ -1,4 +1,4 @@
-"""The one owner of predictions: nobody else creates one or takes one from the table."""
+"""The predictions in flight, by id: the only place that starts one or takes one from the table."""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -6,13 +6,12 @@ from dataclasses import dataclass
 
 import msgspec
 
-from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
-from coglet_supervisor.predictions.outputs import Delivery, OutputCollector
-from coglet_supervisor.predictions.prediction import Completed, Event, Kind, Listener, Prediction
-from coglet_supervisor.predictions.slots import SlotPool
-from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
+from coglet_supervisor.predictions.resources import RunResources
+from coglet_supervisor.predictions.run import PredictionRun
+from coglet_supervisor.predictions.slots import Slot, SlotPool
 from coglet_supervisor.predictions.validation import Document, Validation, is_streaming, output_is_array
 from coglet_supervisor.server_log import ServerLog
 
@@ -49,149 +48,136 @@ class BadRequest(Refused):
 
 @dataclass(frozen=True, kw_only=True)
 class NewPrediction:
-    """What a client asks for. `input_json` is the JSON text of the request's `input`."""
+    """What a client asks for.
+
+    `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
+    canceled when the last reader of its events has left.
+    """
 
     id: str | None
     kind: Kind
     input_json: msgspec.Raw
     context: dict[str, str]
+    ends_with_readers: bool = False
 
 
 class PredictionService:
-    """The table of predictions in flight, by id. Predictions and trainings share it."""
+    """The table of runs in flight, by id. Predictions and trainings share it.
+
+    `state` gives the state of the model, and `is_shutting_down` whether the server takes no new predictions.
+    """
 
     def __init__(
         self,
         pool: SlotPool,
         server_log: ServerLog,
-        delivery: Delivery,
+        resources: RunResources,
         *,
-        stream_history: int,
-        timeout_s: float | None = None,
+        state: Callable[[], State],
+        is_shutting_down: Callable[[], bool],
     ) -> None:
-        self.state: Callable[[], State] = lambda: "UNKNOWN"
         self.schema: Document | None = None
         self.validation = Validation(None, ignore_unknown=False)
         self.is_streaming = False
-        self.is_draining = False
         self._pool = pool
         self._server_log = server_log
-        self._delivery = delivery
-        self._stream_history = stream_history
-        self._timeout_s = timeout_s
-        self._predictions: dict[str, Prediction] = {}
+        self._resources = resources
+        self._state = state
+        self._is_shutting_down = is_shutting_down
+        self._runs: dict[str, PredictionRun] = {}
         self._sequence = 0
-        self._on_empty: list[Callable[[], None]] = []
+        self._is_empty = asyncio.Event()
+        self._is_empty.set()
 
     def use_schema(self, document: Document | None, *, ignore_unknown: bool) -> None:
-        """From now on requests are checked against it. To be called before the model is ready."""
+        """Checks requests against this schema from now on. To be called before the model is ready."""
         self.schema = document
         self.is_streaming = is_streaming(document)
         self.validation = Validation(document, ignore_unknown=ignore_unknown)
 
-    def find(self, prediction_id: str) -> Prediction | None:
-        """The prediction in flight with that id."""
-        return self._predictions.get(prediction_id)
+    def find(self, prediction_id: str) -> PredictionRun | None:
+        """The run in flight with that id."""
+        return self._runs.get(prediction_id)
 
-    def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> Prediction:
+    def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
         """Checks, accepts and starts a prediction, in one step that nothing else can interrupt.
 
         Raises InvalidInput, NotJson (its input), or one of Refused.
         """
         _check_request(request)
-        training = request.kind == "training"
-        input_json = self.validation.check(request.input_json, training=training)
-        if request.id is not None and request.id in self._predictions:
-            raise AlreadyRunning(request.id)
-        if self.is_draining:
+        input_json = self.validation.check(request.input_json, training=request.kind == "training")
+        slot = self._acquire(request.id)
+        self._sequence += 1
+        run = PredictionRun(
+            self._spec(request, input_json),
+            self._sequence,
+            self._resources,
+            listeners=listeners,
+            on_end=self._forget,
+        )
+        self._record("Starting prediction", run)
+        self._runs[run.id] = run
+        self._is_empty.clear()
+        run.start(slot)
+        return run
+
+    def cancel(self, prediction_id: str) -> bool:
+        """Asks a prediction to stop; False when there is none with that id. Safe to repeat."""
+        run = self._runs.get(prediction_id)
+        if run is None:
+            return False
+        self._record("Cancelling prediction", run)
+        run.cancel()
+        return True
+
+    def cancel_all(self) -> int:
+        """Asks everything in flight to stop; returns how many that are."""
+        runs = list(self._runs.values())
+        for run in runs:
+            run.cancel()
+        return len(runs)
+
+    async def wait_empty(self) -> None:
+        """Returns when nothing is in flight."""
+        await self._is_empty.wait()
+
+    def _acquire(self, prediction_id: str | None) -> Slot:
+        """A free slot for a new prediction. Raises one of Refused."""
+        if prediction_id is not None and prediction_id in self._runs:
+            raise AlreadyRunning(prediction_id)
+        if self._is_shutting_down():
             raise Draining
-        if self.state() != "READY":
+        if self._state() != "READY":
             raise NotReady
         slot = self._pool.acquire()
         if slot is None:
             raise AtCapacity
-        prediction = Prediction(
-            request.id if request.id is not None else new_prediction_id(),
-            request.kind,
-            input_json,
+        return slot
+
+    def _spec(self, request: NewPrediction, input_json: bytes | msgspec.Raw) -> PredictionSpec:
+        training = request.kind == "training"
+        return PredictionSpec(
+            id=request.id if request.id is not None else new_prediction_id(),
+            kind=request.kind,
+            input_json=input_json,
             context=request.context,
             output_is_array=output_is_array(self.schema, training=training),
+            is_streaming=self.is_streaming and not training,
+            ends_with_readers=request.ends_with_readers,
         )
-        if self.is_streaming and not training:
-            prediction.stream = PredictionStream(self._stream_history)
-            prediction.listeners.append(prediction.stream)
-        prediction.listeners.extend(listeners)
-        self._sequence += 1
-        outputs = OutputCollector(
-            prediction,
-            # Named by number: what a client calls its prediction never reaches the file system.
-            self._delivery.folder / str(self._sequence),
-            self._delivery,
-            on_log=self._server_log.echo,
-            on_end=self._forget,
-        )
-        self._record("Starting prediction", prediction)
-        self._predictions[prediction.id] = prediction
-        try:
-            slot.run(outputs, self._sequence)
-        except ProtocolError as error:
-            outputs.failed(f"Failed to send request: {error}")
-            return prediction
-        if self._timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            timer = loop.call_later(self._timeout_s, outputs.time_out, self._timeout_s)
-            prediction.listeners.append(_StopTimer(timer))
-        return prediction
 
-    def cancel(self, prediction_id: str) -> bool:
-        """Asks a prediction to stop; False when there is none with that id. Safe to repeat."""
-        prediction = self._predictions.get(prediction_id)
-        if prediction is None:
-            return False
-        self._record("Cancelling prediction", prediction)
-        prediction.request_cancel()
-        return True
+    def _record(self, message: str, run: PredictionRun, **fields: object) -> None:
+        self._server_log.record("info", "coglet::prediction", message, prediction_id=run.id, **fields)
 
-    def cancel_all(self) -> None:
-        """Asks everything in flight to stop."""
-        for prediction in list(self._predictions.values()):
-            prediction.request_cancel()
-
-    @property
-    def in_flight(self) -> int:
-        return len(self._predictions)
-
-    def when_empty(self, callback: Callable[[], None]) -> None:
-        """Calls back when nothing is in flight, perhaps at once."""
-        if self._predictions:
-            self._on_empty.append(callback)
-        else:
-            callback()
-
-    def _record(self, message: str, prediction: Prediction, **fields: object) -> None:
-        self._server_log.record("info", "coglet::prediction", message, prediction_id=prediction.id, **fields)
-
-    def _forget(self, prediction: Prediction) -> None:
+    def _forget(self, run: PredictionRun) -> None:
+        prediction = run.prediction
         if prediction.status == "failed":
-            self._record("Prediction failed", prediction, error=prediction.error)
+            self._record("Prediction failed", run, error=prediction.error)
         else:
-            self._record(_ENDED[prediction.status], prediction)
-        del self._predictions[prediction.id]
-        if not self._predictions:
-            callbacks, self._on_empty = self._on_empty, []
-            for callback in callbacks:
-                callback()
-
-
-class _StopTimer:
-    """Ends the time limit of a prediction with the prediction."""
-
-    def __init__(self, timer: asyncio.TimerHandle) -> None:
-        self._timer = timer
-
-    def on_event(self, _prediction: Prediction, event: Event) -> None:
-        if isinstance(event, Completed):
-            self._timer.cancel()
+            self._record(_ENDED[prediction.status], run)
+        del self._runs[run.id]
+        if not self._runs:
+            self._is_empty.set()
 
 
 def _check_request(request: NewPrediction) -> None:

@@ -12,19 +12,30 @@ import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol, cast
+from typing import Protocol, cast
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
-from coglet_protocol.limits import MAX_INLINE_BYTES
-from coglet_protocol.spill import write_spill
 from coglet_supervisor.time_limits import PARTS
 
-if TYPE_CHECKING:
-    from coglet_supervisor.predictions.outputs import OutputCollector
-
 log = logging.getLogger(__name__)
+
+_ENDS = (slot.Done, slot.Failed, slot.Cancelled)
+
+
+class SlotRun(Protocol):
+    """What a slot needs of the run that it belongs to: `PredictionRun`, or a test's."""
+
+    @property
+    def id(self) -> str: ...
+
+    @property
+    def sequence(self) -> int: ...
+
+    def receive(self, message: slot.FromWorker) -> None: ...
+
+    def fail(self, reason: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +45,9 @@ class Idle:
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Runs a prediction."""
+    """Belongs to a run, which may still be preparing its input."""
 
-    outputs: OutputCollector
-    sequence: int
-
-
-@dataclass(frozen=True, slots=True)
-class Spilling(Busy):
-    """Runs a prediction whose input is still being written to a file: the worker knows nothing of it."""
+    run: SlotRun
 
 
 @dataclass(frozen=True, slots=True)
@@ -160,7 +165,7 @@ class Slot:
     """One slot: its state, and the supervisor's end of its socket."""
 
     def __init__(self, pool: SlotPool, owner: SlotOwner) -> None:
-        self.id = "(not ready)"  # chosen by the worker, told with Ready
+        self.id = "(not ready)"
         self._state: SlotState = Idle()
         self._is_retired = False
         self._pool = pool
@@ -175,6 +180,11 @@ class Slot:
     def is_connected(self) -> bool:
         return self._transport is not None
 
+    def open(self, slot_id: str) -> None:
+        """Goes into the pool, under the id that the worker has chosen for it."""
+        self.id = slot_id
+        self._pool.add(self)
+
     # for its socket
 
     def connected(self, transport: asyncio.Transport) -> None:
@@ -186,76 +196,46 @@ class Slot:
         self._transport = None
         self._owner.slot_lost(self, "Worker closed the slot")
 
-    # for the prediction service
+    # for the run of a prediction
 
-    def run(self, outputs: OutputCollector, sequence: int) -> None:
-        """Hands a prediction to the worker. The slot was acquired from the pool.
-
-        Raises ProtocolError when the prediction cannot be sent; the slot is free again then.
-        """
+    def take(self, run: SlotRun) -> None:
+        """Belongs to `run` from now on. The slot was acquired from the pool."""
         assert isinstance(self._state, Idle), self._state
-        prediction = outputs.prediction
-        payload = memoryview(prediction.input)
-        if len(payload) > MAX_INLINE_BYTES:
-            self._state = state = Spilling(outputs, sequence)
-            outputs.started(lambda: self._cancel(prediction.id, sequence))
-            outputs.start_task(self._spill(state, payload))
-            return
-        try:
-            frame = slot.encode_frame(_predict(outputs, sequence, inline=bytes(payload)))
-        except ProtocolError:
-            self._pool.release(self)
-            raise
-        self._state = Busy(outputs, sequence)
-        outputs.started(lambda: self._cancel(prediction.id, sequence))
-        self._send(frame)
+        self._state = Busy(run)
 
-    async def _spill(self, state: Spilling, payload: memoryview) -> None:
-        outputs = state.outputs
-        frame, failure = b"", ""
-        try:
-            path = await asyncio.to_thread(write_spill, outputs.folder, payload)
-            frame = slot.encode_frame(_predict(outputs, state.sequence, input_file=str(path)))
-        except (ProtocolError, OSError, RuntimeError) as error:  # the last when there is no thread left
-            failure = f"Failed to send request: {error}"
-        if self._state is not state:  # poisoned; its prediction has ended, perhaps before the file was there
-            outputs.remove_folder()
-        elif failure:
-            self._free()
-            outputs.failed(failure)
-        elif outputs.prediction.cancel_requested:
-            self._free()
-            outputs.ended(slot.Cancelled(id=outputs.prediction.id))
-        else:
-            self._state = Busy(outputs, state.sequence)
-            self._send(frame)
-
-    def _send(self, frame: bytes) -> None:
+    def send(self, message: slot.Predict) -> None:
+        """Hands the prediction to the worker. Raises ProtocolError if it fits into no frame."""
+        frame = slot.encode_frame(message)
         if self._transport is not None:
             self._transport.write(frame)
         # Without a transport the worker is dying, and `poison` is about to fail this prediction.
 
-    def _free(self) -> None:
+    def cancel(self) -> None:
+        """Asks the worker to stop the prediction that it runs here, and replaces a worker that does not."""
+        assert isinstance(self._state, Busy), self._state
+        run = self._state.run
+        self._owner.cancel(self.id, run.id, run.sequence)
+        if self._owner.cancel_grace_s is not None:
+            self._await_cancel(run.id, run.sequence, self._owner.cancel_grace_s, PARTS)
+
+    def release(self) -> None:
+        """Takes the next prediction: the worker is done with this one, or has never heard of it."""
         self._state = Idle()
         self._pool.release(self)
         if self._is_retired:
             self._owner.slot_idle()
 
-    def _cancel(self, prediction_id: str, sequence: int) -> None:
-        if isinstance(self._state, Spilling):
-            return  # it is not sent
-        self._owner.cancel(self.id, prediction_id, sequence)
-        if self._owner.cancel_grace_s is not None:
-            self._await_cancel(prediction_id, sequence, self._owner.cancel_grace_s, PARTS)
-
     def _await_cancel(self, prediction_id: str, sequence: int, grace_s: float, parts_left: int) -> None:
-        if not isinstance(self._state, Busy) or self._state.sequence != sequence:
+        # Not the run itself: its output would stay in memory for as long.
+        if not isinstance(self._state, Busy) or self._state.run.sequence != sequence:
             return
         if parts_left:
             arguments = (prediction_id, sequence, grace_s, parts_left - 1)
             asyncio.get_running_loop().call_later(grace_s / PARTS, self._await_cancel, *arguments)
         else:  # the slot is never given away while its code still runs, so it is the code that goes
             self._owner.replace(f"prediction {prediction_id} ignored its cancel for {grace_s:g} s")
+
+    # for its worker
 
     def retire(self) -> None:
         """Takes no further prediction; the one that runs goes on."""
@@ -269,45 +249,23 @@ class Slot:
         if self._transport is not None:
             self._transport.abort()
         if isinstance(state, Busy):
-            state.outputs.failed(reason)
+            state.run.fail(reason)
             self._owner.prediction_lost()
         if self._is_retired:
             self._owner.slot_idle()
 
     def receive(self, message: slot.FromWorker) -> None:
         """A message of the worker, of the prediction that runs. Raises ProtocolError."""
-        state = self._state
-        if not isinstance(state, Busy):
+        if not isinstance(self._state, Busy):
             log.warning("slot %s sent %s while it runs nothing", self.id, type(message).__name__)
             return
-        outputs = state.outputs
-        match message:
-            case slot.Log():
-                outputs.log(message.source, message.data)
-            case slot.Output():
-                outputs.item(message)
-            case slot.FileOutput():
-                outputs.file(message)
-            case slot.Metric():
-                outputs.metric(message)
-            case slot.Done() | slot.Failed() | slot.Cancelled():
-                if message.id != outputs.prediction.id:
-                    raise ProtocolError(f"end of {message.id!r} while {outputs.prediction.id!r} runs")
-                # First the slot, then the news: see the module's first lines.
-                self._free()
-                outputs.ended(message)
-                self._owner.prediction_ended()
-
-
-def _predict(
-    outputs: OutputCollector, sequence: int, *, inline: bytes | None = None, input_file: str | None = None
-) -> slot.Predict:
-    prediction = outputs.prediction
-    return slot.Predict(
-        id=prediction.id,
-        output_dir=str(outputs.folder),
-        input=inline,
-        input_file=input_file,
-        context=prediction.context,
-        sequence=sequence,
-    )
+        run = self._state.run
+        if not isinstance(message, _ENDS):
+            run.receive(message)
+            return
+        if message.id != run.id:
+            raise ProtocolError(f"end of {message.id!r} while {run.id!r} runs")
+        # First the slot, then the end of the prediction: see the module's first lines.
+        self.release()
+        run.receive(message)
+        self._owner.prediction_ended()

@@ -10,15 +10,8 @@ from typing import Final
 
 import msgspec
 
-from coglet_supervisor.predictions.prediction import (
-    Completed,
-    Event,
-    Logged,
-    Measured,
-    Prediction,
-    Produced,
-    Started,
-)
+from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
+from coglet_supervisor.predictions.prediction import Prediction
 
 MAX_SUBSCRIBERS: Final = 1024
 MAX_BACKLOG_BYTES: Final = 16 * 1024 * 1024
@@ -38,7 +31,6 @@ class PredictionStream:
     """Listens to one prediction and keeps what subscribers may still want."""
 
     def __init__(self, history: int, keep_alive_s: float = KEEP_ALIVE_S) -> None:
-        self.cancel_when_abandoned = False
         self.keep_alive_s = keep_alive_s
         self._history = history
         self._events: deque[bytes] = deque()
@@ -78,11 +70,14 @@ class PredictionStream:
         self._subscribers.add(subscriber)
         return subscriber
 
-    def leave(self, prediction: Prediction, subscriber: "Subscription") -> None:
-        """A reader is gone. The last one takes with it a prediction that was made for it alone."""
+    @property
+    def has_subscribers(self) -> bool:
+        """True while there is a reader."""
+        return bool(self._subscribers)
+
+    def unsubscribe(self, subscriber: "Subscription") -> None:
+        """Removes a reader. Safe to repeat."""
         self._subscribers.discard(subscriber)
-        if not self._subscribers and self.cancel_when_abandoned:
-            prediction.request_cancel()
 
     def read(self, cursor: int) -> tuple[bytes, int]:
         """Events from number `cursor` on, at most a chunk, and the number that follows them."""

@@ -16,18 +16,10 @@ from typing import Final
 
 import msgspec
 
+from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.outgoing.client import Outgoing
-from coglet_supervisor.predictions.outputs import StartTask
-from coglet_supervisor.predictions.prediction import (
-    Completed,
-    Event,
-    Listener,
-    Logged,
-    Prediction,
-    Produced,
-    Snapshot,
-    Started,
-)
+from coglet_supervisor.predictions.events import Completed, Event, Logged, Produced, Started
+from coglet_supervisor.predictions.prediction import Listener, Prediction, Snapshot
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhooks.queue import (
     Backlog,

@@ -198,11 +198,10 @@ class WorkerProcess:
         if self._control is not None and not self._control.is_closing():
             self._control.write(control.encode_line(message))
 
-    def open_slots(self, ids: list[str], pool: SlotPool) -> None:
-        """After Ready: the slots get their ids and go into the pool."""
+    def open_slots(self, ids: list[str]) -> None:
+        """After Ready: the slots get their ids and take predictions."""
         for slot, slot_id in zip(self._slots, ids, strict=True):
-            slot.id = slot_id
-            pool.add(slot)
+            slot.open(slot_id)
 
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
         """Asks the child to cancel one prediction."""

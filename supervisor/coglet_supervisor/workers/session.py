@@ -145,7 +145,7 @@ class WorkerSession:
 
     def on_ready(self, slot_ids: list[str]) -> None:
         """The model is set up and the slots are connected."""
-        self.worker.open_slots(slot_ids, self._pool)
+        self.worker.open_slots(slot_ids)
         self._server_log.record("info", "coglet", "Server ready")
         self._end_setup("succeeded")
         self._ready_at = asyncio.get_running_loop().time()

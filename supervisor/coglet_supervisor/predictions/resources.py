@@ -1,0 +1,34 @@
+"""What all runs of a server share."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Protocol
+
+from coglet_supervisor.client_tasks import StartTask
+
+
+class FileStore(Protocol):
+    """Where output files go: into the response, or to an upload server."""
+
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
+        """Returns the URL that stands for the file, as JSON text. Raises OutputFailed."""
+        ...
+
+
+@dataclass(frozen=True, kw_only=True)
+class RunResources:
+    """The means and limits of each run. Sizes are in bytes, times in seconds.
+
+    `folder` holds a folder for each run; `start_task` starts work that serves one client; `echo` writes
+    what a prediction prints (id, source, text) into the server's log.
+    """
+
+    folder: Path
+    store: FileStore
+    start_task: StartTask
+    echo: Callable[[str, str, str], None]
+    max_output_bytes: int
+    max_log_bytes: int
+    stream_history: int = 0
+    timeout_s: float | None = None

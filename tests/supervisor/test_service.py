@@ -1,0 +1,148 @@
+"""Which predictions are accepted, in which order it is decided, and when none is left."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator
+from pathlib import Path
+from typing import Any
+
+import msgspec
+import pytest
+from tests.supervisor.running import Bench
+
+from coglet_protocol import slot
+from coglet_supervisor.health import State
+from coglet_supervisor.predictions.problems import InvalidInput
+from coglet_supervisor.predictions.service import (
+    MAX_CONTEXT_BYTES,
+    AlreadyRunning,
+    AtCapacity,
+    BadRequest,
+    Draining,
+    NewPrediction,
+    NotReady,
+    PredictionService,
+)
+from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.server_log import ServerLog, open_server_log
+
+
+SCHEMA = {"components": {"schemas": {"Input": {"type": "object", "properties": {"n": {"type": "integer"}}}}}}
+
+
+class Service:
+    """A service with one slot, and what its server would say."""
+
+    def __init__(self, bench: Bench, server_log: ServerLog) -> None:
+        self.bench = bench
+        self.state: State = "READY"
+        self.is_shutting_down = False
+        self.service = PredictionService(
+            bench.pool,
+            server_log,
+            bench.resources,
+            state=lambda: self.state,
+            is_shutting_down=lambda: self.is_shutting_down,
+        )
+
+    def create(self, prediction_id: str | None = "p", input_json: bytes = b"{}", **fields: Any) -> Any:
+        defaults: dict[str, Any] = {"kind": "prediction", "context": {}}
+        new = NewPrediction(id=prediction_id, input_json=msgspec.Raw(input_json), **{**defaults, **fields})
+        return self.service.create(new)
+
+    def end(self, prediction_id: str = "p") -> None:
+        """The worker is done."""
+        self.bench.slot.receive(slot.Done(id=prediction_id, predict_time=0.0, output=b"1"))
+
+
+@pytest.fixture
+async def served(tmp_path: Path) -> AsyncIterator[Service]:
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    yield Service(Bench(tmp_path), open_server_log(descriptor, "json", "info", colour=False))
+    os.close(descriptor)
+
+
+async def test_a_prediction_is_found_until_its_end(served: Service) -> None:
+    run = served.create()
+    assert served.service.find("p") is run
+    served.end()
+    assert served.service.find("p") is None
+    assert run.prediction.status == "succeeded"
+
+
+async def test_without_an_id_it_gets_one(served: Service) -> None:
+    run = served.create(None)
+    assert served.service.find(run.id) is run
+
+
+async def test_runs_are_numbered(served: Service) -> None:
+    first = served.create()
+    served.end()
+    second = served.create()
+    assert (first.sequence, second.sequence) == (1, 2)
+    assert first.folder != second.folder
+
+
+async def test_refusals_in_their_order(served: Service) -> None:
+    """Whoever asks for an id in flight hears of it, whatever else is wrong; a busy slot comes last."""
+    served.create()
+    served.is_shutting_down, served.state = True, "STARTING"
+    with pytest.raises(AlreadyRunning, match="Prediction 'p' is already running"):
+        served.create()
+    with pytest.raises(Draining):
+        served.create("q")
+    served.is_shutting_down = False
+    with pytest.raises(NotReady):
+        served.create("q")
+    served.state = "READY"
+    with pytest.raises(AtCapacity):
+        served.create("q")
+    assert served.service.find("q") is None
+
+
+@pytest.mark.parametrize(
+    ("fields", "error"),
+    [
+        ({"prediction_id": ""}, BadRequest),
+        ({"prediction_id": "x" * 10_000}, BadRequest),
+        ({"context": {"a": "x" * MAX_CONTEXT_BYTES}}, BadRequest),
+        ({"input_json": b"["}, NotJson),
+        ({"input_json": b"[]"}, InvalidInput),
+        ({"input_json": b'{"n":"x"}'}, InvalidInput),
+    ],
+    ids=["no id", "long id", "large context", "no JSON", "no object", "wrong type"],
+)
+async def test_what_is_not_accepted_leaves_nothing(
+    served: Service, fields: dict[str, Any], error: type[Exception]
+) -> None:
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+    with pytest.raises(error):
+        served.create(**fields)
+    assert served.bench.pool.free == 1
+    await served.service.wait_empty()
+
+
+async def test_a_cancel_reaches_the_run_of_that_id(served: Service) -> None:
+    served.create()
+    assert not served.service.cancel("q")
+    assert served.bench.owner.cancels == 0
+    assert served.service.cancel("p")
+    assert served.service.cancel("p")
+    assert served.bench.owner.cancels == 1
+
+
+async def test_everything_in_flight_is_canceled_and_counted(served: Service) -> None:
+    assert served.service.cancel_all() == 0
+    served.create()
+    assert served.service.cancel_all() == 1
+    assert served.bench.owner.cancels == 1
+
+
+async def test_waiting_ends_with_the_last_run(served: Service) -> None:
+    await served.service.wait_empty()
+    served.create()
+    async with asyncio.TaskGroup() as tasks:
+        waiting = tasks.create_task(served.service.wait_empty())
+        await asyncio.sleep(0)
+        assert not waiting.done()
+        served.end()
