@@ -16,7 +16,8 @@ from integration.conftest import Serve
 from testing.holding import holding
 from testing.script import returning
 
-from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
+from coglet_supervisor.workers.process import WorkerProcess
+from coglet_supervisor.workers.spec import WorkerSpec
 
 pytestmark = pytest.mark.ours("hardening.md S19")
 

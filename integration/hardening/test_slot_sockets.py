@@ -17,7 +17,8 @@ from testing.waiting import DEADLINE_S
 from coglet_protocol import control
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.workers import process as worker_process
-from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
+from coglet_supervisor.workers.process import WorkerProcess
+from coglet_supervisor.workers.spec import WorkerSpec
 
 pytestmark = pytest.mark.ours("hardening.md F3")
 
@@ -33,6 +34,12 @@ class Events:
 
     def on_control(self, message: control.FromWorker) -> None:
         assert not isinstance(message, control.SetupFailed), message
+
+    def on_replace(self, reason: str) -> None:
+        raise AssertionError(reason)
+
+    def on_recycle_due(self) -> None:
+        raise AssertionError("it has no limits")
 
 
 @pytest.fixture
@@ -65,7 +72,7 @@ def slot_path() -> str:
 async def test_a_stranger_who_came_first_delays_no_end(
     worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(worker_process, "_LAST_WORDS_S", 10 * DEADLINE_S)
+    monkeypatch.setattr(worker_process, "_DRAIN_TIMEOUT_S", 10 * DEADLINE_S)
     events = Events()
     with socket.socket(socket.AF_UNIX) as stranger:
         stranger.settimeout(DEADLINE_S)

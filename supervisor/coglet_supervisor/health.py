@@ -12,7 +12,7 @@ State = Literal["UNKNOWN", "STARTING", "READY", "SETUP_FAILED", "DEFUNCT"]
 Reported = Literal["UNKNOWN", "STARTING", "READY", "BUSY", "SETUP_FAILED", "DEFUNCT", "UNHEALTHY"]
 
 
-class Setup(msgspec.Struct, kw_only=True, omit_defaults=True):
+class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     """How the latest setup went. Times are RFC 3339 in UTC with nanoseconds."""
 
     started_at: str

@@ -29,10 +29,10 @@ from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolde
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhooks.signature import Signer
 from coglet_supervisor.webhooks.token import WebhookToken
-from coglet_supervisor.workers.process import WorkerSpec
 from coglet_supervisor.workers.restart import RestartPolicy
 from coglet_supervisor.workers.seat import WorkerSeat
 from coglet_supervisor.workers.session import WorkerRules
+from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
@@ -75,17 +75,17 @@ class Server:
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
         self._pool = SlotPool()
-        policy = RestartPolicy(enabled=settings.worker_restarts)
         rules = WorkerRules(
             setup_timeout_s=settings.setup_timeout_s,
             hang_timeout_s=settings.hang_timeout_s,
             stop_grace_s=settings.shutdown_grace_s,
+            restarts=RestartPolicy(enabled=settings.worker_restarts),
         )
         self._schema = SchemaSource(settings)
         try:
             self._workers = WorkerSupervisor(
                 [
-                    WorkerSeat(spec, self._pool, server_log, rules, policy)
+                    WorkerSeat(spec, self._pool, server_log, rules)
                     for spec in worker_specs(settings, self._schema)
                 ]
             )

@@ -18,7 +18,7 @@ from coglet_supervisor.workers.restart import (
     Setbacks,
 )
 
-DICE = st.floats(0, 1, exclude_max=True)
+JITTER = st.floats(0, 1, exclude_max=True)
 POLICY = RestartPolicy()
 IDLE = Service(lasted_s=1, ended_a_prediction=False, lost_a_prediction=False)
 BUSY = Service(lasted_s=1, ended_a_prediction=False, lost_a_prediction=True)
@@ -33,33 +33,33 @@ def after_crashes(*services: Service) -> Setbacks:
     return setbacks
 
 
-def delay_s(setbacks: Setbacks, dice: float = 0.5) -> float:
-    decision = POLICY.decide(setbacks, dice=dice)
+def delay_s(setbacks: Setbacks, jitter: float = 0.5) -> float:
+    decision = POLICY.decide(setbacks, jitter=jitter)
     assert isinstance(decision, Restart)
     return decision.delay_s
 
 
-@given(DICE)
-def test_the_first_death_is_answered_at_once(dice: float) -> None:
-    assert delay_s(after_crashes(IDLE), dice) <= FIRST_DELAY_S
+@given(JITTER)
+def test_the_first_death_is_answered_at_once(jitter: float) -> None:
+    assert delay_s(after_crashes(IDLE), jitter) <= FIRST_DELAY_S
 
 
-@given(st.integers(1, 1000), DICE)
-def test_crashes_are_restarted_without_end(deaths: int, dice: float) -> None:
-    assert FIRST_DELAY_S / 2 <= delay_s(after_crashes(*[IDLE] * deaths), dice) <= LONGEST_DELAY_S
+@given(st.integers(1, 1000), JITTER)
+def test_crashes_are_restarted_without_end(deaths: int, jitter: float) -> None:
+    assert FIRST_DELAY_S / 2 <= delay_s(after_crashes(*[IDLE] * deaths), jitter) <= LONGEST_DELAY_S
 
 
-@given(st.integers(1, 1000), DICE)
-def test_a_crash_in_a_prediction_does_not_keep_other_clients_waiting(deaths: int, dice: float) -> None:
+@given(st.integers(1, 1000), JITTER)
+def test_a_crash_in_a_prediction_does_not_keep_other_clients_waiting(deaths: int, jitter: float) -> None:
     setbacks = after_crashes(*[BUSY] * deaths)
-    assert FIRST_DELAY_S / 2 <= delay_s(setbacks, dice) <= LONGEST_DELAY_AFTER_PREDICTION_S
+    assert FIRST_DELAY_S / 2 <= delay_s(setbacks, jitter) <= LONGEST_DELAY_AFTER_PREDICTION_S
 
 
 @pytest.mark.parametrize("service", [IDLE, BUSY])
-@given(st.integers(1, 4), DICE)
-def test_each_death_in_a_row_doubles_the_delay(service: Service, deaths: int, dice: float) -> None:
+@given(st.integers(1, 4), JITTER)
+def test_each_death_in_a_row_doubles_the_delay(service: Service, deaths: int, jitter: float) -> None:
     first, second = after_crashes(*[service] * deaths), after_crashes(*[service] * (deaths + 1))
-    assert delay_s(second, dice) == 2 * delay_s(first, dice)
+    assert delay_s(second, jitter) == 2 * delay_s(first, jitter)
 
 
 @pytest.mark.parametrize("service", [PROVEN, STEADY])
@@ -67,7 +67,7 @@ def test_a_worker_that_has_served_starts_the_count_again(service: Service) -> No
     assert delay_s(after_crashes(IDLE, IDLE, IDLE, service)) == delay_s(after_crashes(IDLE))
 
 
-def test_the_dice_spread_the_delays() -> None:
+def test_jitter_spreads_the_delays() -> None:
     assert delay_s(after_crashes(*[IDLE] * 5), 0.0) != delay_s(after_crashes(*[IDLE] * 5), 0.9)
 
 
@@ -76,7 +76,7 @@ def test_setups_that_fail_in_a_row_end_it() -> None:
     decisions = []
     for _ in range(4):
         setbacks.failed_setup()
-        decisions.append(policy.decide(setbacks, dice=0.5))
+        decisions.append(policy.decide(setbacks, jitter=0.5))
     assert [isinstance(decision, GiveUp) for decision in decisions] == [False, False, False, True]
 
 
@@ -84,7 +84,7 @@ def test_a_worker_that_was_ready_starts_the_count_of_failed_setups_again() -> No
     policy, setbacks = RestartPolicy(max_failed_setups=1), Setbacks()
     for _ in range(5):
         setbacks.failed_setup()
-        assert isinstance(policy.decide(setbacks, dice=0.5), Restart)
+        assert isinstance(policy.decide(setbacks, jitter=0.5), Restart)
         setbacks.crashed(BUSY)
 
 
@@ -97,19 +97,19 @@ def test_after_many_crashes_one_failure_to_start_is_tried_again_soon(
     assert delay_s(setbacks) <= FIRST_DELAY_S
 
 
-@given(st.integers(0, 3), st.integers(1, 10_000), DICE)
-def test_what_cannot_be_started_is_tried_without_end(failed_setups: int, starts: int, dice: float) -> None:
+@given(st.integers(0, 3), st.integers(1, 10_000), JITTER)
+def test_what_cannot_be_started_is_tried_without_end(failed_setups: int, starts: int, jitter: float) -> None:
     setbacks = Setbacks(failed_setups=failed_setups)
     before_s = 0.0
     for _ in range(min(starts, 50)):
         setbacks.failed_start()
-        assert before_s <= delay_s(setbacks, dice) <= LONGEST_DELAY_S
-        before_s = delay_s(setbacks, dice)
+        assert before_s <= delay_s(setbacks, jitter) <= LONGEST_DELAY_S
+        before_s = delay_s(setbacks, jitter)
     setbacks.failed_starts = starts
-    assert delay_s(setbacks, dice) <= LONGEST_DELAY_S
+    assert delay_s(setbacks, jitter) <= LONGEST_DELAY_S
 
 
 def test_without_restarts_the_first_death_is_the_last() -> None:
-    decision = RestartPolicy(enabled=False).decide(after_crashes(PROVEN), dice=0.5)
+    decision = RestartPolicy(enabled=False).decide(after_crashes(PROVEN), jitter=0.5)
     assert isinstance(decision, GiveUp)
     assert "COG_WORKER_RESTARTS" in decision.reason

@@ -13,6 +13,7 @@ from tests.supervisor.running import Bench
 from coglet_protocol import slot
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.problems import InvalidInput
+from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import (
     MAX_CONTEXT_BYTES,
     AlreadyRunning,
@@ -25,7 +26,6 @@ from coglet_supervisor.predictions.service import (
 )
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.server_log import ServerLog, open_server_log
-
 
 SCHEMA = {"components": {"schemas": {"Input": {"type": "object", "properties": {"n": {"type": "integer"}}}}}}
 
@@ -45,7 +45,9 @@ class Service:
             is_shutting_down=lambda: self.is_shutting_down,
         )
 
-    def create(self, prediction_id: str | None = "p", input_json: bytes = b"{}", **fields: Any) -> Any:
+    def create(
+        self, prediction_id: str | None = "p", input_json: bytes = b"{}", **fields: Any
+    ) -> PredictionRun:
         defaults: dict[str, Any] = {"kind": "prediction", "context": {}}
         new = NewPrediction(id=prediction_id, input_json=msgspec.Raw(input_json), **{**defaults, **fields})
         return self.service.create(new)

@@ -13,10 +13,7 @@ import random
 import socket
 import subprocess
 import uuid
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from pathlib import Path
-from typing import Final, Protocol
+from typing import Final
 
 from coglet_protocol import control
 from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all
@@ -31,12 +28,14 @@ from coglet_supervisor.workers.exit import wait_exit
 from coglet_supervisor.workers.pipes import connect_read_pipe, connect_write_pipe
 from coglet_supervisor.workers.process_group import ProcessGroup
 from coglet_supervisor.workers.process_usage import usage_of
-from coglet_supervisor.workers.recycling import Wear
+from coglet_supervisor.workers.recycling import RecycleLimits
+from coglet_supervisor.workers.spec import WorkerSpec
+from coglet_supervisor.workers.worker import WorkerEvents
 
 log = logging.getLogger(__name__)
 
 # After the process has ended, what it wrote last may still be in its pipes and sockets.
-_LAST_WORDS_S: Final = 0.5
+_DRAIN_TIMEOUT_S: Final = 0.5
 
 # A worker that has nothing to do gets this long to end. It gives up after a second itself, and says what held
 # it; this is for one that is stopped, or whose C code does not let go of the interpreter.
@@ -48,39 +47,6 @@ _IDLE_END_S: Final = 1.6
 _START_WORKER: Final = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; from coglet_worker.__main__ import main; main()"
 )
-
-
-@dataclass(frozen=True, kw_only=True)
-class WorkerSpec:
-    """How to start a worker."""
-
-    python: str
-    predictor_ref: str
-    is_train: bool
-    num_slots: int
-    directory: Path
-    environment: Mapping[str, str]
-    cancel_grace_s: float | None = None  # then a prediction that ignores its cancel costs the worker
-    max_predictions: int | None = None
-    max_rss_bytes: int | None = None
-    # Asked when the process is on its way, because a schema takes time to read.
-    input_kinds: Callable[[], dict[str, control.InputKind] | None] = lambda: None
-
-    def explain(self, error: OSError) -> str:
-        """Why `spawn` raised it, for a person."""
-        if error.filename is None:
-            return error.strerror or str(error)
-        # The text is the same whether the program is missing or the folder in which it is to run.
-        subject = "the model's folder " if Path(error.filename) == self.directory else ""
-        return f"{subject}{error.filename}: {error.strerror}"
-
-
-class WorkerEvents(Protocol):
-    """Who is told what the worker says on its control channel."""
-
-    def on_ready(self, slot_ids: list[str]) -> None: ...
-
-    def on_control(self, message: control.FromWorker) -> None: ...
 
 
 class WorkerProcess:
@@ -97,12 +63,10 @@ class WorkerProcess:
         self.spec = spec
         self.spawned_at = timestamp()
         self.cancel_grace_s = spec.cancel_grace_s
-        self.replaced_because: str | None = None
-        self.on_worn_out: Callable[[], None] = lambda: None
-        self._wear = Wear(spec.max_predictions, spec.max_rss_bytes, dice=random.random())
+        self._limits = RecycleLimits(spec.max_predictions, spec.max_rss_bytes, jitter=random.random())
         self._predictions = 0
         self._has_lost_predictions = False
-        self._is_worn_out = False
+        self._is_recycle_due = False
         self._process = process
         self._process_group = ProcessGroup(process)
         self._folder = folder
@@ -211,9 +175,10 @@ class WorkerProcess:
             self._process.send_signal(self._ready.cancel_signal)
 
     def replace(self, reason: str) -> None:
-        """Ends the process, because `reason`; the supervisor starts another one."""
+        """Kills the process, because `reason`; the supervisor starts another one."""
         log.warning("replacing worker %d: %s", self.pid, reason)
-        self.replaced_because = reason
+        assert self._events is not None
+        self._events.on_replace(reason)
         self.kill_group()
 
     def slot_named(self, slot_id: str) -> Slot | None:
@@ -225,13 +190,13 @@ class WorkerProcess:
         self._channel_closed()
         if self._process.poll() is None and not self._ended:
             # Give the end of the process the chance to tell more than a closed socket can.
-            asyncio.get_running_loop().call_later(_LAST_WORDS_S, lost.poison, reason)
+            asyncio.get_running_loop().call_later(_DRAIN_TIMEOUT_S, lost.poison, reason)
 
     async def wait_end(self) -> int:
         """Returns the exit code, after the child's last words were heard."""
         code = await wait_exit(self._process)
         with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_LAST_WORDS_S):
+            async with asyncio.timeout(_DRAIN_TIMEOUT_S):
                 await self._channels_closed.wait()
         self._ended = True
         return code
@@ -249,7 +214,7 @@ class WorkerProcess:
         await self._all_idle.wait()
 
     @property
-    def has_proven_itself(self) -> bool:
+    def has_ended_a_prediction(self) -> bool:
         """True once it has ended a prediction."""
         return self._predictions > 0
 
@@ -265,14 +230,15 @@ class WorkerProcess:
     def prediction_ended(self) -> None:
         """Between predictions is the time to see whether this process should be replaced."""
         self._predictions += 1
-        used_bytes = usage_of(self.pid).resident_bytes if self._wear.limits_memory else 0
-        if self._wear.is_worn_out(self._predictions, used_bytes) and not self._is_worn_out:
-            self._is_worn_out = True
-            self.on_worn_out()
+        used_bytes = usage_of(self.pid).resident_bytes if self._limits.limits_memory else 0
+        if self._limits.exceeded(self._predictions, used_bytes) and not self._is_recycle_due:
+            assert self._events is not None
+            self._is_recycle_due = True
+            self._events.on_recycle_due()
 
-    def stays(self) -> None:
-        """It could not be replaced now; after its next prediction it may be tried again."""
-        self._is_worn_out = False
+    def recycle_failed(self) -> None:
+        """It could not be replaced now; after its next prediction it is tried again."""
+        self._is_recycle_due = False
 
     def slot_idle(self) -> None:
         """A slot of a retired worker runs nothing any more."""

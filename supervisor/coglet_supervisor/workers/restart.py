@@ -1,4 +1,4 @@
-"""When a dead worker is replaced, and when not any more. Pure: times and dice are arguments.
+"""Restart policy: exponential backoff with jitter, and a limit for setups that fail in a row. Pure.
 
 Three things can go wrong with a worker, and each is answered in its own way:
 
@@ -91,12 +91,12 @@ class RestartPolicy:
     enabled: bool = True
     max_failed_setups: int = 8
 
-    def decide(self, setbacks: Setbacks, *, dice: float) -> Restart | GiveUp:
-        """What follows the latest setback. `dice` in [0, 1) spreads servers that share a cause."""
+    def decide(self, setbacks: Setbacks, *, jitter: float) -> Restart | GiveUp:
+        """What follows the latest setback. `jitter` in [0, 1) spreads servers that share a cause."""
         if not self.enabled:
             return GiveUp("restarts are off (COG_WORKER_RESTARTS=0)")
         if setbacks.failed_setups > self.max_failed_setups:
             return GiveUp(f"{setbacks.failed_setups} workers in a row did not become ready")
         doublings = min(setbacks.in_a_row - 1, _MAX_DOUBLINGS)
         delay_s = min(FIRST_DELAY_S * 2**doublings, setbacks.longest_delay_s)
-        return Restart(delay_s * (0.5 + dice / 2))
+        return Restart(delay_s * (0.5 + jitter / 2))

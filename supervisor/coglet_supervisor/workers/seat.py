@@ -1,4 +1,4 @@
-"""One place for a worker: filled again when its worker dies, until that is hopeless.
+"""Keeps one worker running: restarts it when it dies, until the restart policy gives up.
 
 States: STARTING -> READY -> (death) -> STARTING -> ...; SETUP_FAILED, when the first setup fails, and
 DEFUNCT, when too many later ones do, are final.
@@ -8,6 +8,9 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections.abc import Callable
+
+import msgspec
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import Setup, State, timestamp
@@ -15,24 +18,22 @@ from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.temporary_folder import NoTemporaryFolder
 from coglet_supervisor.workers.control_group import free_memory_bytes
-from coglet_supervisor.workers.process import WorkerProcess, WorkerSpec
+from coglet_supervisor.workers.life import Died, End, NotStarted, SetupFailed, Stopped
+from coglet_supervisor.workers.process import WorkerProcess
 from coglet_supervisor.workers.process_usage import usage_of
-from coglet_supervisor.workers.restart import GiveUp, RestartPolicy, Setbacks
-from coglet_supervisor.workers.session import (
-    Died,
-    End,
-    NotStarted,
-    SetupFailed,
-    Stopped,
-    WorkerRules,
-    WorkerSession,
-)
+from coglet_supervisor.workers.restart import GiveUp, Setbacks
+from coglet_supervisor.workers.session import WorkerRules, WorkerSession
+from coglet_supervisor.workers.spec import WorkerSpec
+from coglet_supervisor.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
 
 class WorkerSeat:
-    """Keeps one worker alive. The only one that starts it."""
+    """Owns the sessions of one worker and of those that follow. `spawn` starts a worker, or raises OSError.
+
+    The first worker is started at once, before there is an event loop: the model loads meanwhile.
+    """
 
     def __init__(
         self,
@@ -40,38 +41,58 @@ class WorkerSeat:
         pool: SlotPool,
         server_log: ServerLog,
         rules: WorkerRules,
-        policy: RestartPolicy,
+        spawn: Callable[[WorkerSpec], Worker] = WorkerProcess.spawn,
     ) -> None:
-        self.state: State = "STARTING"
-        self.setup = Setup(started_at=timestamp(), status="starting")
-        self.restarts = 0  # of workers that died
+        self._final_state: State | None = None
+        self._setup = Setup(started_at=timestamp(), status="starting")
+        self._restarts = 0
         self._spec = spec
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
-        self._policy = policy
+        self._spawn = spawn
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
         self._sessions: set[WorkerSession] = set()  # those whose process is alive
         self._is_taken = asyncio.Event()  # at least once
+        self._was_ready = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._setbacks = Setbacks()
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self._measuring: asyncio.Task[None] | None = None
-        self.was_ready = asyncio.Event()
-        self._first: WorkerProcess | None = None
-        # Before there is an event loop, so that the model loads meanwhile.
+        self._first: Worker | None = None
         try:
-            self._first = WorkerProcess.spawn(spec)
-            self.setup.started_at = self._first.spawned_at
+            self._first = self._spawn(spec)
+            self._setup = Setup(started_at=self._first.spawned_at, status="starting")
         except NoTemporaryFolder as error:
             raise StartupError(str(error)) from error
         except OSError:
-            pass  # what goes wrong here goes wrong again, and is told, in `run`
+            pass  # what goes wrong here goes wrong again, and is reported, in `run`
+
+    @property
+    def state(self) -> State:
+        """The state of the model, as far as this worker is concerned."""
+        if self._final_state is not None:
+            return self._final_state
+        return "READY" if self._session is not None and self._session.is_ready else "STARTING"
+
+    @property
+    def setup(self) -> Setup:
+        """The setup of the worker that serves, or of the last one."""
+        return self._session.setup if self._session is not None else self._setup
+
+    @property
+    def restarts(self) -> int:
+        """How many workers died and were replaced."""
+        return self._restarts
+
+    async def wait_ready(self) -> None:
+        """Returns when a worker was ready for the first time."""
+        await self._was_ready.wait()
 
     async def run(self) -> None:
-        """Keeps a worker alive until `stop`, or until there is no hope."""
+        """Keeps a worker running until `stop`, or until the restart policy gives up."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             delay_s: float | None = 0.0
@@ -79,11 +100,11 @@ class WorkerSeat:
                 await asyncio.sleep(delay_s)
                 delay_s = self._after(await self._fill())
 
-    async def reload(self, worn_out: WorkerProcess | None = None) -> None:
+    async def reload(self, due: WorkerSession | None = None) -> None:
         """Puts a new worker in the place of the old one, which first ends what it runs: nothing is lost.
 
         Both exist for a while. A new one that fails leaves the old one where it is; an old one that dies
-        meanwhile leaves its place to the new one. With `worn_out`, only that worker is replaced.
+        meanwhile leaves its place to the new one. With `due`, only that worker is replaced.
         """
         await self._is_taken.wait()
         async with self._reloading:  # never three of them
@@ -91,13 +112,13 @@ class WorkerSeat:
             # One that is still loading the model may have read what is to be replaced.
             if old is None or not await old.wait_ready() or self.state != "READY" or self._stopping:
                 return
-            if worn_out is not None and old.worker is not worn_out:
+            if due is not None and old is not due:
                 return
             if await self._put_beside(old):
                 await old.worker.retire()
                 await old.stop(self._rules.stop_grace_s)
             else:
-                old.worker.stays()
+                old.worker.recycle_failed()
 
     async def _put_beside(self, old: WorkerSession) -> bool:
         """True when a new worker serves in the place of the old one."""
@@ -115,7 +136,7 @@ class WorkerSeat:
             )
             return False
         try:
-            new = self._open(WorkerProcess.spawn(self._spec))
+            new = self._open(self._spawn(self._spec))
         except OSError as error:
             log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
@@ -126,9 +147,9 @@ class WorkerSeat:
         self._adopt(new)
         return True
 
-    def _renew(self, worker: WorkerProcess) -> None:
-        log.info("worker %d has done its share, replacing it", worker.pid)
-        self._tasks.create_task(self.reload(worker))
+    def _recycle(self, session: WorkerSession) -> None:
+        log.info("worker %d has reached a limit, recycling it", session.worker.pid)
+        self._tasks.create_task(self.reload(session))
 
     async def stop(self, grace_s: float) -> None:
         """Ends the worker in order, or by force after `grace_s`."""
@@ -160,23 +181,27 @@ class WorkerSeat:
         """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
         self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
-            session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
+            session = self._open(self._take_first() or self._spawn(self._spec))
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.explain(error)}"
             # What could be started before is short of something, and that may pass.
-            return NotStarted(reason) if self.was_ready.is_set() else SetupFailed(reason)
+            if self._was_ready.is_set():
+                return NotStarted(reason)
+            self._setup = msgspec.structs.replace(
+                self._setup, completed_at=timestamp(), status="failed", logs=f"{reason}\n"
+            )
+            return SetupFailed(reason)
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
         return await asyncio.shield(self._emptied)
 
-    def _take_first(self) -> WorkerProcess | None:
+    def _take_first(self) -> Worker | None:
         first, self._first = self._first, None
         return first
 
-    def _open(self, worker: WorkerProcess) -> WorkerSession:
-        session = WorkerSession(worker, self._pool, self._server_log, self._rules)
-        worker.on_worn_out = lambda: self._renew(worker)
+    def _open(self, worker: Worker) -> WorkerSession:
+        session = WorkerSession(worker, self._pool, self._server_log, self._rules, self._recycle)
         self._sessions.add(session)
         session.start(self._tasks)
         self._tasks.create_task(self._watch(session))
@@ -192,8 +217,7 @@ class WorkerSeat:
         elif session is self._session:
             if self._successor is None:
                 # At once, because a reload must not put a new worker beside one that is no more.
-                self._session = None
-                self.state = "STARTING"
+                self._session, self._setup = None, session.setup
                 self._emptied.set_result(end)
             else:  # which is still loading the model
                 successor, self._successor = self._successor, None
@@ -202,14 +226,10 @@ class WorkerSeat:
     def _take_place(self, session: WorkerSession) -> None:
         self._session = session
         self._is_taken.set()
-        self.setup = session.setup
-        self.state = "STARTING"
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
-        self.setup = session.setup
-        self.state = "READY"
-        self.was_ready.set()
+        self._was_ready.set()
         self._measuring = self._tasks.create_task(self._measure(session.worker.pid))
 
     async def _measure(self, pid: int) -> None:
@@ -221,20 +241,18 @@ class WorkerSeat:
         """Seconds until the next worker; None when there will be none."""
         if self._stopping or isinstance(end, Stopped):
             return None
-        if isinstance(end, SetupFailed):
-            self._tell_failed_setup(end.reason)
-        if not self.was_ready.is_set():
-            self.state = "SETUP_FAILED"
+        if not self._was_ready.is_set():
+            self._final_state = "SETUP_FAILED"
             return None
         self._count(end)
         reason = end.reason.partition("\n")[0]  # a traceback may follow, which is in the log already
-        decision = self._policy.decide(self._setbacks, dice=random.random())
+        decision = self._rules.restarts.decide(self._setbacks, jitter=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", reason, decision.reason)
-            self.state = "DEFUNCT"
+            self._final_state = "DEFUNCT"
             return None
-        self.restarts += 1
-        log.warning("%s; restart in %.2f s, number %d", reason, decision.delay_s, self.restarts)
+        self._restarts += 1
+        log.warning("%s; restart in %.2f s, number %d", reason, decision.delay_s, self._restarts)
         return decision.delay_s
 
     def _count(self, end: SetupFailed | NotStarted | Died) -> None:
@@ -245,9 +263,3 @@ class WorkerSeat:
                 self._setbacks.failed_setup()
             case NotStarted():
                 self._setbacks.failed_start()
-
-    def _tell_failed_setup(self, text: str) -> None:
-        self.setup.status = "failed"
-        self.setup.completed_at = self.setup.completed_at or timestamp()
-        # The text first, as clients know it; then what was printed.
-        self.setup.logs = f"{text.rstrip()}\n{self.setup.logs}"

@@ -53,7 +53,7 @@ class WorkerSupervisor:
     async def wait_ready(self) -> None:
         """Returns when the first worker is ready; never when none will be."""
         async with asyncio.TaskGroup() as tasks:
-            waiting = [tasks.create_task(seat.was_ready.wait()) for seat in self._seats]
+            waiting = [tasks.create_task(seat.wait_ready()) for seat in self._seats]
             if waiting:
                 await asyncio.wait(waiting, return_when="FIRST_COMPLETED")
             for task in waiting:
