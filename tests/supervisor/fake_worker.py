@@ -1,0 +1,120 @@
+"""A worker without a process: it becomes ready, dies and stops when the test says so."""
+
+import asyncio
+
+from tests.supervisor.running import Owner
+
+from coglet_protocol import control
+from coglet_supervisor.predictions.slots import Slot, SlotPool
+from coglet_supervisor.workers.spec import WorkerSpec
+from coglet_supervisor.workers.worker import WorkerEvents
+
+# Above what any system gives to a process.
+_NO_PROCESS = 1 << 30
+
+
+class FakeWorker:
+    """Passes the contract of `Worker`, see test_worker_contract.py. It has one slot, `slot-0`."""
+
+    def __init__(self, pid: int) -> None:
+        self.pid = pid
+        self.spawned_at = "2026-01-01T00:00:00.000000000+00:00"
+        self.has_healthcheck = False
+        self.was_out_of_memory: bool | None = False
+        self.has_ended_a_prediction = False
+        self.loses_predictions = False
+        self.sent: list[control.ToWorker] = []
+        self.failed_with: str | None = None
+        self.is_retired = False
+        self.is_recycle_possible = True
+        self.events: WorkerEvents | None = None
+        self.attached = asyncio.Event()
+        self._slots: dict[str, Slot] = {}
+        self._exit: asyncio.Future[int] | None = None
+
+    # what the test says
+
+    def become_ready(self) -> None:
+        """Its setup has succeeded."""
+        assert self.events is not None
+        self.events.on_ready(["slot-0"])
+
+    def exit(self, code: int) -> None:
+        """It ends. Safe to repeat."""
+        if self._exit is not None and not self._exit.done():
+            self._exit.set_result(code)
+
+    @property
+    def is_alive(self) -> bool:
+        return self._exit is None or not self._exit.done()
+
+    # as `Worker`
+
+    async def attach(self, pool: SlotPool, events: WorkerEvents) -> None:
+        self.events = events
+        self._pool = pool
+        self._exit = asyncio.get_running_loop().create_future()
+        self.attached.set()
+
+    def send(self, message: control.ToWorker) -> None:
+        self.sent.append(message)
+
+    def open_slots(self, ids: list[str]) -> None:
+        for slot_id in ids:
+            slot = self._slots[slot_id] = Slot(self._pool, Owner())
+            slot.open(slot_id)
+
+    def slot_named(self, slot_id: str) -> Slot | None:
+        return self._slots.get(slot_id)
+
+    def replace(self, reason: str) -> None:
+        assert self.events is not None
+        self.events.on_replace(reason)
+        self.kill_group()
+
+    def recycle_failed(self) -> None:
+        self.is_recycle_possible = False
+
+    async def wait_end(self) -> int:
+        assert self._exit is not None
+        return await asyncio.shield(self._exit)
+
+    def fail_predictions(self, reason: str) -> None:
+        self.failed_with = reason
+        for slot in self._slots.values():
+            slot.poison(reason)
+
+    async def retire(self) -> None:
+        self.is_retired = True
+        for slot in self._slots.values():
+            slot.retire()
+
+    async def stop(self, grace_s: float) -> None:
+        await self.retire()
+        self.exit(0)
+
+    async def end(self) -> None:
+        self.exit(-9)
+
+    def kill(self) -> None:
+        self.exit(-9)
+
+    def kill_group(self) -> None:
+        self.exit(-9)
+
+
+class FakeMachine:
+    """Starts fake workers, or refuses to."""
+
+    def __init__(self) -> None:
+        self.workers: list[FakeWorker] = []
+        self.spawned: asyncio.Queue[FakeWorker] = asyncio.Queue()
+        self.refusal: OSError | None = None
+
+    def spawn(self, spec: WorkerSpec) -> FakeWorker:
+        if self.refusal is not None:
+            raise self.refusal
+        worker = FakeWorker(pid=_NO_PROCESS + len(self.workers))
+        self.workers.append(worker)
+        self.spawned.put_nowait(worker)
+        return worker

@@ -1,0 +1,204 @@
+"""What a seat does with workers that load, die, reload and are recycled, in every order."""
+
+import asyncio
+import os
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
+
+import pytest
+from tests.supervisor.fake_worker import FakeMachine, FakeWorker
+
+from coglet_protocol import control
+from coglet_supervisor.health import State
+from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.server_log import open_server_log
+from coglet_supervisor.workers.restart import RestartPolicy
+from coglet_supervisor.workers.seat import WorkerSeat
+from coglet_supervisor.workers.session import WorkerRules
+from coglet_supervisor.workers.spec import WorkerSpec
+
+
+class Seated:
+    """A seat on a machine of fake workers."""
+
+    def __init__(self, log_descriptor: int, restarts: RestartPolicy | None = None) -> None:
+        self.machine = FakeMachine()
+        self.pool = SlotPool()
+        spec = WorkerSpec(
+            python="python",
+            predictor_ref="predict.py:Predictor",
+            is_train=False,
+            num_slots=1,
+            directory=Path("/model"),
+            environment={},
+        )
+        rules = WorkerRules(
+            setup_timeout_s=None,
+            hang_timeout_s=None,
+            stop_grace_s=1.0,
+            restarts=restarts or RestartPolicy(max_failed_setups=1),
+        )
+        server_log = open_server_log(log_descriptor, "json", "error", colour=False)
+        self.seat = WorkerSeat(spec, self.pool, server_log, rules, self.machine.spawn)
+
+    async def next_worker(self) -> FakeWorker:
+        """The worker that was started next, once the seat listens to it."""
+        async with asyncio.timeout(5):
+            worker = await self.machine.spawned.get()
+            await worker.attached.wait()
+        return worker
+
+    async def next_ready_worker(self) -> FakeWorker:
+        worker = await self.next_worker()
+        worker.become_ready()
+        await settled()
+        return worker
+
+    @property
+    def state(self) -> State:
+        return self.seat.state
+
+    @property
+    def started(self) -> int:
+        """How many workers were started."""
+        return len(self.machine.workers)
+
+
+async def settled() -> None:
+    """Lets everything happen that waits for nothing."""
+    for _ in range(20):
+        await asyncio.sleep(0)
+
+
+@pytest.fixture
+def log_descriptor() -> Iterator[int]:
+    descriptor = os.open(os.devnull, os.O_WRONLY)
+    yield descriptor
+    os.close(descriptor)
+
+
+@pytest.fixture
+async def seated(log_descriptor: int) -> AsyncIterator[Seated]:
+    seated = Seated(log_descriptor)
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(seated.seat.run())
+        yield seated
+        await seated.seat.stop(1.0)
+        running.cancel()
+
+
+async def test_a_worker_that_is_set_up_serves(seated: Seated) -> None:
+    worker = await seated.next_worker()
+    assert (seated.state, seated.pool.size) == ("STARTING", 0)
+    worker.become_ready()
+    await seated.seat.wait_ready()
+    assert (seated.state, seated.seat.setup.status, seated.pool.free) == ("READY", "succeeded", 1)
+
+
+async def test_a_first_setup_that_fails_is_the_last(seated: Seated) -> None:
+    worker = await seated.next_worker()
+    assert worker.events is not None
+    worker.events.on_control(control.SetupFailed(kind="setup", error="no weights", traceback="Traceback"))
+    worker.exit(1)
+    await settled()
+    assert (seated.state, seated.seat.setup.status) == ("SETUP_FAILED", "failed")
+    assert seated.seat.setup.logs.startswith("worker setup failed: Setup failed: no weights\nTraceback\n")
+    assert seated.started == 1
+
+
+async def test_a_worker_that_dies_is_replaced(seated: Seated) -> None:
+    worker = await seated.next_ready_worker()
+    worker.exit(-11)
+    await settled()
+    assert (seated.state, seated.pool.size) == ("STARTING", 0)
+    assert worker.failed_with == "Worker crashed: it was killed by SIGSEGV"
+    await seated.next_ready_worker()
+    assert (seated.state, seated.seat.restarts) == ("READY", 1)
+
+
+async def test_too_many_setups_that_fail_in_a_row_end_it(seated: Seated) -> None:
+    (await seated.next_ready_worker()).exit(1)
+    for _ in range(2):
+        (await seated.next_worker()).exit(1)
+        await settled()
+    assert seated.state == "DEFUNCT"
+    assert seated.started == 3
+
+
+async def test_a_machine_that_cannot_start_a_worker_now_is_asked_again(seated: Seated) -> None:
+    worker = await seated.next_ready_worker()
+    seated.machine.refusal = OSError(28, "No space left on device")
+    worker.exit(1)
+    await settled()
+    states = [seated.state]
+    seated.machine.refusal = None
+    await seated.next_ready_worker()
+    assert [*states, seated.state] == ["STARTING", "READY"]
+
+
+async def test_a_reload_replaces_a_worker_when_the_new_one_is_ready(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload())
+        new = await seated.next_worker()
+        assert (seated.state, old.is_retired) == ("READY", False)
+        new.become_ready()
+    await settled()
+    assert (old.is_alive, new.is_alive, seated.pool.size) == (False, True, 1)
+    assert (seated.state, seated.seat.restarts) == ("READY", 0)
+
+
+async def test_a_reload_that_fails_leaves_the_old_worker(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload())
+        (await seated.next_worker()).exit(1)
+    await settled()
+    assert (seated.state, old.is_alive, old.is_recycle_possible) == ("READY", True, False)
+
+
+async def test_an_old_worker_that_dies_while_the_new_one_loads_leaves_its_place(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload())
+        new = await seated.next_worker()
+        old.exit(1)
+        await settled()
+        assert seated.state == "STARTING"
+        new.become_ready()
+    await settled()
+    assert (seated.state, seated.pool.size, seated.started) == ("READY", 1, 2)
+
+
+async def test_both_die_during_a_reload_and_one_new_worker_takes_their_place(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload())
+        new = await seated.next_worker()
+        old.exit(1)
+        new.exit(1)
+        await seated.next_ready_worker()
+    assert (seated.state, seated.pool.size, seated.started) == ("READY", 1, 3)
+
+
+async def test_a_worker_at_its_limit_is_recycled(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    assert old.events is not None
+    old.events.on_recycle_due()
+    await seated.next_ready_worker()
+    assert (old.is_alive, seated.state, seated.seat.restarts) == (False, "READY", 0)
+
+
+async def test_a_stop_during_setup_ends_the_worker_and_starts_no_other(seated: Seated) -> None:
+    worker = await seated.next_worker()
+    await seated.seat.stop(1.0)
+    await settled()
+    assert (worker.is_alive, seated.started) == (False, 1)
+
+
+async def test_a_restart_policy_that_is_off(log_descriptor: int) -> None:
+    seated = Seated(log_descriptor, RestartPolicy(enabled=False))
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.run())
+        (await seated.next_ready_worker()).exit(1)
+    assert (seated.state, seated.started) == ("DEFUNCT", 1)
