@@ -29,7 +29,7 @@ def example(serve: Serve, name: str) -> Iterator[Server]:
     """The example served as it stands, with its schema made from its source."""
     folder = EXAMPLES / name
     config = yaml.safe_load((folder / "cog.yaml").read_text())
-    model = Model((folder / "predict.py").read_text(), ref=config["run"])
+    model = Model((folder / "predict.py").read_text(), ref=config["predict"])
     with serve(model, variables={"COG_WORKER_PYTHON": PYTHON}) as server:
         yield server
 

@@ -83,7 +83,7 @@ def test_deprecated_names_are_told_in_the_setup_logs(serve: Serve) -> None:
         "    def predict(self) -> int:\n"
         "        return 1\n"
     )
-    with serve(model_of(source)) as server:
+    with serve(model_of(source), variables={"PYTHONWARNINGS": "default"}) as server:
         assert server.predict().json()["output"] == 1
         server.wait_log("predict() is deprecated; use run() instead")
         server.wait_log("BasePredictor is deprecated; use BaseRunner instead")

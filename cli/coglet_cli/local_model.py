@@ -77,7 +77,8 @@ def predictor_reference(config: CogConfig) -> str:
     """`file.py:Name` of the predictor. Raises UserError when the model has none."""
     if config.run is None:
         raise UserError(
-            "cog.yaml names no predictor", hint='add it to cog.yaml, for example `run: "run.py:Runner"`'
+            "cog.yaml names no predictor",
+            hint='add it to cog.yaml, for example `predict: "predict.py:Predictor"`',
         )
     return config.run
 

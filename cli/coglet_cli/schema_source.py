@@ -28,7 +28,7 @@ class NoModel(UserError):
     def __init__(self) -> None:
         super().__init__(
             "no predict or train reference found in cog.yaml",
-            hint='name your model in it, for example `run: "run.py:Runner"`',
+            hint='name your model in it, for example `predict: "predict.py:Predictor"`',
         )
 
 

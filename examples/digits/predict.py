@@ -5,7 +5,7 @@ from PIL import Image, ImageOps
 from sklearn.datasets import load_digits
 from sklearn.neighbors import KNeighborsClassifier
 
-from cog import BaseModel, BaseRunner, Input, Path
+from cog import BaseModel, BasePredictor, Input, Path
 
 # The other 297 digits of the data set are there to measure how well it reads; six.png is one of them.
 TRAINING_DIGITS = 1500
@@ -16,7 +16,7 @@ class Reading(BaseModel):
     probabilities: list[float]
 
 
-class Runner(BaseRunner):
+class Predictor(BasePredictor):
     def setup(self) -> None:
         """Runs once, before the first prediction."""
         pixels, digits = load_digits(return_X_y=True)
@@ -25,7 +25,7 @@ class Runner(BaseRunner):
         score = self.classifier.score(pixels[TRAINING_DIGITS:], digits[TRAINING_DIGITS:])
         print(f"trained on {TRAINING_DIGITS} digits, reads {score:.0%} of the others")
 
-    def run(
+    def predict(
         self, image: Path = Input(description="One digit, dark on light, from edge to edge", accept="image/*")
     ) -> Reading:
         """Runs for every prediction."""

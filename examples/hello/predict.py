@@ -1,8 +1,8 @@
 """The smallest model: text in, text out."""
 
-from cog import BaseRunner, Input
+from cog import BasePredictor, Input
 
 
-class Runner(BaseRunner):
-    def run(self, name: str = Input(description="Who is greeted", max_length=100)) -> str:
+class Predictor(BasePredictor):
+    def predict(self, name: str = Input(description="Who is greeted", max_length=100)) -> str:
         return f"Hello, {name}!"

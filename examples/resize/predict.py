@@ -4,15 +4,15 @@ from tempfile import TemporaryDirectory
 
 from PIL import Image
 
-from cog import BaseRunner, Input, Path
+from cog import BasePredictor, Input, Path
 
 
-class Runner(BaseRunner):
+class Predictor(BasePredictor):
     def setup(self) -> None:
         """Runs once, before the first prediction."""
         self.folder = TemporaryDirectory()
 
-    def run(
+    def predict(
         self,
         image: Path = Input(description="Picture to resize", accept="image/*"),
         width: int = Input(description="Width of the result in pixels", ge=1, le=4096, default=320),

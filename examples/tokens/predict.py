@@ -2,13 +2,13 @@
 
 import asyncio
 
-from cog import AsyncConcatenateIterator, BaseRunner, Input, concurrent, streaming
+from cog import AsyncConcatenateIterator, BasePredictor, Input, concurrent, streaming
 
 
-class Runner(BaseRunner):
+class Predictor(BasePredictor):
     @streaming
     @concurrent(max=4)
-    async def run(
+    async def predict(
         self,
         prompt: str = Input(description="Text that comes back in reverse order of its words"),
         delay: float = Input(description="Seconds between two words", ge=0, le=10, default=0.1),

@@ -82,7 +82,7 @@ def test_a_dockerfile_of_ones_own(
     word = uuid.uuid4().hex
     (tmp_path / "Own").write_text(f"FROM {hello_image}\nCOPY cog.yaml /own.yaml\nENV WORD={word}\n")
     (example / "cog.yaml").write_text(
-        'build: {python_version: "3.11"}\nrun: "predict.py:Runner"\nconcurrency: {max: 1}\n'
+        'build: {python_version: "3.11"}\npredict: "predict.py:Predictor"\nconcurrency: {max: 1}\n'
     )
     done = run_cog(example, "build", "-t", NAME, "--dockerfile", str(tmp_path / "Own"))
     assert done.returncode == 0, done.stderr

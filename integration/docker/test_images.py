@@ -166,7 +166,7 @@ def test_an_engine_that_is_away(example: Path) -> None:
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
 def test_a_step_that_fails(engine: docker.DockerClient, example: Path, variables: dict[str, str]) -> None:
     (example / "cog.yaml").write_text(
-        'build:\n  python_version: "3.11"\n  run: ["echo told; exit 4"]\nrun: "predict.py:Runner"\n'
+        'build:\n  python_version: "3.11"\n  run: ["echo told; exit 4"]\npredict: "predict.py:Predictor"\n'
     )
     done = run_cog(
         example, "build", "--use-cog-base-image", "false", "--progress", "quiet", variables=variables
@@ -187,7 +187,7 @@ def test_a_secret_is_seen_by_its_command_alone(
         'build:\n  python_version: "3.11"\n  run:\n'
         f"    - command: sha256sum /run/token >/seen && echo run {uuid.uuid4().hex}\n"
         "      mounts: [{type: secret, id: token, target: /run/token}]\n"
-        'run: "predict.py:Runner"\n'
+        'predict: "predict.py:Predictor"\n'
     )
     token = uuid.uuid4().hex
     # Debian's client, which brings BuildKit.

@@ -245,6 +245,7 @@ def test_deprecations_are_told_to_the_author(start_worker: StartWorker) -> None:
     worker = start_worker(
         "from cog import BasePredictor\nclass Predictor(BasePredictor):\n    def predict(self): pass\n",
         ref="predict.py",
+        variables={"PYTHONWARNINGS": "default"},
     )
     assert "predict() is deprecated; use run() instead" in worker.server_log
 

@@ -38,7 +38,7 @@ _HINTS: Final = {
     ErrorKind.MISSING_RETURN_TYPE: "write what it returns, for example `-> str`, `-> Path` or `-> Any`",
     ErrorKind.MISSING_TYPE_ANNOTATION: "annotate it, for example `x: str`",
     ErrorKind.DEFAULT_FACTORY_NOT_SUPPORTED: "write a literal default: `Input(default=...)`",
-    ErrorKind.METHOD_CONFLICT: "keep run() and delete predict()",
+    ErrorKind.METHOD_CONFLICT: "keep one of them and delete the other",
     ErrorKind.OPTIONAL_OUTPUT: "always return a value, or a BaseModel with an optional field",
     ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[T]` for items that are no text",
     ErrorKind.CHOICES_NOT_RESOLVABLE: f"write a list of literals, or {_COMPUTED}",

@@ -28,12 +28,12 @@ def method_owner(cls: type, name: str) -> type | None:
 
 
 def predict_deprecated(cls: type) -> str:
-    """What the author of a model with a `predict` method is told."""
+    """The warning for a model with a `predict` method, which Python hides unless asked."""
     return f"{cls.__name__}.predict() is deprecated; use run() instead"
 
 
 class BaseRunner:
-    """Base of a model: `setup` runs once, `run` for each prediction."""
+    """Base of a model: `setup` runs once, `run` or `predict` for each prediction."""
 
     _run_owner: ClassVar[type | None] = None
     _predict_owner: ClassVar[type | None] = None
@@ -52,13 +52,13 @@ class BaseRunner:
             """Prepares the model; `weights` is `COG_WEIGHTS` or the folder `weights`."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Makes one prediction. Every model defines it; its annotations are the model's API."""
+        """Makes one prediction. A model defines this or `predict`; its annotations are the model's API."""
         if self._predict_owner is not None and self._run_owner is None:
             return self.predict(*args, **kwargs)
         raise NotImplementedError("run has not been implemented by parent class.")
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """The former name of `run`."""
+        """Calls `run` of a model that defines that one, with a DeprecationWarning."""
         warnings.warn(predict_deprecated(type(self)), DeprecationWarning, stacklevel=2)
         return self.run(*args, **kwargs)
 
@@ -73,4 +73,4 @@ class BaseRunner:
 
 
 class BasePredictor(BaseRunner):
-    """The former name of `BaseRunner`."""
+    """Another name of `BaseRunner`, and the one of the documentation."""

@@ -32,7 +32,7 @@ _CHOICES = "__cog_choices__"
 
 
 def load_predictor_from_ref(ref: str, *, train: bool = False) -> Any:
-    """Executes the file of `ref` (`predict.py:Runner` or `predict.py`) and returns the predictor it names.
+    """Executes the file of `ref` (`predict.py:Predictor` or `predict.py`) and returns the predictor it names.
 
     A class is checked and instantiated, anything else is returned as it is. `Input(...)` defaults are
     replaced by the defaults they declare. With `train`, a class that defines only `train` will do.
@@ -170,15 +170,16 @@ def _warn_deprecated_class(cls: type) -> None:
 
 
 def _warn(message: str, category: type[Warning], model: Any) -> None:
-    """Warns at the model's own source. As `__main__`, whose deprecations Python shows by default."""
+    """Warns at the model's own source, in the name of its module, so that Python's filter decides."""
     method = model
     for name in ("run", "predict"):
         if isinstance(model, type) and method_owner(model, name):
             method = getattr(model, name)
     code = getattr(method, "__code__", None)
     file, line = (code.co_filename, code.co_firstlineno) if code else ("<model>", 1)
+    module = getattr(model, "__module__", None) or "<model>"
     try:
-        warnings.warn_explicit(message, category, file, line, module="__main__")
+        warnings.warn_explicit(message, category, file, line, module=module)
     except Warning:  # PYTHONWARNINGS=error is for faults of the author's code; this is advice of ours
         sys.stderr.write(f"{file}:{line}: {category.__name__}: {message}\n")
 

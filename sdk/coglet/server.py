@@ -35,7 +35,7 @@ class Server:
         output_temp_dir_base: str = "/tmp/coglet/output",
         upload_url: str | None = None,
     ) -> None:
-        """Serves `predictor_ref` (`predict.py:Runner`) until told to stop; without a reference, health only.
+        """Serves `predictor_ref` (`predict.py:Predictor`) until stopped; without a reference, health only.
 
         `output_temp_dir_base` is accepted for old callers and ignored. Raises SystemExit when the server
         fails and ImportError when its dependencies are not installed.

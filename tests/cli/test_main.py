@@ -225,6 +225,7 @@ def test_a_reader_that_went_away_ends_it_quietly(project: Path) -> None:
     assert (result.returncode, result.stderr) == (1, b"")
 
 
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")  # as Python's own filter, which users have
 def test_init_writes_a_project_that_works(
     capsys: pytest.CaptureFixture[str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -235,7 +236,7 @@ def test_init_writes_a_project_that_works(
         "Setting up the current directory for use with Cog...",
         "",
         "Creating cog.yaml",
-        "Creating run.py",
+        "Creating predict.py",
         "Skipped existing requirements.txt",
         "Creating .dockerignore",
         "Creating .github/workflows/push.yaml",

@@ -164,15 +164,21 @@ def test_a_predictor_that_is_a_thing_is_warned_about_like_any(model: Model) -> N
     ]
 
 
-def test_the_author_sees_deprecations_without_any_option(bare_python: BarePython, model: Model) -> None:
+def test_the_filter_of_python_decides_whether_deprecations_are_shown(
+    bare_python: BarePython, model: Model
+) -> None:
     file = model(f"{HEAD}class Predictor(BasePredictor):\n{PREDICT}")
     (bare_python.folder / "worker.py").write_text(
         f"from cog.predictor import load_predictor_from_ref\nload_predictor_from_ref({file!r})"
     )
-    done = bare_python.run("-c", "import worker")
-    assert (
-        f"{file}:3: DeprecationWarning: Predictor.predict() is deprecated; use run() instead" in done.stderr
-    )
+    assert bare_python.run("-c", "import worker").stderr == ""
+    of_the_model = "default::DeprecationWarning:predict_under_test"
+    for arguments in (["-W", "default"], ["-W", of_the_model], ["-W", "error"]):
+        done = bare_python.run(*arguments, "-c", "import worker")
+        assert (
+            f"{file}:3: DeprecationWarning: Predictor.predict() is deprecated; use run() instead"
+            in done.stderr
+        )
 
 
 def test_defaults_declared_with_input_are_what_a_direct_call_gets(model: Model) -> None:

@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from coglet_cli import deprecations
 from coglet_cli.config.document import Document, InvalidYaml, KeyPath, parse_document
 from coglet_cli.config.model import (
     DEFAULT_PYTHON_VERSION,
@@ -23,7 +24,6 @@ from coglet_cli.config.variables import split_variable
 from coglet_cli.errors import ConfigError
 
 DEPRECATED: Final[dict[KeyPath, str]] = {
-    ("predict",): "run",
     ("concurrency", "max"): "@cog.concurrent(max=...)",
     ("build", "python_packages"): "build.python_requirements",
     ("build", "pre_install"): "build.run",
@@ -89,7 +89,8 @@ def _unknown(document: Document, name: str) -> Iterator[str]:
 
 
 def _deprecated(document: Document, name: str) -> Iterator[str]:
-    for path, replacement in DEPRECATED.items():
+    renamed: dict[KeyPath, str] = {("predict",): "run"} if deprecations.are_shown() else {}
+    for path, replacement in {**renamed, **DEPRECATED}.items():
         if path in document.lines:
             field = key_name(path, name)
             yield f'{name}:{document.line(path)}: deprecated field "{field}": use "{replacement}" instead'

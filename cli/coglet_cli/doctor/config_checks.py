@@ -37,14 +37,14 @@ def look_schema(subject: Subject) -> Sequence[Finding]:
 
 
 def look_deprecated(subject: Subject) -> Sequence[Finding]:
-    """No field has been replaced; `predict` has a check of its own."""
+    """No field has been replaced."""
     document, name = subject.document, subject.config_name
     return [
         Finding(
             f'"{key_name(path, name)}" is deprecated: use "{replacement}" instead', name, document.line(path)
         )
         for path, replacement in DEPRECATED.items()
-        if path in document.lines and path != ("predict",)
+        if path in document.lines
     ]
 
 

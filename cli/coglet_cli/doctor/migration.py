@@ -1,10 +1,11 @@
-"""From predict.py with `Predictor` to run.py with `Runner`."""
+"""From predict.py with `Predictor` to run.py with `Runner`, for users who ask for deprecations."""
 
 import ast
 import re
 from collections.abc import Iterator, Sequence
 from typing import Final
 
+from coglet_cli import deprecations
 from coglet_cli.doctor.edits import Edits, imports_from, uses_of
 from coglet_cli.doctor.finding import CannotFix, Finding
 from coglet_cli.doctor.subject import Module, Subject
@@ -20,7 +21,9 @@ Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def look(subject: Subject) -> Sequence[Finding]:
-    """The model has the names of today."""
+    """The model has the names that newer versions of Cog prefer, if the user asks for deprecations."""
+    if not deprecations.are_shown():
+        return []
     findings = []
     if isinstance(subject.data.get("predict"), str):
         findings.append(

@@ -10,7 +10,7 @@ from coglet_cli.terminal import Terminal
 DOCUMENTATION: Final = "https://cog.run/getting-started"
 TEMPLATES: Final = {
     "cog.yaml": "cog.yaml.tmpl",
-    "run.py": "run.py.tmpl",
+    "predict.py": "predict.py.tmpl",
     "requirements.txt": "requirements.txt.tmpl",
     ".dockerignore": "dockerignore.tmpl",
     ".github/workflows/push.yaml": "push.yaml.tmpl",
