@@ -35,6 +35,8 @@ class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
     With `idle` the worker says Idle, and Cancelled before it, after each prediction. A supervisor that takes
     the terminal message of a slot for its return, which comes as soon as the slot is free, needs neither.
 
+    `is_async` is a field of the documented message that our worker ignores: the model's method shows it.
+
     `input_kinds` names the inputs that the worker converts, as the schema has them; None stands for a model
     without a schema, whose annotations alone decide.
     """
@@ -70,7 +72,11 @@ class Healthcheck(ControlMessage, frozen=True, kw_only=True, tag="healthcheck"):
 
 class Ping(ControlMessage, frozen=True, kw_only=True, tag="ping"):
     """Supervisor -> worker. Asks for a Pong, on the way that a prediction takes as far as that can be asked:
-    over the event loop of an async model, from the control thread of a sync one."""
+    over the event loop of an async model, from the control thread of a sync one.
+
+    The Pong repeats `id`, for a supervisor that has to tell several apart. Ours sends 0, as any Pong is a
+    sign of life.
+    """
 
     id: int
 

@@ -55,7 +55,8 @@ class FileOutput(SlotMessage, frozen=True, kw_only=True, tag="file_output"):
 
     The file belongs to the supervisor from now on, which removes it. `name` is what the model called it.
     A file met inside a value has a `placeholder`: the text that stands for its URL in the Output of the
-    same index.
+    same index. `mime_type` is a field of the documented message that our worker leaves out: our supervisor
+    takes the type from the name.
     """
 
     filename: str
@@ -75,8 +76,10 @@ class Metric(SlotMessage, frozen=True, kw_only=True, tag="metric"):
 
 
 class Done(SlotMessage, frozen=True, kw_only=True, tag="done"):
-    """Worker -> supervisor, terminal. Wall time inside the model, in seconds.
+    """Worker -> supervisor, terminal.
 
+    `predict_time` is the wall time inside the model in seconds, a field of the documented message. Our
+    supervisor reports its own measurement, which also exists for predictions that fail or are canceled.
     `output` is the result as JSON text, when it is a single value; `is_stream` tells that the result was
     a list, generator or iterator, whose items came before.
     """

@@ -69,7 +69,7 @@ def test_all_of_cog_works_without_any_installed_package(bare_python: BarePython)
 import sys
 from cog import *
 import cog.types, cog.input, cog.model, cog.predictor, cog.errors, cog.mode, cog.coder, cog.suppress_output
-import cog.exceptions, cog._adt, cog._inspector, cog._opaque, cog.server.http, cog._download
+import cog.exceptions, cog._opaque, cog.server.http, cog._download
 import coglet, coglet._sdk, coglet.api
 foreign = {name.partition(".")[0] for name in sys.modules} - sys.stdlib_module_names - {"cog", "coglet"}
 print(foreign - {"__main__", "__mp_main__"})
@@ -143,6 +143,6 @@ def test_modes_and_errors() -> None:
 
 
 def test_modules_of_the_old_sdk_that_must_not_come_back() -> None:
-    for name in ("json", "files", "config"):
+    for name in ("json", "files", "config", "_adt", "_inspector"):
         with pytest.raises(ModuleNotFoundError):
             __import__(f"cog.{name}")

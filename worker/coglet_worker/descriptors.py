@@ -23,13 +23,12 @@ _FIRST_PRIVATE: Final = 256
 
 @dataclass(frozen=True)
 class Descriptors:
-    """What `take_over` leaves: control channel, capture pipes (read ends), and the original stderr."""
+    """What `take_over` leaves: the control channel, and the read ends of the capture pipes."""
 
     control_in: int
     control_out: int
     captured_stdout: int
     captured_stderr: int
-    original_stderr: int
 
     def close_in_child(self) -> None:
         """After a fork without exec: a child of the model must not hold the supervisor's channels open."""
@@ -65,7 +64,6 @@ def _first_private() -> int:
 def take_over() -> Descriptors:
     """Moves the control channel away from 0 and 1 and puts null and capture pipes in the model's place."""
     control_in, control_out = private_duplicate(STDIN), private_duplicate(STDOUT)
-    original_stderr = private_duplicate(STDERR)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, STDIN)
     os.close(null)
@@ -74,7 +72,6 @@ def take_over() -> Descriptors:
         control_out=control_out,
         captured_stdout=_pipe_into(STDOUT),
         captured_stderr=_pipe_into(STDERR),
-        original_stderr=original_stderr,
     )
 
 

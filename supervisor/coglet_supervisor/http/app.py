@@ -58,12 +58,6 @@ class App:
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] == "lifespan":
-            await _lifespan(receive, send)
-            return
-        if scope["type"] != "http":
-            await send({"type": "websocket.close"})
-            return
         if refusal := _refusal(scope):
             await respond(send, refusal, b"", _CLOSE)
             return
@@ -132,11 +126,3 @@ async def _answer_asterisk(request: Request, send: Send) -> None:
 def _allow(request: Request, *methods: str) -> None:
     if request.method not in methods:
         raise HttpError(405, b"", (b"allow", ",".join(methods).encode()))
-
-
-async def _lifespan(receive: Receive, send: Send) -> None:
-    while True:
-        message = await receive()
-        await send({"type": f"{message['type']}.complete"})
-        if message["type"] == "lifespan.shutdown":
-            return
