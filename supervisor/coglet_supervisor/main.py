@@ -1,5 +1,6 @@
 """The ways into the supervisor: from Python, and from the command line."""
 
+import logging
 import os
 import platform
 import sys
@@ -10,6 +11,8 @@ from coglet_supervisor.server import run_server
 from coglet_supervisor.server_log import open_server_log
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.versions import versions
+
+log = logging.getLogger(__name__)
 
 
 def serve(
@@ -42,16 +45,16 @@ def serve(
     colour = os.isatty(descriptor)
     server_log = open_server_log(descriptor, settings.log_format, settings.log_level, colour=colour)
     release = versions()
-    server_log.record("info", "coglet", f"coglet {release.coglet}, python {platform.python_version()}")
+    log.info("coglet %s, python %s", release.coglet, platform.python_version())
     for warning in settings.warnings:
-        server_log.record("warning", "coglet", warning)
+        log.warning("%s", warning)
     try:
         run_server(settings, server_log)
     except StartupError as error:
-        server_log.record("error", "coglet", str(error))
+        log.error("%s", error)
         return 1
     finally:
-        server_log.flush()
+        server_log.drain()
     return 0
 
 

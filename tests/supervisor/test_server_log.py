@@ -14,7 +14,6 @@ import pytest
 from coglet_supervisor import server_log as server_logs
 from coglet_supervisor.server_log import (
     LineWriter,
-    LogHandler,
     ServerLog,
     format_console,
     format_console_in_colour,
@@ -53,6 +52,13 @@ def pipe() -> Iterator[Pipe]:
     os.close(write_end)
 
 
+def logger_of(log: ServerLog, name: str = "t") -> logging.Logger:
+    """A logger whose records go into `log` alone."""
+    logger = logging.Logger(name)
+    logger.addHandler(log)
+    return logger
+
+
 def messages(pipe: Pipe) -> list[str]:
     return [record["fields"]["message"] for record in pipe.records()]
 
@@ -77,11 +83,11 @@ def test_console_is_for_a_person() -> None:
 
 
 def test_the_level_applies_to_our_records(pipe: Pipe) -> None:
-    log = pipe.log("warning")
-    log.record("debug", "t", "debug")
-    log.record("info", "t", "info")
-    log.record("warning", "t", "warning")
-    log.record("error", "t", "error", code=3)
+    logger = logger_of(pipe.log("warning"))
+    logger.debug("debug")
+    logger.info("info")
+    logger.warning("warning")
+    logger.error("error")
     assert [record["level"] for record in pipe.records()] == ["WARN", "ERROR"]
 
 
@@ -105,17 +111,19 @@ def test_a_prediction_is_echoed_without_its_blank_lines(pipe: Pipe) -> None:
 def test_a_prediction_is_not_echoed_above_info(pipe: Pipe) -> None:
     log = pipe.log("warning")
     log.echo("p", "stdout", "hidden")
-    log.record("error", "t", "shown")
+    log.event("p", "hidden")
+    logger_of(log).error("shown")
     assert messages(pipe) == ["shown"]
 
 
 def test_the_logs_of_the_first_setup_begin_with_the_process(pipe: Pipe) -> None:
     log = pipe.log()
-    log.record("info", "coglet", "booting")
+    logger = logger_of(log, "coglet_supervisor.main")
+    logger.info("booting")
     first = log.collect()
     log.output("coglet::setup", "loading")
     assert log.end_collecting(first) == "[coglet] booting\n[coglet::setup] loading\n"
-    log.record("info", "coglet", "between")
+    logger.info("between")
     second = log.collect()
     log.output("coglet::setup", "again")
     assert log.end_collecting(second) == "[coglet::setup] again\n"
@@ -134,12 +142,13 @@ def test_every_line_that_nobody_reads_is_written_or_counted(
 ) -> None:
     monkeypatch.setattr(server_logs, "MAX_QUEUED_BYTES", 100_000)
     log = pipe.log()
+    logger = logger_of(log)
     for _ in range(5000):  # far more than the pipe and the queue hold
-        log.record("info", "t", "line")
+        logger.info("line")
     with ThreadPoolExecutor() as threads:
         reading = threads.submit(read_until, pipe, "the last")
-        log.flush(FLUSH_S)
-        log.record("info", "t", "the last")
+        log.drain(FLUSH_S)
+        logger.info("the last")
         said = reading.result(FLUSH_S)
     notice = re.compile(r"(\d+) log records dropped because nobody reads the log")
     dropped = sum(int(match[1]) for text in said if (match := notice.fullmatch(text)))
@@ -152,23 +161,30 @@ def test_a_closed_stderr_ends_nothing() -> None:
     os.close(read_end)
     writer = LineWriter(write_end)
     log = ServerLog(writer, format_json, "info")
-    log.record("info", "t", "into the void")
-    log.flush(FLUSH_S)
-    log.record("info", "t", "again")
-    log.flush(FLUSH_S)
+    log.event("p", "into the void")
+    log.drain(FLUSH_S)
+    log.event("p", "again")
+    log.drain(FLUSH_S)
     os.close(write_end)
 
 
 def test_logging_comes_into_the_log(pipe: Pipe) -> None:
-    handler = LogHandler(pipe.log("debug"))
-    for name, level in (
-        ("coglet_supervisor.predictions.slots", logging.WARNING),
-        ("httpx", logging.CRITICAL),
-    ):
-        handler.handle(logging.LogRecord(name, level, __file__, 1, "text %d", (1,), None))
+    log = pipe.log("debug")
+    ours = logger_of(log, "coglet_supervisor.predictions.slots")
+    ours.warning("text %d", 1)
+    ours.log(logging.INFO + 1, "from a worker", extra={"target": "coglet_worker"})
+    logger_of(log, "httpx").critical("text")
     records = pipe.records()
     assert [(record["target"], record["level"]) for record in records] == [
         ("coglet", "WARN"),
+        ("coglet_worker", "INFO"),
         ("httpx", "ERROR"),
     ]
-    assert records[0]["fields"]["message"] == "text 1"
+    assert records[0]["fields"] == {"message": "text 1"}
+
+
+def test_a_step_of_a_prediction_names_it(pipe: Pipe) -> None:
+    pipe.log().event("p", "Prediction failed", error="boom")
+    (record,) = pipe.records()
+    assert (record["target"], record["level"]) == ("coglet::prediction", "INFO")
+    assert record["fields"] == {"message": "Prediction failed", "prediction_id": "p", "error": "boom"}

@@ -167,7 +167,7 @@ class PredictionService:
         )
 
     def _record(self, message: str, run: PredictionRun, **fields: object) -> None:
-        self._server_log.record("info", "coglet::prediction", message, prediction_id=run.id, **fields)
+        self._server_log.event(run.id, message, **fields)
 
     def _forget(self, run: PredictionRun) -> None:
         prediction = run.prediction

@@ -11,7 +11,7 @@ from coglet_protocol import control
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.health import Setup, timestamp
 from coglet_supervisor.predictions.slots import SlotPool
-from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.server_log import LEVELS, ServerLog
 from coglet_supervisor.time_limits import PARTS, wait_parts
 from coglet_supervisor.workers import life
 from coglet_supervisor.workers.exit import describe_exit
@@ -106,7 +106,7 @@ class WorkerSession:
         if not isinstance(self._state, life.Ready):
             return  # it is being stopped
         self.worker.open_slots(slot_ids)
-        self._server_log.record("info", "coglet", "Server ready")
+        log.info("Server ready")
         self._end_setup()
         self._loaded.set_result(True)
         log.info("Setup complete, now accepting requests")
@@ -118,7 +118,7 @@ class WorkerSession:
                 target = "coglet::setup" if isinstance(self._state, life.Loading) else "coglet::user"
                 self._server_log.output(target, message.data)
             case control.WorkerLog():
-                self._server_log.record(message.level, message.target, message.message)
+                log.log(LEVELS[message.level], "%s", message.message, extra={"target": message.target})
             case control.SetupFailed():
                 reason = f"worker setup failed: Setup failed: {message.error}\n{message.traceback}"
                 self._step(life.Failing(reason))
