@@ -21,8 +21,6 @@ class PredictorInfo:
     mode: Mode
     # The class the reference names; None for a function.
     class_name: str | None
-    # `run`, `predict`, `train`, or the name of the function.
-    method_name: str
     inputs: tuple[InputField, ...]
     # JSON Schema of what a call returns.
     output: Mapping[str, Any]
@@ -62,7 +60,6 @@ def _describe(target: Target, mode: Mode) -> PredictorInfo:
     return PredictorInfo(
         mode=mode,
         class_name=target.class_name,
-        method_name=function.name,
         inputs=inputs,
         output=output_schema,
         is_async=function.is_async,

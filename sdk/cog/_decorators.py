@@ -42,7 +42,7 @@ def concurrent(fn: F | None = None, *, max: int = 1) -> F | Callable[[F], F]:
     def decorate(function: F) -> F:
         if max > 1 and not (iscoroutinefunction(function) or isasyncgenfunction(function)):
             raise TypeError("concurrent max greater than 1 requires an async function")
-        function.__cog_concurrent_max__ = max  # type: ignore[attr-defined]  # read by the worker
+        function.__cog_concurrent_max__ = max  # type: ignore[attr-defined]  # for tools; the server reads the source
         return function
 
     return decorate if fn is None else decorate(fn)

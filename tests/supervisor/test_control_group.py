@@ -7,8 +7,6 @@ import pytest
 from coglet_supervisor.workers.control_group import ControlGroup, free_memory_bytes
 from coglet_supervisor.workers.exit import describe_exit
 
-UNLIMITED_V1 = "9223372036854771712\n"
-
 
 def write(folder: Path, **files: str) -> None:
     folder.mkdir(parents=True, exist_ok=True)
