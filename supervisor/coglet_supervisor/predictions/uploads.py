@@ -154,6 +154,14 @@ def status_text(status: int) -> str:
 
 
 async def _pieces(content: BinaryIO) -> AsyncIterator[bytes]:
+    """Gives the content from its beginning.
+
+    It is read in the threads of anyio, on which httpx stands. Those of asyncio are few and prepare all other
+    files, so that these never wait for uploads.
+    """
+    # httpx has loaded it by now, in a thread. At the top it would delay the start of every server.
+    from anyio import to_thread
+
     content.seek(0)
-    while piece := await asyncio.to_thread(content.read, PIECE_BYTES):
+    while piece := await to_thread.run_sync(content.read, PIECE_BYTES):
         yield piece
