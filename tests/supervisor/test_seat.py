@@ -1,8 +1,7 @@
 """What a seat does with workers that load, die, reload and are recycled, in every order."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
@@ -11,7 +10,7 @@ from tests.supervisor.fake_worker import FakeMachine, FakeWorker
 from coglet_protocol import control
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.slots import SlotPool
-from coglet_supervisor.server_log import open_server_log
+from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.workers.restart import RestartPolicy
 from coglet_supervisor.workers.seat import WorkerSeat
 from coglet_supervisor.workers.session import WorkerRules
@@ -21,7 +20,7 @@ from coglet_supervisor.workers.spec import WorkerSpec
 class Seated:
     """A seat on a machine of fake workers."""
 
-    def __init__(self, log_descriptor: int, restarts: RestartPolicy | None = None) -> None:
+    def __init__(self, server_log: ServerLog, restarts: RestartPolicy | None = None) -> None:
         self.machine = FakeMachine()
         self.pool = SlotPool()
         spec = WorkerSpec(
@@ -38,7 +37,6 @@ class Seated:
             stop_grace_s=1.0,
             restarts=restarts or RestartPolicy(max_failed_setups=1),
         )
-        server_log = open_server_log(log_descriptor, "json", "error", colour=False)
         self.seat = WorkerSeat(spec, self.pool, server_log, rules, self.machine.spawn)
 
     async def next_worker(self) -> FakeWorker:
@@ -71,15 +69,8 @@ async def settled() -> None:
 
 
 @pytest.fixture
-def log_descriptor() -> Iterator[int]:
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    yield descriptor
-    os.close(descriptor)
-
-
-@pytest.fixture
-async def seated(log_descriptor: int) -> AsyncIterator[Seated]:
-    seated = Seated(log_descriptor)
+async def seated(server_log: ServerLog) -> AsyncIterator[Seated]:
+    seated = Seated(server_log)
     async with asyncio.TaskGroup() as tasks:
         running = tasks.create_task(seated.seat.run())
         yield seated
@@ -196,8 +187,8 @@ async def test_a_stop_during_setup_ends_the_worker_and_starts_no_other(seated: S
     assert (worker.is_alive, seated.started) == (False, 1)
 
 
-async def test_a_restart_policy_that_is_off(log_descriptor: int) -> None:
-    seated = Seated(log_descriptor, RestartPolicy(enabled=False))
+async def test_a_restart_policy_that_is_off(server_log: ServerLog) -> None:
+    seated = Seated(server_log, RestartPolicy(enabled=False))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.run())
         (await seated.next_ready_worker()).exit(1)

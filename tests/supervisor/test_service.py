@@ -1,8 +1,6 @@
 """Which predictions are accepted, in which order it is decided, and when none is left."""
 
 import asyncio
-import os
-from collections.abc import AsyncIterator
 from pathlib import Path
 from typing import Any
 
@@ -25,7 +23,7 @@ from coglet_supervisor.predictions.service import (
     PredictionService,
 )
 from coglet_supervisor.predictions.untrusted_json import NotJson
-from coglet_supervisor.server_log import ServerLog, open_server_log
+from coglet_supervisor.server_log import ServerLog
 
 SCHEMA = {"components": {"schemas": {"Input": {"type": "object", "properties": {"n": {"type": "integer"}}}}}}
 
@@ -58,10 +56,8 @@ class Service:
 
 
 @pytest.fixture
-async def served(tmp_path: Path) -> AsyncIterator[Service]:
-    descriptor = os.open(os.devnull, os.O_WRONLY)
-    yield Service(Bench(tmp_path), open_server_log(descriptor, "json", "info", colour=False))
-    os.close(descriptor)
+async def served(tmp_path: Path, server_log: ServerLog) -> Service:
+    return Service(Bench(tmp_path), server_log)
 
 
 async def test_a_prediction_is_found_until_its_end(served: Service) -> None:
