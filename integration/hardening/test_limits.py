@@ -106,10 +106,10 @@ def test_clients_over_the_cap_are_told_so_and_it_recovers(serve: Serve) -> None:
         assert serves(server)
 
 
-def test_without_descriptors_clients_wait_and_it_recovers(serve: Serve) -> None:
+def test_without_descriptors_clients_are_turned_away_and_it_recovers(serve: Serve) -> None:
     with serve("script") as server:
         used = psutil.Process(server.process.pid).num_fds()
-        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used + 10, used + 10))
+        resource.prlimit(server.process.pid, resource.RLIMIT_NOFILE, (used + 20, used + 20))
         with contextlib.ExitStack() as stack:
             for _ in range(100):
                 stack.enter_context(server.address.socket())
@@ -119,6 +119,7 @@ def test_without_descriptors_clients_wait_and_it_recovers(serve: Serve) -> None:
         wait_for(lambda: answers(server), "recovery")
         assert serves(server)
         assert busy_s < 0.9, "a busy loop in accept"
+        assert re.search(r"closed \d+ new connections: \d+ file descriptors are not enough", server.log)
 
 
 def test_without_descriptors_a_worker_is_started_less_and_less_often(serve: Serve) -> None:

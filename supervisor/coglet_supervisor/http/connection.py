@@ -103,6 +103,7 @@ class Connection(asyncio.Protocol):
         self._client = transport.get_extra_info("peername")
         self._server = transport.get_extra_info("sockname")
         self.deadline = self._loop.time() + HEAD_TIMEOUT_S
+        self.descriptor: int = transport.get_extra_info("socket").fileno()
         self._host.opened(self)
 
     def data_received(self, data: bytes) -> None:

@@ -2,6 +2,7 @@
 
 import asyncio
 import logging
+import resource
 import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
@@ -20,6 +21,10 @@ log = logging.getLogger(__name__)
 # After the last prediction has ended, connections get this long to take their answers.
 _CLOSE_S: Final = 2.0
 _SWEEP_S: Final = 0.5
+
+# These stay free, for workers, files and threads: without any, the event loop may try to accept the next
+# client again and again, which takes all of a processor.
+_SPARE_DESCRIPTORS: Final = 16
 
 
 class HttpServer:
@@ -46,6 +51,7 @@ class HttpServer:
         self._connections: set[Connection] = set()
         self._http2: set[Http2Connection] = set()
         self._none_left = asyncio.Event()
+        self._turned_away = 0
 
     async def serve(self, listener: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
         """Serves until `stopped()` returns, and then for as long as open answers need, but not for ever."""
@@ -67,7 +73,10 @@ class HttpServer:
 
     def opened(self, connection: Connection) -> None:
         """A client has connected. Too many of them at once: the newest is told so and closed."""
-        if len(self._connections) + len(self._http2) >= self._max_connections:
+        if connection.descriptor >= _descriptor_limit() - _SPARE_DESCRIPTORS:
+            self._turned_away += 1
+            connection.abort()
+        elif len(self._connections) + len(self._http2) >= self._max_connections:
             connection.refuse_at_capacity()
         self._connections.add(connection)
         self._none_left.clear()
@@ -112,6 +121,7 @@ class HttpServer:
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_S)
+            self._report_turned_away()
             now = loop.time()
             connections: list[Connection | Http2Connection] = [*self._connections, *self._http2]
             for connection in connections:
@@ -120,6 +130,14 @@ class HttpServer:
                 except Exception:  # a fault of ours costs one connection, not the server
                     log.exception("a connection cannot be checked, closing it")
                     connection.abort()
+
+    def _report_turned_away(self) -> None:
+        count, self._turned_away = self._turned_away, 0
+        if count:
+            limit = _descriptor_limit()
+            log.warning(
+                "closed %d new connections: %g file descriptors are not enough, see `ulimit -n`", count, limit
+            )
 
     def _look_whether_none_is_left(self) -> None:
         if not self._connections and not self._http2:
@@ -141,3 +159,9 @@ class HttpServer:
             log.warning("%d connections did not end in time, closing them", len(left))
             for each in left:
                 each.abort()
+
+
+def _descriptor_limit() -> float:
+    """How many descriptors this process may have; the system gives the lowest number that is free."""
+    soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
+    return float("inf") if soft == resource.RLIM_INFINITY else soft
