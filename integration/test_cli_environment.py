@@ -18,13 +18,13 @@ import pytest
 from integration.cli_process import run_cog, start_cog
 from testing.waiting import DEADLINE_S
 
-from coglet_cli.engine.progress import Progress
-from coglet_cli.environments import Recipe
-from coglet_cli.environments.cache import EnvironmentCache
-from coglet_cli.environments.installer import VenvAndPip
-from coglet_cli.environments.interpreter import choose_interpreter
-from coglet_cli.environments.making import Maker
-from coglet_cli.images.requirements import read_requirements
+from coglet_cli.progress import Progress
+from coglet_cli.python_env.cache import EnvironmentCache
+from coglet_cli.python_env.environment import Maker
+from coglet_cli.python_env.installer import VenvAndPip
+from coglet_cli.python_env.interpreter import choose_interpreter
+from coglet_cli.python_env.recipe import Recipe
+from coglet_cli.python_env.requirements import read_requirements
 from coglet_cli.terminal import Terminal
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")

@@ -6,11 +6,12 @@ from pathlib import Path
 import pytest
 
 from coglet_cli.config import CogConfig
-from coglet_cli.local_model import LocalModel, LocalOptions, server_command
-from coglet_cli.project import Project
-from coglet_cli.server.address import Address
+from coglet_cli.local.model import LocalOptions, server_command
+from coglet_cli.local.process import local_server
+from coglet_cli.project.folder import Project
+from coglet_cli.project.model import LocalModel
+from coglet_cli.server.address import Address, PortTaken
 from coglet_cli.server.client import ModelClient
-from coglet_cli.server.local import PortTaken, local_server
 from coglet_cli.server.readiness import wait_set_up_within
 from coglet_cli.terminal import Terminal
 

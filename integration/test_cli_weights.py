@@ -14,17 +14,18 @@ from integration.docker.engine import running_registry
 from testing.waiting import wait_for
 from tests.cli.serving import served
 
-from coglet_cli.building import model_reference
 from coglet_cli.cache_folder import cache_folder
 from coglet_cli.errors import UserError
-from coglet_cli.local_model import load_local_model
 from coglet_cli.main import main
+from coglet_cli.project.model import load_local_model
+from coglet_cli.registry.media_types import MANIFEST_TYPE
+from coglet_cli.registry.references import model_reference
+from coglet_cli.registry.repository import Repository
 from coglet_cli.server.address import LOOPBACK, free_address
 from coglet_cli.terminal import Terminal
+from coglet_cli.weights.artifact import EMPTY, digest_of, manifest
 from coglet_cli.weights.bundle import image_tag, push_bundle
-from coglet_cli.weights.managing import mounts, weights_manifest
-from coglet_cli.weights.packing import EMPTY, MANIFEST_TYPE, digest_of, manifest
-from coglet_cli.weights.registry import Repository
+from coglet_cli.weights.project import mounts, weights_manifest
 from coglet_cli.weights.store import WeightStore
 
 pytestmark = pytest.mark.ours("the command line is no part of the server")
@@ -190,7 +191,7 @@ class Files(SimpleHTTPRequestHandler):
 def test_layers_with_nothing_new_are_not_fetched(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("coglet_cli.weights.packing.LAYER_BYTES", 1000)
+    monkeypatch.setattr("coglet_cli.weights.artifact.LAYER_BYTES", 1000)
     cog(capsys, "import")
     store = WeightStore(cache_folder(os.environ))
     store.path(digest_of(b"b" * 700)).unlink()

@@ -13,6 +13,7 @@ from coglet_cli.commands.completion import completion
 from coglet_cli.commands.debug import debug
 from coglet_cli.commands.doctor import doctor
 from coglet_cli.commands.exec import exec_command
+from coglet_cli.commands.group import CogGroup
 from coglet_cli.commands.init import init
 from coglet_cli.commands.login import login
 from coglet_cli.commands.playground import playground
@@ -23,7 +24,6 @@ from coglet_cli.commands.serve import serve
 from coglet_cli.commands.train import train
 from coglet_cli.commands.weights import weights
 from coglet_cli.errors import Interrupted, UserError
-from coglet_cli.group import CogGroup
 from coglet_cli.settings import Settings, shared_options
 from coglet_cli.stdout import CannotPrint, ReaderGone, give_up_stdout, watch_stdout
 

@@ -7,8 +7,8 @@ import pytest
 from click.testing import CliRunner
 
 from coglet_cli.errors import InputError, UserError
+from coglet_cli.formats.model_schema import InputSchema
 from coglet_cli.inputs.arguments import inputs_from_json, inputs_from_pairs
-from coglet_cli.model_schema import InputSchema
 
 SCHEMA = InputSchema(
     {

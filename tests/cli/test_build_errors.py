@@ -13,10 +13,10 @@ from coglet_cli.engine.errors import (
     MissingDriver,
     PushFailed,
 )
-from coglet_cli.engine.layer_push import PushSettings
 from coglet_cli.errors import UserError
 from coglet_cli.images.labels import NotAModel
 from coglet_cli.main import main
+from coglet_cli.registry.layer_push import PushSettings
 
 CogFails = Callable[..., str]
 

@@ -8,15 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from coglet_cli.engine.context import Context
+from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
 from coglet_cli.images import weights
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.context import Context
 from coglet_cli.images.freeze import remembered
-from coglet_cli.images.ignore import IgnoreRules
 from coglet_cli.images.sdk import choose_sdk, pep440
 from coglet_cli.images.secrets import secret_arguments
-from coglet_cli.images.wheel import model_wheel, server_wheel
+from coglet_cli.python_env.wheel import model_wheel, server_wheel
 
 PEM = "-----BEGIN CERTIFICATE-----\nabc\n-----END CERTIFICATE-----\n"
 

@@ -7,15 +7,15 @@ import docker
 import pytest
 from tests.cli.serving import answering
 
-from coglet_cli.building import push_target, replicate_page
 from coglet_cli.config import Build, CogConfig
+from coglet_cli.container.exec import published_ports
 from coglet_cli.engine.client import Engine
 from coglet_cli.errors import UserError
-from coglet_cli.executing import published_ports
 from coglet_cli.images.builder import image_name
 from coglet_cli.images.labels import config_of, model_labels, schema_of
 from coglet_cli.main import main
-from coglet_cli.project import Project
+from coglet_cli.project.folder import Project
+from coglet_cli.registry.references import push_target, replicate_page
 
 
 @pytest.mark.parametrize(

@@ -8,8 +8,8 @@ from coglet_cli.dockerfile import BaseKind
 from coglet_cli.errors import UserError
 from coglet_cli.images.base_image import BaseWishes, choose_base, cog_base_name
 from coglet_cli.images.compatibility import Cuda, cuda_base_image, resolve_cuda
-from coglet_cli.images.requirements import Requirements
 from coglet_cli.images.torch import Torch, choose_torch, torch_lines
+from coglet_cli.python_env.requirements import Requirements
 
 WISHES = BaseWishes("r8.im")
 

@@ -5,9 +5,8 @@ from pathlib import Path
 import pytest
 from tests.cli.doctoring import HEALTHY, doctor, write
 
-from coglet_cli.doctor.finding import Skipped
 from coglet_cli.doctor.machine_checks import look_docker, look_gpu, look_python
-from coglet_cli.doctor.subject import Subject
+from coglet_cli.doctor.subject import Skipped, Subject
 
 OLD = '''\
 """Squares."""

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 from coglet_cli.cache_folder import cache_folder
-from coglet_cli.environments import Recipe
-from coglet_cli.environments.cache import EnvironmentCache
-from coglet_cli.environments.installer import Uv, VenvAndPip, python_of
-from coglet_cli.environments.interpreter import Interpreter, NoInterpreter, choose_interpreter
-from coglet_cli.images.requirements import read_requirements
+from coglet_cli.python_env.cache import EnvironmentCache
+from coglet_cli.python_env.installer import Uv, VenvAndPip, python_of
+from coglet_cli.python_env.interpreter import Interpreter, NoInterpreter, choose_interpreter
+from coglet_cli.python_env.recipe import Recipe
+from coglet_cli.python_env.requirements import read_requirements
 
 OWN = "{}.{}".format(*sys.version_info[:2])
 

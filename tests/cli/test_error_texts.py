@@ -11,17 +11,18 @@ import pytest
 from tests.cli.serving import answering
 
 from coglet_cli.commands.docker_flags import docker_wanted
-from coglet_cli.docker_serving import check_port
+from coglet_cli.container.serve import check_port
 from coglet_cli.engine.client import Engine
 from coglet_cli.errors import UserError
+from coglet_cli.formats.model_schema import OutputSchema, read_input_schema
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.local_model import LocalOptions, load_local_model, with_interpreter
+from coglet_cli.local.model import LocalOptions, with_interpreter
+from coglet_cli.local.serve import ServeOptions
 from coglet_cli.main import main
-from coglet_cli.model_schema import OutputSchema, read_input_schema
 from coglet_cli.outputs.presentation import present
 from coglet_cli.outputs.target import OutputTarget
+from coglet_cli.project.model import load_local_model
 from coglet_cli.server.client import ModelClient, PredictionRequest
-from coglet_cli.serving import ServeOptions
 from coglet_cli.terminal import Terminal
 
 MODEL = "def run(n: int) -> int:\n    return n\n"

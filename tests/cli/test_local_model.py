@@ -10,17 +10,12 @@ import pytest
 
 from coglet_cli.config import CogConfig
 from coglet_cli.errors import ProjectNotFound, UserError
-from coglet_cli.local_model import (
-    LocalModel,
-    LocalOptions,
-    find_interpreter,
-    server_command,
-    user_environment,
-)
-from coglet_cli.project import Project, find_project
+from coglet_cli.local.model import LocalOptions, find_interpreter, server_command, user_environment
+from coglet_cli.local.process import describe_exit
+from coglet_cli.project.folder import Project, find_project
+from coglet_cli.project.model import LocalModel
 from coglet_cli.server.address import Address, free_address, parse_host
 from coglet_cli.server.client import InputsRefused
-from coglet_cli.server.local import describe_exit
 from coglet_cli.server.readiness import Readiness, UnexpectedHealth, judge
 from coglet_cli.terminal import Terminal, color_wanted
 

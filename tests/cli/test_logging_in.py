@@ -13,8 +13,8 @@ from pathlib import Path
 import pytest
 
 from coglet_cli.errors import UserError
-from coglet_cli.logging_in import log_in_to_replicate, store_credentials, token_page, verify_token
 from coglet_cli.main import main
+from coglet_cli.registry.login import log_in_to_replicate, store_credentials, token_page, verify_token
 from coglet_cli.terminal import Terminal
 
 TypeIn = Callable[[str], None]

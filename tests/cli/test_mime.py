@@ -2,7 +2,7 @@
 
 import pytest
 
-from coglet_cli.data_url import DataUrl, decode_data_url, encode_data_url
+from coglet_cli.formats.data_url import DataUrl, decode_data_url, encode_data_url
 from coglet_schema.media_types import extension_of, type_of
 
 

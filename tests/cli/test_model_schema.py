@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from coglet_cli.errors import UserError
-from coglet_cli.json_schema import inline_references
-from coglet_cli.model_schema import holds_files, read_input_schema, read_output_schema
+from coglet_cli.formats.json_schema import inline_references
+from coglet_cli.formats.model_schema import holds_files, read_input_schema, read_output_schema
 
 
 def document(streaming: bool = False, **schemas: Any) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import pytest
 from tests.cli.serving import answering, broken_off
 
 from coglet_cli.errors import UserError
-from coglet_cli.model_schema import OutputSchema
+from coglet_cli.formats.model_schema import OutputSchema
 from coglet_cli.outputs.presentation import present, present_json
 from coglet_cli.outputs.target import OutputTarget, choose_target
 from coglet_cli.terminal import Terminal

@@ -13,7 +13,7 @@ from pip._internal.req.req_file import parse_requirements
 
 from coglet_cli.config.gpu_rules import check_gpu
 from coglet_cli.errors import UserError
-from coglet_cli.images.requirements import Requirements, read_requirements
+from coglet_cli.python_env.requirements import Requirements, read_requirements
 
 
 def read(folder: Path, text: str) -> Requirements:

@@ -5,8 +5,8 @@ from typing import Any
 import pytest
 
 from coglet_cli.errors import InputError
+from coglet_cli.formats.model_schema import InputSchema
 from coglet_cli.inputs.validation import check_names, check_repeats, check_values
-from coglet_cli.model_schema import InputSchema
 
 
 def schema(required: tuple[str, ...] = (), **properties: dict[str, Any]) -> InputSchema:

@@ -8,9 +8,9 @@ import pytest
 from tests.cli.serving import served
 
 from coglet_cli.errors import UserError
-from coglet_cli.logging_in import store_credentials
 from coglet_cli.main import main
-from coglet_cli.weights.registry import Repository
+from coglet_cli.registry.login import store_credentials
+from coglet_cli.registry.repository import Repository
 
 
 class Broken(BaseHTTPRequestHandler):

@@ -33,6 +33,6 @@ def build(settings: Settings, /, tag: str | None, file: str, **given: Any) -> No
       cog build -t my-model --secret id=token,env=HF_TOKEN
       docker run -p 5000:5000 my-model
     """
-    from coglet_cli.building import build_image
+    from coglet_cli.images.build import build_image
 
     build_image(file, tag, build_flags_from(given), settings.terminal())

@@ -9,7 +9,7 @@ import click
 from coglet_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from coglet_cli.images.prepare import BuildFlags
+    from coglet_cli.images.preparation import BuildFlags
 
 _BASE_FLAGS = ("use_cog_base_image", "use_cuda_base_image", "dockerfile")
 # What a Dockerfile of the user's own knows nothing of.
@@ -92,8 +92,8 @@ _IMAGE = (
 def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
     """The flags of a command line. Raises UserError for flags that contradict each other."""
     from coglet_cli.engine.build_options import PLATFORM
-    from coglet_cli.engine.progress import default_mode
-    from coglet_cli.images.prepare import BuildFlags
+    from coglet_cli.images.preparation import BuildFlags
+    from coglet_cli.progress import default_mode
 
     used = [f"--{name.replace('_', '-')}" for name in _BASE_FLAGS if given.get(name) is not None]
     if len(used) > 1:

@@ -22,6 +22,6 @@ def debug(settings: Settings, /, image_name: str | None, file: str, **given: Any
     Example:
       cog debug
     """
-    from coglet_cli.building import print_dockerfiles
+    from coglet_cli.images.build import print_dockerfiles
 
     print_dockerfiles(file, image_name, build_flags_from(given), settings.terminal())

@@ -1,6 +1,6 @@
 """The flags that say where a model runs: on this machine, or in a container."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -9,8 +9,8 @@ from coglet_cli.commands.build_flags import build_flags_from
 from coglet_cli.errors import UserError
 
 if TYPE_CHECKING:
-    from coglet_cli.docker_model import DockerOptions
-    from coglet_cli.local_model import LocalOptions
+    from coglet_cli.container.model import DockerOptions
+    from coglet_cli.local.model import LocalOptions
 
 # What means nothing without a container.
 _DOCKER_ONLY = {
@@ -42,6 +42,20 @@ _WHERE = (
 )
 
 
+def image_argument(arguments: Sequence[str]) -> str | None:
+    """The one image that is named. Raises UserError for what was meant as an input or a command."""
+    if not arguments:
+        return None
+    if "=" in arguments[0]:
+        raise UserError(f"Invalid image name '{arguments[0]}'. Did you forget `-i`?")
+    if len(arguments) > 1:
+        raise UserError(
+            f"accepts at most 1 arg(s), received {len(arguments)}",
+            hint=f'did you mean "cog exec {" ".join(arguments)}"?',
+        )
+    return arguments[0]
+
+
 def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | None, url: str | None) -> bool:
     """True when something asks for a container. Raises UserError when something else excludes one."""
     asking = ["IMAGE"] if image else []
@@ -57,6 +71,6 @@ def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | Non
 
 def docker_options(given: dict[str, Any], local: "LocalOptions", image: str | None) -> "DockerOptions":
     """The flags of a command that runs a container."""
-    from coglet_cli.docker_model import DockerOptions
+    from coglet_cli.container.model import DockerOptions
 
     return DockerOptions(local, image, given.get("gpus"), build_flags_from(given))

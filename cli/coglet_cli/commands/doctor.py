@@ -18,7 +18,7 @@ def doctor(settings: Settings, /, fix: bool, file: str) -> int:
       cog doctor
       cog doctor --fix
     """
-    from coglet_cli.doctor.examining import examine
+    from coglet_cli.doctor.examination import examine
 
     terminal = settings.terminal()
     terminal.warning("NOTE: cog doctor is experimental. Behavior and checks may change in future versions.")

@@ -53,8 +53,9 @@ def exec_command(
       cog exec -p 8888 jupyter notebook --ip 0.0.0.0
       cog exec --local python train.py
     """
-    from coglet_cli.executing import ExecOptions, run_command, run_local_command
-    from coglet_cli.local_model import LocalOptions
+    from coglet_cli.container.exec import ExecOptions, run_command
+    from coglet_cli.local.exec import run_local_command
+    from coglet_cli.local.model import LocalOptions
 
     docker_wanted({**given, "local": local, "ports": ports or None}, image=None, python=python, url=None)
     if local or python:

@@ -38,6 +38,6 @@ python_flag = click.option(
 
 def progress_of(given: dict[str, Any]) -> str:
     """How builds and installations are shown: `--progress`, else what the environment says."""
-    from coglet_cli.engine.progress import default_mode
+    from coglet_cli.progress import default_mode
 
     return given.get("progress") or default_mode(os.environ)

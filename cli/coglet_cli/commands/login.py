@@ -18,6 +18,6 @@ def login(settings: Settings, /, token_stdin: bool, registry: str | None, userna
       cog login
       cog login --registry registry.example.com --username you --token-stdin < password.txt
     """
-    from coglet_cli.logging_in import log_in
+    from coglet_cli.registry.login import log_in
 
     log_in(registry, username, settings.terminal(), from_stdin=token_stdin)

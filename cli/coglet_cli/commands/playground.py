@@ -44,7 +44,7 @@ def playground(
       cog playground
       cog playground --target http://localhost:5000 --webhook-host localhost
     """
-    from coglet_cli.playground.playing import run_playground
+    from coglet_cli.playground.command import run_playground
     from coglet_cli.playground.server import PlaygroundOptions
     from coglet_cli.server.address import parse_host
 

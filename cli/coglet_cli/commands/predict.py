@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from coglet_cli.commands.build_flags import base_flags
-from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
+from coglet_cli.commands.docker_flags import docker_options, docker_wanted, image_argument, where_flags
 from coglet_cli.commands.flags import (
     environment_flag,
     file_flag,
@@ -68,19 +68,23 @@ def predict(
       cog predict -i image=@photo.jpg -o small.jpg
       cog predict --json '{"prompt": "a cat in a hat"}'
     """
-    from coglet_cli.local_model import LocalOptions
-    from coglet_cli.predicting import (
-        PredictOptions,
-        image_argument,
-        run_docker_prediction,
-        run_prediction,
-    )
+    from coglet_cli.local.model import LocalOptions
+    from coglet_cli.prediction.spec import PredictOptions
 
     image = image_argument(arguments)
     in_docker = docker_wanted(given, image=image, python=python, url=url)
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
-    options = PredictOptions(local, inputs, json, output, setup_timeout, url, use_replicate_token)
+    options = PredictOptions(inputs, json, output, setup_timeout, use_replicate_token)
+    terminal = settings.terminal()
     if in_docker:
-        run_docker_prediction(options, docker_options(given, local, image), settings.terminal())
+        from coglet_cli.container.predict import run_docker_prediction
+
+        run_docker_prediction(options, docker_options(given, local, image), terminal)
+    elif url is not None:
+        from coglet_cli.prediction.remote import run_remote_prediction
+
+        run_remote_prediction(url, options, terminal)
     else:
-        run_prediction(options, settings.terminal())
+        from coglet_cli.local.predict import run_local_prediction
+
+        run_local_prediction(options, local, terminal)

@@ -23,6 +23,6 @@ def push(settings: Settings, /, image: str | None, file: str, **given: Any) -> N
       cog push registry.example.com/you/your-model
       cog push          # to the `image` of cog.yaml
     """
-    from coglet_cli.building import push_image
+    from coglet_cli.images.push import push_image
 
     push_image(file, image, build_flags_from(given), settings.terminal())

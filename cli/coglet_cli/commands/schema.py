@@ -23,8 +23,8 @@ def schema(settings: Settings, write: bool, file: str) -> None:
       cog schema --write
     """
     from coglet_cli.errors import UserError
-    from coglet_cli.local_model import load_local_model
-    from coglet_cli.schema_source import schema_bytes, store_schema
+    from coglet_cli.project.model import load_local_model
+    from coglet_cli.project.schema import schema_bytes, store_schema
 
     terminal = settings.terminal()
     model = load_local_model(file, terminal)

@@ -70,11 +70,11 @@ def serve(
       cog serve --playground
       curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
     """
-    from coglet_cli.local_model import LocalOptions
-    from coglet_cli.playground.playing import check_ports
+    from coglet_cli.local.model import LocalOptions
+    from coglet_cli.local.serve import ServeOptions, run_server
+    from coglet_cli.playground.command import check_ports
     from coglet_cli.playground.server import PlaygroundOptions
     from coglet_cli.server.address import parse_host
-    from coglet_cli.serving import ServeOptions, run_server
 
     in_docker = docker_wanted(given, image=image, python=python, url=None)
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
@@ -86,7 +86,7 @@ def serve(
         page = page if in_docker else replace(page, webhook_host="localhost")
     options = ServeOptions(local, parse_host(host), port, upload_url, page)
     if in_docker:
-        from coglet_cli.docker_serving import run_docker_server
+        from coglet_cli.container.serve import run_docker_server
 
         run_docker_server(options, docker_options(given, local, image), settings.terminal())
     else:

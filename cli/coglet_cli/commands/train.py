@@ -5,7 +5,7 @@ from typing import Any
 import click
 
 from coglet_cli.commands.build_flags import base_flags
-from coglet_cli.commands.docker_flags import docker_options, docker_wanted, gpus_flag
+from coglet_cli.commands.docker_flags import docker_options, docker_wanted, gpus_flag, image_argument
 from coglet_cli.commands.flags import (
     environment_flag,
     file_flag,
@@ -50,13 +50,8 @@ def train(
       cog train -i data=@data.zip -o weights.tar
       cog train --local -i data=@data.zip
     """
-    from coglet_cli.local_model import LocalOptions
-    from coglet_cli.predicting import (
-        PredictOptions,
-        image_argument,
-        run_docker_prediction,
-        run_prediction,
-    )
+    from coglet_cli.local.model import LocalOptions
+    from coglet_cli.prediction.spec import PredictOptions
 
     terminal = settings.terminal()
     terminal.warning(
@@ -65,8 +60,12 @@ def train(
     image = image_argument(arguments)
     docker_wanted({**given, "local": local}, image=image, python=python, url=None)
     where = LocalOptions(file, python, environment, settings.debug, progress_of(given))
-    options = PredictOptions(where, inputs, None, output, setup_timeout, is_training=True)
+    options = PredictOptions(inputs, None, output, setup_timeout, is_training=True)
     if local or python:
-        run_prediction(options, terminal)
+        from coglet_cli.local.predict import run_local_prediction
+
+        run_local_prediction(options, where, terminal)
     else:
+        from coglet_cli.container.predict import run_docker_prediction
+
         run_docker_prediction(options, docker_options(given, where, image), terminal)

@@ -3,7 +3,7 @@
 import click
 
 from coglet_cli.commands.flags import file_flag
-from coglet_cli.group import CogGroup
+from coglet_cli.commands.group import CogGroup
 from coglet_cli.settings import CogCommand, Settings
 from coglet_cli.terminal import Terminal
 
@@ -39,7 +39,8 @@ def import_command(
       cog weights import
       cog weights import --dry-run my-weights
     """
-    from coglet_cli.weights.managing import import_weights, open_project
+    from coglet_cli.weights.project import open_project
+    from coglet_cli.weights.transfer import import_weights
 
     terminal = _warned(settings)
     import_weights(open_project(file, terminal), names, terminal, dry_run=dry_run, verbose=verbose)
@@ -57,7 +58,8 @@ def pull(settings: Settings, /, verbose: bool, file: str, names: tuple[str, ...]
     Example:
       cog weights pull
     """
-    from coglet_cli.weights.managing import open_project, pull_weights
+    from coglet_cli.weights.project import open_project
+    from coglet_cli.weights.transfer import pull_weights
 
     terminal = _warned(settings)
     pull_weights(open_project(file, terminal), names, terminal, verbose=verbose)
@@ -75,7 +77,7 @@ def status(settings: Settings, /, wants_json: bool, file: str) -> int:
       cog weights status
       cog weights status --json
     """
-    from coglet_cli.weights.managing import open_project
+    from coglet_cli.weights.project import open_project
     from coglet_cli.weights.status import State, as_json, as_table, statuses
 
     found = statuses(open_project(file, _warned(settings)))

@@ -11,7 +11,7 @@ from typing import Any
 
 from coglet_cli.config.problem import Problem, WrongValue
 from coglet_cli.errors import UserError
-from coglet_cli.text_files import read_requirements_text
+from coglet_cli.formats.text_files import read_requirements_text
 
 _TENSORFLOW_PIN = re.compile(r"tensorflow\s*==\s*([0-9][^\s;#,]*)", re.IGNORECASE)
 

@@ -10,7 +10,7 @@ import jsonschema_rs
 
 from coglet_cli.config.document import KeyPath
 from coglet_cli.config.problem import WrongStructure
-from coglet_cli.json_schema import inline_references, value_at
+from coglet_cli.formats.json_schema import inline_references, value_at
 
 _YAML_NAMES: Final = {
     "object": "a mapping",

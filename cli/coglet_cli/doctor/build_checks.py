@@ -3,12 +3,12 @@
 from collections.abc import Sequence
 
 from coglet_cli.dockerfile import new_generator
-from coglet_cli.doctor.finding import Finding, Skipped
-from coglet_cli.doctor.subject import Subject
+from coglet_cli.doctor.finding import Finding
+from coglet_cli.doctor.subject import Skipped, Subject
 from coglet_cli.errors import UserError
-from coglet_cli.images.prepare import BuildFlags, prepare
-from coglet_cli.local_model import LocalModel
-from coglet_cli.schema_source import SchemaRefused
+from coglet_cli.images.preparation import BuildFlags, prepare
+from coglet_cli.project.model import LocalModel
+from coglet_cli.project.schema import SchemaRefused
 from coglet_cli.terminal import Terminal
 
 
@@ -33,7 +33,7 @@ def _refusal(model: LocalModel, *, bases_exist: bool) -> UserError | None:
     """Why a build would stop; None when it would not. Raises Skipped."""
     try:
         if model.config.weights:
-            from coglet_cli.weights.managing import weights_manifest
+            from coglet_cli.weights.project import weights_manifest
 
             weights_manifest(model)
         terminal = _Silence(color=False)

@@ -8,7 +8,7 @@ from coglet_cli.config.load import DEPRECATED, find_problems
 from coglet_cli.config.problem import key_name
 from coglet_cli.doctor.finding import Finding
 from coglet_cli.doctor.subject import Subject, parse_python
-from coglet_cli.schema_source import NoModel
+from coglet_cli.project.schema import NoModel
 
 
 def look_parse(subject: Subject) -> Sequence[Finding]:

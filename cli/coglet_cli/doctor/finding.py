@@ -3,12 +3,9 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from enum import Enum
-from typing import TYPE_CHECKING
 
+from coglet_cli.doctor.subject import Subject
 from coglet_cli.errors import UserError
-
-if TYPE_CHECKING:
-    from coglet_cli.doctor.subject import Subject
 
 
 class Level(Enum):
@@ -38,15 +35,11 @@ class CannotFix(UserError):
     """A finding that a person must put right; the message says why."""
 
 
-class Skipped(Exception):
-    """A check that cannot look, or was told not to; the message says why."""
-
-
 @dataclass(frozen=True)
 class Check:
     """One question about the folder or the machine. `fix` writes files, or raises CannotFix."""
 
     name: str
     level: Level
-    look: Callable[["Subject"], Sequence[Finding]]
-    fix: Callable[["Subject"], None] | None = None
+    look: Callable[[Subject], Sequence[Finding]]
+    fix: Callable[[Subject], None] | None = None

@@ -6,13 +6,13 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
-from coglet_cli.doctor.finding import Finding, Skipped
-from coglet_cli.doctor.subject import Subject
-from coglet_cli.environments.installer import find_uv
-from coglet_cli.environments.interpreter import NoInterpreter, choose_interpreter
+from coglet_cli.doctor.finding import Finding
+from coglet_cli.doctor.subject import Skipped, Subject
 from coglet_cli.errors import UserError
 from coglet_cli.images.compatibility import resolve_cuda, version_key
-from coglet_cli.images.requirements import read_requirements
+from coglet_cli.python_env.installer import find_uv
+from coglet_cli.python_env.interpreter import NoInterpreter, choose_interpreter
+from coglet_cli.python_env.requirements import read_requirements
 
 SKIP_DOCKER: Final = "COG_SKIP_DOCKER_CHECK"
 SKIP_GPU: Final = "COG_SKIP_GPU_CHECK"

@@ -10,7 +10,7 @@ from coglet_cli.doctor.finding import CannotFix, Finding
 from coglet_cli.doctor.python_checks import Function, entry_points
 from coglet_cli.doctor.subject import Module, Subject
 from coglet_cli.errors import UserError
-from coglet_cli.schema_source import schema_bytes
+from coglet_cli.project.schema import schema_bytes
 from coglet_schema import SchemaError, generate
 
 

@@ -11,11 +11,14 @@ from typing import Any, Final
 
 from coglet_cli.config import CogConfig, load_config
 from coglet_cli.config.document import Document, InvalidYaml, parse_document
-from coglet_cli.doctor.finding import Skipped
 from coglet_cli.errors import ConfigError
-from coglet_cli.project import Project
+from coglet_cli.project.folder import Project
 
 _NOT_SOURCE: Final = frozenset({"__pycache__", "node_modules", "site-packages"})
+
+
+class Skipped(Exception):
+    """The subject of a check cannot be read, or the check is turned off; the message says why."""
 
 
 @dataclass(frozen=True)

@@ -10,9 +10,9 @@ from dataclasses import dataclass
 from typing import Final
 
 from coglet_cli.engine.build_options import BuildOptions
+from coglet_cli.engine.context import Context
 from coglet_cli.engine.errors import BuildFailed
-from coglet_cli.engine.progress import Progress
-from coglet_cli.images.context import Context
+from coglet_cli.progress import Progress
 
 # From this release on, the client builds with BuildKit only if the plugin buildx is there.
 _NEEDS_PLUGIN_FROM: Final = 23

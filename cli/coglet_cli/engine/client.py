@@ -15,10 +15,10 @@ from docker.errors import ImageNotFound as NoSuchImage
 from docker.utils import parse_repository_tag
 
 from coglet_cli.engine.build_options import PLATFORM, BuildOptions
+from coglet_cli.engine.context import DOCKERFILE, Context
 from coglet_cli.engine.errors import BuildFailed, EngineUnreachable, ImageNotFound, PushFailed
-from coglet_cli.engine.progress import Progress
 from coglet_cli.engine.timestamps import Dating, redate
-from coglet_cli.images.context import DOCKERFILE, Context
+from coglet_cli.progress import Progress
 
 # A push or a build may say nothing for this long.
 _TIMEOUT_S: Final = 600

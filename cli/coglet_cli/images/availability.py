@@ -38,7 +38,7 @@ class Availability:
 def _is_in_registry(name: str) -> bool:
     import httpx
 
-    from coglet_cli.weights.registry import RegistryError, Repository
+    from coglet_cli.registry.repository import RegistryError, Repository
 
     repository, _, tag = name.rpartition(":")
     try:

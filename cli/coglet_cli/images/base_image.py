@@ -9,8 +9,8 @@ from coglet_cli.dockerfile import BaseKind
 from coglet_cli.dockerfile.fast import DEFAULT_FAST_BASE
 from coglet_cli.errors import UserError
 from coglet_cli.images.compatibility import Cuda, cuda_base_image
-from coglet_cli.images.requirements import Requirements
 from coglet_cli.images.torch import choose_torch, knows_torch
+from coglet_cli.python_env.requirements import Requirements
 
 FAST_BASE_VARIABLE: Final = "COG_MONOBASE_IMAGE"
 COG_BASE_HOST_VARIABLE: Final = "COG_BASE_IMAGE_HOST"

@@ -12,28 +12,28 @@ from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import BaseKind, StandardGenerator, new_generator
 from coglet_cli.dockerfile.text import env_line
 from coglet_cli.engine.build_options import BuildOptions
+from coglet_cli.engine.context import Context
+from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
+from coglet_cli.formats.text_files import read_text
 from coglet_cli.images import weights as separate
-from coglet_cli.images.context import Context
 from coglet_cli.images.freeze import remembered
-from coglet_cli.images.ignore import IgnoreRules
 from coglet_cli.images.labels import cog_base_labels, model_labels, with_legacy_labels
 from coglet_cli.images.lock import build_lock
-from coglet_cli.images.prepare import BuildFlags, Prepared, prepare
+from coglet_cli.images.preparation import BuildFlags, Prepared, prepare
 from coglet_cli.images.secrets import secret_arguments, ssh_arguments
-from coglet_cli.local_model import LocalModel
-from coglet_cli.project import Project
+from coglet_cli.project.folder import Project
+from coglet_cli.project.model import LocalModel
+from coglet_cli.registry.references import DEFAULT_REGISTRY
 from coglet_cli.terminal import Terminal
-from coglet_cli.text_files import read_text
 
 if TYPE_CHECKING:
     from coglet_cli.engine.buildkit import BuildKit
     from coglet_cli.engine.client import Engine
-    from coglet_cli.engine.progress import Progress
+    from coglet_cli.progress import Progress
 
 _NAME_LIMIT: Final = 30
 _SCHEMA_PLACE: Final = "/src/.cog/openapi_schema.json"
-_RESERVED_REGISTRY: Final = "r8.im"
 
 
 @dataclass(frozen=True)
@@ -188,14 +188,14 @@ class ImageBuilder:
         return BuildOptions(self._flags.no_cache, self._flags.platform, self._flags.timestamp)
 
     def _progress(self) -> "Progress":
-        from coglet_cli.engine.progress import Progress
+        from coglet_cli.progress import Progress
 
         return Progress(self._flags.progress, self._terminal)
 
 
 def _temporary_name(name: str) -> str:
     """Images for Replicate are made under a name that no registry has."""
-    if not name.startswith(f"{_RESERVED_REGISTRY}/"):
+    if not name.startswith(f"{DEFAULT_REGISTRY}/"):
         return name
     return f"cog-tmp:{hashlib.sha256(name.encode()).hexdigest()}"
 

@@ -9,8 +9,8 @@ from typing import Any, Final
 
 from coglet_cli.config import Build
 from coglet_cli.errors import UserError
-from coglet_cli.images.requirements import Requirements
 from coglet_cli.images.torch import Torch, choose_torch, index_cuda, newest_cuda
+from coglet_cli.python_env.requirements import Requirements
 
 _DEFAULT_CUDA: Final = "11.8"
 # From this release on, the tag of an image names cuDNN without its version.

@@ -4,9 +4,9 @@ from pathlib import Path
 
 import coglet_schema
 from coglet_cli.errors import UserError
-from coglet_cli.images.prepare import BuildFlags
-from coglet_cli.local_model import LocalModel
-from coglet_cli.schema_source import SchemaRefused, schema_bytes, store_schema
+from coglet_cli.images.preparation import BuildFlags
+from coglet_cli.project.model import LocalModel
+from coglet_cli.project.schema import SchemaRefused, schema_bytes, store_schema
 
 
 def image_document(model: LocalModel, flags: BuildFlags) -> bytes:

@@ -9,7 +9,7 @@ from typing import Final
 from coglet_cli.dockerfile import Packages
 from coglet_cli.errors import UserError
 from coglet_cli.images.compatibility import version_key
-from coglet_cli.images.wheel import model_wheel, server_wheel, wheel_name
+from coglet_cli.python_env.wheel import model_wheel, server_wheel, wheel_name
 from coglet_cli.version import DISTRIBUTION
 
 # In this order. SDK and runtime are one distribution, so that the variables of both mean the same.

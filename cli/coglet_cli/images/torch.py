@@ -14,8 +14,8 @@ from packaging.utils import canonicalize_name
 from packaging.version import InvalidVersion, Version
 
 from coglet_cli.config import Build
-from coglet_cli.images.requirement_lines import parse_line, requirement_of
-from coglet_cli.images.requirements import Requirements
+from coglet_cli.python_env.requirement_lines import parse_line, requirement_of
+from coglet_cli.python_env.requirements import Requirements
 
 _PARTIAL_PARTS: Final = 3
 _TORCH_INDEX: Final = re.compile(

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path, PurePosixPath
 from typing import Final
 
-from coglet_cli.images.ignore import IgnoreRules
+from coglet_cli.engine.ignore import IgnoreRules
 
 _LEAST_BYTES: Final = 10 * 1024 * 1024
 _SKIPPED_FOLDERS: Final = (".cog", ".git", "__pycache__")

@@ -5,12 +5,12 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from coglet_cli.data_url import encode_data_url
 from coglet_cli.errors import InputError, UserError
+from coglet_cli.formats.data_url import encode_data_url
+from coglet_cli.formats.model_schema import InputSchema
+from coglet_cli.formats.strict_json import read_json
 from coglet_cli.inputs.coercion import coerce_repeated, coerce_value
 from coglet_cli.inputs.validation import check_names, check_repeats, check_values
-from coglet_cli.model_schema import InputSchema
-from coglet_cli.strict_json import read_json
 from coglet_schema.media_types import UNKNOWN_TYPE, type_of
 
 STDIN: Final = "-"

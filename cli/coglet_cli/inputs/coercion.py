@@ -5,8 +5,8 @@ import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
-from coglet_cli.json_schema import accepts
-from coglet_cli.strict_json import read_json
+from coglet_cli.formats.json_schema import accepts
+from coglet_cli.formats.strict_json import read_json
 
 # As many digits as Python converts (`sys.int_info.default_max_str_digits`).
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,4300}")

@@ -6,10 +6,10 @@ from typing import Any, Final
 import jsonschema_rs
 
 from coglet_cli.errors import InputError
+from coglet_cli.formats.json_schema import value_at, violations
+from coglet_cli.formats.model_schema import InputSchema
+from coglet_cli.formats.strict_json import write_json
 from coglet_cli.inputs.coercion import typed_members
-from coglet_cli.json_schema import value_at, violations
-from coglet_cli.model_schema import InputSchema
-from coglet_cli.strict_json import write_json
 
 
 def check_names(names: Iterable[str], schema: InputSchema) -> None:

@@ -5,8 +5,8 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
-from coglet_cli.data_url import decode_data_url
-from coglet_cli.model_schema import is_file
+from coglet_cli.formats.data_url import decode_data_url
+from coglet_cli.formats.model_schema import is_file
 from coglet_cli.outputs.target import has_extension
 from coglet_schema.media_types import extension_of
 

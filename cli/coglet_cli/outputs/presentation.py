@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Any, Final
 
 from coglet_cli.errors import UserError
-from coglet_cli.model_schema import OutputSchema, is_file
+from coglet_cli.formats.model_schema import OutputSchema, is_file
+from coglet_cli.formats.strict_json import write_json
 from coglet_cli.outputs.files import write_files
 from coglet_cli.outputs.target import OutputTarget
-from coglet_cli.strict_json import write_json
 from coglet_cli.terminal import Terminal
 
 Reply = Mapping[str, Any]

@@ -1,1 +1,1 @@
-"""A model server as its client sees it: the child process of local mode, and HTTP to any server."""
+"""A model server as its client sees it: its address, its log, its readiness, and HTTP to it."""

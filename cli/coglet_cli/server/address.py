@@ -48,6 +48,16 @@ class Address:
         return True
 
 
+class PortTaken(UserError):
+    """Somebody else listens where the server should."""
+
+    def __init__(self, address: Address) -> None:
+        super().__init__(
+            f"port {address.port} on {address.host} is already in use",
+            hint="choose another port with -p, or stop what listens there",
+        )
+
+
 def parse_host(text: str) -> str:
     """The IP address that a user means. Raises UserError for a name."""
     host = LOOPBACK if text == "localhost" else text.removeprefix("[").removesuffix("]")

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Any
 
-from coglet_cli.strict_json import read_json
+from coglet_cli.formats.strict_json import read_json
 
 
 @dataclass(frozen=True)

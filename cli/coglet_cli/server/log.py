@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from enum import IntEnum
 from typing import Any, Final
 
-from coglet_cli.strict_json import read_json
+from coglet_cli.formats.strict_json import read_json
 from coglet_cli.terminal import Terminal
 
 

@@ -6,12 +6,13 @@ from typing import Any, Final
 
 import httpx
 
-from coglet_cli.local_model import LocalModel
+from coglet_cli.project.model import LocalModel
+from coglet_cli.registry.media_types import INDEX_TYPE, MANIFEST_TYPE, WEIGHT_TYPE
+from coglet_cli.registry.references import repository_and_tag
+from coglet_cli.registry.repository import Repository
 from coglet_cli.terminal import Terminal
+from coglet_cli.weights.artifact import digest_of, tag_of
 from coglet_cli.weights.lockfile import LockedWeight, require_lock
-from coglet_cli.weights.managing import tag_of
-from coglet_cli.weights.packing import ARTIFACT_TYPE, INDEX_TYPE, MANIFEST_TYPE, digest_of
-from coglet_cli.weights.registry import Repository
 
 _PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
 
@@ -27,13 +28,13 @@ class Bundle:
 
 def image_tag(target: str) -> str:
     """The name of the image alone, where `target` is the one of the bundle."""
-    repository, tag = _split(target)
+    repository, tag = repository_and_tag(target)
     return f"{repository}:cog-image.{tag}"
 
 
 def push_bundle(model: LocalModel, target: str) -> Bundle:
     """Names the pushed image and the imported weights in one index, under `target`. Raises UserError."""
-    name, tag = _split(target)
+    name, tag = repository_and_tag(target)
     lock = require_lock(model.config, model.project.folder)
     with Repository(name) as repository:
         image = repository.manifest(f"cog-image.{tag}")
@@ -60,7 +61,7 @@ def show_bundle(bundle: Bundle, terminal: Terminal) -> None:
 def _weight(repository: Repository, weight: LockedWeight) -> dict[str, Any]:
     found = repository.manifest(tag_of(weight))
     annotations = {"run.cog.weight.name": weight.name, "run.cog.weight.target": weight.target}
-    return {**_descriptor(found), "artifactType": ARTIFACT_TYPE, "annotations": annotations}
+    return {**_descriptor(found), "artifactType": WEIGHT_TYPE, "annotations": annotations}
 
 
 def _descriptor(answer: httpx.Response) -> dict[str, Any]:
@@ -69,9 +70,3 @@ def _descriptor(answer: httpx.Response) -> dict[str, Any]:
         "digest": digest_of(answer.content),
         "size": len(answer.content),
     }
-
-
-def _split(target: str) -> tuple[str, str]:
-    head, slash, last = target.rpartition("/")
-    name, _, tag = last.partition(":")
-    return f"{head}{slash}{name}", tag or "latest"

@@ -11,8 +11,8 @@ from urllib.parse import unquote, urlsplit
 import httpx
 
 from coglet_cli.config import Weight, WeightSource
+from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
-from coglet_cli.images.ignore import IgnoreRules
 from coglet_cli.weights.store import CHUNK_BYTES, read_chunks
 
 _TIMEOUT: Final = httpx.Timeout(60.0)

@@ -1,4 +1,4 @@
-"""What `cog weights status` tells."""
+"""`cog weights status`: which weights are on this machine, as a table or as JSON."""
 
 import json
 from collections.abc import Iterator
@@ -7,7 +7,8 @@ from enum import StrEnum
 from typing import Final
 
 from coglet_cli.weights.lockfile import Lock, LockedWeight, read_lock
-from coglet_cli.weights.managing import WeightsProject, readable
+from coglet_cli.weights.project import WeightsProject
+from coglet_cli.weights.size import readable
 
 _HEADINGS: Final = ("NAME", "TARGET", "STATUS", "SIZE", "LAYERS", "DIGEST")
 

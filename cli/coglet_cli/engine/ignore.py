@@ -1,0 +1,67 @@
+"""`.dockerignore`: which files stay out of the image. Docker reads it for a folder; we send an archive."""
+
+import re
+from collections.abc import Iterable
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from coglet_cli.formats.text_files import read_text
+
+# Ours alone: no pattern brings it back.
+ALWAYS_EXCLUDED: Final = ".cog"
+
+
+class IgnoreRules:
+    """The patterns of a `.dockerignore`; the last one that fits a path decides."""
+
+    def __init__(self, patterns: Iterable[str]) -> None:
+        self._rules = [
+            (pattern.startswith("!"), _compiled(pattern.removeprefix("!"))) for pattern in patterns
+        ]
+
+    @classmethod
+    def of(cls, folder: Path, more: Iterable[str] = ()) -> "IgnoreRules":
+        """The rules of the project in `folder`, and those patterns after them."""
+        file = folder / ".dockerignore"
+        lines = read_text(file).splitlines() if file.is_file() else []
+        patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
+        return cls([*patterns, *more])
+
+    @cached_property
+    def has_exceptions(self) -> bool:
+        """True when a folder that is left out may hold a file that is not."""
+        return any(is_exception for is_exception, _ in self._rules)
+
+    def excludes(self, path: str) -> bool:
+        """True for a path, relative to the project and with forward slashes, that stays out."""
+        if path.split("/", 1)[0] == ALWAYS_EXCLUDED:
+            return True
+        excluded = False
+        for is_exception, rule in self._rules:
+            if excluded == is_exception and rule.fullmatch(path):
+                excluded = not is_exception
+        return excluded
+
+
+def _compiled(pattern: str) -> re.Pattern[str]:
+    """A pattern as Docker reads it: `*` within a segment, `**` across; a folder covers what is in it."""
+    pattern = pattern.strip().removeprefix("/").removesuffix("/").removeprefix("./")
+    text = ""
+    position = 0
+    while position < len(pattern):
+        piece, position = _translated(pattern, position)
+        text += piece
+    return re.compile(f"{text}(?:/.*)?", re.DOTALL)
+
+
+def _translated(pattern: str, position: int) -> tuple[str, int]:
+    for wildcard, expression in (("**/", "(?:.*/)?"), ("**", ".*"), ("*", "[^/]*"), ("?", "[^/]")):
+        if pattern.startswith(wildcard, position):
+            return expression, position + len(wildcard)
+    character = pattern[position]
+    if character == "[" and (end := pattern.find("]", position + 1)) > 0:
+        return pattern[position : end + 1].replace("[!", "[^"), end + 1
+    if character == "\\" and position + 1 < len(pattern):
+        return re.escape(pattern[position + 1]), position + 2
+    return re.escape(character), position + 1

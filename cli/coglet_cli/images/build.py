@@ -1,0 +1,61 @@
+"""`cog build` and `cog debug`: the image of a model, or the Dockerfile that it is built from."""
+
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from coglet_cli.dockerfile import StandardGenerator, new_generator
+from coglet_cli.images.availability import Availability
+from coglet_cli.images.builder import ImageBuilder, image_name
+from coglet_cli.images.document import image_document
+from coglet_cli.images.preparation import BuildFlags, prepare
+from coglet_cli.images.weights import find_weights
+from coglet_cli.project.model import LocalModel, load_local_model
+from coglet_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    pass
+
+_WEIGHTS_PLACE = "/src/.cog/weights.json"
+
+
+def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Terminal) -> None:
+    """Builds the model of the current folder. Raises UserError."""
+    from coglet_cli.engine.client import Engine
+
+    model = load_local_model(file, terminal, strict=flags.strict)
+    name = image_name(model.config, model.project, tag)
+    files = weights_files(model)
+    schema = image_document(model, flags)  # what is wrong with the source needs no engine to be told
+    engine = Engine.connect()
+    terminal.info(f"Building Docker image from environment in {file} as {name}...")
+    ImageBuilder(model, flags, engine, terminal).build(name, schema, files=files)
+    terminal.success(f"Image built as {name}")
+
+
+def weights_files(model: LocalModel) -> dict[str, bytes]:
+    """The files that tell an image which managed weights it has. Raises UserError when they drift."""
+    if not model.config.weights:
+        return {}
+    from coglet_cli.weights.project import weights_manifest
+
+    return {_WEIGHTS_PLACE: weights_manifest(model)}
+
+
+def print_dockerfiles(file: str, name: str | None, flags: BuildFlags, terminal: Terminal) -> None:
+    """Prints what would be built, on the base that a build takes. Raises UserError."""
+    model = load_local_model(file, terminal)
+    is_demanded = bool(flags.use_cog_base or flags.fast or model.config.build.fast)
+    plan = prepare(model, flags, Availability(is_demanded=is_demanded), terminal).plan
+    found = find_weights(model.project.folder) if flags.separate_weights else []
+    if not found:
+        print(new_generator(plan).generate(), end="")
+        return
+    image = f"{image_name(model.config, model.project, name)}-weights"
+    plan = replace(plan, weights=tuple(found), weights_image=image)
+    _section("Weights Dockerfile contents", StandardGenerator(plan).generate_weights())
+    _section("Runner Dockerfile contents", new_generator(plan).generate())
+    _section("Weights exclude patterns", "\n".join(found) + "\n")
+
+
+def _section(title: str, text: str) -> None:
+    print(f"=== {title}:\n{text}===")

@@ -1,0 +1,152 @@
+"""The server of a model that runs on this machine: its interpreter, its variables, its command."""
+
+import os
+import shutil
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from coglet_cli.config import CogConfig
+from coglet_cli.config.variables import expanded
+from coglet_cli.errors import UserError
+from coglet_cli.local.process import ServerCommand
+from coglet_cli.project.model import LocalModel
+from coglet_cli.project.schema import OVERRIDE
+from coglet_cli.server.address import Address
+from coglet_cli.server.log import LogView
+from coglet_cli.terminal import Terminal
+
+
+@dataclass(frozen=True)
+class LocalOptions:
+    """The flags that `predict` and `serve` share."""
+
+    file: str
+    python: str | None = None
+    environment: Sequence[str] = field(default_factory=tuple)
+    debug: bool = False
+    progress: str = "auto"
+
+
+def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Terminal) -> LocalOptions:
+    """The options with the model's Python: `--python`, else one with what cog.yaml asks for.
+
+    It stays None, for the Python that runs cog, when cog.yaml asks for nothing. Raises UserError.
+    """
+    if model.config.weights:
+        terminal.warning("managed weights are there in containers only: --docker runs the model in one")
+    if options.python:
+        return replace(options, python=find_interpreter(options.python))
+    if not model.has_build:
+        return options
+    from coglet_cli.python_env.environment import ensure_environment
+    from coglet_cli.python_env.recipe import Recipe
+    from coglet_cli.python_env.requirements import read_requirements
+
+    build, folder = model.config.build, model.project.folder
+    requirements = read_requirements(
+        folder, build.python_requirements, build.python_packages, "the one that runs here"
+    )
+    for warning in requirements.warnings:
+        terminal.warning(warning)
+    recipe = Recipe(folder, build.python_version, requirements)
+    return replace(options, python=ensure_environment(recipe, options.progress, terminal))
+
+
+def predictor_reference(config: CogConfig) -> str:
+    """`file.py:Name` of the predictor. Raises UserError when the model has none."""
+    if config.run is None:
+        raise UserError(
+            "cog.yaml names no predictor",
+            hint='add it to cog.yaml, for example `predict: "predict.py:Predictor"`',
+        )
+    return config.run
+
+
+def server_command(
+    model: LocalModel,
+    options: LocalOptions,
+    address: Address,
+    terminal: Terminal,
+    upload_url: str | None = None,
+    *,
+    is_training: bool = False,
+) -> ServerCommand:
+    """What starts the server of a model, or of its training; its log goes to `terminal`."""
+    wanted = user_environment(model.config, options, os.environ)
+    view = LogView.choose(wanted, debug=options.debug)
+    environment = {
+        **wanted,
+        **view.variables,
+        **_server_variables(model.config, options, is_training=is_training),
+        "PORT": str(address.port),
+    }
+
+    def show_line(line: str) -> None:
+        view.show(line, terminal)
+
+    return ServerCommand(model.project.folder, address, environment, show_line, upload_url, is_training)
+
+
+def user_environment(
+    config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
+) -> dict[str, str]:
+    """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
+    around = {**inherited, **_activation(options.python, inherited)}
+    return {
+        **around,
+        **expanded(config.environment, around),
+        **parse_variables(options.environment, inherited),
+    }
+
+
+def _activation(python: str | None, inherited: Mapping[str, str]) -> dict[str, str]:
+    """What the `activate` of a virtual environment does: programs that its packages brought are found."""
+    if python is None or not Path(python).parent.with_name("pyvenv.cfg").is_file():
+        return {}
+    programs = Path(python).parent
+    return {
+        "VIRTUAL_ENV": str(programs.parent),
+        "PATH": os.pathsep.join([str(programs), *filter(None, [inherited.get("PATH")])]),
+    }
+
+
+def _server_variables(config: CogConfig, options: LocalOptions, *, is_training: bool) -> dict[str, str]:
+    variables = {}
+    if config.run or not is_training:
+        variables["COG_PREDICT_TYPE_STUB"] = predictor_reference(config)
+    if config.train:
+        variables["COG_TRAIN_TYPE_STUB"] = config.train
+    if config.max_concurrency:
+        variables["COG_MAX_CONCURRENCY"] = str(config.max_concurrency)
+    if os.environ.get(OVERRIDE):
+        # The server would take a relative path from the model's folder.
+        variables[OVERRIDE] = os.path.abspath(os.environ[OVERRIDE])
+    if options.python:
+        variables["COG_WORKER_PYTHON"] = find_interpreter(options.python)
+    return variables
+
+
+def parse_variables(entries: Sequence[str], inherited: Mapping[str, str]) -> dict[str, str]:
+    """The variables of `-e`. Raises UserError."""
+    variables = {}
+    for entry in entries:
+        name, equals, value = entry.partition("=")
+        if not name:
+            raise UserError(f"invalid environment variable '{entry}', expected format is 'NAME=value'")
+        # As with `docker run -e NAME`: without a value it is handed on.
+        if equals or name in inherited:
+            variables[name] = value if equals else inherited[name]
+    return variables
+
+
+def find_interpreter(name: str) -> str:
+    """The absolute path of a Python, given as a path or as a command. Raises UserError."""
+    found = shutil.which(os.path.expanduser(name))
+    if found is None:
+        raise UserError(
+            f"no Python interpreter at {name}",
+            hint="give the path of an executable, for example --python .venv/bin/python",
+        )
+    # Not resolved: a virtual environment is known by the path of its link.
+    return os.path.abspath(found)

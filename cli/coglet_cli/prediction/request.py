@@ -1,0 +1,62 @@
+"""One prediction on a server: the request, its output while it is made, and its cancel."""
+
+import asyncio
+import uuid
+from typing import TYPE_CHECKING
+
+from coglet_cli.prediction.result import PredictionResult
+from coglet_cli.prediction.spec import PredictionSpec
+from coglet_cli.server.running import RunningServer
+from coglet_cli.terminal import Terminal
+
+if TYPE_CHECKING:
+    from coglet_cli.server.client import ModelClient, PredictionRequest
+
+
+async def predict_when_ready(
+    server: RunningServer, spec: PredictionSpec, setup_timeout_s: float, terminal: Terminal
+) -> PredictionResult:
+    """Waits until the model of a server that was just started is ready, and runs the prediction."""
+    # Imported while the server starts, which takes longer.
+    from coglet_cli.server.client import ConnectionLost, ModelClient
+    from coglet_cli.server.readiness import wait_set_up_within
+
+    async with ModelClient(server.address.url) as client:
+        await wait_set_up_within(setup_timeout_s, server, client)
+        terminal.info("Running training..." if spec.is_training else "Running prediction...")
+        try:
+            return await predict(client, spec, terminal)
+        except ConnectionLost:
+            await server.explain_loss()
+            raise
+
+
+async def predict(client: "ModelClient", spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
+    """Runs the prediction on a server that is ready. Cancels it there when this task is canceled."""
+    from coglet_cli.server.client import PredictionRequest
+
+    request = PredictionRequest(f"cog-{uuid.uuid4().hex}", spec.input, spec.context, spec.is_training)
+    try:
+        if not spec.shows_chunks:
+            return PredictionResult(await client.predict(request))
+        return await _follow(client, request, terminal)
+    except asyncio.CancelledError:
+        terminal.info("Canceling the prediction...")
+        await client.cancel(request)
+        raise
+
+
+async def _follow(
+    client: "ModelClient", request: "PredictionRequest", terminal: Terminal
+) -> PredictionResult:
+    has_chunks = False
+
+    def show(chunk: object) -> None:
+        nonlocal has_chunks
+        has_chunks = True
+        terminal.chunk(str(chunk))
+
+    reply = await client.predict_streaming(request, show)
+    if has_chunks and reply.get("status") == "succeeded":
+        terminal.end_chunks()
+    return PredictionResult(reply, is_shown=has_chunks)

@@ -1,0 +1,81 @@
+"""What is known about a prediction before a model runs: its checked inputs, and where its output goes."""
+
+import os
+import sys
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+from coglet_cli.errors import UserError
+from coglet_cli.formats.model_schema import InputSchema, OutputSchema, read_input_schema, read_output_schema
+from coglet_cli.inputs.arguments import inputs_from_json, inputs_from_pairs
+from coglet_cli.outputs.target import OutputTarget, choose_target
+
+_TOKEN: Final = "REPLICATE_API_TOKEN"
+
+
+@dataclass(frozen=True)
+class PredictOptions:
+    """The flags of `cog predict` that hold wherever the model runs."""
+
+    inputs: Sequence[str] = field(default_factory=tuple)
+    json: str | None = None
+    output: str | None = None
+    setup_timeout_s: float = 300.0
+    use_replicate_token: bool = False
+    is_training: bool = False
+
+
+@dataclass(frozen=True)
+class PredictionSpec:
+    """One prediction: what the server gets, and how the output is shown."""
+
+    input: Mapping[str, Any]
+    context: Mapping[str, str]
+    output: OutputSchema
+    target: OutputTarget
+    as_json: bool
+    is_training: bool = False
+
+    @property
+    def shows_chunks(self) -> bool:
+        """True when a person watches a text that can be shown while it is made."""
+        follows = self.output.streaming and self.output.is_concatenated
+        return follows and not self.as_json and self.target.file is None and sys.stdout.isatty()
+
+
+def check_input_flags(options: PredictOptions) -> None:
+    """Raises UserError when the inputs are given in two ways."""
+    if options.json is not None and options.inputs:
+        raise UserError("Must use one of --json or --input to provide model inputs")
+
+
+def prediction_spec(document: Mapping[str, Any], options: PredictOptions) -> PredictionSpec:
+    """Checks the inputs against the OpenAPI document of the model. Raises UserError."""
+    output = read_output_schema(document, is_training=options.is_training)
+    as_json = options.json is not None
+    return PredictionSpec(
+        _read_inputs(options, read_input_schema(document, is_training=options.is_training)),
+        _context(options, os.environ),
+        output,
+        choose_target(options.output, as_json=as_json, may_hold_files=output.may_hold_files),
+        as_json,
+        options.is_training,
+    )
+
+
+def _read_inputs(options: PredictOptions, schema: InputSchema) -> dict[str, Any]:
+    if options.json is not None:
+        return inputs_from_json(options.json, schema)
+    return inputs_from_pairs(options.inputs, schema)
+
+
+def _context(options: PredictOptions, environ: Mapping[str, str]) -> dict[str, str]:
+    if not options.use_replicate_token:
+        return {}
+    token = environ.get(_TOKEN)
+    if not token:
+        raise UserError(
+            f"Failed to find {_TOKEN} in the current environment when called with --use-replicate-token"
+        )
+    return {"replicate_api_token": token}

@@ -1,0 +1,1 @@
+"""The Python of a model: its requirements, wheels of this pycoglet, interpreters, virtual environments."""

@@ -1,0 +1,1 @@
+"""Registries of images: names, logins, and what is sent to them."""
