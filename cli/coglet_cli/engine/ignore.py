@@ -1,5 +1,10 @@
-"""`.dockerignore`: which files stay out of the image. Docker reads it for a folder; we send an archive."""
+"""`.dockerignore`: which files stay out of the image. Docker reads it for a folder; we send an archive.
 
+Docker's own client decides what a pattern means (moby/patternmatcher, in Go). The matcher of its Python SDK
+is not used: it ignores case, so that `data` also leaves out `Data`, and knows neither `[^a]` nor `\\`.
+"""
+
+import posixpath
 import re
 from collections.abc import Iterable
 from functools import cached_property
@@ -10,6 +15,8 @@ from coglet_cli.formats.text_files import read_text
 
 # Ours alone: no pattern brings it back.
 ALWAYS_EXCLUDED: Final = ".cog"
+# In this order: a longer one begins with a shorter one.
+_WILDCARDS: Final = (("**/", "(?:.*/)?"), ("**", "(?:.*/)?"), ("*", "[^/]*"), ("?", "[^/]"))
 
 
 class IgnoreRules:
@@ -45,8 +52,8 @@ class IgnoreRules:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """A pattern as Docker reads it: `*` within a segment, `**` across; a folder covers what is in it."""
-    pattern = pattern.strip().removeprefix("/").removesuffix("/").removeprefix("./")
+    """Compiles a pattern of Docker: `*` within a segment, `**` across; a folder covers what is in it."""
+    pattern = posixpath.normpath(pattern.strip()).lstrip("/")
     text = ""
     position = 0
     while position < len(pattern):
@@ -56,12 +63,14 @@ def _compiled(pattern: str) -> re.Pattern[str]:
 
 
 def _translated(pattern: str, position: int) -> tuple[str, int]:
-    for wildcard, expression in (("**/", "(?:.*/)?"), ("**", ".*"), ("*", "[^/]*"), ("?", "[^/]")):
+    if pattern[position:] == "**":
+        return ".*", len(pattern)
+    for wildcard, expression in _WILDCARDS:
         if pattern.startswith(wildcard, position):
             return expression, position + len(wildcard)
     character = pattern[position]
     if character == "[" and (end := pattern.find("]", position + 1)) > 0:
-        return pattern[position : end + 1].replace("[!", "[^"), end + 1
+        return pattern[position : end + 1], end + 1  # Go negates with `^`, as Python does
     if character == "\\" and position + 1 < len(pattern):
         return re.escape(pattern[position + 1]), position + 2
     return re.escape(character), position + 1
