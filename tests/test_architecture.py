@@ -98,7 +98,7 @@ def test_no_component_has_an_import_circle(root: Path) -> None:
     try:
         TopologicalSorter(imports).prepare()
     except CycleError as error:
-        pytest.fail(f"import circle: {' <- '.join(error.args[1])}")
+        pytest.fail(f"import circle: {' <- '.join(error.args[1])}", pytrace=False)
 
 
 def folder_rules(package: str) -> dict[str, set[str]]:

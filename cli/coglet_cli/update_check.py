@@ -1,7 +1,6 @@
 """Asks, once an hour at most, whether there is a newer cog: only where somebody has said whom to ask."""
 
 import json
-import re
 import time
 from collections.abc import Mapping
 from importlib import metadata
@@ -29,14 +28,17 @@ def tell_of_update(environ: Mapping[str, str], terminal: Terminal) -> None:
     file = _state_file(environ)
     if time.time() - _last_check(file) < _PAUSE_S:
         return
+    from packaging.version import Version
+
     try:
-        latest = str(_ask(url)["version"])
+        answer = str(_ask(url)["version"])
         _remember(file)
+        latest = Version(answer)
     except (OSError, ValueError, KeyError, TypeError) as error:
         terminal.debug(f"no news of updates from {url}: {error}")
         return
-    own = metadata.version(DISTRIBUTION)
-    if _numbers(latest) > _numbers(own):
+    own = Version(metadata.version(DISTRIBUTION))
+    if latest > own:
         terminal.info(f"cog {latest} is available, and this is {own}. {_OFF_VARIABLE}=1 keeps this quiet.")
 
 
@@ -64,7 +66,3 @@ def _last_check(file: Path) -> float:
 def _remember(file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps({"checked_at": time.time()}) + "\n", "utf-8")
-
-
-def _numbers(version: str) -> tuple[int, ...]:
-    return tuple(int(number) for number in re.findall(r"\d+", version)[:3])

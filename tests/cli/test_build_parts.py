@@ -49,6 +49,8 @@ def test_the_same_source_makes_the_same_wheel() -> None:
         ({"COG_SDK_WHEEL": "pypi"}, "1.0", "pycoglet", '"pycoglet[server]"'),
         ({"COG_WHEEL": "pypi:1.2.0-rc1"}, None, '"pycoglet==1.2.0rc1"', '"pycoglet[server]==1.2.0rc1"'),
         ({}, "1.0", '"pycoglet==1.0"', '"pycoglet[server]==1.0"'),
+        ({}, "0.1.0-rc1", '"pycoglet==0.1.0rc1"', '"pycoglet[server]==0.1.0rc1"'),
+        ({}, "1.0.*", '"pycoglet==1.0.*"', '"pycoglet[server]==1.0.*"'),
         ({}, "prerelease", "pycoglet", '"pycoglet[server]"'),
         (
             {"COG_SDK_WHEEL": "https://h/p.whl"},
@@ -73,12 +75,17 @@ def test_a_prerelease_may_be_another_one_tomorrow() -> None:
 
 
 @pytest.mark.parametrize(
-    ("variables", "sdk_version"), [({}, "0.0.9"), ({"COG_SDK_WHEEL": "pypi:0.0.9"}, None)]
+    ("variables", "sdk_version", "version"),
+    [
+        ({}, "0.0.9", "0.0.9"),
+        ({"COG_SDK_WHEEL": "pypi:0.0.9"}, None, "0.0.9"),
+        ({}, "nightly", "nightly"),
+    ],
 )
-def test_a_release_that_never_was(variables: dict[str, str], sdk_version: str | None) -> None:
+def test_a_release_that_never_was(variables: dict[str, str], sdk_version: str | None, version: str) -> None:
     with pytest.raises(UserError) as caught:
         choose_sdk(variables, sdk_version)
-    assert caught.value.message == "cog version 0.0.9 is below the minimum required version 0.1.0"
+    assert caught.value.message == f"cog version {version} is below the minimum required version 0.1.0"
     assert "counts releases of pycoglet" in (caught.value.hint or "")
 
 

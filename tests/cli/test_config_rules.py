@@ -66,7 +66,7 @@ BUILD = "build:\n  python_version: '3.12'\n"
             "TensorFlow 2.15.0 requires CUDA 12.2",
         ),
         (
-            BUILD + "  gpu: true\n  cuda: 12.1\n  python_packages: [tensorflow==2.12.0]",
+            BUILD + "  gpu: true\n  cuda: 12.1\n  python_packages: ['tensorflow[and-cuda] == 2.12.0']",
             "TensorFlow 2.12.0 requires CUDA 11.8",
         ),
         # concurrency

@@ -9,9 +9,9 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
+from packaging.version import Version
 
 from coglet_cli.errors import UserError
-from coglet_cli.images.compatibility import version_key
 from coglet_cli.images.refresh import DATA, Wheel, newer_rows, refresh, torchvision_of, wheels_of, written
 
 ROW = {"torch": ["2.8.0"], "torchvision": ["0.23.0"], "cuda": ["12.8"], "python": ["3.10", "3.13"]}
@@ -61,7 +61,7 @@ def test_the_file_is_written_as_it_is() -> None:
 
 def test_the_rule_for_torchvision_holds_for_what_is_known() -> None:
     for row in json.loads(DATA.read_text())["rows"]:
-        if version_key(row["torch"][0]) >= (2, 1, 0):
+        if Version(row["torch"][0]) >= Version("2.1"):
             assert [torchvision_of(version) for version in row["torch"]] == row["torchvision"]
 
 

@@ -115,6 +115,21 @@ def test_pins(tmp_path: Path) -> None:
     assert found.names("tensorflow")
 
 
+def test_the_packages_of_urls_are_known(tmp_path: Path) -> None:
+    lines = [
+        "git+https://h/torch.git@v2#subdirectory=a&egg=torch[x]",
+        "https://h/torchvision-0.18.0%2Bcpu-cp312-cp312-linux_x86_64.whl#sha256=aa",
+        "torchaudio @ https://h/a/torchaudio-2.3.0-py3-none-any.whl ; python_version > '3'",
+        "https://[h/tensorflow-2.0-py3-none-any.whl",
+    ]
+    found = read(tmp_path, "\n".join(lines))
+    assert found.names("torch")
+    assert found.pin("torch") is None
+    assert found.pin("torchvision") == "0.18.0+cpu"
+    assert found.pin("torchaudio") == "2.3.0"
+    assert not found.names("tensorflow")
+
+
 # pip's own, about what pip brings along.
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning:pip")
 CU118 = "https://download.pytorch.org/whl/cu118"

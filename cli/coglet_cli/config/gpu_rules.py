@@ -1,7 +1,6 @@
 """Which CUDA, cuDNN and TensorFlow versions can meet in one image; `gpu.json` holds the facts."""
 
 import json
-import re
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
 from functools import cache
@@ -12,8 +11,6 @@ from typing import Any
 from coglet_cli.config.problem import Problem, WrongValue
 from coglet_cli.errors import UserError
 from coglet_cli.formats.text_files import read_requirements_text
-
-_TENSORFLOW_PIN = re.compile(r"tensorflow\s*==\s*([0-9][^\s;#,]*)", re.IGNORECASE)
 
 
 @cache
@@ -28,8 +25,7 @@ def check_gpu(build: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
     if cuda is not None and cudnn is not None:
         yield from _check_cudnn(str(cuda), str(cudnn))
-    tensorflow = _pinned_tensorflow(build, folder)
-    if cuda is not None and tensorflow is not None:
+    if cuda is not None and (tensorflow := _pinned_tensorflow(build, folder)) is not None:
         yield from _check_tensorflow(tensorflow, str(cuda))
 
 
@@ -63,10 +59,14 @@ def _check_tensorflow(tensorflow: str, cuda: str) -> Iterator[Problem]:
 
 
 def _pinned_tensorflow(build: Mapping[str, Any], folder: Path) -> str | None:
-    requirements = list(build.get("python_packages") or ())
+    from coglet_cli.python_env.requirement_lines import logical_lines, requirement_of
+
+    text = "\n".join(build.get("python_packages") or ())
     file_name = build.get("python_requirements")
     if file_name and (folder / file_name).is_file():
         with suppress(UserError):  # told when it is read for the packages
-            requirements += read_requirements_text(folder / file_name).splitlines()
-    pins = [pin.group(1) for line in requirements if (pin := _TENSORFLOW_PIN.match(line.strip()))]
+            text += "\n" + read_requirements_text(folder / file_name)
+    found = [requirement for line in logical_lines(text) if (requirement := requirement_of(line))]
+    specifiers = [each.specifier for each in found if each.name.lower() == "tensorflow"]
+    pins = [each.version for specifier in specifiers for each in specifier if each.operator == "=="]
     return pins[-1] if pins else None

@@ -6,10 +6,12 @@ import sys
 from collections.abc import Sequence
 from typing import Final
 
+from packaging.version import InvalidVersion, Version
+
 from coglet_cli.doctor.finding import Finding
 from coglet_cli.doctor.subject import Skipped, Subject
 from coglet_cli.errors import UserError
-from coglet_cli.images.compatibility import resolve_cuda, version_key
+from coglet_cli.images.compatibility import resolve_cuda
 from coglet_cli.python_env.installer import find_uv
 from coglet_cli.python_env.interpreter import NoInterpreter, choose_interpreter
 from coglet_cli.python_env.requirements import read_requirements
@@ -76,8 +78,16 @@ def look_gpu(subject: Subject) -> Sequence[Finding]:
         )
         for capability in _capabilities()
         for name, floor in _floors(capability)
-        if (version := versions[name]) and version_key(version) < version_key(floor)
+        if (version := versions[name]) and _is_older(version, floor)
     ]
+
+
+def _is_older(version: str, floor: str) -> bool:
+    """True for a release before `floor`; what is not a version is taken for a new one."""
+    try:
+        return Version(version) < Version(floor)
+    except InvalidVersion:
+        return False
 
 
 def _floors(capability: tuple[int, ...]) -> list[tuple[str, str]]:
@@ -94,4 +104,5 @@ def _capabilities() -> list[tuple[int, ...]]:
     except (OSError, subprocess.SubprocessError):
         raise Skipped("nvidia-smi finds no GPU") from None
     lines = {line.strip() for line in done.stdout.splitlines() if line.strip()}
-    return sorted(version_key(line) for line in lines)
+    numbers = [line.split(".") for line in lines if line.replace(".", "").isdecimal()]
+    return sorted(tuple(map(int, parts)) for parts in numbers)

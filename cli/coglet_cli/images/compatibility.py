@@ -7,6 +7,8 @@ from functools import cache
 from importlib import resources
 from typing import Any, Final
 
+from packaging.version import Version
+
 from coglet_cli.config import Build
 from coglet_cli.errors import UserError
 from coglet_cli.images.torch import Torch, choose_torch, index_cuda, newest_cuda
@@ -14,7 +16,7 @@ from coglet_cli.python_env.requirements import Requirements
 
 _DEFAULT_CUDA: Final = "11.8"
 # From this release on, the tag of an image names cuDNN without its version.
-_UNVERSIONED_CUDNN_FROM: Final = (12, 4)
+_UNVERSIONED_CUDNN_FROM: Final = Version("12.4")
 
 
 @dataclass(frozen=True)
@@ -46,11 +48,6 @@ def _tensorflow_rows() -> list[dict[str, Any]]:
     return rows
 
 
-def version_key(version: str) -> tuple[int, ...]:
-    """Orders versions as numbers."""
-    return tuple(int(part) for part in re.findall(r"\d+", version))
-
-
 def resolve_cuda(build: Build, requirements: Requirements) -> Cuda | None:
     """The CUDA and cuDNN of a model; None without a GPU. Raises UserError for what cannot be."""
     if not build.gpu:
@@ -73,7 +70,7 @@ def resolve_cuda(build: Build, requirements: Requirements) -> Cuda | None:
 def cuda_base_image(cuda: Cuda) -> str:
     """The newest image of nvidia/cuda with these versions. Raises UserError when there is none."""
     found = [
-        (version_key(full), version_key(ubuntu), full, ubuntu)
+        (Version(full), Version(ubuntu), full, ubuntu)
         for row in _images()
         if row["cudnn"] == cuda.cudnn
         for full in row["cuda"]
@@ -83,7 +80,7 @@ def cuda_base_image(cuda: Cuda) -> str:
     if not found:
         raise UserError(f"no matching base image for CUDA {cuda.version} and CuDNN {cuda.cudnn}")
     *_, full, ubuntu = max(found)
-    cudnn = "cudnn" if version_key(full)[:2] >= _UNVERSIONED_CUDNN_FROM else f"cudnn{cuda.cudnn}"
+    cudnn = "cudnn" if Version(full) >= _UNVERSIONED_CUDNN_FROM else f"cudnn{cuda.cudnn}"
     return f"nvidia/cuda:{full}-{cudnn}-devel-ubuntu{ubuntu}"
 
 
@@ -141,7 +138,7 @@ def _cuda_of_torch(torch: Torch, requirements: Requirements) -> tuple[str, str |
     if found := index_cuda(requirements):
         return found, None
     if torch.cuda:
-        return max(torch.cuda, key=version_key), None
+        return max(torch.cuda, key=Version), None
     if not torch.is_newer:
         raise _unknown("torch", torch.version.partition("+")[0])
     return newest_cuda(), (
@@ -164,7 +161,7 @@ def _cudnn_of(cuda: str) -> set[str]:
 
 def _cuda_minors() -> list[str]:
     minors = {".".join(full.split(".")[:2]) for row in _images() for full in row["cuda"]}
-    return sorted(minors, key=version_key)
+    return sorted(minors, key=Version)
 
 
 def _matches(full: str, wanted: str) -> bool:

@@ -6,6 +6,8 @@ from dataclasses import dataclass, field, replace
 from importlib import resources
 from pathlib import Path
 
+from packaging.version import Version
+
 import coglet_schema
 from coglet_cli.config import CogConfig
 from coglet_cli.dockerfile import ImagePlan
@@ -20,7 +22,7 @@ from coglet_cli.images.base_image import (
 )
 from coglet_cli.images.certificate import VARIABLE as CERTIFICATE_VARIABLE
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.compatibility import Cuda, resolve_cuda, version_key
+from coglet_cli.images.compatibility import Cuda, resolve_cuda
 from coglet_cli.images.sdk import choose_sdk
 from coglet_cli.images.torch import choose_torch, torch_lines
 from coglet_cli.project.model import LocalModel
@@ -29,7 +31,7 @@ from coglet_cli.python_env.requirements import STAGED_ARTIFACTS, Requirements, r
 from coglet_cli.registry.references import DEFAULT_REGISTRY, REGISTRY_VARIABLE
 from coglet_cli.terminal import Terminal
 
-_CONCURRENCY_FROM = (3, 11)
+_CONCURRENCY_FROM = Version("3.11")
 # What Python calls the processors of images.
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
@@ -178,7 +180,7 @@ def _concurrency(model: LocalModel, *, has_own_schema: bool) -> int | None:
         return wanted
     if not facts.is_async:
         raise UserError("concurrency.max > 1 requires an async run() or predict() method")
-    if version_key(config.build.python_version) < _CONCURRENCY_FROM:
+    if Version(config.build.python_version) < _CONCURRENCY_FROM:
         raise UserError(
             "concurrency requires Python 3.11 or higher", hint="raise build.python_version in cog.yaml"
         )

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 import httpx
+from packaging.version import Version
 
 from coglet_cli.errors import UserError
-from coglet_cli.images.compatibility import version_key
 
 DATA: Final = Path(__file__).with_name("torch.json")
 _WHEEL: Final = re.compile(
@@ -48,12 +48,12 @@ def newer_rows(
 ) -> list[dict[str, Any]]:
     """A row for each release of torch that is newer than those of `rows` and has a torchvision."""
     wheels = list(torch)
-    latest = max(version_key(version) for row in rows for version in row["torch"])
-    versions = {wheel.version for wheel in wheels if version_key(wheel.version) > latest}
+    latest = max(Version(version) for row in rows for version in row["torch"])
+    versions = {wheel.version for wheel in wheels if Version(wheel.version) > latest}
     known = {wheel.version for wheel in torchvision}
     return [
         _row(version, [wheel for wheel in wheels if wheel.version == version])
-        for version in sorted(versions, key=version_key)
+        for version in sorted(versions, key=Version)
         if torchvision_of(version) in known
     ]
 
@@ -64,14 +64,14 @@ def _row(version: str, wheels: Sequence[Wheel]) -> dict[str, Any]:
     return {
         "torch": [version],
         "torchvision": [torchvision_of(version)],
-        "cuda": sorted(cuda, key=version_key),
+        "cuda": sorted(cuda, key=Version),
         "python": [f"3.{min(pythons)}", f"3.{max(pythons)}"],
     }
 
 
 def torchvision_of(torch: str) -> str:
     """The release that belongs to one of torch: so it has been since 2.1.0, with 0.16.0."""
-    _, minor, patch = version_key(torch)
+    _, minor, patch = Version(torch).release
     return f"0.{minor + 15}.{patch}"
 
 

@@ -1,14 +1,14 @@
 """Which release of pycoglet an image gets: the one that runs here, unless somebody wants another."""
 
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from packaging.version import InvalidVersion, Version
+
 from coglet_cli.dockerfile import Packages
 from coglet_cli.errors import UserError
-from coglet_cli.images.compatibility import version_key
 from coglet_cli.python_env.wheel import model_wheel, server_wheel, wheel_name
 from coglet_cli.version import DISTRIBUTION
 
@@ -18,8 +18,6 @@ PRERELEASE: Final = "prerelease"
 # The first release. Those of Cog have other numbers, and other packages.
 MINIMUM_VERSION: Final = "0.1.0"
 _INDEX: Final = "pypi"
-# Semantic versioning to PEP 440.
-_PRERELEASES: Final = {"alpha": "a", "beta": "b", "rc": "rc", "dev": ".dev"}
 
 
 @dataclass(frozen=True)
@@ -47,9 +45,11 @@ def choose_sdk(environ: Mapping[str, str], sdk_version: str | None) -> Sdk:
 
 
 def pep440(version: str) -> str:
-    """`1.2.0-rc1` as pip writes it, `1.2.0rc1`."""
-    match = re.fullmatch(r"(\d[\d.]*)-(alpha|beta|rc|dev)\.?(\d*)", version)
-    return version if match is None else f"{match[1]}{_PRERELEASES[match[2]]}{match[3] or 0}"
+    """`1.2.0-rc1` as pip writes it, `1.2.0rc1`; what is not a version stays as it is."""
+    try:
+        return str(Version(version))
+    except InvalidVersion:
+        return version
 
 
 def _from_variable(variable: str, value: str) -> Sdk:
@@ -69,12 +69,20 @@ def _from_variable(variable: str, value: str) -> Sdk:
 
 
 def _from_index(version: str, source: str) -> Sdk:
-    if version_key(version) < version_key(MINIMUM_VERSION):
+    if _is_too_old(version):
         raise UserError(
             f"cog version {version} is below the minimum required version {MINIMUM_VERSION}",
             hint=f"{source} counts releases of {DISTRIBUTION}; without it, images get the one that runs here",
         )
     return Sdk(Packages(f'"{DISTRIBUTION}=={version}"', f'"{DISTRIBUTION}[server]=={version}"'), {}, source)
+
+
+def _is_too_old(version: str) -> bool:
+    """True before the first release, and for what is not a version; `1.2.*` is the 1.2 of its base."""
+    try:
+        return Version(Version(version.removesuffix(".*")).base_version) < Version(MINIMUM_VERSION)
+    except InvalidVersion:
+        return True
 
 
 def _staged(model: bytes, server: bytes, name: str, source: str) -> Sdk:

@@ -5,11 +5,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 from typing import Final
-from urllib.parse import unquote
+from urllib.parse import parse_qs, unquote, urlsplit
 
 from packaging.markers import UndefinedComparison, UndefinedEnvironmentName
 from packaging.specifiers import SpecifierSet
-from packaging.utils import InvalidWheelFilename, canonicalize_name, parse_wheel_filename
+from packaging.utils import canonicalize_name, parse_wheel_filename
 
 from coglet_cli.errors import UserError
 from coglet_cli.formats.text_files import read_requirements_text
@@ -24,9 +24,6 @@ from coglet_cli.python_env.requirement_lines import (
 
 STAGED_ARTIFACTS: Final = "local_package_artifacts"
 _ARTIFACTS: Final = (".whl", ".zip", ".tar.gz", ".tgz", ".tar.bz2", ".tar.xz")
-_NAME: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]*")
-_EGG: Final = re.compile(r"[#&]egg=([A-Za-z0-9][A-Za-z0-9._-]*)")
-_WHEEL_URL: Final = re.compile(r"(?:^|@\s*)\w+://\S*?([^/\s]+\.whl)(?:[#?]\S*)?(?=\s|$)")
 _SOURCES: Final = ("--index-url", "--extra-index-url", "--find-links")
 
 
@@ -217,9 +214,12 @@ def read_requirements(
 
 
 def _name(line: str) -> str | None:
-    """The name of the package, canonical; of a URL the one in `#egg=`."""
-    match = _EGG.search(line) or _NAME.match(line)
-    return None if match is None else canonicalize_name(match[match.lastindex or 0])
+    """The name of the package, canonical; of a bare URL the one in `#egg=`."""
+    eggs = parse_qs(line.partition("#")[2]).get("egg", ())
+    for text in (line, *eggs):
+        if requirement := requirement_of(text):
+            return canonicalize_name(requirement.name)
+    return None
 
 
 def _pinned(line: str, package: str) -> str | None:
@@ -234,12 +234,13 @@ def _pinned(line: str, package: str) -> str | None:
 
 def _wheel_version(line: str, package: str) -> str | None:
     """The version in the URL of a wheel of `package`."""
-    match = _WHEEL_URL.search(line)
-    if match is None:
+    requirement = requirement_of(line)
+    url = (requirement.url or "") if requirement else line.split()[0]
+    if "://" not in url:
         return None
     try:
-        name, version, *_ = parse_wheel_filename(unquote(match[1]))
-    except InvalidWheelFilename:
+        name, version, *_ = parse_wheel_filename(unquote(urlsplit(url).path.rpartition("/")[2]))
+    except ValueError:  # neither the URL of a wheel, nor always a URL
         return None
     return str(version) if name == package else None
 
@@ -273,13 +274,14 @@ def _applies(line: str, python: str, machine: str) -> bool:
 def _artifact_path(line: str) -> str | None:
     """The path of a local package, or None for anything else. Raises UserError for what looks like one."""
     path = re.split(r"[\s;\[]", line, maxsplit=1)[0]
-    reference = re.match(r"[A-Za-z0-9._-]+(?:\[[^]]*\])?\s*@\s*(\S+)", line)
-    if reference and "://" not in reference[1] and not reference[1].startswith("git+"):
+    requirement = requirement_of(line)
+    url = requirement.url if requirement else None
+    if url and "://" not in url and not url.startswith("git+"):
         raise UserError(
             "local direct reference requirements (`name @ path`) are not supported; "
             f"list the path directly instead: {line}"
         )
-    if "://" in line or reference:
+    if "://" in line or url:
         return None
     if not path.endswith(_ARTIFACTS):
         if path.startswith((".", "/")):
