@@ -1,9 +1,9 @@
 """`cog predict` in a container, of an image or of one made for the current folder."""
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, replace
+from functools import partial
+from typing import TYPE_CHECKING
 
 from coglet_cli.container.model import (
     SERVER_COMMAND,
@@ -24,81 +24,60 @@ from coglet_cli.terminal import Terminal
 if TYPE_CHECKING:
     from coglet_cli.engine.client import Engine
 
-# From the OpenAPI document of the model to the prediction. Raises UserError for wrong inputs.
-_Prepare = Callable[[Mapping[str, Any]], PredictionSpec]
-
 
 def run_docker_prediction(options: PredictOptions, docker: DockerOptions, terminal: Terminal) -> None:
     """Runs a prediction in a container. Raises UserError when there is no result to show."""
     from coglet_cli.engine.client import Engine
 
-    def prepare(document: Mapping[str, Any]) -> PredictionSpec:
-        return prediction_spec(document, options)
-
     check_input_flags(options)
+    # Wrong inputs are reported before a build of minutes. An image without a document has to run first.
     if docker.image is not None:
         engine = Engine.connect()
         model = find_image(engine, docker.image, docker.flags, terminal)
+        spec = prediction_spec(model.document, options) if model.document is not None else None
     else:
         local = load_local_model(docker.local.file, terminal)
         document = prepare_schema(local.project, local.config, terminal)
-        prepare(document)  # wrong inputs are reported before a build of minutes
+        spec = prediction_spec(document, options)
         engine = Engine.connect()
         model = build_model(engine, local, docker.flags, document, terminal)
-    server_flags = ["--x-mode", "train"] if options.is_training else []
-    starter = _Starter(engine, model, docker, options.setup_timeout_s)
-    result, spec = starter.predict(prepare, terminal, server_flags)
+    start = _Start(engine, model, docker, options, terminal)
+    result, spec = run_interruptible(partial(start.predict, spec))
     show_result(result, spec, terminal)
 
 
-class _Starter:
-    """Starts a container for one prediction."""
+@dataclass(frozen=True)
+class _Start:
+    """A container that is started for one prediction."""
 
-    def __init__(
-        self, engine: "Engine", model: DockerModel, options: DockerOptions, setup_timeout_s: float
-    ) -> None:
-        self._engine = engine
-        self._model = model
-        self._options = options
-        self._setup_timeout_s = setup_timeout_s
+    engine: "Engine"
+    model: DockerModel
+    docker: DockerOptions
+    options: PredictOptions
+    terminal: Terminal
 
-    def predict(
-        self, prepare: _Prepare, terminal: Terminal, server_flags: Sequence[str]
+    async def predict(
+        self, spec: PredictionSpec | None, interrupts: Interrupts
     ) -> tuple[PredictionResult, PredictionSpec]:
-        """The result of the prediction; past this call the container is gone.
-
-        Inputs are checked before the start when the image carries its document, else after it.
-        """
-        spec = prepare(self._model.document) if self._model.document is not None else None
-        return run_interruptible(
-            lambda interrupts: self._start_and_predict(spec, prepare, terminal, (server_flags, interrupts))
-        )
-
-    async def _start_and_predict(
-        self,
-        spec: PredictionSpec | None,
-        prepare: _Prepare,
-        terminal: Terminal,
-        start: tuple[Sequence[str], Interrupts],
-    ) -> tuple[PredictionResult, PredictionSpec]:
+        """The result, and what was asked for; past this call the container is gone."""
         from coglet_cli.engine.container import model_container
         from coglet_cli.server.client import ModelClient
         from coglet_cli.server.readiness import wait_set_up_within
 
-        server_flags, interrupts = start
-        plan, show_line = container_plan(self._model, self._options, terminal)
-        terminal.info("Starting Docker image and running setup()...")
-        if server_flags:
-            plan = replace(plan, arguments=[*SERVER_COMMAND, *server_flags])
-        async with model_container(self._engine, plan, terminal, show_line) as server:
+        plan, show_line = container_plan(self.model, self.docker, self.terminal)
+        if self.options.is_training:
+            plan = replace(plan, arguments=[*SERVER_COMMAND, "--x-mode", "train"])
+        timeout_s = self.options.setup_timeout_s
+        self.terminal.info("Starting Docker image and running setup()...")
+        async with model_container(self.engine, plan, self.terminal, show_line) as server:
             interrupts.on_second = server.kill
             try:
                 if spec is None:
                     async with ModelClient(server.address.url) as client:
-                        await wait_set_up_within(self._setup_timeout_s, server, client)
-                        spec = prepare(await client.document())
-                result = await predict_when_ready(server, spec, self._setup_timeout_s, terminal)
+                        await wait_set_up_within(timeout_s, server, client)
+                        spec = prediction_spec(await client.document(), self.options)
+                result = await predict_when_ready(server, spec, timeout_s, self.terminal)
             except asyncio.CancelledError:
-                terminal.info("Stopping the container... (Ctrl-C again to kill it)")
+                self.terminal.info("Stopping the container... (Ctrl-C again to kill it)")
                 raise
         return result, spec

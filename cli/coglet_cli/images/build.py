@@ -1,7 +1,6 @@
 """`cog build` and `cog debug`: the image of a model, or the Dockerfile that it is built from."""
 
 from dataclasses import replace
-from typing import TYPE_CHECKING
 
 from coglet_cli.dockerfile import StandardGenerator, new_generator
 from coglet_cli.images.availability import Availability
@@ -11,9 +10,6 @@ from coglet_cli.images.preparation import BuildFlags, prepare
 from coglet_cli.images.weights import find_weights
 from coglet_cli.project.model import LocalModel, load_local_model
 from coglet_cli.terminal import Terminal
-
-if TYPE_CHECKING:
-    pass
 
 _WEIGHTS_PLACE = "/src/.cog/weights.json"
 

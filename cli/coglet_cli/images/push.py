@@ -49,7 +49,7 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
 
 
 def _push(engine: "Engine", name: str, progress: "Progress", terminal: Terminal) -> str | None:
-    """The digest in the registry: by our own hand if COG_PUSH_OCI says so, else by the engine's."""
+    """Pushes with our own OCI push when COG_PUSH_OCI=1, else with the engine; returns the digest there."""
     from coglet_cli.registry.credentials import reused_credentials
     from coglet_cli.registry.layer_push import SWITCH, PushSettings, push_layers
 

@@ -1,6 +1,8 @@
 """`cog predict` on this machine: the model's server is started for one prediction."""
 
 import asyncio
+from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 from coglet_cli.errors import UserError
@@ -29,40 +31,39 @@ def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal:
             hint='add it to cog.yaml, for example `train: "train.py:train"`',
         )
     spec = prediction_spec(prepare_schema(model.project, model.config, terminal), options)
-    starter = _Starter(model, with_interpreter(model, local, terminal), options.setup_timeout_s, terminal)
-    show_result(starter.predict(spec), spec, terminal)
+    start = _Start(model, with_interpreter(model, local, terminal), options.setup_timeout_s, terminal)
+    show_result(_predict(start, spec), spec, terminal)
 
 
-class _Starter:
-    """Starts the server of a model for one prediction."""
+@dataclass(frozen=True)
+class _Start:
+    """A model's server that is started for one prediction."""
 
-    def __init__(
-        self, model: LocalModel, options: LocalOptions, setup_timeout_s: float, terminal: Terminal
-    ) -> None:
-        self._model = model
-        self._options = options
-        self._setup_timeout_s = setup_timeout_s
-        self._terminal = terminal
+    model: LocalModel
+    options: LocalOptions
+    setup_timeout_s: float
+    terminal: Terminal
 
-    def predict(self, spec: PredictionSpec, attempts: int = _PORT_ATTEMPTS) -> PredictionResult:
-        """The result; past this call no process of the server is left."""
-        try:
-            return run_interruptible(lambda interrupts: self._start_and_predict(spec, interrupts))
-        except PortTaken:
-            if attempts == 1:
-                raise
-            return self.predict(spec, attempts - 1)
-
-    async def _start_and_predict(self, spec: PredictionSpec, interrupts: Interrupts) -> PredictionResult:
+    async def predict(self, spec: PredictionSpec, interrupts: Interrupts) -> PredictionResult:
+        """The result; past this call no process of the server is left. Raises PortTaken."""
         address = free_address(LOOPBACK)
         command = server_command(
-            self._model, self._options, address, self._terminal, is_training=spec.is_training
+            self.model, self.options, address, self.terminal, is_training=spec.is_training
         )
-        self._terminal.info("Starting the model and running setup()...")
+        self.terminal.info("Starting the model and running setup()...")
         async with local_server(command) as server:
             interrupts.on_second = server.kill
             try:
-                return await predict_when_ready(server, spec, self._setup_timeout_s, self._terminal)
+                return await predict_when_ready(server, spec, self.setup_timeout_s, self.terminal)
             except asyncio.CancelledError:
-                self._terminal.info("Stopping the model... (Ctrl-C again to kill it)")
+                self.terminal.info("Stopping the model... (Ctrl-C again to kill it)")
                 raise
+
+
+def _predict(start: _Start, spec: PredictionSpec, attempts: int = _PORT_ATTEMPTS) -> PredictionResult:
+    try:
+        return run_interruptible(partial(start.predict, spec))
+    except PortTaken:
+        if attempts == 1:
+            raise
+        return _predict(start, spec, attempts - 1)

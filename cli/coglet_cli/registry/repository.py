@@ -43,7 +43,7 @@ class Repository:
         self._client.close()
 
     def has_blob(self, digest: str) -> bool:
-        """True when the content needs not be sent."""
+        """True when the registry has the blob already."""
         return self._ask("HEAD", f"blobs/{digest}", (200, 404)).status_code == 200
 
     def upload(self, digest: str, size: int, content: Iterable[bytes]) -> None:
