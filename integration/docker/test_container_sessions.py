@@ -36,6 +36,16 @@ def test_the_server_of_a_folder_until_ctrl_c(
     assert not engine.containers.list(all=True, filters={"ancestor": "cog-hello-base"})
 
 
+@pytest.mark.parametrize("example", ["hello"], indirect=True)
+def test_inputs_from_stdin_reach_a_model_that_is_built_first(
+    engine: docker.DockerClient, example: Path, variables: dict[str, str]
+) -> None:
+    done = run_cog(
+        example, "predict", "--docker", *PLAIN, "--json", "-", stdin=b'{"name": "Ada"}', variables=variables
+    )
+    assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n"), done.stderr
+
+
 def test_a_training(engine: docker.DockerClient, tmp_path: Path, variables: dict[str, str]) -> None:
     (tmp_path / "cog.yaml").write_text('build: {python_version: "3.11"}\ntrain: "train.py:train"\n')
     (tmp_path / "train.py").write_text(
