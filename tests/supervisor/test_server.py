@@ -11,7 +11,7 @@ from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.server import Server, worker_specs
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
-from coglet_supervisor.workers.process import WorkerSpec
+from coglet_supervisor.workers.spec import WorkerSpec
 
 MODEL = """
 import cog
