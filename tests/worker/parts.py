@@ -110,7 +110,10 @@ class Parts:
         for each in self.slots:
             each.peer.close()
             each.connection.close()
-        for descriptor in (*self._descriptors, self._control_reader, self._control_writer):
+        os.close(self._control_reader)
+        # Gives up what waits for that reader: no thread may write to a descriptor that has been given to another.
+        self.control.send_last(control.ShuttingDown())
+        for descriptor in (*self._descriptors, self._control_writer):
             os.close(descriptor)
 
 

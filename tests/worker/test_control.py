@@ -36,6 +36,10 @@ class Pipes:
         os.close(descriptor)
 
     def close_all(self) -> None:
+        if self.reader in self._descriptors:
+            self.close(self.reader)
+        # Gives up what waits for that reader: no thread may write to a descriptor that has been given to another.
+        self.channel.send_last(control.ShuttingDown())
         for descriptor in list(self._descriptors):
             self.close(descriptor)
 
