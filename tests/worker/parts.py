@@ -111,7 +111,7 @@ class Parts:
             each.peer.close()
             each.connection.close()
         os.close(self._control_reader)
-        # Gives up what waits for that reader: no thread may write to a descriptor that has been given to another.
+        # Gives up what waits for that reader: its descriptor may soon belong to another test.
         self.control.send_last(control.ShuttingDown())
         for descriptor in (*self._descriptors, self._control_writer):
             os.close(descriptor)

@@ -38,7 +38,7 @@ class Pipes:
     def close_all(self) -> None:
         if self.reader in self._descriptors:
             self.close(self.reader)
-        # Gives up what waits for that reader: no thread may write to a descriptor that has been given to another.
+        # Gives up what waits for that reader: its descriptor may soon belong to another test.
         self.channel.send_last(control.ShuttingDown())
         for descriptor in list(self._descriptors):
             self.close(descriptor)
