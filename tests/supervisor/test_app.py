@@ -108,7 +108,7 @@ async def test_with_a_token_only_probes_are_open(served: Service) -> None:
 
 async def test_a_client_that_leaves_within_its_body_gets_nothing(site: Site) -> None:
     caller = Caller("POST", "/predictions")
-    await caller.receive()  # there is no end of its body
+    await caller.receive()  # its body does not end
     caller.leave()
     await site.answer(caller)
     assert caller.status is None

@@ -99,7 +99,7 @@ class Parts:
         os.write(self._control_writer, control.encode_line(message))
 
     @property
-    def told(self) -> list[control.FromWorker]:
+    def reported(self) -> list[control.FromWorker]:
         """What the worker has said on the control channel since the last look."""
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._control_reader, 1024 * 1024)

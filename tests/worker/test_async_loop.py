@@ -67,7 +67,7 @@ def outcome(message: slot.FromWorker) -> tuple[bytes | None, bool]:
     return message.output, message.is_stream
 
 
-async def forever() -> None:
+async def wait_for_cancel() -> None:
     await asyncio.Event().wait()
 
 
@@ -211,7 +211,7 @@ def test_a_background_task_cannot_end_the_loop(bench: Bench) -> None:
 
     (end,) = bench.run(run)
     assert outcome(end) == (b'"still there"', False)
-    (warning,) = bench.parts.told
+    (warning,) = bench.parts.reported
     assert isinstance(warning, control.WorkerLog)
     assert warning.message == "a background task of the model raised SystemExit: 1; the loop goes on"
     assert isinstance(left[0].exception(), SystemExit)
@@ -234,7 +234,7 @@ def test_a_cancel_ends_the_prediction_that_runs_and_no_other(bench: Bench) -> No
             await canceled.wait()
             return "unharmed"
         try:
-            await forever()
+            await wait_for_cancel()
         finally:
             canceled.set()
         return ""
@@ -280,7 +280,7 @@ def test_a_second_cancel_does_not_interrupt_the_clean_up_of_the_first(bench: Ben
     async def run() -> None:
         bench.loop.cancel(bench.slot_end.connection.id, "p", 1)
         try:
-            await forever()
+            await wait_for_cancel()
         finally:
             bench.loop.cancel(bench.slot_end.connection.id, "p", 1)
             await asyncio.sleep(0)
@@ -295,7 +295,7 @@ def test_code_that_ends_in_its_own_way_is_canceled_with_its_output(bench: Bench)
     async def run() -> str:
         bench.loop.cancel(bench.slot_end.connection.id, "p", 1)
         try:
-            await forever()
+            await wait_for_cancel()
         except asyncio.CancelledError:
             return "kept"
         return ""
@@ -303,13 +303,13 @@ def test_code_that_ends_in_its_own_way_is_canceled_with_its_output(bench: Bench)
     assert bench.run(run) == [slot.Output(output=b'"kept"'), slot.Cancelled(id="p")]
 
 
-def test_a_cancel_on_a_slot_of_another_worker_is_told(bench: Bench) -> None:
+def test_a_cancel_on_an_unknown_slot_is_logged(bench: Bench) -> None:
     async def run() -> None:
         bench.loop.cancel("elsewhere", "p", 1)
 
     (end,) = bench.run(run)
     assert isinstance(end, slot.Done)
-    (warning,) = bench.parts.told
+    (warning,) = bench.parts.reported
     assert isinstance(warning, control.WorkerLog)
     assert "cancel of p on slot elsewhere" in warning.message
 
@@ -326,7 +326,7 @@ def test_stop_lets_what_runs_come_to_its_end(bench: Bench) -> None:
 
     bench.slot_end.predict()
     bench.make(run)
-    bench.loop.serve()  # no error, though the supervisor has closed nothing
+    bench.loop.serve()  # returns, though the supervisor has closed nothing
     assert [outcome(end) for end in bench.slot_end.said] == [(b'"whole"', False)]
 
 
@@ -340,7 +340,7 @@ def test_a_slot_that_breaks_costs_its_own_prediction_alone(bench: Bench) -> None
             await broken.wait()
             return "unharmed"
         try:
-            await forever()
+            await wait_for_cancel()
         finally:
             broken.set()
         return ""
@@ -349,7 +349,7 @@ def test_a_slot_that_breaks_costs_its_own_prediction_alone(bench: Bench) -> None
     second.predict(waits=False)
     bench.serve(run)
     assert [outcome(end) for end in second.said] == [(b'"unharmed"', False)]
-    assert [message.slot for message in bench.parts.told if isinstance(message, control.Failed)] == [
+    assert [message.slot for message in bench.parts.reported if isinstance(message, control.Failed)] == [
         first.connection.id
     ]
 
@@ -359,15 +359,15 @@ def test_a_ping_is_answered_by_the_loop(bench: Bench) -> None:
 
     async def run() -> None:
         bench.loop.ping(7)
-        answered.append(bench.parts.told)
+        answered.append(bench.parts.reported)
         await asyncio.sleep(0)
-        answered.append(bench.parts.told)
+        answered.append(bench.parts.reported)
 
     bench.run(run)
     assert answered == [[], [control.Pong(id=7)]]
 
 
-def test_a_worker_without_slots_is_of_no_use(bench: Bench) -> None:
+def test_the_loop_ends_when_every_slot_is_closed(bench: Bench) -> None:
     async def run() -> str:
         return "whole"
 

@@ -75,7 +75,7 @@ def test_the_end_of_the_pipe_is_the_end_of_the_messages(pipes: Pipes) -> None:
     assert pipes.channel.receive() is None
 
 
-def test_what_is_no_message(pipes: Pipes) -> None:
+def test_an_invalid_message(pipes: Pipes) -> None:
     os.write(pipes.writer, b"hello\n")
     with pytest.raises(ProtocolError, match="unreadable control message b'hello"):
         pipes.channel.receive()
@@ -85,7 +85,7 @@ def test_messages_arrive_in_order(parts: Parts) -> None:
     messages: list[control.FromWorker] = [control.Pong(id=number) for number in range(5)]
     for message in messages:
         parts.control.send(message)
-    assert parts.told == messages
+    assert parts.reported == messages
 
 
 def test_a_large_log_is_split(pipes: Pipes) -> None:

@@ -79,7 +79,7 @@ def test_the_traceback_is_reported_unless_it_was_canceled(bench: Bench, is_cance
         bench.parts.gate.request(1)
     with bench.running() as prediction:
         bench.runtime.explain(prediction, ValueError("boom"))
-    assert (bench.parts.told == []) == is_canceled
+    assert (bench.parts.reported == []) == is_canceled
 
 
 def test_a_poisoned_slot_is_never_idle(parts: Parts) -> None:
@@ -87,4 +87,4 @@ def test_a_poisoned_slot_is_never_idle(parts: Parts) -> None:
     bench.runtime = parts.runtime(lambda: None, tells_idle=True)
     with bench.running():
         bench.runtime.poison(bench.slot.connection, "broken")
-    assert parts.told == [control.Failed(slot=bench.slot.connection.id, error="broken")]
+    assert parts.reported == [control.Failed(slot=bench.slot.connection.id, error="broken")]

@@ -125,14 +125,14 @@ def test_prints_and_metrics_belong_to_the_prediction(bench: Bench) -> None:
     assert outcome(end) == (b'"test"', False)
 
 
-def test_what_is_printed_after_the_end_is_nobodys(bench: Bench) -> None:
+def test_what_is_printed_after_the_end_goes_to_the_server_log(bench: Bench) -> None:
     targets: list[LogTarget | None] = []
     before = bench.run(lambda: targets.append(log_target.get()))
     assert log_target.get() is None
     assert targets[0] is not None
     targets[0].write("stdout", "late\n")
     assert bench.slot.said == before
-    assert bench.parts.told == [control.Log(source="stdout", data="late\n")]
+    assert bench.parts.reported == [control.Log(source="stdout", data="late\n")]
 
 
 # failures
@@ -144,7 +144,7 @@ def test_an_exception_fails_it_and_its_traceback_is_for_the_log(bench: Bench) ->
 
     (end,) = bench.run(run)
     assert end == slot.Failed(id="p", error="Prediction failed: Prediction failed: ValueError: boom")
-    records = [message.message for message in bench.parts.told if isinstance(message, control.WorkerLog)]
+    records = [message.message for message in bench.parts.reported if isinstance(message, control.WorkerLog)]
     assert (records[0], records[-1]) == ("prediction p raised", "ValueError: boom")
 
 
@@ -176,10 +176,10 @@ def test_an_output_that_no_json_can_hold_fails_it(bench: Bench) -> None:
     (end,) = bench.run(lambda: object())
     assert isinstance(end, slot.Failed)
     assert end.error.startswith("Prediction failed: ")
-    assert bench.parts.told == []  # no traceback: it is not the author's exception
+    assert bench.parts.reported == []  # no traceback: it is not the author's exception
 
 
-def test_an_input_that_cannot_be_decoded_is_told_as_it_is(bench: Bench) -> None:
+def test_the_reason_of_an_input_that_cannot_be_decoded_is_reported_unchanged(bench: Bench) -> None:
     message = slot.Predict(id="p", output_dir="/nonexistent", sequence=1)
     bench.slot.peer.sendall(slot.encode_frame(message))
     (end,) = bench.serve(lambda: 1)
@@ -202,7 +202,7 @@ def test_a_cancel_interrupts_the_prediction_that_runs(bench: Bench) -> None:
         raise AssertionError("it went on")
 
     assert bench.run(run) == [slot.Cancelled(id="p")]
-    assert bench.parts.told == []
+    assert bench.parts.reported == []
 
 
 def test_one_that_comes_before_it_runs_keeps_it_from_running(bench: Bench) -> None:
@@ -257,13 +257,13 @@ def test_who_wants_to_know_hears_when_the_slot_is_idle(bench: Bench, tells_idle:
     bench.ends(lambda: 1, tells_idle=tells_idle)
     slot_id = bench.slot.connection.id
     idle = control.Idle(slot=slot_id)
-    assert bench.parts.told == ([idle, control.Cancelled(slot=slot_id), idle] if tells_idle else [])
+    assert bench.parts.reported == ([idle, control.Cancelled(slot=slot_id), idle] if tells_idle else [])
 
 
 def test_a_ping_is_answered_while_the_model_runs(bench: Bench) -> None:
     def run() -> None:
         bench.loop.ping(7)
-        assert bench.parts.told == [control.Pong(id=7)]
+        assert bench.parts.reported == [control.Pong(id=7)]
 
     (end,) = bench.run(run)
     assert isinstance(end, slot.Done)
@@ -280,7 +280,7 @@ def test_what_was_sent_before_stop_is_still_run(bench: Bench) -> None:
     assert [outcome(end)[0] for end in bench.ends(run)] == [b"1", b"2"]
 
 
-def test_what_is_no_message_breaks_the_slot(bench: Bench) -> None:
+def test_an_invalid_message_breaks_the_slot(bench: Bench) -> None:
     bench.slot.peer.sendall(b"\0\0\0\1x")
     with pytest.raises(SlotBroken, match=bench.slot.connection.id):
         bench.serve(lambda: 1)
