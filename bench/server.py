@@ -4,7 +4,6 @@ import asyncio
 import os
 import shutil
 import signal
-import socket
 import subprocess
 import tempfile
 import time
@@ -14,10 +13,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+from testing.ports import HOST, reserved_port
+from testing.waiting import wait_until
+
 from bench.client import Connection, connect
 from bench.environment import Environment, Side
 from bench.errors import NoResult
-from bench.polling import wait_until
 
 MODELS: Final = Path(__file__).resolve().parent / "models"
 _START_LIMIT_S: Final = 30.0
@@ -53,10 +54,12 @@ async def serve(
     environment: Environment, model: str, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[Server]:
     """Serves the model `models/<model>` from a temporary folder; past the block no process is left."""
-    with tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch:
+    with (
+        tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch,
+        reserved_port() as port,
+    ):
         folder = Path(scratch, "model")
         _lay_out(model, folder)
-        port = _free_port()
         settings = {"PORT": str(port), "COG_PREDICT_TYPE_STUB": "predict.py:Predictor", **(variables or {})}
         log_path = Path(scratch, "server.log")
         started_at = time.perf_counter()
@@ -81,7 +84,7 @@ async def _spawn(
     with log_path.open("wb") as log:
         return await asyncio.create_subprocess_exec(
             environment.python,
-            *("-m", "cog.server.http", "--host", "127.0.0.1"),
+            *("-m", "cog.server.http", "--host", HOST),
             cwd=folder,
             env=environment.variables(settings),
             stdin=subprocess.DEVNULL,
@@ -128,10 +131,3 @@ async def _stop(process: asyncio.subprocess.Process) -> None:
     with suppress(ProcessLookupError):
         os.killpg(process.pid, signal.SIGKILL)
     await process.wait()
-
-
-def _free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        port: int = sock.getsockname()[1]
-    return port

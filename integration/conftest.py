@@ -13,7 +13,8 @@ from typing import Any, Protocol
 import pytest
 from testing.installation import Installation
 from testing.model import Model
-from testing.server import Launch, Server, reserved_port
+from testing.ports import reserved_port
+from testing.server import Launch, Server
 from testing.server import serve as serve_model
 
 _INSTALLATION = pytest.StashKey[Installation]()

@@ -9,7 +9,6 @@ import signal
 import socket
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Final
 
@@ -49,36 +48,6 @@ class Runner(BaseRunner):
 """
 
 
-class Upstream(BaseHTTPRequestHandler):
-    """Tells what it was asked."""
-
-    def do_POST(self) -> None:
-        body = self.rfile.read(int(self.headers["Content-Length"]))
-        told = {"path": self.path, "headers": dict(self.headers.items()), "body": body.decode()}
-        data = json.dumps(told).encode()
-        self.send_response(418)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("X-Mine", "yes")
-        self.send_header("Content-Length", str(len(data)))
-        self.end_headers()
-        self.wfile.write(data)
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
-@pytest.fixture(scope="module")
-def upstream() -> Iterator[str]:
-    with ThreadingHTTPServer(("127.0.0.1", 0), Upstream) as server:
-        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
-
-
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
     with playground(PlaygroundOptions("http://localhost:8393")) as address:
@@ -115,21 +84,24 @@ def test_nothing_else_is_served(url: str, name: str) -> None:
     connection.close()
 
 
-def test_requests_are_passed_on_without_what_is_the_browsers(url: str, upstream: str) -> None:
+def test_requests_are_passed_on_without_what_is_the_browsers(url: str) -> None:
     own = url.removeprefix("http://")
     headers = {
-        "X-Cog-Target": f"{upstream}/",
         "Prefer": "respond-async",
         "Authorization": "secret",
         "Cookie": "secret",
         "Origin": f"http://{own}",
     }
-    answer = httpx.post(f"{url}/proxy/predictions?a=b", content=b"hello", headers=headers)
-    told = answer.json()
-    assert (answer.status_code, told["path"], told["body"]) == (418, "/predictions?a=b", "hello")
-    assert told["headers"]["Prefer"] == "respond-async"
-    assert "secret" not in json.dumps(told)
-    assert not {"Origin", "X-Cog-Target"} & told["headers"].keys()
+    with Receiver().listening() as upstream:
+        upstream.answer = lambda _: Reply(418, {"X-Mine": "yes"}, b"a teapot")
+        headers["X-Cog-Target"] = f"{upstream.url}/"
+        answer = httpx.post(f"{url}/proxy/predictions?a=b", content=b"hello", headers=headers)
+    (passed,) = upstream.received
+    assert (answer.status_code, answer.content) == (418, b"a teapot")
+    assert (passed.method, passed.path, passed.body) == ("POST", "/predictions?a=b", b"hello")
+    assert passed.headers["prefer"] == "respond-async"
+    assert "secret" not in str(passed.headers)
+    assert not {"origin", "x-cog-target"} & passed.headers.keys()
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
     upstream_headers = json.loads(base64.b64decode(answer.headers["X-Cog-Upstream-Headers"]))
     assert upstream_headers["x-mine"] == "yes"

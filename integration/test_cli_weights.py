@@ -4,15 +4,13 @@ import json
 import os
 import shutil
 from collections.abc import Iterator
-from functools import partial
-from http.server import SimpleHTTPRequestHandler
 from pathlib import Path
 
 import httpx
 import pytest
 from integration.docker.engine import running_registry
+from testing.receiver import Reply, answering
 from testing.waiting import wait_for
-from tests.cli.serving import served
 
 from coglet_cli.cache_folder import cache_folder
 from coglet_cli.errors import UserError
@@ -181,13 +179,6 @@ def test_one_of_several(project: Path, registry: str, capsys: pytest.CaptureFixt
     assert "for 1 weight(s); 1 already cached." in cog(capsys, "pull")[2]
 
 
-class Files(SimpleHTTPRequestHandler):
-    """A folder over HTTP."""
-
-    def log_message(self, *_: object) -> None:
-        return
-
-
 def test_layers_with_nothing_new_are_not_fetched(
     project: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -201,7 +192,7 @@ def test_layers_with_nothing_new_are_not_fetched(
 
 
 def test_files_from_a_web_server(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
-    with served(partial(Files, directory=str(project / "big"))) as url:
+    with answering({"/a.bin": Reply(body=(project / "big" / "a.bin").read_bytes())}) as url:
         configure(project, registry, f"  - {{name: web, target: /w, source: {{uri: '{url}/a.bin'}}}}\n")
         assert cog(capsys, "import")[0] == 0
         locked = json.loads((project / "weights.lock").read_text())["weights"]

@@ -3,7 +3,6 @@
 import base64
 import io
 import os
-import re
 import shlex
 import subprocess
 import sys
@@ -15,6 +14,7 @@ from typing import Any
 import pytest
 import yaml
 from integration.conftest import Serve
+from testing.events import parse_events
 from testing.model import Model
 from testing.server import Server
 
@@ -86,8 +86,9 @@ def test_tokens_come_in_order_and_as_events(serve: Serve) -> None:
     with example(serve, "tokens") as server:
         assert output(server, prompt="three two one", delay=0) == ["one ", "two ", "three "]
         question = {"input": {"prompt": "two one", "delay": 0}}
-        events = server.request("POST", "/predictions", question, {"Accept": "text/event-stream"}).text
-        assert re.findall(r'"chunk":"(.*?)"', events) == ["one ", "two "]
+        answer = server.request("POST", "/predictions", question, {"Accept": "text/event-stream"})
+        chunks = [event.data["chunk"] for event in parse_events(answer.body) if event.name == "output"]
+        assert chunks == ["one ", "two "]
 
 
 def test_digits_reads_handwriting(serve: Serve) -> None:

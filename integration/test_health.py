@@ -9,8 +9,9 @@ import pytest
 from integration.conftest import Serve
 from testing.holding import hold_async, holding
 from testing.model import Model
+from testing.ports import HOST
 from testing.script import returning
-from testing.server import HOST, Server
+from testing.server import Server
 
 TIMESTAMP = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d{3,9})?\+00:00")
 READINESS_FILE = Path("/var/run/cog/ready")

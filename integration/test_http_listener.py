@@ -13,8 +13,9 @@ import pytest
 from integration.conftest import Serve
 from testing.client import Address, exchange
 from testing.model import Model
+from testing.ports import HOST
 from testing.script import returning
-from testing.server import HOST, Server
+from testing.server import Server
 from testing.waiting import wait_for
 
 

@@ -94,7 +94,7 @@ def test_a_closed_port_that_opens(serve: Serve) -> None:
     with serve("script") as server:
         ids = [f"p{number}" for number in range(PREDICTIONS)]
         run_predictions(server, closed, ids)
-        receiver = Receiver(port)
+        receiver = Receiver(port=port)
         receiver.answer = trouble.answer
         with receiver.listening():
             receiver.wait_until(lambda _: set(ids) <= trouble.accepted.keys(), "end of each prediction")

@@ -1,8 +1,8 @@
-"""A client for server-sent events: it reads as they arrive, or does not read at all."""
+"""Server-sent events: what a response says, read as it arrives or as a whole."""
 
 import http.client
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from email.message import Message
@@ -52,17 +52,26 @@ class EventStream:
         unread = b""
         while data := self._response.read1(_READ_BYTES):
             *blocks, unread = (unread + data).split(b"\n\n")
-            for block in blocks:
-                if not block.startswith(b":"):
-                    yield _event(block)
+            yield from _events(blocks)
         assert not unread, f"the stream ends inside an event: {unread[-300:]!r}"
 
 
-def _event(block: bytes) -> ServerEvent:
-    fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
-    number = int(fields.pop(b"id")) if b"id" in fields else None
-    assert fields.keys() == {b"event", b"data"}, block
-    return ServerEvent(fields[b"event"].decode(), json.loads(fields[b"data"]), number)
+def parse_events(text: bytes) -> list[ServerEvent]:
+    """The events of a response, or of a part that ends with an event. Raises ValueError for other text."""
+    *blocks, rest = text.split(b"\n\n")
+    if rest:
+        raise ValueError(f"the stream ends inside an event: {rest[-300:]!r}")
+    return list(_events(blocks))
+
+
+def _events(blocks: Iterable[bytes]) -> Iterator[ServerEvent]:
+    for block in blocks:
+        if not block.startswith(b":"):  # a comment, which keeps the connection alive
+            fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
+            number = int(fields.pop(b"id")) if b"id" in fields else None
+            if fields.keys() != {b"event", b"data"}:
+                raise ValueError(f"not an event: {block[:300]!r}")
+            yield ServerEvent(fields[b"event"].decode(), json.loads(fields[b"data"]), number)
 
 
 class Reachable(Protocol):

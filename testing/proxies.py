@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Final
 
 from testing.client import Address
-from testing.server import HOST, reserved_port
+from testing.ports import HOST, reserved_port
 from testing.waiting import DEADLINE_S, wait_for
 
 # A worker that is not root could not enter the folder of the test.

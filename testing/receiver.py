@@ -1,4 +1,10 @@
-"""What servers send to: a web server that keeps what it gets and answers as the test says."""
+"""The web server of the tests, for webhooks, uploads, downloads and registries.
+
+It keeps what it gets, and answers with pages or with what a function makes of the request.
+
+Its two neighbors exist for what it cannot do: `testing.stalling` answers not even a TLS handshake, and
+`testing.counting_receiver` takes thousands of requests a second.
+"""
 
 import hashlib
 import json
@@ -10,7 +16,7 @@ from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any, Final
 
-from testing.server import HOST
+from testing.ports import HOST
 from testing.waiting import DEADLINE_S
 
 _PIECE_BYTES: Final = 1024 * 1024
@@ -33,27 +39,48 @@ class Received:
         return json.loads(self.body)
 
 
+class Peer:
+    """The sender of a request, for answers that come slowly, in pieces, or not as HTTP wants them."""
+
+    def __init__(self, handler: BaseHTTPRequestHandler) -> None:
+        self._handler = handler
+
+    def send(self, data: bytes) -> None:
+        """Sends these bytes as they are. Raises ConnectionError when the sender has hung up."""
+        self._handler.wfile.write(data)
+
+    def wait_hung_up(self) -> None:
+        """Waits until the sender closes the connection."""
+        self._handler.rfile.read(1)
+
+
 @dataclass(frozen=True)
 class Reply:
-    """What to answer."""
+    """What to answer. `write`, if there is one, sends all of it, also the head; then the connection ends."""
 
     status: int = 200
     headers: Mapping[str, str] = field(default_factory=dict)
     body: bytes = b""
+    write: Callable[[Peer], None] | None = None
 
 
-HANG_UP: Final = Reply(status=0)
+HANG_UP: Final = Reply(write=lambda _: None)
 """No answer at all: the connection is closed."""
 
 Answering = Callable[[Received], Reply]
 
 
 class Receiver:
-    """A web server on a port of its own. Requests are in `received` in the order in which they arrived."""
+    """A web server on a port of its own. Requests are in `received` in the order in which they arrived.
 
-    def __init__(self, port: int = 0) -> None:
+    A page answers the requests whose path begins with its own; among several the longest decides. All others
+    get what `answer` says: 404 from a server that was made with pages (also with {}), else 200.
+    """
+
+    def __init__(self, pages: Mapping[str, Reply] | None = None, *, port: int = 0) -> None:
         self.received: list[Received] = []
-        self.answer: Answering = lambda _: Reply()
+        self.pages = dict(pages or {})
+        self.answer: Answering = lambda _: Reply(200 if pages is None else 404)
         self.connections = 0
         self._changed = threading.Condition()
         outer = self
@@ -70,7 +97,7 @@ class Receiver:
             def do_POST(self) -> None:
                 outer._handle(self)
 
-            do_PUT = do_GET = do_POST
+            do_PUT = do_GET = do_HEAD = do_POST
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Nothing on stderr."""
@@ -98,6 +125,12 @@ class Receiver:
             self._server.shutdown()
             thread.join()
             self._server.server_close()
+
+    def add(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
+        """Adds a page; underscores in names of headers stand for dashes. Gives its URL."""
+        named = {name.replace("_", "-"): value for name, value in headers.items()}
+        self.pages[path] = Reply(status, named, body)
+        return self.url + path
 
     def bodies(self, path: str | None = None) -> list[Any]:
         """The JSON of what has arrived, of all or of one path."""
@@ -131,15 +164,21 @@ class Receiver:
         with self._changed:
             self.received.append(received)
             self._changed.notify_all()
-        reply = self.answer(received)
-        if reply is HANG_UP:
+        reply = self._reply(received)
+        if reply.write:
             handler.close_connection = True
+            reply.write(Peer(handler))
             return
         handler.send_response(reply.status)
         for name, value in {"Content-Length": str(len(reply.body)), **reply.headers}.items():
             handler.send_header(name, value)
         handler.end_headers()
-        handler.wfile.write(reply.body)
+        if handler.command != "HEAD":
+            handler.wfile.write(reply.body)
+
+    def _reply(self, received: Received) -> Reply:
+        fitting = [path for path in self.pages if received.path.startswith(path)]
+        return self.pages[max(fitting, key=len)] if fitting else self.answer(received)
 
 
 def _read(handler: BaseHTTPRequestHandler) -> Received:
@@ -161,6 +200,18 @@ def _read(handler: BaseHTTPRequestHandler) -> Received:
 def redirect(location: str, status: int) -> Reply:
     """The answer that sends the request elsewhere."""
     return Reply(status, {"Location": location})
+
+
+def page(status: int, media_type: str, text: str) -> Reply:
+    """A text of some media type."""
+    return Reply(status, {"Content-Type": media_type}, text.encode())
+
+
+@contextmanager
+def answering(pages: Mapping[str, Reply]) -> Iterator[str]:
+    """A web server with these pages and no others, within the block; gives its URL."""
+    with Receiver(pages).listening() as receiver:
+        yield receiver.url
 
 
 def in_turn(*replies: Reply) -> Answering:

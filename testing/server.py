@@ -3,7 +3,6 @@
 import json
 import secrets
 import signal
-import socket
 import subprocess
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,9 +17,9 @@ from testing import processes
 from testing.client import Address, Answer
 from testing.installation import Installation
 from testing.model import Model
+from testing.ports import HOST, reserved_port
 from testing.waiting import DEADLINE_S, wait_for
 
-HOST: Final = "127.0.0.1"
 AS_COG: Final = ("-m", "cog.server.http")
 _STOP_LIMIT_S: Final = 15.0
 # Far below the limit above: a test that leaves a prediction behind fails for its own reason, not for this.
@@ -256,16 +255,3 @@ def _spawn(
             start_new_session=True,
         )
     return Server(installation, process, Address((launch.host or HOST).strip("[]"), port), scratch, mark)
-
-
-@contextmanager
-def reserved_port() -> Iterator[int]:
-    """A port that the system gives to no other process within the block.
-
-    The socket that holds it does not listen: servers bind beside it, all of which set SO_REUSEADDR.
-    """
-    with socket.socket() as holder:
-        holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        holder.bind((HOST, 0))
-        port: int = holder.getsockname()[1]
-        yield port

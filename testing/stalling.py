@@ -1,4 +1,4 @@
-"""A web server that takes requests and never answers."""
+"""A server that takes connections and never answers, not even a TLS handshake."""
 
 import contextlib
 import socket
@@ -6,7 +6,7 @@ import threading
 from collections.abc import Iterator
 from typing import Final
 
-from testing.server import HOST
+from testing.ports import HOST
 from testing.waiting import DEADLINE_S
 
 # Well below the 10 s after which the reading side of a download gives up of its own accord.
@@ -14,9 +14,10 @@ GIVEN_UP_WITHIN_S: Final = 5.0
 
 
 class Stalling:
-    """Counts the requests, and those whose clients have hung up."""
+    """Counts the requests, and those whose clients have hung up. Each gets `first`, and nothing after it."""
 
-    def __init__(self, host: str = HOST) -> None:
+    def __init__(self, host: str = HOST, first: bytes = b"") -> None:
+        self._first = first
         self._listener = socket.create_server((host, 0), backlog=512)
         self.port: int = self._listener.getsockname()[1]
         self.url = f"http://{HOST}:{self.port}/file.txt"
@@ -51,9 +52,10 @@ class Stalling:
 
     def _hold(self, connection: socket.socket) -> None:
         with connection:
-            connection.recv(65536)
-            self._count("requests")
             with contextlib.suppress(ConnectionError):
+                connection.recv(65536)
+                connection.sendall(self._first)
+                self._count("requests")
                 while connection.recv(65536):  # the rest of the request
                     pass
             self._count("hung_up")

@@ -11,10 +11,11 @@ from functools import partial
 from pathlib import Path
 from typing import Final
 
+from testing.counting_receiver import CountingReceiver
+from testing.waiting import wait_until
+
 from bench.client import Connection, Response, connect
 from bench.errors import require
-from bench.polling import wait_until
-from bench.receiver import Receiver
 from bench.scenario import ERRORS, Effort, Metric, RatioGoal, Sample, Scenario, on_server
 from bench.server import Server
 
@@ -63,7 +64,7 @@ async def _canceled(connection: Connection, request: Mapping[str, object]) -> Re
 async def _measure_webhooks(server: Server, effort: Effort) -> Sample:
     """Terminal webhooks of short predictions, from the first request to the last delivery."""
     count = effort.repeats * _WEBHOOKS_A_REPEAT
-    receiver = Receiver(count)
+    receiver = CountingReceiver(count)
     ids = [f"hook-{number}-{uuid.uuid4().hex}" for number in range(count)]
     queue = iter(ids)
     refused = 0

@@ -1,9 +1,10 @@
 """Many small outputs of one prediction: server-sent events, an iterator's list, log lines."""
 
-import json
 import statistics
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from typing import Final
+
+from testing.events import parse_events
 
 from bench.client import Response, predict_once
 from bench.errors import require
@@ -30,20 +31,13 @@ def _check_sse(answer: Response) -> float:
     require(answer.status == 200, f"status {answer.status}: {bytes(answer.body[:300])!r}")
     kind = answer.headers.get("content-type", "none")
     require(kind.startswith("text/event-stream"), f"no event stream, but content-type {kind}")
-    events = list(_events(answer.body))
-    chunks = [data["chunk"] for name, data in events if name == "output"]
-    name, data = events[-1] if events else ("nothing", {})
+    events = parse_events(bytes(answer.body))
+    chunks = [event.data["chunk"] for event in events if event.name == "output"]
     require(chunks == _numbered("token", _TOKENS), f"not {_TOKENS} tokens in order: {len(chunks)} came")
-    require(data.get("status") == "succeeded", f"the stream ended with {name}: {str(data)[:300]}")
+    end = events[-1]
+    require(end.data.get("status") == "succeeded", f"the stream ended with {str(end)[:300]}")
     assert answer.marked_at is not None  # the marker precedes every token
     return (answer.marked_at - answer.sent_at) * 1000
-
-
-def _events(body: bytes | bytearray) -> Iterator[tuple[str, Any]]:
-    for block in body.decode().split("\n\n"):
-        fields = dict(line.split(": ", 1) for line in block.splitlines() if not line.startswith(":"))
-        if "event" in fields:
-            yield fields["event"], json.loads(fields["data"])
 
 
 async def _measure_iterator(server: Server, effort: Effort) -> Sample:

@@ -9,8 +9,8 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from testing.model import Model
+from testing.ports import HOST
 from testing.receiver import Receiver, Reply
-from testing.server import HOST
 from testing.stalling import GIVEN_UP_WITHIN_S, Stalling
 from testing.waiting import DEADLINE_S, wait_for
 

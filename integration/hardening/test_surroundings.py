@@ -15,8 +15,8 @@ from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
 from testing.client import Address
 from testing.model import Model
+from testing.ports import HOST
 from testing.script import returning
-from testing.server import HOST
 from testing.waiting import DEADLINE_S, wait_for
 
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, first_folder

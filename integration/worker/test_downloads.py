@@ -2,13 +2,12 @@
 
 import threading
 from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 
 import pytest
 from integration.worker.conftest import StartWorker
+from testing.receiver import Peer, Receiver, Reply
 from testing.waiting import wait_for
 from testing.worker import Worker
-from tests.sdk.web_server import WebServer
 
 MODEL = """
     import os
@@ -30,34 +29,26 @@ class Gate:
         self.reached = threading.Event()
         self._open = threading.Event()
 
-    def __call__(self, request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Content-Length", "8")
-        request.end_headers()
-        request.wfile.write(b"half")
+    def send(self, peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 8\r\n\r\nhalf")
         self.reached.set()
         self._open.wait()
-        request.wfile.write(b"half")
+        peer.send(b"half")
 
     def open(self) -> None:
         self._open.set()
 
 
 @pytest.fixture
-def web() -> Iterator[WebServer]:
-    web = WebServer()
-    thread = threading.Thread(target=web.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield web
-    web.server.shutdown()
-    thread.join()
-    web.server.server_close()
+def web() -> Iterator[Receiver]:
+    with Receiver({}).listening() as receiver:
+        yield receiver
 
 
 @pytest.fixture
-def gate(web: WebServer) -> Iterator[Gate]:
+def gate(web: Receiver) -> Iterator[Gate]:
     gate = Gate()
-    web.routes["/gate"] = gate
+    web.pages["/gate"] = Reply(write=gate.send)
     yield gate
     gate.open()
 
@@ -69,7 +60,7 @@ def wait_clean(worker: Worker) -> None:
 
 @PREFIXES
 def test_they_are_there_before_run_and_gone_after_it(
-    start_worker: StartWorker, web: WebServer, prefix: str
+    start_worker: StartWorker, web: Receiver, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
     urls = [web.add(f"/{n}.txt", f"text {n}".encode()) for n in range(20)]
@@ -80,7 +71,7 @@ def test_they_are_there_before_run_and_gone_after_it(
 
 @PREFIXES
 def test_they_are_gone_after_a_failure_of_the_model(
-    start_worker: StartWorker, web: WebServer, prefix: str
+    start_worker: StartWorker, web: Receiver, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
     assert "failed" in worker.predict(files=[web.add("/a", b"a")], fail=True).result().error
@@ -89,7 +80,7 @@ def test_they_are_gone_after_a_failure_of_the_model(
 
 @PREFIXES
 def test_one_that_fails_fails_the_prediction_at_once(
-    start_worker: StartWorker, web: WebServer, gate: Gate, prefix: str
+    start_worker: StartWorker, web: Receiver, gate: Gate, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
     files = [f"{web.url}/gate", web.add("/missing", b"", 404)]
@@ -102,7 +93,7 @@ def test_one_that_fails_fails_the_prediction_at_once(
 
 @PREFIXES
 def test_a_cancel_does_not_wait_for_them(
-    start_worker: StartWorker, web: WebServer, gate: Gate, prefix: str
+    start_worker: StartWorker, web: Receiver, gate: Gate, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
     prediction = worker.predict(files=[f"{web.url}/gate"])
@@ -114,7 +105,7 @@ def test_a_cancel_does_not_wait_for_them(
     wait_clean(worker)
 
 
-def test_neighbours_run_meanwhile(start_worker: StartWorker, web: WebServer, gate: Gate) -> None:
+def test_neighbours_run_meanwhile(start_worker: StartWorker, web: Receiver, gate: Gate) -> None:
     worker = start_worker(MODEL.format(prefix="async "), slots=2)
     waiting = worker.predict(files=[f"{web.url}/gate"])
     gate.reached.wait()

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import docker
 import pytest
-from tests.cli.serving import answering
+from testing.receiver import answering, page
 
 from coglet_cli.config import Build, CogConfig
 from coglet_cli.container.exec import published_ports
@@ -172,7 +172,7 @@ def test_debug_shows_the_base_that_a_build_takes(
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     path = "/v2/cog-base/manifests/python3.12"
-    with answering({path: (200, "application/json", "{}")} if has_manifest else {}) as url:
+    with answering({path: page(200, "application/json", "{}")} if has_manifest else {}) as url:
         host = url.removeprefix("http://")
         monkeypatch.setenv("COG_BASE_IMAGE_HOST", host)
         assert main(["debug", *arguments]) == 0

@@ -8,7 +8,7 @@ from typing import Any
 
 import docker
 import pytest
-from tests.cli.serving import answering
+from testing.receiver import Reply, answering, page
 
 from coglet_cli.commands.docker_flags import docker_wanted
 from coglet_cli.container.serve import check_port
@@ -167,18 +167,18 @@ DOCUMENT = json.dumps({"components": {"schemas": {"Input": {"properties": {}}}}}
 @pytest.mark.parametrize(
     ("answers", "message"),
     [
-        ({"/openapi.json": (500, "text/plain", "")}, "{} has no OpenAPI document (status 500)"),
-        ({"/openapi.json": (200, "text/plain", "[]")}, "{} has no OpenAPI document (status 200)"),
-        ({"/predictions": (503, "text/plain", "later")}, "/predictions call returned status 503: later"),
-        ({"/predictions": (500, "text/plain", "")}, "/predictions call returned status 500"),
+        ({"/openapi.json": page(500, "text/plain", "")}, "{} has no OpenAPI document (status 500)"),
+        ({"/openapi.json": page(200, "text/plain", "[]")}, "{} has no OpenAPI document (status 200)"),
+        ({"/predictions": page(503, "text/plain", "later")}, "/predictions call returned status 503: later"),
+        ({"/predictions": page(500, "text/plain", "")}, "/predictions call returned status 500"),
         (
-            {"/predictions": (422, "application/json", '{"detail": "odd"}')},
+            {"/predictions": page(422, "application/json", '{"detail": "odd"}')},
             "/predictions call returned status 422, and there was an unexpected message in response: "
             '{{"detail": "odd"}}',
         ),
         (
             {
-                "/predictions": (
+                "/predictions": page(
                     422,
                     "application/json",
                     '{"detail": [{"loc": ["body", "input", "n"], "msg": "too large"}]}',
@@ -190,10 +190,10 @@ DOCUMENT = json.dumps({"components": {"schemas": {"Input": {"properties": {}}}}}
 )
 @pytest.mark.usefixtures("project")
 def test_servers_with_odd_answers(
-    capsys: pytest.CaptureFixture[str], answers: dict[str, Any], message: str
+    capsys: pytest.CaptureFixture[str], answers: dict[str, Reply], message: str
 ) -> None:
     with answering(
-        {**answers, "/openapi.json": answers.get("/openapi.json", (200, "text/plain", DOCUMENT))}
+        {**answers, "/openapi.json": answers.get("/openapi.json", page(200, "text/plain", DOCUMENT))}
     ) as url:
         assert main(["predict", "--url", url]) == 1
     told = capsys.readouterr().err
@@ -209,7 +209,7 @@ def test_servers_with_odd_answers(
 )
 async def test_streams_that_end_badly(events: str, message: str) -> None:
     chunks: list[Any] = []
-    with answering({"/predictions": (200, "text/event-stream", events)}) as url:
+    with answering({"/predictions": page(200, "text/event-stream", events)}) as url:
         async with ModelClient(url) as client:
             with pytest.raises(UserError) as caught:
                 await client.predict_streaming(PredictionRequest("a", {}), chunks.append)

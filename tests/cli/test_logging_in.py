@@ -3,14 +3,13 @@
 import base64
 import json
 import stat
-import threading
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
-from http.server import BaseHTTPRequestHandler, HTTPServer
+from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
+from testing.receiver import answering, page
 
 from coglet_cli.errors import UserError
 from coglet_cli.main import main
@@ -20,31 +19,9 @@ from coglet_cli.terminal import Terminal
 TypeIn = Callable[[str], None]
 
 
-@contextmanager
-def registry_that_says(status: int, body: str) -> Iterator[str]:
+def registry_that_says(status: int, body: str) -> AbstractContextManager[str]:
     """A registry with one answer to everything; gives its URL."""
-
-    class Handler(BaseHTTPRequestHandler):
-        def do_GET(self) -> None:
-            self.rfile.read(int(self.headers.get("Content-Length", 0)))
-            self.send_response(status)
-            self.send_header("Content-Length", str(len(body)))
-            self.end_headers()
-            self.wfile.write(body.encode())
-
-        do_POST = do_GET
-
-        def log_message(self, format: str, *args: object) -> None:
-            return
-
-    with HTTPServer(("127.0.0.1", 0), Handler) as server:
-        thread = threading.Thread(target=server.serve_forever)
-        thread.start()
-        try:
-            yield f"http://127.0.0.1:{server.server_port}"
-        finally:
-            server.shutdown()
-            thread.join()
+    return answering({"/": page(status, "application/json", body)})
 
 
 @pytest.fixture

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from tests.cli.serving import answering, broken_off
+from testing.receiver import Reply, answering, page
 
 from coglet_cli.errors import UserError
 from coglet_cli.formats.model_schema import OutputSchema
@@ -263,10 +263,10 @@ def test_a_folder_called_output_is_no_obstacle_for_text(folder: Path) -> None:
 # files that are somewhere else
 
 REMOTE = {
-    "/cat.webp": (200, "image/webp", "cat"),
-    "/plain.tar": (200, "application/octet-stream", "tar"),
-    "/nothing": (200, "", "unnamed"),
-    "/gone": (410, "text/html", "<p>gone"),
+    "/cat.webp": page(200, "image/webp", "cat"),
+    "/plain.tar": page(200, "application/octet-stream", "tar"),
+    "/nothing": page(200, "", "unnamed"),
+    "/gone": page(410, "text/html", "<p>gone"),
 }
 
 
@@ -320,7 +320,8 @@ def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text:
 
 
 def test_half_a_file_is_an_error_and_does_not_stay(folder: Path) -> None:
-    with broken_off("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf") as url:
+    half = Reply(write=lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))
+    with answering({"/": half}) as url:
         with pytest.raises(UserError, match=r"^failed to fetch the output from "):
             show(url, FILE, "mine.webp")
     assert files(folder) == {}

@@ -3,13 +3,11 @@
 import json
 import subprocess
 import sys
-import threading
-from functools import partial
-from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 
 import pytest
 from packaging.version import Version
+from testing.receiver import answering, page
 
 from coglet_cli.errors import UserError
 from coglet_cli.images.refresh import DATA, Wheel, newer_rows, refresh, torchvision_of, wheels_of, written
@@ -66,19 +64,16 @@ def test_the_rule_for_torchvision_holds_for_what_is_known() -> None:
 
 
 def test_it_reads_an_index(tmp_path: Path) -> None:
-    for package, version in (("torch", "2.9.0"), ("torchvision", "0.24.0")):
-        folder = tmp_path / "whl" / package
-        folder.mkdir(parents=True)
-        (folder / "index.html").write_text(link(package, version, "cu130", 12))
+    pages = {
+        f"/whl/{package}/": page(200, "text/html", link(package, version, "cu130", 12))
+        for package, version in (("torch", "2.9.0"), ("torchvision", "0.24.0"))
+    }
     file = tmp_path / "torch.json"
     file.write_text(written({"wheels": "w", "rows": [ROW]}))
-    handler = partial(SimpleHTTPRequestHandler, directory=str(tmp_path))
-    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
-        threading.Thread(target=server.serve_forever, daemon=True).start()
-        where = {"R8_SCHEME": "http", "R8_PYTORCH_HOST": f"127.0.0.1:{server.server_port}"}
+    with answering(pages) as url:
+        where = {"R8_SCHEME": "http", "R8_PYTORCH_HOST": url.removeprefix("http://")}
         assert refresh(file, where) == ["2.9.0"]
         assert refresh(file, where) == []
-        server.shutdown()
     assert json.loads(file.read_text())["rows"] == [
         ROW,
         {"torch": ["2.9.0"], "torchvision": ["0.24.0"], "cuda": ["13.0"], "python": ["3.12", "3.12"]},

@@ -4,11 +4,11 @@ import json
 from pathlib import Path
 
 import pytest
-from tests.cli.serving import answering
+from testing.receiver import Reply, answering, page
 
 from coglet_cli.main import main
 
-NEWER = {"/": (200, "application/json", '{"version": "99.1.0"}')}
+NEWER = {"/": page(200, "application/json", '{"version": "99.1.0"}')}
 TEXT = "cog 99.1.0 is available, and this is "
 
 
@@ -54,18 +54,18 @@ def test_it_can_be_switched_off(
 @pytest.mark.parametrize(
     "answer",
     [
-        (200, "application/json", '{"version": "0.0.1"}'),
-        (500, "text/plain", ""),
-        (200, "text/plain", "no JSON"),
-        (200, "application/json", "[]"),
-        (200, "application/json", '{"news": 1}'),
+        page(200, "application/json", '{"version": "0.0.1"}'),
+        page(500, "text/plain", ""),
+        page(200, "text/plain", "no JSON"),
+        page(200, "application/json", "[]"),
+        page(200, "application/json", '{"news": 1}'),
     ],
 )
 def test_what_is_no_news_is_not_told(
     state: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
-    answer: tuple[int, str, str],
+    answer: Reply,
 ) -> None:
     with answering({"/": answer}) as url:
         monkeypatch.setenv("COG_UPDATE_URL", url)

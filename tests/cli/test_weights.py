@@ -1,11 +1,11 @@
 """Managed weights without a registry that works: what cog.yaml must say, and what a registry may answer."""
 
 import base64
-from http.server import BaseHTTPRequestHandler
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-from tests.cli.serving import served
+from testing.receiver import Received, Receiver, Reply, page
 
 from coglet_cli.errors import UserError
 from coglet_cli.main import main
@@ -13,61 +13,52 @@ from coglet_cli.registry.login import store_credentials
 from coglet_cli.registry.repository import Repository
 
 
-class Broken(BaseHTTPRequestHandler):
-    """A registry on a bad day."""
-
-    def do_HEAD(self) -> None:
-        self.send_error(500)
-
-    def log_message(self, *_: object) -> None:
-        return
+@pytest.fixture
+def web() -> Iterator[Receiver]:
+    with Receiver().listening() as receiver:
+        yield receiver
 
 
-def test_a_registry_that_fails() -> None:
-    with served(Broken) as url, Repository(f"{url.removeprefix('http://')}/a/b") as repository:
+def repository_at(web: Receiver) -> Repository:
+    return Repository(f"{web.url.removeprefix('http://')}/a/b")
+
+
+def test_a_registry_that_fails(web: Receiver) -> None:
+    web.answer = lambda _: Reply(500)
+    with repository_at(web) as repository:
         with pytest.raises(UserError, match=r"^the registry failed with 127.*/a/b: status 500$"):
             repository.has_blob("sha256:0")
 
 
-class LoginNeeded(BaseHTTPRequestHandler):
+class LoginNeeded:
     """A registry that wants a token, and the service that gives it for a name and a password."""
 
     token = "the-token"
 
-    def do_HEAD(self) -> None:
-        self.send_response(200 if self._is_known() else 401)
-        if not self._is_known():
-            realm = f"http://{self.headers['Host']}/token"
-            self.send_header("WWW-Authenticate", f'Bearer realm="{realm}",service="reg"')
-        self.end_headers()
-
-    def do_GET(self) -> None:
-        if self.path.startswith("/v2/"):
-            self.do_HEAD()
-            self.wfile.write(b"content" if self._is_known() else b"who are you?")
-            return
-        wanted = "/token?service=reg&scope=repository%3Aa%2Fb%3Apull%2Cpush"
-        is_me = self.headers["Authorization"] == f"Basic {base64.b64encode(b'me:word').decode()}"
-        assert self.path == wanted
-        self.send_response(200 if is_me else 403)
-        self.end_headers()
-        self.wfile.write(f'{{"token": "{self.token}"}}'.encode())
-
-    def _is_known(self) -> bool:
-        return self.headers["Authorization"] == f"Bearer {self.token}"
-
-    def log_message(self, *_: object) -> None:
-        return
+    def answer(self, request: Received) -> Reply:
+        authorization = request.headers.get("authorization")
+        if not request.path.startswith("/v2/"):
+            assert request.path == "/token?service=reg&scope=repository%3Aa%2Fb%3Apull%2Cpush"
+            is_me = authorization == f"Basic {base64.b64encode(b'me:word').decode()}"
+            return page(200 if is_me else 403, "application/json", f'{{"token": "{self.token}"}}')
+        if authorization == f"Bearer {self.token}":
+            return Reply(body=b"content")
+        realm = f"http://{request.headers['host']}/token"
+        return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="reg"'}, b"who are you?")
 
 
-def test_a_registry_that_wants_a_token(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_registry_that_wants_a_token(
+    web: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
-    with served(LoginNeeded) as url, Repository(f"{url.removeprefix('http://')}/a/b") as repository:
+    registry = LoginNeeded()
+    web.answer = registry.answer
+    with repository_at(web) as repository:
         with pytest.raises(UserError, match="status 403"):
             repository.has_blob("sha256:0")
-        store_credentials(url.removeprefix("http://"), "me", "word")
+        store_credentials(web.url.removeprefix("http://"), "me", "word")
         assert repository.has_blob("sha256:0")
-        LoginNeeded.token = "a-new-token"  # the old one has run out
+        registry.token = "a-new-token"  # the old one has run out
         assert repository.has_blob("sha256:0")
         with Repository(repository.name) as another:
             assert b"".join(another.blob("sha256:0")) == b"content"

@@ -1,13 +1,12 @@
 """Fixtures of the SDK's tests."""
 
 import sys
-import threading
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from testing.receiver import Receiver
 from tests.sdk.bare_python import BarePython
-from tests.sdk.web_server import WebServer
 
 
 @pytest.fixture
@@ -35,14 +34,10 @@ def no_influence_from_outside(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture
-def web() -> Iterator[WebServer]:
-    web_server = WebServer()
-    thread = threading.Thread(target=web_server.server.serve_forever, kwargs={"poll_interval": 0.01})
-    thread.start()
-    yield web_server
-    web_server.server.shutdown()
-    thread.join()
-    web_server.server.server_close()
+def web() -> Iterator[Receiver]:
+    """A web server to download from."""
+    with Receiver({}).listening() as receiver:
+        yield receiver
 
 
 @pytest.fixture

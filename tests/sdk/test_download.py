@@ -4,15 +4,14 @@ import contextlib
 import gzip
 import io
 import pickle  # noqa: TID251 - libraries that models use pickle files
-import socket
 import threading
 import zlib
-from collections.abc import Iterator
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 
 import pytest
-from tests.sdk.web_server import WebServer
+from testing.ports import reserved_port
+from testing.receiver import Peer, Receiver, Reply
+from testing.stalling import Stalling
 
 import cog
 from cog import _connection
@@ -36,7 +35,7 @@ def failure_of(url: str) -> str:
     return str(caught.value)
 
 
-def test_a_file_is_downloaded_under_its_name(web: WebServer, temp_folder: Path) -> None:
+def test_a_file_is_downloaded_under_its_name(web: Receiver, temp_folder: Path) -> None:
     path = remote(web.add("/a%20picture.png", CONTENT)).convert()
     assert type(path) is cog.Path
     assert path.read_bytes() == CONTENT
@@ -45,13 +44,13 @@ def test_a_file_is_downloaded_under_its_name(web: WebServer, temp_folder: Path) 
     assert path.name.endswith("a picture.png")
 
 
-def test_a_file_is_downloaded_once(web: WebServer, temp_folder: Path) -> None:
+def test_a_file_is_downloaded_once(web: Receiver, temp_folder: Path) -> None:
     path = remote(web.add("/x.txt", b"hi"))
     assert path.convert() == path.convert()
-    assert len(web.requests) == 1
+    assert len(web.received) == 1
 
 
-def test_unlink_removes_what_was_downloaded(web: WebServer, temp_folder: Path) -> None:
+def test_unlink_removes_what_was_downloaded(web: Receiver, temp_folder: Path) -> None:
     path = remote(web.add("/x.txt", b"hi"))
     path.convert()
     path.unlink()
@@ -66,71 +65,71 @@ def test_unlink_before_the_download_is_nothing(temp_folder: Path) -> None:
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_redirects_are_followed(web: WebServer, status: int) -> None:
+def test_redirects_are_followed(web: Receiver, status: int) -> None:
     web.add("/end", b"found")
     start = web.add("/start", b"", status=status, Location="/end")
     assert cog.URLFile(start).read() == b"found"
 
 
 @pytest.mark.parametrize("target", ["file:///etc/hostname", "ftp://127.0.0.1/x", "data:,x"])
-def test_a_redirect_stays_on_the_web(web: WebServer, target: str) -> None:
+def test_a_redirect_stays_on_the_web(web: Receiver, target: str) -> None:
     assert failure_of(web.add("/start", b"", status=302, Location=target))
 
 
-def test_a_redirect_in_a_circle_ends(web: WebServer) -> None:
+def test_a_redirect_in_a_circle_ends(web: Receiver) -> None:
     assert "redirect error" in failure_of(web.add("/loop", b"", status=302, Location="/loop"))
 
 
 @pytest.mark.parametrize("encoding", ["gzip", "x-gzip", "GZIP", "deflate"])
-def test_encoded_content_is_decoded(web: WebServer, encoding: str) -> None:
+def test_encoded_content_is_decoded(web: Receiver, encoding: str) -> None:
     body = zlib.compress(CONTENT) if encoding == "deflate" else gzip.compress(CONTENT)
     assert cog.URLFile(web.add("/x", body, Content_Encoding=encoding)).read() == CONTENT
 
 
-def test_gzip_of_several_members_is_decoded(web: WebServer) -> None:
+def test_gzip_of_several_members_is_decoded(web: Receiver) -> None:
     body = gzip.compress(b"one") + gzip.compress(b"two")
     assert cog.URLFile(web.add("/x", body, Content_Encoding="gzip")).read() == b"onetwo"
 
 
-def test_an_archive_that_is_the_content_stays_one(web: WebServer) -> None:
+def test_an_archive_that_is_the_content_stays_one(web: Receiver) -> None:
     body = gzip.compress(CONTENT)
     assert cog.URLFile(web.add("/x.gz", body, Content_Type="application/gzip")).read() == body
 
 
 @pytest.mark.parametrize("body", [gzip.compress(CONTENT)[:-20], b"no gzip at all"])
-def test_broken_gzip_is_an_error_and_leaves_no_file(web: WebServer, temp_folder: Path, body: bytes) -> None:
+def test_broken_gzip_is_an_error_and_leaves_no_file(web: Receiver, temp_folder: Path, body: bytes) -> None:
     path = remote(web.add("/x", body, Content_Encoding="gzip"))
     with pytest.raises(DownloadError, match=r"cut short|incorrect header"):
         path.convert()
     assert list(temp_folder.iterdir()) == []
 
 
-def test_an_empty_body_is_an_empty_file(web: WebServer, temp_folder: Path) -> None:
+def test_an_empty_body_is_an_empty_file(web: Receiver, temp_folder: Path) -> None:
     assert remote(web.add("/x", b"", Content_Encoding="gzip")).convert().read_bytes() == b""
 
 
-def test_the_default_headers(web: WebServer) -> None:
+def test_the_default_headers(web: Receiver) -> None:
     cog.URLFile(web.add("/x", b"")).read()
-    headers = web.requests[0][1]
+    headers = web.received[0].headers
     assert headers["user-agent"] == f"pycoglet/{__version__}"
     assert headers["accept-encoding"] == "gzip"
 
 
 def test_the_user_agent_comes_from_the_environment_and_survives_redirects(
-    web: WebServer, monkeypatch: pytest.MonkeyPatch
+    web: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("COG_USER_AGENT", "agent/1")
     web.add("/end", b"")
     cog.URLFile(web.add("/start", b"", status=302, Location="/end")).read()
-    assert [headers["user-agent"] for _, headers in web.requests] == ["agent/1", "agent/1"]
+    assert [request.headers["user-agent"] for request in web.received] == ["agent/1", "agent/1"]
 
 
-def test_credentials_in_the_url_are_sent_and_not_passed_on(web: WebServer) -> None:
+def test_credentials_in_the_url_are_sent_and_not_passed_on(web: Receiver) -> None:
     web.add("/end", b"found")
     start = web.add("/start", b"", status=302, Location="/end")
     assert cog.URLFile(start.replace("http://", "http://user:p%40ss@")).read() == b"found"
     assert cog.URLFile(web.url.replace("http://", "http://token@") + "/end").read() == b"found"
-    assert [headers.get("authorization") for _, headers in web.requests] == [
+    assert [request.headers.get("authorization") for request in web.received] == [
         "Basic dXNlcjpwQHNz",  # user:p@ss
         None,
         "Basic dG9rZW46",  # token:
@@ -148,10 +147,10 @@ def test_credentials_in_the_url_are_sent_and_not_passed_on(web: WebServer) -> No
         ("?q=1", "/?q=1"),
     ],
 )
-def test_urls_are_escaped_where_they_are_not(web: WebServer, path: str, requested: str) -> None:
+def test_urls_are_escaped_where_they_are_not(web: Receiver, path: str, requested: str) -> None:
     web.add(requested.partition("?")[0], b"found")
     assert cog.URLFile(web.url + path).read() == b"found"
-    assert web.requests[0][0] == requested
+    assert web.received[0].path == requested
 
 
 @pytest.mark.parametrize(
@@ -162,30 +161,28 @@ def test_urls_are_escaped_where_they_are_not(web: WebServer, path: str, requeste
         (500, "500 Server Error: Internal Server Error for url: {}"),
     ],
 )
-def test_error_statuses_in_the_words_of_requests(web: WebServer, status: int, message: str) -> None:
+def test_error_statuses_in_the_words_of_requests(web: Receiver, status: int, message: str) -> None:
     url = web.add("/x.bin", b"sorry", status=status)
     assert failure_of(url) == message.format(url)
 
 
-def test_an_error_after_a_redirect_names_the_last_url(web: WebServer) -> None:
+def test_an_error_after_a_redirect_names_the_last_url(web: Receiver) -> None:
     start = web.add("/start", b"", status=302, Location="/gone")
     gone = web.add("/gone", b"", status=404)
     assert failure_of(start) == f"404 Client Error: Not Found for url: {gone}"
 
 
 def test_a_server_that_is_not_there() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    url = f"http://127.0.0.1:{port}/x"
-    assert failure_of(url) == f"{url}: [Errno 111] Connection refused"
+    with reserved_port() as port:
+        url = f"http://127.0.0.1:{port}/x"
+        assert failure_of(url) == f"{url}: [Errno 111] Connection refused"
 
 
 def test_errors_do_not_show_credentials() -> None:
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        port = listener.getsockname()[1]
-    assert failure_of(f"http://user:pw@127.0.0.1:{port}/a@b") == (
-        f"http://127.0.0.1:{port}/a@b: [Errno 111] Connection refused"
-    )
+    with reserved_port() as port:
+        assert failure_of(f"http://user:pw@127.0.0.1:{port}/a@b") == (
+            f"http://127.0.0.1:{port}/a@b: [Errno 111] Connection refused"
+        )
 
 
 @pytest.mark.parametrize("url", ["http://host:port/x", "http://host:99999/x", "http://[::1/x"])
@@ -198,53 +195,42 @@ def test_a_url_without_a_host() -> None:
     assert failure_of("http:///x") == "Invalid URL 'http:///x': No host supplied"
 
 
-@pytest.fixture
-def silent_server() -> Iterator[str]:
-    """Accepts connections and never answers."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        yield f"http://127.0.0.1:{listener.getsockname()[1]}/x"
-
-
-def test_a_server_that_never_answers(silent_server: str, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_server_that_never_answers(monkeypatch: pytest.MonkeyPatch) -> None:
     assert _connection.TIMEOUT_S == 10
     monkeypatch.setattr(_connection, "TIMEOUT_S", 0.1)
-    assert failure_of(silent_server).endswith("Read timed out. (read timeout=0.1)")
+    with Stalling().listening() as silent:
+        assert failure_of(silent.url).endswith("Read timed out. (read timeout=0.1)")
 
 
-def cut_short(request: BaseHTTPRequestHandler) -> None:
-    request.send_response(200)
-    request.send_header("Content-Length", "1000")
-    request.end_headers()
-    request.wfile.write(b"only this")
+def cut_short(peer: Peer) -> None:
+    peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 1000\r\n\r\nonly this")
 
 
-def test_a_body_that_ends_early_is_an_error_and_leaves_no_file(web: WebServer, temp_folder: Path) -> None:
-    web.routes["/x"] = cut_short
+def test_a_body_that_ends_early_is_an_error_and_leaves_no_file(web: Receiver, temp_folder: Path) -> None:
+    web.pages["/x"] = Reply(write=cut_short)
     with pytest.raises(DownloadError, match="connection closed with 991 bytes left to read"):
         remote(f"{web.url}/x").convert()
     assert list(temp_folder.iterdir()) == []
 
 
-def test_a_file_that_failed_once_does_not_look_complete_afterwards(web: WebServer) -> None:
-    web.routes["/x"] = cut_short
+def test_a_file_that_failed_once_does_not_look_complete_afterwards(web: Receiver) -> None:
+    web.pages["/x"] = Reply(write=cut_short)
     file = cog.URLFile(f"{web.url}/x")
     for _ in range(2):
         with pytest.raises(DownloadError):
             file.read()
 
 
-def test_chunked_bodies(web: WebServer) -> None:
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.send_header("Transfer-Encoding", "chunked")
-        request.end_headers()
-        request.wfile.write(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
+def test_chunked_bodies(web: Receiver) -> None:
+    def answer(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        peer.send(b"3\r\none\r\n3\r\ntwo\r\n0\r\n\r\n")
 
-    web.routes["/x"] = answer
+    web.pages["/x"] = Reply(write=answer)
     assert cog.URLFile(f"{web.url}/x").read() == b"onetwo"
 
 
-def test_a_url_file_reads_like_a_file(web: WebServer) -> None:
+def test_a_url_file_reads_like_a_file(web: Receiver) -> None:
     url = web.add("/lines.txt", b"one\ntwo\nthree")
     assert list(cog.URLFile(url)) == [b"one\n", b"two\n", b"three"]
     with cog.URLFile(url) as file:
@@ -260,40 +246,39 @@ def test_a_url_file_reads_like_a_file(web: WebServer) -> None:
         cog.URLFile(url).seek(0)
 
 
-def test_a_pickled_url_file_is_fetched_anew(web: WebServer) -> None:
+def test_a_pickled_url_file_is_fetched_anew(web: Receiver) -> None:
     file = cog.URLFile(web.add("/x", b"hi"))
     assert file.read() == b"hi"
     assert pickle.loads(pickle.dumps(file)).read() == b"hi"
 
 
-def test_international_host_names_are_encoded(web: WebServer) -> None:
+def test_international_host_names_are_encoded(web: Receiver) -> None:
     url = web.add("/x", b"found").replace("127.0.0.1", "127。0。0。1")  # the dots of Chinese text
     assert cog.URLFile(url).read() == b"found"
 
 
-def test_closing_a_file_ends_the_download(web: WebServer) -> None:
+def test_closing_a_file_ends_the_download(web: Receiver) -> None:
     disconnected = threading.Event()
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.end_headers()
+    def answer(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
         with contextlib.suppress(ConnectionError):
             while True:
-                request.wfile.write(CONTENT)
+                peer.send(CONTENT)
         disconnected.set()
 
-    web.routes["/endless"] = answer
+    web.pages["/endless"] = Reply(write=answer)
     file = cog.URLFile(f"{web.url}/endless")
     assert file.read(10) == CONTENT[:10]
     file.close()
     disconnected.wait()
 
 
-def test_validating_and_showing_download_nothing(web: WebServer) -> None:
+def test_validating_and_showing_download_nothing(web: Receiver) -> None:
     url = web.add("/x", b"")
     str(cog.File.validate(url))
     str(cog.Path.validate(url))
-    assert web.requests == []
+    assert web.received == []
 
 
 @pytest.mark.parametrize("error", [CancelationException, KeyboardInterrupt, OSError])
@@ -322,18 +307,17 @@ def test_unlink_at_the_very_end_of_a_download_leaves_no_file(temp_folder: Path) 
     assert list(temp_folder.iterdir()) == []
 
 
-def test_unlink_stops_a_download_that_another_thread_is_making(web: WebServer, temp_folder: Path) -> None:
+def test_unlink_stops_a_download_that_another_thread_is_making(web: Receiver, temp_folder: Path) -> None:
     started, unlinked = threading.Event(), threading.Event()
 
-    def answer(request: BaseHTTPRequestHandler) -> None:
-        request.send_response(200)
-        request.end_headers()
-        request.wfile.write(b"first")
+    def answer(peer: Peer) -> None:
+        peer.send(b"HTTP/1.1 200 OK\r\n\r\n")
+        peer.send(b"first")
         started.set()
         unlinked.wait()
-        request.wfile.write(b"second")
+        peer.send(b"second")
 
-    web.routes["/x"] = answer
+    web.pages["/x"] = Reply(write=answer)
     path = remote(f"{web.url}/x")
     errors: list[Exception] = []
 

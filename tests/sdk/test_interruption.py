@@ -3,9 +3,10 @@
 import contextlib
 import socket
 import threading
-from collections.abc import Iterator
 
 import pytest
+from testing.ports import HOST
+from testing.stalling import Stalling
 
 import cog
 from cog._interruption import Interruption
@@ -13,28 +14,6 @@ from cog.errors import DownloadError
 
 # Well below the 10 s after which a download that waits gives up by itself.
 WITHIN_S = 5.0
-
-
-@contextlib.contextmanager
-def server(first: bytes) -> Iterator[tuple[int, threading.Event]]:
-    """Its port; it sends `first` to the first client that has sent something, and then it stalls."""
-    stalls = threading.Event()
-
-    def serve() -> None:
-        connection, _ = listener.accept()
-        with connection, contextlib.suppress(ConnectionError):
-            connection.recv(65536)
-            connection.sendall(first)
-            stalls.set()
-            while connection.recv(65536):
-                pass
-
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread = threading.Thread(target=serve)
-        thread.start()
-        yield listener.getsockname()[1], stalls
-        thread.join(WITHIN_S)
-        assert not thread.is_alive(), "the connection was kept"
 
 
 def begin(interruption: Interruption, url: str) -> tuple[threading.Thread, list[Exception]]:
@@ -64,24 +43,25 @@ def begin(interruption: Interruption, url: str) -> tuple[threading.Thread, list[
 )
 def test_one_that_waits_for_the_server_ends(scheme: str, first: bytes) -> None:
     interruption = Interruption()
-    with server(first) as (port, stalls):
-        thread, _ = begin(interruption, f"{scheme}://127.0.0.1:{port}/x")
-        assert stalls.wait(WITHIN_S)
+    with Stalling(first=first).listening() as server:
+        thread, _ = begin(interruption, f"{scheme}://{HOST}:{server.port}/x")
+        server.wait(requests=1)
         interruption.interrupt()
         thread.join(WITHIN_S)
         assert not thread.is_alive()
+        server.wait(hung_up=1)
 
 
 def test_one_that_waits_for_its_connection_ends() -> None:
     interruption = Interruption()
     with contextlib.ExitStack() as held:
         # Nothing is accepted here, and the backlog is full, so that the system answers no further client.
-        full = held.enter_context(socket.create_server(("127.0.0.1", 0), backlog=0))
+        full = held.enter_context(socket.create_server((HOST, 0), backlog=0))
         for _ in range(2):
             client = held.enter_context(socket.socket())
             client.setblocking(False)
             client.connect_ex(full.getsockname())
-        thread, _ = begin(interruption, f"http://127.0.0.1:{full.getsockname()[1]}/x")
+        thread, _ = begin(interruption, f"http://{HOST}:{full.getsockname()[1]}/x")
         interruption.interrupt()
         thread.join(WITHIN_S)
         assert not thread.is_alive()
@@ -90,7 +70,7 @@ def test_one_that_waits_for_its_connection_ends() -> None:
 def test_none_begins_afterwards() -> None:
     interruption = Interruption()
     interruption.interrupt()
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        thread, errors = begin(interruption, f"http://127.0.0.1:{listener.getsockname()[1]}/x")
+    with socket.create_server((HOST, 0)) as listener:
+        thread, errors = begin(interruption, f"http://{HOST}:{listener.getsockname()[1]}/x")
         thread.join(WITHIN_S)
     assert "no longer wanted" in str(errors[0])

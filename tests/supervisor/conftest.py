@@ -1,10 +1,14 @@
 """What several tests of the supervisor need."""
 
 import os
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
+from pathlib import Path
 
 import pytest
+from tests.supervisor.running import Bench
+from tests.supervisor.serving import Service, Site
 
+from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.server_log import LineWriter, ServerLog, format_json
 
 
@@ -16,3 +20,18 @@ def server_log() -> Iterator[ServerLog]:
     yield log
     log.drain()
     os.close(descriptor)
+
+
+@pytest.fixture
+async def served(tmp_path: Path, server_log: ServerLog) -> Service:
+    """A service with one slot."""
+    return Service(Bench(tmp_path), server_log)
+
+
+@pytest.fixture
+async def site(served: Service) -> AsyncIterator[Site]:
+    """The application over it."""
+    async with ClientTasks() as clients:
+        site = Site(served, clients)
+        yield site
+        await site.close()

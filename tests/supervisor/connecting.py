@@ -2,9 +2,10 @@
 
 import asyncio
 import re
-import socket
 from collections.abc import Coroutine
 from typing import Any, Final, TypeVar
+
+from tests.supervisor.fakes import Host, Wire
 
 from coglet_supervisor.http.connection import Connection
 from coglet_supervisor.http.exchange import Exchange
@@ -14,70 +15,6 @@ T = TypeVar("T")
 GET: Final = b"GET /a HTTP/1.1\r\nHost: x\r\n\r\n"
 POST: Final = b"POST /a HTTP/1.1\r\nHost: x\r\n"
 OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
-
-# What the kernel knows of every wire: an open connection, and nothing on its way.
-_SOCKETS: Final = socket.socketpair()
-
-
-class Wire(asyncio.Transport):
-    """The transport: what the server wrote, and whether it reads."""
-
-    def __init__(self) -> None:
-        addresses = {"peername": ("127.0.0.1", 1), "sockname": ("127.0.0.1", 2)}
-        super().__init__({**addresses, "socket": _SOCKETS[0]})
-        self.written = b""
-        self.unsent = 0
-        self.reads = True
-        self.ended: str | None = None
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def get_write_buffer_size(self) -> int:
-        return self.unsent
-
-    def can_write_eof(self) -> bool:
-        return True
-
-    def write_eof(self) -> None:
-        self.ended = self.ended or "eof"
-
-    def close(self) -> None:
-        self.ended = "closed"
-
-    def abort(self) -> None:
-        self.ended = "aborted"
-
-    def pause_reading(self) -> None:
-        self.reads = False
-
-    def resume_reading(self) -> None:
-        self.reads = True
-
-
-class Host:
-    """The server: it answers when the test says so."""
-
-    is_stopping = False
-    send_timeout_s = 60.0
-
-    def __init__(self) -> None:
-        self.asked: list[Exchange] = []
-        self.connections: list[Connection] = []
-        self.http2: bytes | None = None
-
-    def opened(self, connection: Connection) -> None:
-        self.connections.append(connection)
-
-    def closed(self, connection: Connection) -> None:
-        self.connections.remove(connection)
-
-    def run(self, exchange: Exchange) -> None:
-        self.asked.append(exchange)
-
-    def take_over_http2(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None:
-        self.connections.remove(connection)
-        self.http2 = data
 
 
 class Client:

@@ -2,7 +2,7 @@
 
 import asyncio
 
-from tests.supervisor.running import Owner
+from tests.supervisor.fakes import Owner
 
 from coglet_protocol import control
 from coglet_supervisor.predictions.slots import Slot, SlotPool

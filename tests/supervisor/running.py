@@ -1,10 +1,11 @@
 """One slot with a fake worker behind it, for tests of what runs there; and predictions without a run."""
 
 import asyncio
-import socket
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+
+from tests.supervisor.fakes import Owner, Wire
 
 from coglet_protocol import slot
 from coglet_protocol.framing import Deframer
@@ -28,19 +29,12 @@ def new_spec(**changes: Any) -> PredictionSpec:
     return PredictionSpec(**{**defaults, **changes})
 
 
-class Wire(asyncio.Transport):
+class SlotWire(Wire):
     """The socket to the worker."""
 
-    def __init__(self) -> None:
-        super().__init__()
-        self.written = b""
-        self.is_aborted = False
-
-    def write(self, data: Any) -> None:
-        self.written += data
-
-    def abort(self) -> None:
-        self.is_aborted = True
+    @property
+    def is_aborted(self) -> bool:
+        return self.ended == "aborted"
 
     @property
     def sent(self) -> slot.Predict:
@@ -49,44 +43,6 @@ class Wire(asyncio.Transport):
         message = slot.decode_to_worker(payload)
         assert isinstance(message, slot.Predict)
         return message
-
-
-class Owner:
-    """The worker process: it notes what the slot asks of it."""
-
-    def __init__(self, cancel_grace_s: float | None = None) -> None:
-        self.cancel_grace_s = cancel_grace_s
-        self.heard: list[str] = []
-        self.replaced: asyncio.Queue[str] = asyncio.Queue()
-
-    @property
-    def cancels(self) -> int:
-        """How often it was asked to cancel."""
-        return sum(entry.startswith("cancel ") for entry in self.heard)
-
-    def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
-        self.heard.append(f"cancel {prediction_id} {sequence}")
-
-    def replace(self, reason: str) -> None:
-        self.replaced.put_nowait(reason)
-
-    def slot_connected(self, connected: Slot) -> None:
-        self.heard.append("connected")
-
-    def slot_idle(self) -> None:
-        self.heard.append("idle")
-
-    def prediction_ended(self) -> None:
-        self.heard.append("ended")
-
-    def prediction_lost(self) -> None:
-        self.heard.append("lost")
-
-    def slot_lost(self, lost: Slot, reason: str) -> None:
-        lost.poison(reason)
-
-    def is_worker(self, peer: socket.socket) -> bool:
-        return True
 
 
 class Bench:
@@ -106,7 +62,7 @@ class Bench:
         self.owner = owner or Owner()
         self.pool = SlotPool()
         self.slot = Slot(self.pool, self.owner)
-        self.wire = Wire()
+        self.wire = SlotWire()
         self.slot.connected(self.wire)
         self.slot.open("slot-0")
         self.echoed: list[str] = []

@@ -26,7 +26,7 @@ from testing.http2 import (
     hear,
     http2,
 )
-from testing.waiting import DEADLINE_S
+from testing.waiting import wait_until
 
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.http2 import Timeouts
@@ -78,11 +78,6 @@ class Serving:
         self.address = address
         self.stop = asyncio.Event()
 
-    async def wait_for(self, paths: list[str], path: str) -> None:
-        async with asyncio.timeout(DEADLINE_S):
-            while path not in paths:  # noqa: ASYNC110 - a list has no event
-                await asyncio.sleep(0.01)
-
 
 @asynccontextmanager
 async def serving(**timeouts: float) -> AsyncIterator[Serving]:
@@ -125,7 +120,7 @@ async def test_a_request_that_runs_keeps_its_connection() -> None:
                 assert waiting.request(fields()) == (200, b"ok")
 
         await in_thread(ask)
-        await server.wait_for(server.app.ended, "/wait")  # its client has left
+        await wait_until(lambda: "/wait" in server.app.ended)  # its client has left
 
 
 async def test_a_body_that_stops_costs_its_stream() -> None:
@@ -151,7 +146,7 @@ async def test_an_answer_that_is_not_taken_costs_its_stream() -> None:
 
         stream = await in_thread(ask)
         assert (stream.error, len(stream.body)) == (ErrorCodes.CANCEL, 65_535)
-        await server.wait_for(server.app.ended, "/large")
+        await wait_until(lambda: "/large" in server.app.ended)
 
 
 async def test_who_reads_nothing_is_closed_and_the_application_goes_on() -> None:
@@ -161,7 +156,7 @@ async def test_who_reads_nothing_is_closed_and_the_application_goes_on() -> None
             window += frame(WINDOW_UPDATE, 0, 0, (2**30).to_bytes(4, "big"))
             head = frame(HEADERS, END_STREAM | END_HEADERS, 1, encoded(fields(path=b"/large")))
             sock.sendall(OPENING + window + head)
-            await server.wait_for(server.app.ended, "/large")
+            await wait_until(lambda: "/large" in server.app.ended)
 
 
 async def test_an_application_that_fails_amid_its_answer_resets_the_stream() -> None:
@@ -204,8 +199,8 @@ async def test_a_server_that_stops_answers_what_runs_and_says_goodbye() -> None:
     async with asyncio.TaskGroup() as tasks, serving() as server:
         idle = tasks.create_task(in_thread(hear, server.address, OPENING + GET))
         busy = tasks.create_task(in_thread(hear, server.address, OPENING + late))
-        await server.wait_for(server.app.ended, "/livez")
-        await server.wait_for(server.app.begun, "/late")
+        await wait_until(lambda: "/livez" in server.app.ended)
+        await wait_until(lambda: "/late" in server.app.begun)
         server.stop.set()
         assert goaway_code(await idle) == ErrorCodes.NO_ERROR
         assert not busy.done()

@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
+from testing.waiting import settle
 from tests.supervisor.fake_worker import FakeMachine, FakeWorker
 
 from coglet_protocol import control
@@ -49,7 +50,7 @@ class Seated:
     async def next_ready_worker(self) -> FakeWorker:
         worker = await self.next_worker()
         worker.become_ready()
-        await settled()
+        await settle()
         return worker
 
     @property
@@ -60,12 +61,6 @@ class Seated:
     def started(self) -> int:
         """How many workers were started."""
         return len(self.machine.workers)
-
-
-async def settled() -> None:
-    """Lets everything happen that waits for nothing."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 @pytest.fixture
@@ -91,7 +86,7 @@ async def test_a_first_setup_that_fails_is_the_last(seated: Seated) -> None:
     assert worker.events is not None
     worker.events.on_control(control.SetupFailed(kind="setup", error="no weights", traceback="Traceback"))
     worker.exit(1)
-    await settled()
+    await settle()
     assert (seated.state, seated.seat.setup.status) == ("SETUP_FAILED", "failed")
     assert seated.seat.setup.logs.startswith("worker setup failed: Setup failed: no weights\nTraceback\n")
     assert seated.started == 1
@@ -100,7 +95,7 @@ async def test_a_first_setup_that_fails_is_the_last(seated: Seated) -> None:
 async def test_a_worker_that_dies_is_replaced(seated: Seated) -> None:
     worker = await seated.next_ready_worker()
     worker.exit(-11)
-    await settled()
+    await settle()
     assert (seated.state, seated.pool.size) == ("STARTING", 0)
     assert worker.failed_with == "Worker crashed: it was killed by SIGSEGV"
     await seated.next_ready_worker()
@@ -111,7 +106,7 @@ async def test_too_many_setups_that_fail_in_a_row_end_it(seated: Seated) -> None
     (await seated.next_ready_worker()).exit(1)
     for _ in range(2):
         (await seated.next_worker()).exit(1)
-        await settled()
+        await settle()
     assert seated.state == "DEFUNCT"
     assert seated.started == 3
 
@@ -120,7 +115,7 @@ async def test_a_machine_that_cannot_start_a_worker_now_is_asked_again(seated: S
     worker = await seated.next_ready_worker()
     seated.machine.refusal = OSError(28, "No space left on device")
     worker.exit(1)
-    await settled()
+    await settle()
     states = [seated.state]
     seated.machine.refusal = None
     await seated.next_ready_worker()
@@ -134,7 +129,7 @@ async def test_a_reload_replaces_a_worker_when_the_new_one_is_ready(seated: Seat
         new = await seated.next_worker()
         assert (seated.state, old.is_retired) == ("READY", False)
         new.become_ready()
-    await settled()
+    await settle()
     assert (old.is_alive, new.is_alive, seated.pool.size) == (False, True, 1)
     assert (seated.state, seated.seat.restarts) == ("READY", 0)
 
@@ -144,7 +139,7 @@ async def test_a_reload_that_fails_leaves_the_old_worker(seated: Seated) -> None
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.reload())
         (await seated.next_worker()).exit(1)
-    await settled()
+    await settle()
     assert (seated.state, old.is_alive, old.is_recycle_possible) == ("READY", True, False)
 
 
@@ -154,10 +149,10 @@ async def test_an_old_worker_that_dies_while_the_new_one_loads_leaves_its_place(
         tasks.create_task(seated.seat.reload())
         new = await seated.next_worker()
         old.exit(1)
-        await settled()
+        await settle()
         assert seated.state == "STARTING"
         new.become_ready()
-    await settled()
+    await settle()
     assert (seated.state, seated.pool.size, seated.started) == ("READY", 1, 2)
 
 
@@ -183,7 +178,7 @@ async def test_a_worker_at_its_limit_is_recycled(seated: Seated) -> None:
 async def test_a_stop_during_setup_ends_the_worker_and_starts_no_other(seated: Seated) -> None:
     worker = await seated.next_worker()
     await seated.seat.stop(1.0)
-    await settled()
+    await settle()
     assert (worker.is_alive, seated.started) == (False, 1)
 
 

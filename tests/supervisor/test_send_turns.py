@@ -5,7 +5,7 @@ from collections.abc import Callable
 from contextlib import AsyncExitStack
 
 import pytest
-from testing.waiting import wait_for
+from testing.waiting import settle, wait_for
 
 from coglet_supervisor.webhooks.send_turns import GivenUp, Limits, Receiver, Turns
 
@@ -54,12 +54,6 @@ class Sends:
         except GivenUp:
             self.given_up.append(name)
             self._changed.set()
-
-
-async def settle() -> None:
-    """Everything that can go on without the test has done so."""
-    for _ in range(20):
-        await asyncio.sleep(0)
 
 
 def cancel(tasks: list["asyncio.Task[None]"]) -> None:

@@ -1,63 +1,23 @@
 """Which predictions are accepted, in which order it is decided, and when none is left."""
 
 import asyncio
-from pathlib import Path
 from typing import Any
 
-import msgspec
 import pytest
-from tests.supervisor.running import Bench
+from tests.supervisor.serving import Service
 
-from coglet_protocol import slot
-from coglet_supervisor.health import State
 from coglet_supervisor.predictions.problems import InvalidInput
-from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import (
     MAX_CONTEXT_BYTES,
     AlreadyRunning,
     AtCapacity,
     BadRequest,
     Draining,
-    NewPrediction,
     NotReady,
-    PredictionService,
 )
 from coglet_supervisor.predictions.untrusted_json import NotJson
-from coglet_supervisor.server_log import ServerLog
 
 SCHEMA = {"components": {"schemas": {"Input": {"type": "object", "properties": {"n": {"type": "integer"}}}}}}
-
-
-class Service:
-    """A service with one slot, and what its server would say."""
-
-    def __init__(self, bench: Bench, server_log: ServerLog) -> None:
-        self.bench = bench
-        self.state: State = "READY"
-        self.is_shutting_down = False
-        self.service = PredictionService(
-            bench.pool,
-            server_log,
-            bench.resources,
-            state=lambda: self.state,
-            is_shutting_down=lambda: self.is_shutting_down,
-        )
-
-    def create(
-        self, prediction_id: str | None = "p", input_json: bytes = b"{}", **fields: Any
-    ) -> PredictionRun:
-        defaults: dict[str, Any] = {"kind": "prediction", "context": {}}
-        new = NewPrediction(id=prediction_id, input_json=msgspec.Raw(input_json), **{**defaults, **fields})
-        return self.service.create(new)
-
-    def end(self, prediction_id: str = "p") -> None:
-        """The worker is done."""
-        self.bench.slot.receive(slot.Done(id=prediction_id, predict_time=0.0, output=b"1"))
-
-
-@pytest.fixture
-async def served(tmp_path: Path, server_log: ServerLog) -> Service:
-    return Service(Bench(tmp_path), server_log)
 
 
 async def test_a_prediction_is_found_until_its_end(served: Service) -> None:

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 from testing.file_work import watched
 from testing.waiting import wait_for
-from tests.supervisor.running import Bench, Owner, others_to_end
+from tests.supervisor.fakes import Owner
+from tests.supervisor.running import Bench, others_to_end
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError

@@ -1,11 +1,10 @@
 """runtime.md 11: what a stream keeps, and what each of its readers gets."""
 
 import asyncio
-from collections.abc import Iterator
 from typing import Any
 
-import msgspec
 import pytest
+from testing.events import parse_events
 from tests.supervisor.running import new_prediction
 
 from coglet_supervisor.predictions.prediction import Prediction
@@ -29,10 +28,8 @@ def streamed(history: int = 1024, keep_alive_s: float = 3600.0) -> tuple[Predict
     return prediction, stream
 
 
-def events_in(chunk: bytes) -> Iterator[tuple[str, Any]]:
-    for block in chunk.split(b"\n\n")[:-1]:
-        fields = dict(line.split(b": ", 1) for line in block.split(b"\n"))
-        yield fields[b"event"].decode(), msgspec.json.decode(fields[b"data"])
+def events_in(chunk: bytes) -> list[tuple[str, Any]]:
+    return [(event.name, event.data) for event in parse_events(chunk)]
 
 
 async def read_all(subscriber: Subscription) -> list[tuple[str, Any]]:
@@ -77,7 +74,7 @@ async def test_a_waiting_reader_is_woken_by_what_comes() -> None:
     asyncio.get_running_loop().call_soon(prediction.produce, b"1")
     chunk = await subscriber.next_chunk()
     assert chunk is not None
-    assert names(list(events_in(chunk))) == ["output"]
+    assert names(events_in(chunk)) == ["output"]
 
 
 async def test_a_reader_that_leaves_waits_no_longer() -> None:
@@ -175,7 +172,7 @@ async def test_a_fast_reader_does_not_lose_by_a_slow_one() -> None:
         while fast.cursor != stream.end:
             chunk = await fast.next_chunk()
             assert chunk is not None
-            seen += names(list(events_in(chunk)))
+            seen += names(events_in(chunk))
     assert seen == ["metric"] * 40
     prediction.finish("succeeded")
     assert names(await read_all(slow))[0] == "error"

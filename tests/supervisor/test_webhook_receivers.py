@@ -38,7 +38,7 @@ async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
         await asyncio.to_thread(
             wait_for, lambda: caplog.text.count("again in 3600 s") == 200, "second attempts"
         )
-        with Receiver(port).listening() as back:
+        with Receiver(port=port).listening() as back:
             started(webhooks, url, ["completed"], prediction_id="late").finish("succeeded")
             await asyncio.to_thread(back.wait_count, 201)
     assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])

@@ -1,10 +1,11 @@
-"""A place for input files."""
+"""A place for input files, and the parts of a worker."""
 
 import pathlib
 import threading
 from collections.abc import Iterator
 
 import pytest
+from tests.worker.parts import Parts, parts_in
 
 from coglet_worker.running import TemporaryFiles
 
@@ -19,3 +20,9 @@ def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
         if thread.name == "cog-download":  # one that another's failure made superfluous
             thread.join()
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.fixture
+def parts(tmp_path: pathlib.Path) -> Iterator[Parts]:
+    with parts_in(tmp_path) as parts:
+        yield parts

@@ -14,8 +14,8 @@ from coglet_protocol.limits import split_log
 from coglet_worker.backlog import Backlog
 from coglet_worker.cancelation import CancelationGate
 
-# So long a log waits for a supervisor that is slow, before the first one is dropped.
-_PATIENCE_S: Final = 5.0
+PATIENCE_S: Final = 5.0
+"""How long a log waits for a supervisor that is slow, before the first one is dropped."""
 
 
 class ControlChannel:
@@ -25,13 +25,21 @@ class ControlChannel:
     down first, and then its lines are dropped and counted, so that it neither stops nor fills the memory.
     """
 
-    def __init__(self, read_descriptor: int, write_descriptor: int, gate: CancelationGate) -> None:
+    def __init__(
+        self,
+        read_descriptor: int,
+        write_descriptor: int,
+        gate: CancelationGate,
+        *,
+        patience_s: float = PATIENCE_S,
+    ) -> None:
         self._reader = open(read_descriptor, "rb", closefd=False)
         self._write_descriptor = write_descriptor
         self._lock = threading.Lock()
         self._gate = gate
         self._broken = False
         self._backlog = Backlog()
+        self._patience_s = patience_s
         self._has_lost_patience = False
         self._room = self._new_poll()
         self._is_draining = False
@@ -76,7 +84,7 @@ class ControlChannel:
             self._backlog.add(message)
 
     def _make_room(self) -> None:
-        deadline = time.monotonic() + (0 if self._has_lost_patience else _PATIENCE_S)
+        deadline = time.monotonic() + (0 if self._has_lost_patience else self._patience_s)
         while self._backlog.is_full and self._write_some(max(0, deadline - time.monotonic())):
             pass
         self._has_lost_patience = self._backlog.is_full
