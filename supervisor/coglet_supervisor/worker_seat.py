@@ -27,6 +27,7 @@ from coglet_supervisor.worker_session import (
     WorkerRules,
     WorkerSession,
 )
+from coglet_supervisor.worker_spawner import WorkerSpawner
 
 log = logging.getLogger(__name__)
 
@@ -60,10 +61,11 @@ class WorkerSeat:
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self._measuring: asyncio.Task[None] | None = None
         self.was_ready = asyncio.Event()
+        self._spawner = WorkerSpawner(lambda: WorkerProcess.spawn(spec))
         self._first: WorkerProcess | None = None
         # Before there is an event loop, so that the model loads meanwhile.
         try:
-            self._first = WorkerProcess.spawn(spec)
+            self._first = self._spawner.start()
             self.setup.started_at = self._first.spawned_at
         except NoTemporaryFolder as error:
             raise StartupError(str(error)) from error
@@ -115,11 +117,14 @@ class WorkerSeat:
             )
             return False
         try:
-            new = self._open(WorkerProcess.spawn(self._spec))
+            worker = await self._spawner.start_beside()
         except OSError as error:
             log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
-        self._successor = new
+        if old is not self._session or self._stopping:  # as above, or the server ends
+            await worker.end()
+            return False
+        self._successor = new = self._open(worker)
         if not await new.wait_ready() or new not in self._sessions:
             return False
         self._successor = None
@@ -139,16 +144,19 @@ class WorkerSeat:
 
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""
-        if self._first is not None:
-            self._first.kill()
+        self._spawner.close()
         for session in self._sessions:
             session.worker.kill()
 
     @property
     def pids(self) -> set[int]:
         """The processes of this seat."""
-        first = {self._first.pid} if self._first is not None else set()
-        return first | {session.worker.pid for session in self._sessions}
+        return self._spawner.pids | {session.worker.pid for session in self._sessions}
+
+    @property
+    def is_starting_a_process(self) -> bool:
+        """True while there may be a process that is not among `pids` yet."""
+        return self._spawner.is_starting
 
     async def check_user_health(self) -> str | None:
         """What the model's own check finds wrong, if anything."""
@@ -160,11 +168,15 @@ class WorkerSeat:
         """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
         self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
-            session = self._open(self._take_first() or WorkerProcess.spawn(self._spec))
+            worker = self._take_first() or await self._spawner.start_beside()
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.explain(error)}"
             # What could be started before is short of something, and that may pass.
             return NotStarted(reason) if self.was_ready.is_set() else SetupFailed(reason)
+        if self._stopping:
+            await worker.end()
+            return Stopped()
+        session = self._open(worker)
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
@@ -178,6 +190,7 @@ class WorkerSeat:
         session = WorkerSession(worker, self._pool, self._server_log, self._rules)
         worker.on_worn_out = lambda: self._renew(worker)
         self._sessions.add(session)
+        self._spawner.take(worker)
         session.start(self._tasks)
         self._tasks.create_task(self._watch(session))
         return session
