@@ -229,7 +229,7 @@ class Server:
             await asyncio.sleep(min(watchdog_s or _REAP_S, _REAP_S))
             if watchdog_s is not None:
                 self._notifier.notify("WATCHDOG=1")
-            if os.getpid() == 1:
+            if os.getpid() == 1 and not self._workers.is_starting_a_process:
                 reap_orphans(self._workers.pids)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:

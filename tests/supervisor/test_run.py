@@ -1,5 +1,7 @@
 """How a run ends: with its worker, its time limit, a cancel, or the last reader of its events."""
 
+import gc
+import weakref
 from pathlib import Path
 
 import pytest
@@ -102,3 +104,18 @@ async def test_the_last_reader_may_end_it(bench: Bench, ends_with_readers: bool)
 
 async def test_without_a_stream_there_is_none_to_read(bench: Bench) -> None:
     assert not bench.run().is_streaming
+
+
+async def test_an_ended_run_leaves_memory_without_the_garbage_collector(bench: Bench) -> None:
+    run = bench.run(is_streaming=True)
+    reader = run.subscribe(None)
+    bench.slot.receive(slot.Output(output=b'"large"'))
+    run.unsubscribe(reader)
+    bench.slot.receive(slot.Done(id="p", predict_time=0.0, is_stream=True))
+    gone = weakref.ref(run)
+    gc.disable()
+    try:
+        del run
+        assert gone() is None
+    finally:
+        gc.enable()

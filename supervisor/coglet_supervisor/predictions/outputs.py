@@ -7,6 +7,7 @@ files never leaves the event loop's turn.
 import asyncio
 import logging
 import os
+import weakref
 from collections import deque
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -83,7 +84,9 @@ class OutputQueue:
         self._store = resources.store
         self._start_task = resources.start_task
         self._limit_bytes = resources.max_output_bytes
-        self._receiver = receiver
+        # The run holds us: with a cycle, an output of many megabytes would stay in memory until the garbage
+        # collector looks for cycles.
+        self._receiver: OutputReceiver = weakref.proxy(receiver)
         self._names = UniqueNames()
         self._waiting: deque[_Item | slot.Done | slot.Failed] = deque()
         self._nested: dict[int, list[slot.FileOutput]] = {}

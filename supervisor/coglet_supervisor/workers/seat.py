@@ -23,6 +23,7 @@ from coglet_supervisor.workers.process import WorkerProcess
 from coglet_supervisor.workers.process_usage import usage_of
 from coglet_supervisor.workers.restart import GiveUp, Setbacks
 from coglet_supervisor.workers.session import WorkerRules, WorkerSession
+from coglet_supervisor.workers.spawner import WorkerSpawner
 from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import Worker
 
@@ -50,7 +51,6 @@ class WorkerSeat:
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
-        self._spawn = spawn
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
         self._sessions: set[WorkerSession] = set()  # those whose process is alive
@@ -61,9 +61,10 @@ class WorkerSeat:
         self._setbacks = Setbacks()
         self._loaded_bytes = 0  # what a worker takes when it has just become ready
         self._measuring: asyncio.Task[None] | None = None
+        self._spawner = WorkerSpawner(lambda: spawn(spec))
         self._first: Worker | None = None
         try:
-            self._first = self._spawn(spec)
+            self._first = self._spawner.start()
             self._setup = Setup(started_at=self._first.spawned_at, status="starting")
         except NoTemporaryFolder as error:
             raise StartupError(str(error)) from error
@@ -136,11 +137,14 @@ class WorkerSeat:
             )
             return False
         try:
-            new = self._open(self._spawn(self._spec))
+            worker = await self._spawner.start_beside()
         except OSError as error:
             log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
-        self._successor = new
+        if old is not self._session or self._stopping:  # as above, or the server ends
+            await worker.end()
+            return False
+        self._successor = new = self._open(worker)
         if not await new.wait_ready() or new not in self._sessions:
             return False
         self._successor = None
@@ -160,16 +164,19 @@ class WorkerSeat:
 
     def kill(self) -> None:
         """Leaves no process behind, whatever happened."""
-        if self._first is not None:
-            self._first.kill()
+        self._spawner.close()
         for session in self._sessions:
             session.worker.kill()
 
     @property
     def pids(self) -> set[int]:
         """The processes of this seat."""
-        first = {self._first.pid} if self._first is not None else set()
-        return first | {session.worker.pid for session in self._sessions}
+        return self._spawner.pids | {session.worker.pid for session in self._sessions}
+
+    @property
+    def is_starting_a_process(self) -> bool:
+        """True while there may be a process that is not among `pids` yet."""
+        return self._spawner.is_starting
 
     async def check_user_health(self) -> str | None:
         """What the model's own check finds wrong, if anything."""
@@ -181,7 +188,7 @@ class WorkerSeat:
         """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
         self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
-            session = self._open(self._take_first() or self._spawn(self._spec))
+            worker = self._take_first() or await self._spawner.start_beside()
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.explain(error)}"
             # What could be started before is short of something, and that may pass.
@@ -191,6 +198,10 @@ class WorkerSeat:
                 self._setup, completed_at=timestamp(), status="failed", logs=f"{reason}\n"
             )
             return SetupFailed(reason)
+        if self._stopping:
+            await worker.end()
+            return Stopped()
+        session = self._open(worker)
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
@@ -203,6 +214,7 @@ class WorkerSeat:
     def _open(self, worker: Worker) -> WorkerSession:
         session = WorkerSession(worker, self._pool, self._server_log, self._rules, self._recycle)
         self._sessions.add(session)
+        self._spawner.take(worker)
         session.start(self._tasks)
         self._tasks.create_task(self._watch(session))
         return session

@@ -50,6 +50,11 @@ class WorkerSupervisor:
         """The processes that are ours to wait for."""
         return {pid for seat in self._seats for pid in seat.pids}
 
+    @property
+    def is_starting_a_process(self) -> bool:
+        """True while there may be a process of ours that is not among `pids` yet."""
+        return any(seat.is_starting_a_process for seat in self._seats)
+
     async def wait_ready(self) -> None:
         """Returns when the first worker is ready; never when none will be."""
         async with asyncio.TaskGroup() as tasks:

@@ -1,0 +1,69 @@
+"""Starting the workers of one seat, beside the event loop once there is one."""
+
+import asyncio
+import threading
+from collections.abc import Callable
+
+from coglet_supervisor.own_thread import in_own_thread
+from coglet_supervisor.workers.worker import Worker
+
+
+class WorkerSpawner:
+    """Starts workers with `spawn`, and owns each until it is taken. After `close`, it leaves none behind.
+
+    Starting a process blocks until the child has become another program. That takes long when memory is
+    short, and without end when the child is stopped before.
+    """
+
+    def __init__(self, spawn: Callable[[], Worker]) -> None:
+        self._spawn = spawn
+        self._lock = threading.Lock()
+        self._untaken: set[Worker] = set()
+        self._is_closed = False
+        self._starting = 0
+
+    @property
+    def is_starting(self) -> bool:
+        """True while there may be a child whose process id is not known yet."""
+        return self._starting > 0
+
+    @property
+    def pids(self) -> set[int]:
+        """The processes of the workers that were not taken yet."""
+        with self._lock:
+            return {worker.pid for worker in self._untaken}
+
+    def start(self) -> Worker:
+        """Starts a worker. From any thread. Raises OSError."""
+        worker = self._spawn()
+        with self._lock:
+            if not self._is_closed:
+                self._untaken.add(worker)
+                return worker
+        worker.kill()
+        return worker
+
+    async def start_beside(self) -> Worker:
+        """As `start`, while the event loop goes on; in this thread when the system has none left."""
+        self._starting += 1
+        try:
+            try:
+                started = in_own_thread(self.start, "spawn")
+            except RuntimeError:
+                return self.start()
+            return await asyncio.shield(started)
+        finally:
+            self._starting -= 1
+
+    def take(self, worker: Worker) -> None:
+        """The caller sees to its end from now on."""
+        with self._lock:
+            self._untaken.discard(worker)
+
+    def close(self) -> None:
+        """Kills what was not taken, and what is being started as soon as it is there."""
+        with self._lock:
+            self._is_closed = True
+            untaken, self._untaken = self._untaken, set()
+        for worker in untaken:
+            worker.kill()
