@@ -1,6 +1,6 @@
-"""Keeps files of the model out of the server's imports: a `json.py` is for the worker alone.
+"""Keeps the model's files out of the server's imports: only the worker may import the model's `json.py`.
 
-`python -m` puts the current folder, which is the model's, in front of `sys.path`.
+`python -m` puts the current folder, which is the model's, first in `sys.path`.
 """
 
 import os
@@ -10,7 +10,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def forget_current_folder() -> None:
-    """Undoes what `-m` has done, and forgets what was imported from that folder since."""
+    """Remove the current folder from `sys.path`, and the modules imported from it from `sys.modules`."""
     if getattr(sys.flags, "safe_path", sys.flags.isolated) or not sys.path:
         return
     folder = os.getcwd()

@@ -14,7 +14,7 @@ from tests.supervisor.running import Bench
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.predictions.data_url_store import DataUrls
-from coglet_supervisor.predictions.outputs import NO_JSON, OUTPUT_LOST, OutputFailed
+from coglet_supervisor.predictions.outputs import INVALID_JSON, OUTPUT_LOST, OutputFailed
 
 MAX_BYTES = 10_000
 
@@ -343,10 +343,10 @@ async def test_what_is_no_json_never_reaches_the_client(running: Running, text: 
         running.receive(slot.FileOutput(filename=str(path), kind="oversized"))
     running.done(text if way == "end" else None)
     await running.prediction.wait_terminal()
-    assert (running.prediction.status, running.prediction.error) == ("failed", NO_JSON)
+    assert (running.prediction.status, running.prediction.error) == ("failed", INVALID_JSON)
 
 
 async def test_a_metric_that_is_no_json_fails_the_prediction(running: Running) -> None:
     running.receive(slot.Metric(name="a", value=b"NaN", mode="replace"))
     running.done()
-    assert running.prediction.error == NO_JSON
+    assert running.prediction.error == INVALID_JSON

@@ -1,7 +1,8 @@
-"""Looking up names, each in a thread of its own.
+"""Resolving host names, each in its own thread.
 
 The system's resolver cannot be interrupted, and waits for many seconds when a name server does not answer. A
-few such names would take all threads of `asyncio.to_thread`, for which the end of the event loop waits, too.
+few such names would occupy all threads of `asyncio.to_thread`, and the shutdown of the event loop waits for
+those.
 """
 
 import asyncio
@@ -11,25 +12,26 @@ from collections.abc import Callable
 from typing import Final
 
 MAX_LOOKUPS: Final = 512
-"""How many threads there may be. A lookup goes on when who asked for it has gone."""
+"""The maximum number of threads. A lookup continues after its caller was canceled."""
 
 Resolve = Callable[[str, int], list[str]]
 
 
 class NameLookup:
-    """Asks `resolve`, which blocks, for the addresses of host and port. On one event loop."""
+    """Runs the blocking `resolve` for a host and port in a thread. For use on one event loop."""
 
     def __init__(self, resolve: Resolve, *, max_lookups: int = MAX_LOOKUPS) -> None:
         self._resolve = resolve
         self._max_lookups = max_lookups
-        self._under_way = 0
+        self._running = 0
 
     async def find(self, host: str, port: int) -> list[str]:
-        """The addresses. Raises what `resolve` raises, and OSError when too many lookups are under way."""
-        if self._under_way >= self._max_lookups:
-            raise OSError(
-                f"{host} was not looked up: the name servers have not answered {self._under_way} others"
-            )
+        """Return the addresses of a host.
+
+        Raises what `resolve` raises, and OSError if too many lookups are running or no thread can be started.
+        """
+        if self._running >= self._max_lookups:
+            raise OSError(f"{host} was not looked up: {self._running} other lookups are still unanswered")
         loop = asyncio.get_running_loop()
         found: asyncio.Future[list[str]] = loop.create_future()
 
@@ -40,7 +42,7 @@ class NameLookup:
                 addresses = self._resolve(host, port)
             except Exception as raised:  # noqa: BLE001 - raised again on the loop
                 error = raised
-            with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
+            with contextlib.suppress(RuntimeError):  # the loop was closed in the meantime
                 loop.call_soon_threadsafe(self._ended, found, addresses, error)
 
         thread = threading.Thread(target=work, name="name-lookup", daemon=True)
@@ -48,13 +50,13 @@ class NameLookup:
             thread.start()
         except RuntimeError as error:
             raise OSError(f"{host} was not looked up: {error}") from error
-        self._under_way += 1
+        self._running += 1
         return await found
 
     def _ended(
         self, found: "asyncio.Future[list[str]]", addresses: list[str], error: Exception | None
     ) -> None:
-        self._under_way -= 1
+        self._running -= 1
         if found.cancelled():
             return
         if error is None:
