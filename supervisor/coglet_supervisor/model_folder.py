@@ -1,6 +1,6 @@
-"""Keeps the model's files out of the server's imports: only the worker may import the model's `json.py`.
+"""Keeps modules of the model's folder out of the server's imports: a `json.py` is for the worker alone.
 
-`python -m` puts the current folder, which is the model's, first in `sys.path`.
+`python -m` puts the current folder, which is the model's, at the front of `sys.path`.
 """
 
 import os
@@ -10,7 +10,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def forget_current_folder() -> None:
-    """Remove the current folder from `sys.path`, and the modules imported from it from `sys.modules`."""
+    """Remove the current folder from `sys.path`, and modules that were imported from it already."""
     if getattr(sys.flags, "safe_path", sys.flags.isolated) or not sys.path:
         return
     folder = os.getcwd()

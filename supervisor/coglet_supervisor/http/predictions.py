@@ -29,7 +29,9 @@ from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.webhooks.delivery import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
-DRAINING: Final = "The server is shutting down and takes no new predictions. Try another one."
+DRAINING: Final = (
+    "The server is shutting down and accepts no new predictions. Send the request to another server."
+)
 NOT_STREAMING: Final = (
     "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
 )

@@ -143,7 +143,7 @@ def check_url(text: str) -> None:
     # urlsplit has checked IPv6 addresses in brackets; names that are not ASCII are left to the resolver.
     is_name = host.isascii() and ":" not in host
     if is_name and (len(host) > _MAX_HOST_CHARS or not _HOST_LABELS.fullmatch(host)):
-        raise UnusableUrl("the host of the URL is not a valid name")
+        raise UnusableUrl("the URL has an invalid host name")
 
 
 def origin_of(url: str) -> str:
