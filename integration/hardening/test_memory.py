@@ -63,7 +63,8 @@ def test_no_second_model_is_loaded_where_only_one_fits(serve: Serve, group: Path
         server.wait_log(f"keeping worker {worker}: a second one needs about")
         assert server.predict({"act": "say"}).json()["output"] == "say"
         wait_for(
-            lambda: server.log.count(f"worker {worker} stays") == 2, "refusal to replace what has worn out"
+            lambda: server.log.count(f"keeping worker {worker}") == 2,
+            "refusal to recycle a worker over its limit",
         )
         assert worker_pids(server) == {worker}
 
