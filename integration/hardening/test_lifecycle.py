@@ -112,7 +112,7 @@ def test_a_worker_that_hangs_is_replaced(serve: Serve) -> None:
         with holding(server, "stuck") as stuck:
             os.kill(worker, signal.SIGSTOP)
             body = stuck.result().json()
-        assert (body["status"], "neither answered nor computed" in body["error"]) == ("failed", True)
+        assert (body["status"], "no pong and no CPU time" in body["error"]) == ("failed", True)
         wait_workers(server, 1, without=worker)
         server.wait_status("READY")
         assert server.predict(returning("'alive'")).json()["output"] == "alive"

@@ -119,7 +119,9 @@ def test_without_descriptors_clients_are_turned_away_and_it_recovers(serve: Serv
         wait_for(lambda: answers(server), "recovery")
         assert serves(server)
         assert busy_s < 0.9, "a busy loop in accept"
-        assert re.search(r"closed \d+ new connections: \d+ file descriptors are not enough", server.log)
+        assert re.search(
+            r"closed \d+ new connections: the limit of \d+ file descriptors is reached", server.log
+        )
 
 
 def test_without_descriptors_a_worker_is_started_less_and_less_often(serve: Serve) -> None:

@@ -60,10 +60,11 @@ def test_no_second_model_is_loaded_where_only_one_fits(serve: Serve, group: Path
     with serve(MODEL, entry=("-c", JOIN_AND_SERVE), variables=variables) as server:
         (worker,) = worker_pids(server)
         server.signal(signal.SIGHUP)
-        server.wait_log(f"worker {worker} stays: another one takes about")
+        server.wait_log(f"keeping worker {worker}: a second one needs about")
         assert server.predict({"act": "say"}).json()["output"] == "say"
         wait_for(
-            lambda: server.log.count(f"worker {worker} stays") == 2, "refusal to replace what has worn out"
+            lambda: server.log.count(f"keeping worker {worker}") == 2,
+            "refusal to recycle a worker over its limit",
         )
         assert worker_pids(server) == {worker}
 

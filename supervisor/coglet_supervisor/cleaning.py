@@ -1,13 +1,13 @@
-"""Ending processes and removing files while the event loop goes on."""
+"""Ending processes and removing files without blocking the event loop."""
 
 import asyncio
 from collections.abc import Callable
 
 
 async def clean_up(work: Callable[[], None]) -> None:
-    """Does `work` in a thread; in this one when the system has none left, as when a model forks without end.
+    """Run `work` in a thread, or in the current thread if the system has none left (a fork bomb in a model).
 
-    It may be done twice then, as it stays in the queue for the next thread.
+    In the second case it may run twice, because it also stays queued for the next thread.
     """
     try:
         await asyncio.to_thread(work)

@@ -1,4 +1,4 @@
-"""The tasks that serve clients: whatever goes wrong in one of them, the server and the others go on."""
+"""The tasks that serve clients: an exception in one of them affects neither the server nor other clients."""
 
 import asyncio
 import logging
@@ -7,13 +7,13 @@ from types import TracebackType
 from typing import Any, Self
 
 StartTask = Callable[[Coroutine[Any, Any, None]], "asyncio.Task[None]"]
-"""Starts work of which the caller need not keep the task."""
+"""Starts a task; the caller need not keep a reference to it."""
 
 log = logging.getLogger(__name__)
 
 
 class ClientTasks:
-    """A group of tasks, as `asyncio.TaskGroup`, but none of them can end the group; its end cancels them."""
+    """A task group in which a failed task does not cancel the others. Leaving the block cancels all tasks."""
 
     def __init__(self) -> None:
         self._tasks: set[asyncio.Task[None]] = set()
@@ -30,7 +30,10 @@ class ClientTasks:
             await asyncio.wait(self._tasks)
 
     def start(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Does the work of one client. What it raises is logged, as a fault of the server."""
+        """Start a task that serves one client.
+
+        An exception that it raises is logged as a bug in the server.
+        """
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._done)
@@ -40,4 +43,6 @@ class ClientTasks:
         self._tasks.discard(task)
         if not task.cancelled() and (error := task.exception()) is not None:
             name = getattr(task.get_coro(), "__qualname__", task.get_name())
-            log.error("%s failed, which costs its client alone; a fault of the server", name, exc_info=error)
+            log.error(
+                "%s failed, which affects only its client; this is a bug in the server", name, exc_info=error
+            )

@@ -1,4 +1,4 @@
-"""The server's flags, for every way to start it from a command line."""
+"""The server's command-line flags, shared by every entry point."""
 
 import argparse
 import os
@@ -11,7 +11,7 @@ from coglet_supervisor.main import serve
 from coglet_supervisor.settings import is_port, port_from
 from coglet_supervisor.versions import versions
 
-# Mode -> the variable that names the model, and what it may say.
+# Mode -> the variable that names the model, and an example value.
 _MODEL_VARIABLES: Final = {
     "predict": ("COG_PREDICT_TYPE_STUB", "predict.py:Predictor"),
     "train": ("COG_TRAIN_TYPE_STUB", "train.py:train"),
@@ -19,9 +19,10 @@ _MODEL_VARIABLES: Final = {
 
 
 def main(arguments: Sequence[str], program: str) -> int:
-    """Reads flags and environment, and serves until told to stop. Gives the exit code.
+    """Read flags and environment, serve until asked to stop, and return the exit code.
 
-    `program` is what usage messages call the command. Raises SystemExit after these and `--version`.
+    `program` is the name of the command in usage messages. Raises SystemExit after a usage message and after
+    `--version`.
     """
     options = parser(program).parse_args(arguments)
     variable, example = _MODEL_VARIABLES[options.x_mode]
@@ -51,7 +52,7 @@ def main(arguments: Sequence[str], program: str) -> int:
 
 
 def parser(program: str) -> argparse.ArgumentParser:
-    """The flags, as argparse reads and explains them."""
+    """Return the parser of the server's flags."""
     flags = argparse.ArgumentParser(prog=program, description="Serves a model over HTTP.")
     flags.add_argument("ref", nargs="?", help="the model, for example predict.py:Predictor")
     flags.add_argument(
@@ -65,9 +66,10 @@ def parser(program: str) -> argparse.ArgumentParser:
     flags.add_argument("--port", type=_port, help="port to listen on (default: PORT, or 5000)")
     flags.add_argument("--upload-url", help="base URL to which output files are uploaded")
     flags.add_argument("--x-mode", choices=[*_MODEL_VARIABLES], default="predict", help="what to serve")
-    # Ignored; accepted for old callers.
+    # Ignored; accepted for compatibility with old callers.
     flags.add_argument("--threads", type=int, help=argparse.SUPPRESS)
-    # For a program that starts the server: it holds the other end, which the system closes when it is killed.
+    # For a program that starts the server and must not leave it behind: the program holds the other end of
+    # stdin, which the system closes when the program is killed.
     flags.add_argument("--exit-with-stdin", action="store_true", help=argparse.SUPPRESS)
     flags.add_argument(
         "--await-explicit-shutdown",
@@ -76,7 +78,7 @@ def parser(program: str) -> argparse.ArgumentParser:
         const=True,
         default=False,
         metavar="BOOL",
-        help="ignore SIGTERM; end only on SIGINT or POST /shutdown",
+        help="ignore SIGTERM; exit only on SIGINT or POST /shutdown",
     )
     return flags
 

@@ -1,5 +1,5 @@
-"""What the supervisor tells a person who can act on it."""
+"""Errors that the operator of the server can fix."""
 
 
 class StartupError(Exception):
-    """The server cannot start; the text says why and what to change. Exit code 1."""
+    """The server cannot start (exit code 1). The text says why and what to change."""

@@ -1,4 +1,4 @@
-"""What GET /health-check says, and the states behind it."""
+"""The response of GET /health-check, and the states that it reports."""
 
 import datetime
 import time
@@ -13,7 +13,7 @@ Reported = Literal["UNKNOWN", "STARTING", "READY", "BUSY", "SETUP_FAILED", "DEFU
 
 
 class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
-    """How the latest setup went. Times are RFC 3339 in UTC with nanoseconds."""
+    """The result of the latest setup. Times are RFC 3339 in UTC with nanoseconds."""
 
     started_at: str
     completed_at: str | None = None
@@ -22,7 +22,7 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
 
 
 class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of GET /health-check, in the order that clients know. `restarts` is ours."""
+    """The body of GET /health-check, with the peer's fields in its order; `restarts` is our addition."""
 
     status: Reported
     setup: Setup | None = None
@@ -32,7 +32,7 @@ class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
 
 
 def report(state: State, *, free_slots: int, user_error: str | None) -> Reported:
-    """The status to report: a failing user check wins over having no free slot."""
+    """Return the status to report. A failing user health check takes precedence over `BUSY`."""
     if state != "READY":
         return state
     if user_error is not None:
@@ -41,7 +41,7 @@ def report(state: State, *, free_slots: int, user_error: str | None) -> Reported
 
 
 def timestamp() -> str:
-    """Now, as the health report writes it."""
+    """Return the current time in the format of the health report: RFC 3339, UTC, nanoseconds."""
     nanoseconds = time.time_ns()
     moment = datetime.datetime.fromtimestamp(nanoseconds // 1_000_000_000, datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S}.{nanoseconds % 1_000_000_000:09d}+00:00"

@@ -1,4 +1,4 @@
-"""What a process owes to what started it: orphans reaped as PID 1, systemd told, its sockets taken over."""
+"""Init-system integration: zombie reaping as PID 1, sd_notify and socket activation."""
 
 import contextlib
 import os
@@ -11,10 +11,10 @@ _FIRST_PASSED_DESCRIPTOR: Final = 3
 
 
 def reap_orphans(own_children: Collection[int]) -> int:
-    """Reaps ended children that nobody else waits for, and gives their number.
+    """Reap exited children that are not in `own_children`, and return their number.
 
-    In a container we are PID 1, and every process that loses its parent becomes our child. Workers are left
-    to those who watch them.
+    In a container the server is PID 1, and every process that loses its parent becomes its child. Workers
+    (`own_children`) are reaped by the code that waits for them.
     """
     reaped = 0
     while True:
@@ -23,38 +23,38 @@ def reap_orphans(own_children: Collection[int]) -> int:
         except ChildProcessError:
             return reaped
         if ended is None or ended.si_pid in own_children:
-            return reaped  # a worker in front: its owner is about to reap it, the rest comes next time
+            return reaped  # a worker, about to be reaped elsewhere; the others follow in the next call
         with contextlib.suppress(ChildProcessError):
             os.waitpid(ended.si_pid, os.WNOHANG)
         reaped += 1
 
 
 def passed_socket(environment: Mapping[str, str]) -> socket.socket | None:
-    """The listening socket that systemd, or whoever speaks its protocol, has opened for us."""
+    """Return the listening socket that systemd or another socket activator passed to us, or None."""
     if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS", "0") == "0":
         return None
-    os.set_inheritable(_FIRST_PASSED_DESCRIPTOR, False)  # not for the worker
+    os.set_inheritable(_FIRST_PASSED_DESCRIPTOR, False)  # the worker must not inherit it
     return socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR)
 
 
 class Notifier:
-    """Tells systemd of our state, when it has asked for it. Source: sd_notify(3)."""
+    """Notifies systemd of the server's state if NOTIFY_SOCKET is set. Source: sd_notify(3)."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._address = environment.get("NOTIFY_SOCKET")
 
     def notify(self, state: str) -> None:
-        """Sends one assignment, such as `READY=1`. A service manager that is gone changes nothing."""
+        """Send one assignment, such as `READY=1`. Errors are ignored: the service manager may have exited."""
         if not self._address:
             return
-        # A leading @ stands for the abstract namespace.
+        # A leading @ denotes the abstract namespace.
         address = "\0" + self._address[1:] if self._address.startswith("@") else self._address
         with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as out:
             out.sendto(state.encode(), address)
 
 
 def watchdog_interval_s(environment: Mapping[str, str]) -> float | None:
-    """How often systemd wants to hear `WATCHDOG=1`: half of the time after which it would act."""
+    """Return how often to send `WATCHDOG=1`: half of systemd's watchdog timeout; None without one."""
     if environment.get("WATCHDOG_PID", str(os.getpid())) != str(os.getpid()):
         return None
     microseconds = environment.get("WATCHDOG_USEC", "")

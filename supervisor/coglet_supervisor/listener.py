@@ -1,4 +1,4 @@
-"""The listening socket, which is opened before anything else is loaded."""
+"""The listening socket, opened before anything else is loaded."""
 
 import logging
 import socket
@@ -8,13 +8,13 @@ from coglet_supervisor.errors import StartupError
 
 log = logging.getLogger(__name__)
 
-# How many clients may wait to be accepted; the kernel cuts it down to net.core.somaxconn. A client for whom
-# there is no room loses its SYN, and tries again after a second.
+# How many connections may wait to be accepted; the kernel limits it to net.core.somaxconn. When the backlog
+# is full, a client's SYN is dropped and the client retries after a second.
 BACKLOG: Final = 4096
 
 
 def listen(host: str, port: int) -> socket.socket:
-    """The open port. Raises StartupError."""
+    """Open the listening socket. Raises StartupError if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:

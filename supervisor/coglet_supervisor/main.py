@@ -1,4 +1,4 @@
-"""The ways into the supervisor: from Python, and from the command line."""
+"""The Python entry point of the server."""
 
 import logging
 import os
@@ -25,10 +25,10 @@ def serve(
     upload_url: str | None = None,
     exit_with_stdin: bool = False,
 ) -> int:
-    """Serves the model `ref` (`file.py:Name`) until it is told to stop. Gives the exit code.
+    """Serve the model `ref` (`file.py:Name`) until asked to stop, and return the exit code.
 
-    Without a model, the server answers health checks only. Settings that are not given come from the
-    environment (docs/configuration.md).
+    Without a model, the server answers health checks only. All other settings come from the environment
+    (docs/configuration.md).
     """
     fill_standard_streams()
     settings = Settings.from_environment(
@@ -42,8 +42,8 @@ def serve(
         exit_with_stdin=exit_with_stdin,
     )
     descriptor = _log_descriptor()
-    colour = os.isatty(descriptor)
-    server_log = open_server_log(descriptor, settings.log_format, settings.log_level, colour=colour)
+    color = os.isatty(descriptor)
+    server_log = open_server_log(descriptor, settings.log_format, settings.log_level, color=color)
     release = versions()
     log.info("coglet %s, python %s", release.coglet, platform.python_version())
     for warning in settings.warnings:
@@ -59,7 +59,10 @@ def serve(
 
 
 def _log_descriptor() -> int:
-    """stderr. If it was closed, number 2 may belong to whatever the caller of `serve` has opened since."""
+    """Return the descriptor of stderr, or of /dev/null if stderr was closed.
+
+    Then descriptor 2 may be a file that the caller of `serve` has opened since.
+    """
     if sys.__stderr__ is None or sys.__stderr__.closed:
         return os.open(os.devnull, os.O_WRONLY)
     return sys.__stderr__.fileno()

@@ -1,4 +1,4 @@
-"""What the C library does with memory that was freed."""
+"""How the C library returns freed memory to the kernel."""
 
 import contextlib
 import ctypes
@@ -8,12 +8,12 @@ _M_MMAP_THRESHOLD: Final = -3  # malloc.h
 _LARGE_BYTES: Final = 1024 * 1024
 
 
-def give_back_large_blocks() -> None:
-    """From now on a block of a MiB or more goes back to the kernel when it is freed.
+def return_large_blocks() -> None:
+    """From now on, return each block of 1 MiB or more to the kernel as soon as it is freed.
 
-    glibc learns otherwise from the first ones: it keeps up to 32 MiB each for the next, between smaller ones
-    that live on, and a server that was busy with large bodies once stays large. Other C libraries have no
-    such setting.
+    By default glibc raises this threshold, up to 32 MiB, when large blocks are freed. It then allocates large
+    blocks among small ones that stay allocated, so a server that once handled large bodies keeps their
+    memory. Other C libraries have no such setting.
     """
     with contextlib.suppress(AttributeError):
         ctypes.CDLL(None).mallopt(_M_MMAP_THRESHOLD, _LARGE_BYTES)

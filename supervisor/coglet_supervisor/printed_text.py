@@ -1,4 +1,4 @@
-"""What a prediction or a setup has printed, bounded: of too much, the beginning and the end are kept."""
+"""The bounded text that a prediction or a setup printed: beyond the limit, the middle is dropped."""
 
 from collections import deque
 from typing import Final
@@ -7,7 +7,7 @@ MAX_LOG_BYTES: Final = 64 * 1024 * 1024
 
 
 class PrintedText:
-    """Text in the order in which it came. Beyond `limit_bytes`, the middle is dropped and counted."""
+    """Text in the order of its arrival. Beyond `limit_bytes`, the middle is dropped and counted."""
 
     def __init__(self, limit_bytes: int = MAX_LOG_BYTES) -> None:
         self._half_bytes = limit_bytes // 2
@@ -19,13 +19,13 @@ class PrintedText:
         self._dropped_bytes = 0
 
     def add(self, text: str) -> None:
-        """More text."""
+        """Append text."""
         size_bytes = _size(text)
         if size_bytes <= self._head_room:
             self._head.append(text)
             self._head_room -= size_bytes
             return
-        self._head_room = 0  # what follows must not come before this
+        self._head_room = 0  # later, shorter text must not be put before this one
         self._tail.append(text)
         self._tail_bytes += size_bytes
         while self._tail_bytes > self._half_bytes:
@@ -33,7 +33,7 @@ class PrintedText:
 
     @property
     def text(self) -> str:
-        """All that is kept, with a notice in the place of what is not."""
+        """The text that was kept, with a notice in place of what was dropped."""
         if len(self._head) > 1:
             self._head = ["".join(self._head)]
         if not self._tail and not self._dropped_bytes:

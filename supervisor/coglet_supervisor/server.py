@@ -1,4 +1,4 @@
-"""One server from its first to its last moment: sockets, worker, HTTP, signals, end."""
+"""One server from start to exit: listening socket, workers, HTTP, signals and shutdown."""
 
 from __future__ import annotations
 
@@ -48,21 +48,24 @@ _STDIN = 0
 _STDIN_BYTES = 4096
 READINESS_FILE = Path("/var/run/cog/ready")
 
-# The end takes the grace time and at most 6 s more. When the predictions have used it up, they have this long
-# to be canceled, and then their last webhooks have; open answers have as long meanwhile, and killing what has
-# not ended takes little more than a second.
+# A shutdown takes the grace time and at most 6 s more. When predictions have used up the grace time, they get
+# _CANCELED_S to be canceled, and then their last webhooks get LAST_WEBHOOKS_S; open responses have the same
+# time in parallel. Killing what has not exited takes little more than a second.
 _CANCELED_S = 2.0
 LAST_WEBHOOKS_S = 2.0
 _CLOSE_S = 0.5
 
 
 class _Ended(Exception):
-    """All is done; a task that is still there waits for nothing that could come, and is canceled."""
+    """The shutdown is complete; raised in the task group so that the remaining tasks are canceled."""
 
 
 class Server:
-    """Holds the parts together. Making one opens the port and starts the worker, which loads the model while
-    the rest is imported."""
+    """Connects the parts of a server.
+
+    The constructor opens the port and starts the workers, which load the model while the rest is imported.
+    Raises StartupError.
+    """
 
     def __init__(self, settings: Settings, server_log: ServerLog) -> None:
         self._settings = settings
@@ -99,7 +102,7 @@ class Server:
         self._readiness_file_made = False
 
     async def run(self) -> None:
-        """Serves until a signal or POST /shutdown, then drains and leaves nothing behind."""
+        """Serve until a signal or POST /shutdown, then drain, end the workers and remove temporary files."""
         try:
             async with asyncio.TaskGroup() as self._tasks, self._clients:
                 await self._serve()
@@ -108,12 +111,12 @@ class Server:
             pass
         finally:
             self._workers.kill()
-            # A thread that is writing a file would leave it behind.
+            # A thread that is still writing a file would leave it in the folder.
             await asyncio.get_running_loop().shutdown_default_executor()
             self._folder.remove()
 
     async def health_body(self) -> HealthBody:
-        """What GET /health-check says."""
+        """Return the body of GET /health-check. Creates the readiness file on Kubernetes once ready."""
         workers = self._workers
         user_error = await workers.check_user_health()
         if workers.state == "READY" and self._settings.kubernetes:
@@ -127,7 +130,7 @@ class Server:
         )
 
     def not_ready_because(self) -> str | None:
-        """Why a prediction would not be taken now, or None."""
+        """Return why a prediction would be rejected now, or None."""
         if self._stop_asked.is_set():
             return "shutting down"
         if self._workers.state != "READY":
@@ -135,18 +138,18 @@ class Server:
         return None if self._pool.free else "BUSY"
 
     def ask_to_stop(self) -> None:
-        """Drain and end; asked again: do not wait for what runs."""
+        """Drain and shut down. Called a second time: do not wait for running predictions."""
         if self._stop_asked.is_set():
             self._cut_short.set()
         self._stop_asked.set()
 
     async def _serve(self) -> None:
-        # Imported now: the worker is loading the model meanwhile.
+        # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
-        from coglet_supervisor.memory import give_back_large_blocks
+        from coglet_supervisor.memory import return_large_blocks
         from coglet_supervisor.webhooks.delivery import Webhooks
 
-        give_back_large_blocks()
+        return_large_blocks()
         settings = self._settings
         self._handle_signals()
         guard = UrlGuard.from_environment(os.environ)
@@ -170,7 +173,7 @@ class Server:
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
         workers = self.start_task(self._workers.run())
-        duties = self.start_task(self._do_init_duties())
+        init_tasks = self.start_task(self._run_init_tasks())
         await self._stop_asked.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
@@ -178,7 +181,7 @@ class Server:
         left_s = 0.0 if self._cut_short.is_set() else grace_ends - time.monotonic()
         await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
-        duties.cancel()
+        init_tasks.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         with contextlib.suppress(TimeoutError):
@@ -220,7 +223,7 @@ class Server:
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         return App(access, routes, self, LazyPages(service, self.ask_to_stop))
 
-    async def _do_init_duties(self) -> None:
+    async def _run_init_tasks(self) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
         self.start_task(_remove_abandoned())
@@ -233,14 +236,17 @@ class Server:
                 reap_orphans(self._workers.pids)
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """For the server's own tasks: one that fails ends the server. `ClientTasks` has those of clients."""
+        """Start a task of the server itself: if it fails, the server exits.
+
+        See `ClientTasks` for clients' tasks.
+        """
         return self._tasks.create_task(work)
 
     async def _drain(self, service: PredictionService) -> None:
-        """Lets what runs come to its end, for as long as the grace time, or until asked again."""
+        """Wait for predictions until the grace time is over or a second stop is requested, then cancel."""
         await self._unless_cut_short(service.wait_empty(), self._settings.shutdown_grace_s)
         if canceled := service.cancel_all():
-            log.warning("%d predictions did not end in time, canceling them", canceled)
+            log.warning("%d predictions did not end within the grace time, canceling them", canceled)
 
     async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
@@ -248,7 +254,7 @@ class Server:
         await webhooks.close()
 
     async def _unless_cut_short(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
-        """Does the work, but ends it after `limit_s` seconds, or when we are asked again to stop."""
+        """Run `work`, but cancel it after `limit_s` seconds or when a second stop is requested."""
         doing = self.start_task(work)
         cut = self.start_task(_as_task(self._cut_short))
         await asyncio.wait({doing, cut}, timeout=limit_s, return_when="FIRST_COMPLETED")
@@ -273,9 +279,9 @@ class Server:
         if os.read(_STDIN, _STDIN_BYTES):
             return
         asyncio.get_running_loop().remove_reader(_STDIN)
-        log.info("stdin was closed by whoever started the server, shutting down...")
+        log.info("stdin was closed by the parent process, shutting down...")
         self.ask_to_stop()
-        self.ask_to_stop()  # nobody is left who waits for what runs
+        self.ask_to_stop()  # with the parent, the client of running predictions has exited
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")
@@ -304,7 +310,7 @@ def _temporary_folder() -> TemporaryFolder:
 
 
 async def _remove_abandoned() -> None:
-    with contextlib.suppress(RuntimeError):  # no thread is left: the next server may have one
+    with contextlib.suppress(RuntimeError):  # no thread is available; the next server tries again
         if removed := await asyncio.to_thread(remove_abandoned):
             log.info("removed %d temporary folders of servers that were killed", len(removed))
 
@@ -319,7 +325,7 @@ def _check_upload_url(settings: Settings) -> None:
 
 
 def _guard_of_uploads(guard: UrlGuard, settings: Settings) -> UrlGuard:
-    """Files go where the operator says; where that server redirects to is judged as ever."""
+    """Return the URL guard of uploads: the operator's host is allowed, redirects to others are checked."""
     host = urlsplit(settings.upload_url or "").hostname
     return guard if host is None else guard.allowing(host)
 
@@ -330,13 +336,13 @@ def _webhook_token(settings: Settings) -> WebhookToken | None:
     if not settings.webhook_auth_hosts:
         log.warning(
             "WEBHOOK_AUTH_TOKEN is sent to every receiver that a client names; "
-            "list those that may have it in WEBHOOK_AUTH_HOSTS"
+            "list the allowed ones in WEBHOOK_AUTH_HOSTS"
         )
     return WebhookToken(settings.webhook_auth_token, settings.webhook_auth_hosts)
 
 
 def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
-    """Where output files go."""
+    """Return the store of output files: uploads if there is an upload URL, else data URLs."""
     from coglet_supervisor.predictions.data_url_store import DataUrls
     from coglet_supervisor.predictions.uploads import Uploads
 
@@ -349,12 +355,12 @@ async def _as_task(event: asyncio.Event) -> None:
     await event.wait()
 
 
-# What only the supervisor may know; the model and whatever it starts do not.
+# Secrets of the supervisor that are removed from the environment of the model and of its child processes.
 SUPERVISOR_ONLY = frozenset({"COG_API_TOKEN", "WEBHOOK_AUTH_TOKEN", "WEBHOOK_SIGNING_SECRET"})
 
 
 def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
-    """How to start each worker of these settings; none without a model."""
+    """Return the spec of each worker; an empty list without a model."""
     if settings.predictor_ref is None:
         return []
     num_slots = settings.max_concurrency or declared_concurrency(settings)
@@ -377,7 +383,7 @@ def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
 
 
 def run_server(settings: Settings, server_log: ServerLog) -> None:
-    """Runs a server to its end. Raises StartupError."""
+    """Run a server until it shuts down. Raises StartupError if it cannot start."""
     server = Server(settings, server_log)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(server.run())

@@ -1,8 +1,8 @@
-"""The server log: one record a line on stderr, JSON or human, and the logs of setup.
+"""The server log on stderr, one record per line, as JSON or readable text; and the logs of each setup.
 
-The server and the libraries log through `logging`, whose handler is `ServerLog`; what models print joins
-them. Writing never blocks the event loop: a thread owns the descriptor, and when nothing reads it, records
-are dropped and counted.
+The server and the libraries log through `logging`, whose handler is `ServerLog`. The output of models is
+added to it. Writing never blocks the event loop: a thread writes to the descriptor, and when the reader of
+stderr is too slow, records are dropped and counted.
 """
 
 import datetime
@@ -28,7 +28,7 @@ LEVELS: Final[dict[LogLevel, int]] = {
     "error": logging.ERROR,
 }
 _NAMES: Final = {"debug": "DEBUG", "info": "INFO", "warning": "WARN", "error": "ERROR"}
-_COLOURS: Final = {"debug": "\x1b[34m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
+_COLORS: Final = {"debug": "\x1b[34m", "info": "\x1b[32m", "warning": "\x1b[33m", "error": "\x1b[31m"}
 _RESET: Final = "\x1b[0m"
 _PREDICTION: Final = "coglet::prediction"
 _GATHER_S: Final = 0.01
@@ -36,11 +36,11 @@ MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
 
 Fields = dict[str, object]
 Format = Callable[[str, LogLevel, str, str, Fields], str]
-"""(timestamp, level, target, message, fields) -> one line without its newline."""
+"""(timestamp, level, target, message, fields) -> one line without the newline."""
 
 
 def format_json(timestamp: str, level: LogLevel, target: str, message: str, fields: Fields) -> str:
-    """The record format that launchers and log collectors parse."""
+    """Return a record in the JSON format that launchers and log collectors parse."""
     record = {
         "timestamp": timestamp,
         "level": _NAMES[level],
@@ -54,21 +54,24 @@ def format_json(timestamp: str, level: LogLevel, target: str, message: str, fiel
 
 
 def format_console(timestamp: str, level: LogLevel, target: str, message: str, fields: Fields) -> str:
-    """The record for a person."""
+    """Return a record as readable text."""
     rest = "".join(f" {name}={value}" for name, value in fields.items())
     return f"{timestamp} {_NAMES[level]:>5} {target}: {message}{rest}"
 
 
-def format_console_in_colour(
+def format_console_in_color(
     timestamp: str, level: LogLevel, target: str, message: str, fields: Fields
 ) -> str:
-    """The record for a person at a terminal."""
+    """Return a record as readable text with terminal colors."""
     rest = "".join(f" {name}={value}" for name, value in fields.items())
-    return f"\x1b[2m{timestamp}{_RESET} {_COLOURS[level]}{_NAMES[level]:>5}{_RESET} {target}: {message}{rest}"
+    return f"\x1b[2m{timestamp}{_RESET} {_COLORS[level]}{_NAMES[level]:>5}{_RESET} {target}: {message}{rest}"
 
 
 class LineWriter:
-    """Writes lines to a descriptor from a thread of its own; drops and counts when it cannot keep up."""
+    """Writes lines to a descriptor from its own thread.
+
+    Drops and counts lines when the descriptor is too slow.
+    """
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -80,7 +83,7 @@ class LineWriter:
         threading.Thread(target=self._run, name="log-writer", daemon=True).start()
 
     def write(self, lines: str) -> None:
-        """Queues one line or several. Never blocks."""
+        """Queue one or more lines. Never blocks."""
         encoded = lines.encode("utf-8", "replace") + b"\n"
         with self._changed:
             if self._queued_bytes + len(encoded) > MAX_QUEUED_BYTES:
@@ -92,7 +95,7 @@ class LineWriter:
                 self._changed.notify_all()
 
     def take_dropped(self) -> int:
-        """How many lines were dropped since the last call; 0 until there is room to say so."""
+        """Return how many lines were dropped since the last call; 0 until the queue has room for a notice."""
         with self._changed:
             if self._queued_bytes > MAX_QUEUED_BYTES // 2:
                 return 0
@@ -100,7 +103,7 @@ class LineWriter:
             return dropped
 
     def flush(self, timeout_s: float) -> None:
-        """Waits until everything is written, or until the time is over."""
+        """Wait until everything is written, for at most `timeout_s` seconds."""
         with self._changed:
             self._changed.wait_for(lambda: not self._lines and not self._busy, timeout_s)
 
@@ -111,7 +114,7 @@ class LineWriter:
                 self._changed.notify_all()
                 self._changed.wait_for(lambda: self._lines)
                 self._busy = True
-            # Under load a record comes every fraction of a millisecond; one wake-up serves many.
+            # Under load there are several records per millisecond; one write serves many of them.
             time.sleep(_GATHER_S)
             with self._changed:
                 batch = b"".join(self._lines)
@@ -124,14 +127,14 @@ class LineWriter:
             while rest:
                 rest = rest[os.write(self._descriptor, rest) :]
         except OSError:
-            return  # a closed or full stderr must not end the server; there is nobody left to tell
+            return  # a closed or full stderr must not end the server, and cannot be reported elsewhere
 
 
 class ServerLog(logging.Handler):
-    """All records of the server. Thread-safe.
+    """The log handler of the server. Thread-safe.
 
-    A record of `logging` has the target that `extra={"target": ...}` names, else `coglet` if it is ours, else
-    the name of its logger.
+    The target of a record is `extra={"target": ...}` if given, else `coglet` for the supervisor's own
+    loggers, else the name of its logger.
     """
 
     def __init__(self, writer: LineWriter, format_record: Format, level: LogLevel) -> None:
@@ -151,21 +154,21 @@ class ServerLog(logging.Handler):
         self._write(_level_of(record), target, message, {})
 
     def event(self, prediction_id: str, message: str, **fields: object) -> None:
-        """Logs a step in the life of a prediction; the log level applies.
+        """Log a step of a prediction at level info, if the log level includes it.
 
-        Not through `logging`: there, each of the two steps of a prediction would cost 6 microseconds more
-        (Python 3.11), of the 85 that the server needs for a small prediction.
+        This bypasses `logging`, which would take 6 microseconds more (Python 3.11) for each of the two steps
+        of a prediction; the server needs 85 for a whole small prediction.
         """
         if self.level <= logging.INFO:
             self._write("info", _PREDICTION, message, {"prediction_id": prediction_id, **fields})
 
     def output(self, target: str, text: str) -> None:
-        """What the model printed outside predictions, a record a line; always shown."""
+        """Log what the model printed outside predictions, one record per line, at every log level."""
         for line in text.splitlines():
             self._write("info", target, line, {})
 
     def echo(self, prediction_id: str, source: str, text: str) -> None:
-        """What a prediction printed; blank lines are not worth a record."""
+        """Log what a prediction printed, one record per non-blank line, if the log level includes info."""
         if self.level > logging.INFO:
             return
         fields: Fields = {"prediction_id": prediction_id, "source": source.capitalize()}
@@ -175,22 +178,28 @@ class ServerLog(logging.Handler):
             for line in text.splitlines()
             if (stripped := line.strip())
         ]
-        if records:  # in one go: a text may be a thousand lines
+        if records:  # queued together: a text may have thousands of lines
             self._writer.write("\n".join(records))
 
     def collect(self) -> PrintedText:
-        """The logs of a setup from here on, `[target] message` a line; the first begin with the process."""
+        """Start collecting the logs of a setup, as lines `[target] message`.
+
+        The logs of the first setup include everything since the start of the process.
+        """
         logs, self._boot = self._boot or PrintedText(), None
         self._collectors.append(logs)
         return logs
 
     def end_collecting(self, logs: PrintedText) -> str:
-        """The text of `logs`, which end here."""
+        """Stop collecting `logs`, and return their text."""
         self._collectors.remove(logs)
         return logs.text
 
     def drain(self, timeout_s: float = 2.0) -> None:
-        """Waits until everything is written, or until the time is over; for the end of the process."""
+        """Wait until everything is written, for at most `timeout_s` seconds.
+
+        Called before the process exits.
+        """
         self._writer.flush(timeout_s)
 
     def _write(self, level: LogLevel, target: str, message: str, fields: Fields) -> None:
@@ -198,15 +207,15 @@ class ServerLog(logging.Handler):
             if logs is not None:
                 logs.add(f"[{target}] {message}\n")
         if dropped := self._writer.take_dropped():
-            text = f"{dropped} log records dropped because nobody reads the log"
+            text = f"{dropped} log records dropped because stderr is not being read fast enough"
             self._writer.write(self._format_line(_now(), "warning", "coglet", text, {}))
         self._writer.write(self._format_line(_now(), level, target, message, fields))
 
 
-def open_server_log(descriptor: int, log_format: LogFormat, level: LogLevel, *, colour: bool) -> ServerLog:
-    """The log on `descriptor`, as the one handler of `logging`."""
+def open_server_log(descriptor: int, log_format: LogFormat, level: LogLevel, *, color: bool) -> ServerLog:
+    """Open the log on `descriptor`, and make it the only handler of `logging`."""
     formats: dict[str, Format] = {"json": format_json, "console": format_console}
-    chosen = format_console_in_colour if log_format == "console" and colour else formats[log_format]
+    chosen = format_console_in_color if log_format == "console" and color else formats[log_format]
     server_log = ServerLog(LineWriter(descriptor), chosen, level)
     root = logging.getLogger()
     root.handlers = [server_log]
@@ -217,7 +226,7 @@ def open_server_log(descriptor: int, log_format: LogFormat, level: LogLevel, *, 
 
 
 def _level_of(record: logging.LogRecord) -> LogLevel:
-    """The highest level that the record reaches: a library may have levels between ours."""
+    """Return the highest of our levels that the record reaches: libraries may use levels in between."""
     return next((name for name in reversed(LEVELS) if record.levelno >= LEVELS[name]), "debug")
 
 

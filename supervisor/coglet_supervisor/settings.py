@@ -1,4 +1,4 @@
-"""The supervisor's settings: every variable of the environment is read here, once, and nowhere else."""
+"""The supervisor's settings, read once from the environment."""
 
 import shlex
 import sys
@@ -26,10 +26,10 @@ _LEVELS: Final[dict[str, LogLevel]] = {
 
 @dataclass(frozen=True, kw_only=True)
 class Settings:
-    """What a server is started with. Times are in seconds, sizes in bytes.
+    """The configuration of a server. Times are in seconds, sizes in bytes.
 
-    Each field names its variable; docs/configuration.md describes them for users. `warnings` holds what was
-    ignored and why, to be logged as soon as there is a log.
+    The comment of a field names its environment variable; docs/configuration.md describes them for users.
+    `warnings` holds the values that were ignored and why, to be logged once logging is set up.
     """
 
     predictor_ref: str | None = None
@@ -48,12 +48,12 @@ class Settings:
     worker_max_predictions: int | None = None  # COG_WORKER_MAX_PREDICTIONS
     worker_max_rss_bytes: int | None = None  # COG_WORKER_MAX_RSS_BYTES
     max_connections: int = 4096  # COG_MAX_CONNECTIONS
-    send_timeout_s: float | None = 60.0  # COG_SEND_TIMEOUT, 0 for never
+    send_timeout_s: float | None = 60.0  # COG_SEND_TIMEOUT, 0 for no limit
     max_concurrency: int | None = None  # COG_MAX_CONCURRENCY
     setup_timeout_s: float | None = None  # COG_SETUP_TIMEOUT
     predict_timeout_s: float | None = None  # COG_PREDICT_TIMEOUT
-    cancel_grace_s: float | None = 60.0  # COG_CANCEL_GRACE, 0 for ever
-    hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for never
+    cancel_grace_s: float | None = 60.0  # COG_CANCEL_GRACE, 0 for no limit
+    hang_timeout_s: float | None = 300.0  # COG_HANG_TIMEOUT, 0 for no limit
     shutdown_grace_s: float = 20.0  # COG_SHUTDOWN_GRACE
     max_body_bytes: int = 100 * 1024 * 1024  # COG_MAX_BODY_BYTES
     max_output_bytes: int = 1024 * 1024 * 1024  # COG_MAX_OUTPUT_BYTES
@@ -74,9 +74,9 @@ class Settings:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **given: object) -> "Settings":
-        """Settings from the environment; `given` holds what the command line or a caller decided.
+        """Return the settings of `environment`; `given` holds fields set by the command line or the caller.
 
-        A value that cannot be used is ignored with a warning, as the peer does.
+        An invalid value is ignored with a warning, as the peer does.
         """
         reader = _Reader(environment)
         values: dict[str, object] = {
@@ -113,16 +113,16 @@ class Settings:
         return cls(**{**values, **given, "warnings": tuple(reader.warnings)})  # type: ignore[arg-type]
 
     def environment_of_worker(self, index: int) -> dict[str, str]:
-        """The variables of worker number `index`, from `NAME=value` pairs parted by blanks.
+        """Return the additional variables of worker `index`, from whitespace-separated `NAME=value` pairs.
 
-        `{index}` in a value stands for the number, so that each worker can have a GPU of its own.
+        `{index}` in a value is replaced by the number, so that each worker can have its own GPU.
         """
         pairs = (pair.partition("=") for pair in shlex.split(self.worker_environment))
         return {name: value.replace("{index}", str(index)) for name, _, value in pairs}
 
 
 def port_from(environment: Mapping[str, str]) -> int:
-    """The port of `PORT`, 5000 by default. Raises StartupError for what is no port."""
+    """Return the port in `PORT`, 5000 by default. Raises StartupError if it is not a port number."""
     text = environment.get("PORT") or "5000"
     if not is_port(text):
         raise StartupError(f"PORT is {text!r}, but must be a number from 0 to 65535")
@@ -130,17 +130,20 @@ def port_from(environment: Mapping[str, str]) -> int:
 
 
 def is_port(text: str) -> bool:
-    """True for a number from 0 to 65535."""
+    """True if `text` is a number from 0 to 65535."""
     return text.isdecimal() and len(text) <= 5 and int(text) <= 65535
 
 
 def _names(environment: Mapping[str, str], name: str) -> tuple[str, ...]:
-    """Names parted by commas or blanks; they are host names, whose case means nothing."""
+    """Return the comma- or whitespace-separated host names of a variable, in lower case."""
     return tuple(environment.get(name, "").lower().replace(",", " ").split())
 
 
 def _log_level(environment: Mapping[str, str]) -> LogLevel:
-    """`RUST_LOG` wins: of its filter list, the directive without a target counts."""
+    """Return the log level.
+
+    `RUST_LOG` takes precedence; of its filter list, the directive without a target counts.
+    """
     for directive in environment.get("RUST_LOG", "").lower().split(","):
         if directive.strip() in _LEVELS:
             return _LEVELS[directive.strip()]
@@ -148,7 +151,7 @@ def _log_level(environment: Mapping[str, str]) -> LogLevel:
 
 
 class _Reader:
-    """Reads typed values and remembers what it had to ignore."""
+    """Reads typed values and collects a warning for each value that it ignores."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         self._environment = environment
@@ -196,7 +199,7 @@ class _Reader:
         return default
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
-        """The first of `choices` is the default."""
+        """Return the value, which must be one of `choices`; the first is the default."""
         text = self._environment.get(name) or choices[0]
         if text in choices:
             return text

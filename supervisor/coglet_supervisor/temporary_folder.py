@@ -1,7 +1,7 @@
-"""The folders of a server among the temporary files: private, and removed when their server was killed.
+"""Private temporary folders of a server. The next server removes those of a server that was killed.
 
-Each holds a file that its server keeps locked as long as it lives. The system lifts the lock with the death
-of the server, whatever becomes of its pid, so that a folder whose file can be locked has lost its owner.
+Each folder holds a file that its server keeps locked while it runs. The system releases the lock when the
+server exits, so a folder whose file can be locked has no owner any more, even if its pid was reused.
 """
 
 import contextlib
@@ -22,23 +22,23 @@ _LOCK: Final = "owner.lock"
 _RANDOM_CHARS: Final = 8
 # The shortest limit of all systems, which is that of macOS. Source: unix(4), sun_path.
 _SOCKET_PATH_BYTES: Final = 103
-# Short places for sockets, where there is always one for everybody.
+# Parents with short paths, for sockets; at least one of them exists and is writable on most systems.
 _SHORT_PARENTS: Final = ("/tmp", "/var/tmp", f"/run/user/{os.geteuid()}", "/run")
-# What has nothing to do with the place: no descriptor is left.
-_OF_NO_PLACE: Final = (errno.EMFILE, errno.ENFILE)
-# Of a folder with more entries only so many are looked at.
-_MOST_ENTRIES: Final = 10_000
+# Out of descriptors: another parent would fail in the same way.
+_OUT_OF_DESCRIPTORS: Final = (errno.EMFILE, errno.ENFILE)
+# Of a folder with more entries, only this many are examined.
+_MAX_ENTRIES: Final = 10_000
 
 
 class NoTemporaryFolder(OSError):
-    """There is no place for temporary files; the text says what to do."""
+    """A temporary folder cannot be created; the text says what to change."""
 
 
 class TemporaryFolder:
-    """A new folder that nobody else can read, locked by this process until `remove`."""
+    """A new folder that only this user can read, locked by this process until `remove`."""
 
     def __init__(self, prefix: str, parent: str) -> None:
-        """Raises OSError."""
+        """Create the folder in `parent`. Raises OSError if that fails."""
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             try:
@@ -46,28 +46,31 @@ class TemporaryFolder:
             except OSError:
                 self.path.rmdir()
                 raise
-            if self.path.exists():  # else somebody has cleaned up before we had the lock
+            if self.path.exists():  # otherwise another server removed it before the lock was taken
                 return
             self._unlock()
 
     @classmethod
     def for_files(cls) -> "TemporaryFolder":
-        """Where the system wants temporary files. Raises NoTemporaryFolder."""
+        """Create a folder in the system's temporary folder. Raises NoTemporaryFolder if that fails."""
         try:
             return cls(_PREFIX, tempfile.gettempdir())
         except OSError as error:
             raise NoTemporaryFolder(
                 f"cannot create a temporary folder: {error.strerror or error}; "
-                "set TMPDIR to a folder that can be written to"
+                "set TMPDIR to a writable folder"
             ) from error
 
     @classmethod
     def for_sockets(cls, number: int) -> "TemporaryFolder":
-        """A place in which the paths of `number` sockets are not too long. Raises NoTemporaryFolder."""
+        """Create a folder whose path is short enough for `number` sockets.
+
+        Raises NoTemporaryFolder if no parent will do, and OSError when out of descriptors.
+        """
         return first_folder([tempfile.gettempdir(), *_SHORT_PARENTS], f"slot-{number - 1}.sock")
 
     def remove(self) -> None:
-        """Removes it with all that is in it. Safe to repeat."""
+        """Remove the folder and its content. Idempotent."""
         shutil.rmtree(self.path, ignore_errors=True)
         self._unlock()
 
@@ -78,27 +81,34 @@ class TemporaryFolder:
 
 
 def first_folder(parents: Iterable[str], longest_name: str) -> TemporaryFolder:
-    """A folder in the first of `parents` that will do for sockets of these names. Raises OSError."""
+    """Create a folder in the first of `parents` that is writable and has a short enough path for sockets.
+
+    `longest_name` is the longest name of a socket. Raises NoTemporaryFolder if no parent will do, and OSError
+    when out of descriptors.
+    """
     problems = []
     for parent in dict.fromkeys(parents):
         path = os.path.join(parent, f"{_SLOTS_PREFIX}{'x' * _RANDOM_CHARS}", longest_name)
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
-            problems.append(f"{parent}: too long for the path of a socket")
+            problems.append(f"{parent}: the path of a socket would be too long")
             continue
         try:
             return TemporaryFolder(_SLOTS_PREFIX, parent)
         except OSError as error:
-            if error.errno in _OF_NO_PLACE:
+            if error.errno in _OUT_OF_DESCRIPTORS:
                 raise
             problems.append(f"{parent}: {error.strerror or error}")
     raise NoTemporaryFolder(
         f"cannot create a folder for the sockets of a worker ({'; '.join(problems)}); "
-        "set TMPDIR to a folder that can be written to, with a path of at most 60 bytes"
+        "set TMPDIR to a writable folder whose path has at most 60 bytes"
     )
 
 
 def _lock_new(file: Path) -> int | None:
-    """The descriptor that holds the lock; None where files cannot be locked, and no folder is removed."""
+    """Create and lock `file`, and return the descriptor that holds the lock.
+
+    None where files cannot be locked: then no server removes the folder.
+    """
     descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_EXCL, 0o600)
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX)
@@ -110,14 +120,14 @@ def _lock_new(file: Path) -> int | None:
 
 
 def remove_abandoned() -> list[Path]:
-    """Removes what servers of this user have left that were killed. Gives the folders."""
+    """Remove the folders of this user's servers that were killed, and return their paths."""
     parents = dict.fromkeys([tempfile.gettempdir(), *_SHORT_PARENTS])
     return [path for parent in parents for path in _ours_in(parent) if _remove_if_abandoned(path)]
 
 
 def _ours_in(parent: str) -> Iterator[Path]:
     with contextlib.suppress(OSError), os.scandir(parent) as entries:
-        for entry in itertools.islice(entries, _MOST_ENTRIES):
+        for entry in itertools.islice(entries, _MAX_ENTRIES):
             if entry.name.startswith(_PREFIX) and entry.is_dir(follow_symlinks=False):
                 yield Path(entry.path)
 

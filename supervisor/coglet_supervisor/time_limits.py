@@ -1,8 +1,8 @@
-"""Time limits of which only the time counts in which this process could run.
+"""Time limits that count only the time in which this process was running.
 
-While this process is stopped, as by `docker pause`, it hears no worker, and the worker is most likely
-stopped, too. So a limit is waited for in parts. A part that lasts longer, because this process was not there
-to see its end, counts as one part.
+While this process is stopped (`docker pause`, SIGSTOP) it receives nothing from a worker, and the worker is
+most likely stopped as well. So a limit is waited for in parts: a part that lasts longer, because this process
+was stopped, counts as one part.
 """
 
 import asyncio
@@ -12,6 +12,6 @@ PARTS: Final = 4
 
 
 async def wait_parts(limit_s: float) -> None:
-    """Returns when this process could run for that long."""
+    """Wait until this process has been running for `limit_s` seconds."""
     for _ in range(PARTS):
         await asyncio.sleep(limit_s / PARTS)

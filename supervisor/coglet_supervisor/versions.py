@@ -1,4 +1,4 @@
-"""Which release this is, as health and discovery report it."""
+"""The release, as the health check and discovery report it."""
 
 import functools
 import importlib.metadata
@@ -17,7 +17,7 @@ class Versions(msgspec.Struct, kw_only=True, frozen=True):
 
 @functools.cache
 def versions() -> Versions:
-    """This process's versions; SDK and runtime are one distribution."""
+    """Return the versions of this process. SDK and runtime are one distribution."""
     try:
         release = importlib.metadata.version("pycoglet")
     except importlib.metadata.PackageNotFoundError:  # run from a source tree that was not installed

@@ -1,4 +1,4 @@
-"""What several tests of the supervisor need."""
+"""Fixtures of the supervisor's tests."""
 
 import os
 from collections.abc import AsyncIterator, Iterator
@@ -14,7 +14,7 @@ from coglet_supervisor.server_log import LineWriter, ServerLog, format_json
 
 @pytest.fixture
 def server_log() -> Iterator[ServerLog]:
-    """A log that is written nowhere, and no handler of `logging`."""
+    """A server log that writes to /dev/null and does not replace the handlers of `logging`."""
     descriptor = os.open(os.devnull, os.O_WRONLY)
     log = ServerLog(LineWriter(descriptor), format_json, "error")
     yield log
@@ -30,7 +30,7 @@ async def served(tmp_path: Path, server_log: ServerLog) -> Service:
 
 @pytest.fixture
 async def site(served: Service) -> AsyncIterator[Site]:
-    """The application over it."""
+    """The application of the service `served`."""
     async with ClientTasks() as clients:
         site = Site(served, clients)
         yield site

@@ -1,4 +1,4 @@
-"""A connection between a transport and a server of the test's own: bytes in, bytes out."""
+"""A `Connection` between a fake transport and a fake server: bytes in, bytes out."""
 
 import asyncio
 import re
@@ -18,7 +18,7 @@ OK: Final = b"HTTP/1.1 200 OK\r\ncontent-length: 2\r\n\r\nok"
 
 
 class Client:
-    """Both ends of one connection."""
+    """Both sides of one connection."""
 
     def __init__(self) -> None:
         self.host = Host()
@@ -31,7 +31,7 @@ class Client:
 
     @property
     def got(self) -> bytes:
-        """What was answered since the last look, without the date."""
+        """Return what was written since the last call, without the Date header."""
         data, self.wire.written = self.wire.written, b""
         return re.sub(rb"date: [^\r]*\r\n", b"", data)
 
@@ -42,7 +42,7 @@ class Client:
 
 
 async def begun(work: Coroutine[Any, Any, T]) -> asyncio.Task[T]:
-    """The task of `work`, which has come to where it has to wait."""
+    """Start a task, and let it run until it first waits."""
     task = asyncio.get_running_loop().create_task(work)
     await asyncio.wait({task}, timeout=0)
     return task

@@ -1,4 +1,4 @@
-"""Webhooks with nothing round them: predictions that no worker runs, and real receivers."""
+"""Webhooks in isolation: predictions without workers, and real receivers."""
 
 import asyncio
 from collections.abc import AsyncIterator, Collection, Sequence
@@ -21,7 +21,7 @@ ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
 async def delivering(
     *, interval_s: float = 0.5, token: WebhookToken | None = None, guard: UrlGuard | None = None
 ) -> AsyncIterator[Webhooks]:
-    """Past the block everything is delivered."""
+    """Yield webhooks; leaving the block waits for all deliveries."""
     outgoing = Outgoing(guard or UrlGuard())
     async with asyncio.TaskGroup() as tasks:
         webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, token=token)
@@ -37,7 +37,7 @@ def started(
     prediction_id: str = "p",
     others: Sequence[Listener] = (),
 ) -> Prediction:
-    """A prediction that was started, and whose events go to `url`."""
+    """Return a started prediction whose events are sent to `url`."""
     prediction = new_prediction([webhooks.listener(url, events, {}), *others], id=prediction_id)
     prediction.start()
     return prediction

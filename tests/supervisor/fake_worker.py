@@ -1,4 +1,4 @@
-"""A worker without a process: it becomes ready, dies and stops when the test says so."""
+"""A worker without a process, whose readiness and exit the test controls."""
 
 import asyncio
 
@@ -9,12 +9,12 @@ from coglet_supervisor.predictions.slots import Slot, SlotPool
 from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import WorkerEvents
 
-# Above what any system gives to a process.
+# Above the process ids of any system.
 _NO_PROCESS = 1 << 30
 
 
 class FakeWorker:
-    """Passes the contract of `Worker`, see test_worker_contract.py. It has one slot, `slot-0`."""
+    """Implements the contract of `Worker` (test_worker_contract.py), with one slot, `slot-0`."""
 
     def __init__(self, pid: int) -> None:
         self.pid = pid
@@ -32,15 +32,15 @@ class FakeWorker:
         self._slots: dict[str, Slot] = {}
         self._exit: asyncio.Future[int] | None = None
 
-    # what the test says
+    # for the test
 
     def become_ready(self) -> None:
-        """Its setup has succeeded."""
+        """End its setup successfully."""
         assert self.events is not None
         self.events.on_ready(["slot-0"])
 
     def exit(self, code: int) -> None:
-        """It ends. Safe to repeat."""
+        """End it with this exit code. Idempotent."""
         if self._exit is not None and not self._exit.done():
             self._exit.set_result(code)
 
@@ -104,7 +104,7 @@ class FakeWorker:
 
 
 class FakeMachine:
-    """Starts fake workers, or refuses to."""
+    """Starts fake workers, or fails to if the test says so."""
 
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []

@@ -1,4 +1,4 @@
-"""One slot with a fake worker behind it, for tests of what runs there; and predictions without a run."""
+"""One slot with a fake worker, for tests of runs; and predictions without a run."""
 
 import asyncio
 from collections.abc import Sequence
@@ -20,7 +20,7 @@ MAX_BYTES = 1024 * 1024
 
 
 def new_prediction(listeners: Sequence[Listener] = (), **spec: Any) -> Prediction:
-    """A prediction with the id `p` and no input, unless `spec` says otherwise."""
+    """Return a prediction with the id `p` and no input; `spec` overrides fields of its PredictionSpec."""
     return Prediction(new_spec(**spec), listeners=listeners)
 
 
@@ -30,7 +30,7 @@ def new_spec(**changes: Any) -> PredictionSpec:
 
 
 class SlotWire(Wire):
-    """The socket to the worker."""
+    """The transport of the worker's socket."""
 
     @property
     def is_aborted(self) -> bool:
@@ -38,7 +38,7 @@ class SlotWire(Wire):
 
     @property
     def sent(self) -> slot.Predict:
-        """The one message that was sent to the worker."""
+        """The only message that was sent to the worker."""
         (payload,) = Deframer().feed(self.written)
         message = slot.decode_to_worker(payload)
         assert isinstance(message, slot.Predict)
@@ -46,7 +46,7 @@ class SlotWire(Wire):
 
 
 class Bench:
-    """One slot in its pool, the runs on it, and how many slots were free at the end of each."""
+    """One slot in a pool, its runs, and how many slots were free at the end of each run."""
 
     def __init__(
         self,
@@ -80,11 +80,11 @@ class Bench:
 
     @property
     def files(self) -> list[Path]:
-        """What stands in the folder of all runs."""
+        """The files in the folder of all runs."""
         return list(self.folder.iterdir())
 
     def run(self, sequence: int = 1, **spec: Any) -> PredictionRun:
-        """Runs a prediction on the slot, which must be free."""
+        """Start a prediction on the slot, which must be free."""
         assert self.pool.acquire() is self.slot
         run = PredictionRun(
             new_spec(**spec),
@@ -97,6 +97,6 @@ class Bench:
 
 
 async def others_to_end() -> None:
-    """Waits until nothing is done in the background any more."""
+    """Wait until all other tasks have ended."""
     while others := asyncio.all_tasks() - {asyncio.current_task()}:
         await asyncio.wait(others)

@@ -1,4 +1,4 @@
-"""Who may ask: bearer tokens, and no foreign web page on loopback (hardening.md)."""
+"""Access control: bearer tokens, and Host and Origin on loopback (hardening.md)."""
 
 import pytest
 
@@ -11,7 +11,7 @@ async def no_body() -> Message:
 
 
 def refused(access: Access, path: bytes = b"/predictions", **headers: str) -> int | None:
-    """The status of the refusal, or None."""
+    """Return the status of the rejection, or None."""
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
     request = Request({"method": "POST", "raw_path": path, "headers": fields}, no_body)
     try:
@@ -26,12 +26,12 @@ LOCAL = Access(None, is_loopback=True, allowed_hosts=frozenset({"my.example"}))
 TOKEN = Access("sesame", is_loopback=False, allowed_hosts=frozenset())
 
 
-def test_without_rules_everybody_may() -> None:
+def test_without_rules_every_request_is_allowed() -> None:
     assert refused(OPEN, host="evil.example", origin="https://evil.example") is None
 
 
 @pytest.mark.parametrize("value", ["Bearer sesame", "bearer sesame", "BEARER  sesame "])
-def test_the_token_opens(value: str) -> None:
+def test_the_token_is_accepted(value: str) -> None:
     assert refused(TOKEN, authorization=value) is None
 
 
@@ -55,14 +55,14 @@ def test_probes_need_no_token(path: bytes) -> None:
 
 
 @pytest.mark.parametrize("path", [b"/health-check/", b"/health-check/../predictions", b"/", b"/shutdown"])
-def test_nothing_else_passes_for_a_probe(path: bytes) -> None:
+def test_other_paths_are_not_probes(path: bytes) -> None:
     assert refused(TOKEN, path) == 401
 
 
 @pytest.mark.parametrize(
     "host", ["localhost", "localhost:5000", "127.0.0.1:5000", "[::1]:5000", "127.9.9.9", "my.example:1"]
 )
-def test_own_names_are_served_on_loopback(host: str) -> None:
+def test_allowed_hosts_are_served_on_loopback(host: str) -> None:
     assert refused(LOCAL, host=host) is None
     assert refused(LOCAL, host="localhost", origin=f"http://{host}") is None
 
@@ -70,17 +70,17 @@ def test_own_names_are_served_on_loopback(host: str) -> None:
 @pytest.mark.parametrize(
     "host", ["evil.example", "localhost.evil.example", "192.168.0.1", "my.example.evil", "[", "", "a@evil"]
 )
-def test_a_foreign_name_is_refused_on_loopback(host: str) -> None:
+def test_a_foreign_host_is_rejected_on_loopback(host: str) -> None:
     assert refused(LOCAL, host=host) == 403
 
 
 @pytest.mark.parametrize("origin", ["https://evil.example", "null", "http://localhost@evil.example", ""])
-def test_a_foreign_page_is_refused_on_loopback(origin: str) -> None:
+def test_a_foreign_origin_is_rejected_on_loopback(origin: str) -> None:
     assert refused(LOCAL, host="localhost", origin=origin) == 403
     assert refused(LOCAL, b"/health-check", host="localhost", origin=origin) == 403
 
 
-def test_a_client_that_is_no_browser_needs_no_origin() -> None:
+def test_a_client_other_than_a_browser_needs_no_origin() -> None:
     assert refused(LOCAL) is None
 
 
@@ -95,5 +95,5 @@ def test_a_client_that_is_no_browser_needs_no_origin() -> None:
         ("x", False),
     ],
 )
-def test_what_is_loopback(host: str, result: bool) -> None:
+def test_loopback_hosts(host: str, result: bool) -> None:
     assert is_loopback(host) == result

@@ -120,4 +120,4 @@ async def test_a_fault_of_the_server_is_logged_and_raised(
     site.health.body = object()  # which no JSON can hold
     with pytest.raises(TypeError):
         await site.answer(Caller("GET", "/health-check"))
-    assert "GET b'/health-check' failed; this is a fault of the server" in caplog.text
+    assert "GET b'/health-check' failed; this is a bug in the server" in caplog.text

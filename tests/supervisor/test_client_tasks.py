@@ -1,4 +1,4 @@
-"""A task that serves a client ends alone."""
+"""A task that serves a client does not affect others when it ends."""
 
 import asyncio
 import logging
@@ -21,39 +21,39 @@ async def fail_together() -> None:
 
 
 @pytest.mark.parametrize("work", [fail, fail_together])
-async def test_a_failure_is_logged_and_the_others_go_on(
+async def test_a_failure_is_logged_and_other_tasks_continue(
     work: Callable[[], Coroutine[Any, Any, None]], caplog: pytest.LogCaptureFixture
 ) -> None:
-    let_go = asyncio.Event()
+    release = asyncio.Event()
 
-    async def go_on() -> None:
-        await let_go.wait()
+    async def wait_for_release() -> None:
+        await release.wait()
 
     async with asyncio.TaskGroup(), ClientTasks() as clients:
-        other = clients.start(go_on())
+        other = clients.start(wait_for_release())
         failing = clients.start(work())
         await asyncio.wait({failing})
-        let_go.set()
+        release.set()
         await other
     (record,) = caplog.records
     assert record.levelno == logging.ERROR
-    assert record.getMessage().startswith(f"{work.__name__} failed, which costs its client alone")
+    assert record.getMessage().startswith(f"{work.__name__} failed, which affects only its client")
     assert "unexpected" in str(record.exc_info)
 
 
-async def test_its_end_cancels_what_is_left_and_waits_for_it() -> None:
-    told = []
+async def test_its_end_cancels_remaining_tasks_and_waits_for_them() -> None:
+    ended = []
 
     async def hold() -> None:
         try:
             await asyncio.Event().wait()
         finally:
             await asyncio.sleep(0)
-            told.append("ended")
+            ended.append("ended")
 
     async with ClientTasks() as clients:
         clients.start(hold())
         await asyncio.sleep(0)
         never_begun = clients.start(hold())
-    assert told == ["ended"]
+    assert ended == ["ended"]
     assert never_begun.cancelled()

@@ -1,4 +1,4 @@
-"""runtime.md 15.1: what the flags of the server mean."""
+"""runtime.md 15.1: the flags of the server."""
 
 import pytest
 
@@ -85,7 +85,7 @@ def test_without_a_model_it_names_the_variable(
 
 
 @pytest.mark.parametrize("port", ["http", "-1", "65536", "80.5", "9" * 5000])
-def test_a_port_that_is_none_is_refused(
+def test_an_invalid_port_is_rejected(
     port: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     monkeypatch.setenv("PORT", port)

@@ -1,4 +1,4 @@
-"""HTTP/1 over a transport of the test's own: bytes in, bytes out, and who is told what."""
+"""HTTP/1 over a fake transport: bytes in, bytes out, and the events of the host and the application."""
 
 import math
 
@@ -32,7 +32,7 @@ async def test_a_request_and_its_answer(client: Client) -> None:
     assert client.connection.is_idle
 
 
-async def test_however_the_bytes_are_cut(client: Client) -> None:
+async def test_requests_in_pieces_of_any_size(client: Client) -> None:
     for byte in POST + b"Content-Length: 3\r\n\r\nabc":
         client.send(bytes([byte]))
     assert await body_of(client.host.asked[0]) == b"abc"
@@ -59,7 +59,7 @@ async def test_an_answer_without_a_length_is_chunked(client: Client) -> None:
     client.send(GET)
     (exchange,) = client.host.asked
     await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
-    assert client.got == b""  # the head goes out with the first piece
+    assert client.got == b""  # the head is sent with the first piece of the body
     await exchange.send({"type": "http.response.body", "body": b"", "more_body": True})
     assert client.got == b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n"
     await exchange.send({"type": "http.response.body", "body": b"a" * 17, "more_body": True})
@@ -82,7 +82,7 @@ async def test_http_1_0_ends_with_the_connection(client: Client) -> None:
     assert client.wire.ended == "closed"
 
 
-async def test_connection_close_is_obeyed(client: Client) -> None:
+async def test_connection_close_is_respected(client: Client) -> None:
     client.send(GET.replace(b"Host: x", b"Host: x\r\nConnection: close"))
     await answer(client.host.asked[0])
     assert b"connection: close\r\n" in client.got
@@ -101,18 +101,18 @@ async def test_100_continue_only_when_the_body_is_wanted(client: Client) -> None
     assert client.got == OK
 
 
-async def test_an_early_answer_reads_on_for_a_while_and_ends(client: Client) -> None:
+async def test_after_an_early_response_it_keeps_reading_for_a_while_then_closes(client: Client) -> None:
     client.send(POST + b"Content-Length: 1000\r\n\r\nabc")
     await answer(client.host.asked[0], status=413)
     assert client.got.startswith(b"HTTP/1.1 413 ")
     assert client.wire.ended == "eof"
-    client.send(b"what is still on its way")
+    client.send(b"what is still being sent")
     assert client.got == b""
     assert client.wire.reads
     assert len(client.host.asked) == 1
 
 
-async def test_a_body_is_read_only_as_fast_as_it_is_taken(client: Client) -> None:
+async def test_a_body_is_read_only_as_fast_as_the_application_receives_it(client: Client) -> None:
     client.send(POST + b"Content-Length: 10000000\r\n\r\n")
     client.send(b"x" * (MAX_BUFFERED_BODY_BYTES + 1))
     assert not client.wire.reads
@@ -134,13 +134,13 @@ async def test_a_body_is_read_only_as_fast_as_it_is_taken(client: Client) -> Non
     ],
     ids=["no-http", "bad-length", "long-head", "connect"],
 )
-async def test_what_is_no_acceptable_http_is_refused(client: Client, data: bytes, status: int) -> None:
+async def test_invalid_http_is_rejected(client: Client, data: bytes, status: int) -> None:
     client.send(data)
     assert client.got.startswith(b"HTTP/1.1 %d " % status)
     assert client.wire.ended == "eof"
 
 
-async def test_who_is_refused_in_mid_body_is_gone_for_the_application(client: Client) -> None:
+async def test_a_rejected_body_is_a_disconnect_for_the_application(client: Client) -> None:
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n")
     (exchange,) = client.host.asked
     assert await exchange.receive() == {"type": "http.disconnect"}
@@ -148,7 +148,7 @@ async def test_who_is_refused_in_mid_body_is_gone_for_the_application(client: Cl
     assert client.got.count(b"HTTP/1.1 ") == 1
 
 
-async def test_a_client_that_leaves_is_noticed(client: Client) -> None:
+async def test_a_disconnect_of_the_client_is_noticed(client: Client) -> None:
     client.send(GET + GET)
     (exchange,) = client.host.asked
     await body_of(exchange)
@@ -158,10 +158,10 @@ async def test_a_client_that_leaves_is_noticed(client: Client) -> None:
     await answer(exchange)
     assert client.got == b""
     assert client.host.connections == []
-    assert len(client.host.asked) == 1  # nobody would read the second answer
+    assert len(client.host.asked) == 1  # the second request is not started
 
 
-async def test_a_slow_reader_holds_the_sender_back(client: Client) -> None:
+async def test_a_slow_reader_delays_the_sender(client: Client) -> None:
     client.send(GET)
     (exchange,) = client.host.asked
     client.connection.pause_writing()
@@ -182,7 +182,7 @@ async def test_an_application_that_raises_is_500(client: Client) -> None:
     assert client.wire.ended == "closed"
 
 
-async def test_an_application_that_raises_in_mid_answer_breaks_it_off(client: Client) -> None:
+async def test_an_application_that_raises_during_its_response_aborts_the_connection(client: Client) -> None:
     client.send(GET)
     (exchange,) = client.host.asked
     await exchange.send({"type": "http.response.start", "status": 200, "headers": []})
@@ -191,12 +191,12 @@ async def test_an_application_that_raises_in_mid_answer_breaks_it_off(client: Cl
     assert client.wire.ended == "aborted"
 
 
-async def test_deadlines_follow_what_the_client_has_to_do(client: Client) -> None:
+async def test_deadlines_apply_only_while_the_client_must_send(client: Client) -> None:
     assert client.deadline_in_s == pytest.approx(HEAD_TIMEOUT_S, abs=5)
     client.send(POST + b"Content-Length: 2\r\n\r\n")
     assert client.deadline_in_s == pytest.approx(BODY_TIMEOUT_S, abs=5)
     client.send(b"ab")
-    assert client.deadline_in_s is None  # now it is the server's turn, however long it takes
+    assert client.deadline_in_s is None  # the client has sent everything; the server has no deadline
     await answer(client.host.asked[0])
     assert client.deadline_in_s == pytest.approx(IDLE_TIMEOUT_S, abs=5)
 
@@ -210,7 +210,7 @@ async def test_a_body_that_stops_is_408_and_an_idle_client_is_closed(client: Cli
     assert (idle.got, idle.wire.ended) == (b"", "closed")
 
 
-async def test_a_server_that_stops_closes_after_the_answer(client: Client) -> None:
+async def test_a_stopping_server_closes_after_the_response(client: Client) -> None:
     client.send(GET)
     client.host.is_stopping = True
     await answer(client.host.asked[0])
@@ -224,7 +224,7 @@ async def test_one_connection_too_many_is_503(client: Client) -> None:
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 2, 15, 16, 17, 24])
-async def test_http_2_is_handed_over_however_its_preface_is_cut(client: Client, piece_bytes: int) -> None:
+async def test_http_2_is_handed_over_with_a_preface_in_any_pieces(client: Client, piece_bytes: int) -> None:
     preface = b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n"
     sent = 0
     while client.host.http2 is None:
@@ -234,18 +234,18 @@ async def test_http_2_is_handed_over_however_its_preface_is_cut(client: Client, 
     assert (client.host.connections, client.got) == ([], b"")
 
 
-async def test_what_only_begins_as_http_2_is_http_1(client: Client) -> None:
+async def test_an_incomplete_http_2_preface_is_http_1(client: Client) -> None:
     for piece in (b"P", b"OST / HTTP/1.1\r\nHost: x\r\nContent-Length: 0\r\n\r\n"):
         client.send(piece)
     assert client.host.asked[0].scope["method"] == "POST"
 
 
-async def test_http_2_begins_a_connection_and_never_follows_a_request(client: Client) -> None:
+async def test_http_2_is_not_accepted_after_a_request(client: Client) -> None:
     client.send(GET + b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n")
     assert client.host.http2 is None
 
 
-async def test_a_client_that_takes_nothing_is_cut_off() -> None:
+async def test_a_client_that_reads_nothing_is_disconnected() -> None:
     client = Client()
     client.send(GET)
     await answer(client.host.asked[0], b"x" * 100)
@@ -253,7 +253,7 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     client.connection.check(1000.0)
     client.connection.check(1059.0)
     assert client.wire.ended is None
-    client.wire.unsent = 99  # one byte is enough
+    client.wire.unsent = 99  # one byte taken is progress
     client.connection.check(1070.0)
     client.connection.check(1129.0)
     assert client.wire.ended is None
@@ -261,7 +261,7 @@ async def test_a_client_that_takes_nothing_is_cut_off() -> None:
     assert client.wire.ended == "aborted"
 
 
-async def test_a_stream_that_grows_is_not_progress_and_one_that_flows_is() -> None:
+async def test_only_data_that_the_client_reads_is_progress() -> None:
     client = Client()
     client.send(GET)
     (exchange,) = client.host.asked
@@ -273,7 +273,7 @@ async def test_a_stream_that_grows_is_not_progress_and_one_that_flows_is() -> No
         await exchange.send({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
         client.wire.unsent = unsent
     client.connection.check(1240.0)
-    assert client.wire.ended is None  # a hundred bytes have gone out each time
+    assert client.wire.ended is None  # a hundred bytes were taken each time
     for second in (300, 360):
         client.wire.unsent += 100
         await exchange.send({"type": "http.response.body", "body": b"x" * 100, "more_body": True})
@@ -281,7 +281,7 @@ async def test_a_stream_that_grows_is_not_progress_and_one_that_flows_is() -> No
     assert client.wire.ended == "aborted"
 
 
-async def test_without_a_send_timeout_it_is_waited_for() -> None:
+async def test_without_a_send_timeout_a_client_is_never_disconnected() -> None:
     client = Client()
     client.host.send_timeout_s = math.inf
     client.wire.unsent = 100
@@ -291,7 +291,7 @@ async def test_without_a_send_timeout_it_is_waited_for() -> None:
     assert client.wire.ended is None
 
 
-async def test_a_head_that_trickles_has_one_deadline() -> None:
+async def test_a_slow_head_has_a_single_deadline() -> None:
     client = Client()
     client.connection.deadline = None
     client.send(GET[:5])

@@ -1,11 +1,11 @@
-"""Heads as real clients and proxies send them: offers of upgrades, targets, HTTP/1.0, trailers."""
+"""Heads as real clients and proxies send them: upgrades, targets, HTTP/1.0, trailers."""
 
 import pytest
 from tests.supervisor.connecting import GET, OK, POST, Client, answer, begun, body_of
 
 from coglet_supervisor.http.connection import MAX_HEAD_BYTES, MAX_PIPELINED
 
-# What `curl --http2` and Java's HttpClient send to every URL of http.
+# What `curl --http2` and Java's HttpClient send to every http:// URL.
 H2C = b"Connection: Upgrade, HTTP2-Settings\r\nUpgrade: h2c\r\nHTTP2-Settings: AAMAAABkAARAAAAAAAIAAAAA\r\n"
 WEBSOCKET = b"Connection: upgrade\r\nUpgrade: websocket\r\nSec-WebSocket-Version: 13\r\n"
 
@@ -25,7 +25,7 @@ def fields(client: Client, index: int = -1) -> dict[bytes, bytes]:
     ids=["no body", "length", "chunked"],
 )
 @pytest.mark.parametrize("in_pieces", [False, True])
-async def test_an_offer_of_another_protocol_is_ignored(
+async def test_an_upgrade_to_another_protocol_is_ignored(
     offer: bytes, request_bytes: bytes, body: bytes, in_pieces: bool
 ) -> None:
     client = Client()
@@ -42,7 +42,7 @@ async def test_an_offer_of_another_protocol_is_ignored(
     assert (client.got, client.wire.ended) == (OK, None)
 
 
-async def test_many_offers_in_a_row_are_ignored() -> None:
+async def test_consecutive_upgrades_are_ignored() -> None:
     client = Client()
     client.send(200 * GET.replace(b"Host: x\r\n", b"Host: x\r\n" + H2C))
     for index in range(200):
@@ -67,7 +67,7 @@ async def test_connect_is_refused_and_closed() -> None:
         (b"/http://y/", b"/http://y/", b"", b"x"),
     ],
 )
-async def test_the_host_of_an_absolute_target_wins(
+async def test_the_host_of_an_absolute_target_takes_precedence(
     target: bytes, path: bytes, query: bytes, host: bytes
 ) -> None:
     client = Client()
@@ -87,7 +87,7 @@ async def test_other_targets_are_refused(target: bytes) -> None:
     assert client.host.asked == []
 
 
-async def test_an_absolute_target_needs_a_host_nevertheless() -> None:
+async def test_an_absolute_target_also_needs_a_host() -> None:
     client = Client()
     client.send(b"GET http://y/ HTTP/1.1\r\n\r\n")
     assert client.got.startswith(b"HTTP/1.1 400 ")
@@ -102,7 +102,7 @@ async def test_a_host_that_is_valid(host: bytes) -> None:
     assert fields(client) == {b"host": host.strip()}
 
 
-async def test_a_host_has_an_end() -> None:
+async def test_a_host_has_a_maximum_length() -> None:
     client = Client()
     client.send(b"GET / HTTP/1.1\r\nHost: %b\r\n\r\n" % (b"x" * 1000))
     assert client.got.startswith(b"HTTP/1.1 400 ")
@@ -125,7 +125,7 @@ async def test_http_1_0_ends_after_the_answer(extra: bytes) -> None:
     assert client.wire.ended is not None
 
 
-async def test_http_1_0_with_keep_alive_stays_and_is_told_so() -> None:
+async def test_http_1_0_with_keep_alive_persists_and_is_confirmed() -> None:
     client = Client()
     for index in range(2):
         client.send(b"GET / HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -158,7 +158,7 @@ async def test_trailers_are_dropped() -> None:
     assert (client.got, client.wire.ended) == (OK, None)
 
 
-async def test_a_trailer_that_speaks_of_the_connection_ends_it() -> None:
+async def test_a_connection_trailer_closes_the_connection() -> None:
     client = Client()
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n0\r\nConnection: close\r\n\r\n" + GET)
     (exchange,) = client.host.asked
@@ -172,7 +172,7 @@ async def test_a_trailer_that_speaks_of_the_connection_ends_it() -> None:
     [(b"0\r\nA: ", b"b"), (b"0\r\n", b"A: bcd\r\n"), (b"1;", b"a"), (b"0", b"0")],
     ids=["trailer", "trailers", "extension", "zeros"],
 )
-async def test_framing_without_end_is_refused(begin: bytes, piece: bytes) -> None:
+async def test_endless_framing_is_rejected(begin: bytes, piece: bytes) -> None:
     client = Client()
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n5\r\nabcde\r\n")
     client.send(begin)
@@ -197,7 +197,7 @@ async def test_extensions_are_bounded_by_the_data(extension_bytes: int, accepted
     assert client.got.startswith(b"HTTP/1.1 431 ") is not accepted
 
 
-async def test_a_body_of_single_bytes_is_taken() -> None:
+async def test_a_body_of_single_bytes_is_accepted() -> None:
     client = Client()
     client.send(POST + b"Transfer-Encoding: chunked\r\n\r\n")
     for _ in range(50):
@@ -217,7 +217,7 @@ async def test_200_pipelined_requests_are_answered_in_order() -> None:
     assert client.wire.reads
 
 
-async def test_too_many_pipelined_requests_are_refused_behind_the_others() -> None:
+async def test_too_many_pipelined_requests_are_rejected_after_the_others() -> None:
     client = Client()
     client.send(GET * (MAX_PIPELINED + 2))
     for index in range(MAX_PIPELINED + 1):

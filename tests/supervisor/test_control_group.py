@@ -1,4 +1,4 @@
-"""hardening.md R6, R16: what is read of control groups, of either version, in a container and outside."""
+"""hardening.md R6, R16: reading control groups of both versions, inside and outside of containers."""
 
 from pathlib import Path
 
@@ -32,7 +32,7 @@ def test_version_2(tmp_path: Path) -> None:
     assert (group.oom_kills(), group.room_bytes()) == (2, 350)
 
 
-def test_the_tightest_of_the_groups_above_counts(tmp_path: Path) -> None:
+def test_the_smallest_limit_of_the_ancestors_applies(tmp_path: Path) -> None:
     inner = tmp_path / "sys" / "a" / "b"
     write(inner, memory__events="oom_kill 0\n", memory__max="max\n", memory__current="10\n")
     write(inner.parent, memory__events="oom_kill 0\n", memory__max="100\n", memory__current="90\n")
@@ -54,7 +54,7 @@ def test_version_1_beside_version_2(tmp_path: Path) -> None:
     assert (group.oom_kills(), group.room_bytes()) == (1, 140)
 
 
-def test_a_container_that_sees_the_path_of_its_host(tmp_path: Path) -> None:
+def test_a_container_with_the_path_of_its_host(tmp_path: Path) -> None:
     write(tmp_path / "sys", memory__events="oom_kill 4\n")
     group = group_of(tmp_path, "0::/docker/0123456789\n")
     assert group is not None
@@ -62,7 +62,7 @@ def test_a_container_that_sees_the_path_of_its_host(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("membership", ["0::/\n", "4:memory:/x\n", ""])
-def test_where_nothing_is_told(tmp_path: Path, membership: str) -> None:
+def test_without_information_there_is_no_group(tmp_path: Path, membership: str) -> None:
     assert group_of(tmp_path, membership) is None
 
 
@@ -70,7 +70,7 @@ def test_a_process_that_has_ended_has_no_group(tmp_path: Path) -> None:
     assert ControlGroup.of(7, tmp_path, tmp_path) is None
 
 
-def test_the_machine_has_a_limit_too() -> None:
+def test_the_memory_of_the_machine_is_a_limit() -> None:
     free = free_memory_bytes(1)
     assert free is not None
     assert free > 0
@@ -86,5 +86,5 @@ def test_the_machine_has_a_limit_too() -> None:
         (3, True, "exited with code 3"),
     ],
 )
-def test_the_reason_of_a_death(code: int, out_of_memory: bool | None, text: str) -> None:
+def test_the_reason_of_an_exit(code: int, out_of_memory: bool | None, text: str) -> None:
     assert describe_exit(code, out_of_memory=out_of_memory) == text

@@ -1,4 +1,4 @@
-"""Base64 of `data:` URLs that could be decoded in more than one way is refused, of any size."""
+"""Base64 of `data:` URLs that could be decoded in more than one way is rejected, whatever its size."""
 
 from typing import Any
 
@@ -27,7 +27,7 @@ def check(given: dict[str, Any], *, slashes: str = "/") -> None:
     "content",
     ["", "AA/+", "__--", "aGk=", "aG==", "aG\r\nk=\n", "a%47k%3D", "a/+_"],
 )
-def test_both_alphabets_are_taken(content: str, before: str, slashes: str) -> None:
+def test_both_alphabets_are_accepted(content: str, before: str, slashes: str) -> None:
     url = f"data:image/png;name=a.png;base64,{before}{content}"
     check({"file": url, "files": [url]}, slashes=slashes)
 
@@ -48,11 +48,11 @@ def test_anything_else_is_refused(scheme: str, content: str, before: str, slashe
         assert problem.loc[2].startswith(name)
 
 
-def test_escapes_are_undone_before() -> None:
+def test_percent_escapes_are_decoded_first() -> None:
     with pytest.raises(InvalidInput):
         check({"file": "data:;base64,AAAA%21%21%21%21"})
 
 
 @pytest.mark.parametrize("text", ["data:text/plain,AAAA!!!!", "data:;base64;x=1,!", "http://h/;base64,!"])
-def test_only_base64_is_looked_at(text: str) -> None:
+def test_only_base64_is_checked(text: str) -> None:
     check({"file": text, "text": "data:;base64,!"})

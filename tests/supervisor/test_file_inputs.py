@@ -1,4 +1,4 @@
-"""hardening.md A2: a client gives a file by URL, and cannot name one of this machine."""
+"""hardening.md A2: a client must send a file as a URL, and cannot name a path of the server's machine."""
 
 from typing import Any
 
@@ -29,7 +29,7 @@ LONG = "x" * 300_000
 
 
 def check(given: dict[str, Any], *, training: bool = False) -> Any:
-    """The input as the model gets it."""
+    """Return the input that the model receives."""
     component = {"type": "object", "properties": PROPERTIES}
     document = {"components": {"schemas": {"Input": component, "TrainingInput": component, "file": FILE}}}
     raw = msgspec.Raw(msgspec.json.encode(given))
@@ -78,14 +78,14 @@ def refusal(name: str, value: str) -> Problem:
         "datA",
     ],
 )
-def test_what_is_no_url_is_refused(text: str, training: bool) -> None:
+def test_values_other_than_urls_are_rejected(text: str, training: bool) -> None:
     assert problems({"image": text}, training=training) == [refusal("image", text)]
 
 
 @pytest.mark.parametrize(
     "text", ["\nhttp://host/a", "/etc/passwd\nhttp://host/a", "\x00data:,a", "http:\\\\a"]
 )
-def test_odd_characters_make_no_url(text: str) -> None:
+def test_unusual_characters_do_not_make_a_url(text: str) -> None:
     assert [problem.loc[-1] for problem in problems({"image": text})] == ["image"]
 
 
@@ -102,7 +102,7 @@ def test_odd_characters_make_no_url(text: str) -> None:
     ],
 )
 @pytest.mark.parametrize("name", ["image", "maybe", "images", "either", "box", "by_name"])
-def test_urls_pass_wherever_a_file_may_stand(url: str, name: str) -> None:
+def test_urls_are_accepted_wherever_files_are(url: str, name: str) -> None:
     value = {"images": [url], "box": {"default": url}, "by_name": {"a": url}}.get(name, url)
     assert check({name: value}) == {name: value}
 
@@ -114,7 +114,7 @@ def test_a_file_is_found_at_any_depth() -> None:
     assert problems({"maybe": "a"}) == [refusal("maybe", "a")]
 
 
-def test_a_union_says_what_a_file_would_have_to_be() -> None:
+def test_the_error_of_a_union_explains_file_urls() -> None:
     (problem,) = problems({"either": "a.png"})
     assert problem.msg.endswith("a file is sent as an http:, https: or data: URL")
     (problem,) = problems({"either": 1.5})
@@ -122,7 +122,7 @@ def test_a_union_says_what_a_file_would_have_to_be() -> None:
     assert check({"either": 5}) == {"either": 5}
 
 
-def test_the_rules_of_the_author_hold_besides() -> None:
+def test_the_constraints_of_the_author_also_apply() -> None:
     assert check({"long_enough": "http://host/a.png"})
     assert [problem.msg for problem in problems({"long_enough": "http://host/a"})] == [
         '"http://host/a" does not match "png$"'
@@ -130,7 +130,7 @@ def test_the_rules_of_the_author_hold_besides() -> None:
     assert len(problems({"long_enough": "a"})) == 2
 
 
-def test_text_that_is_no_file_is_any_text() -> None:
+def test_strings_that_are_not_files_are_unrestricted() -> None:
     given = {"text": "/etc/passwd", "choice": "b.png", "data": {"format": "uri"}, "box": {"other": "/"}}
     assert check(given) == given
 
@@ -142,7 +142,7 @@ def test_the_authors_own_default_may_be_a_path_and_is_left_to_the_model() -> Non
     assert problems({"owns": ["a.png"]}) == [refusal("owns/0", "a.png")]
 
 
-def test_empty_text_is_no_file() -> None:
+def test_an_empty_string_means_no_file() -> None:
     assert check({"maybe": ""}) == {"maybe": None}
 
 

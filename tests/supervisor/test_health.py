@@ -36,7 +36,7 @@ def test_a_timestamp_is_rfc_3339_in_utc_with_nanoseconds() -> None:
     assert datetime.datetime.fromisoformat(text) >= before.replace(microsecond=0)
 
 
-def test_what_is_not_known_is_left_out() -> None:
+def test_unknown_values_are_omitted() -> None:
     body = HealthBody(
         status="STARTING", setup=Setup(started_at="then", status="starting"), version=versions()
     )

@@ -1,4 +1,4 @@
-"""Whom an HTTP/2 connection waits for, for how long, and what a fault in it costs."""
+"""The time-outs of HTTP/2 connections, and the effects of errors in them."""
 
 import asyncio
 import logging
@@ -39,7 +39,7 @@ LARGE = 50_000_000
 
 
 class App:
-    """Answers as the path says; remembers which requests it has begun, and which have ended."""
+    """Responds according to the path; records which requests have begun and which have ended."""
 
     def __init__(self) -> None:
         self.begun: list[str] = []
@@ -104,13 +104,13 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
         pytest.param({"idle_s": 0.1}, OPENING, id="idle from the start"),
     ],
 )
-async def test_a_client_that_asks_nothing_is_sent_away(timeouts: dict[str, float], sent: bytes) -> None:
+async def test_a_client_without_requests_is_disconnected(timeouts: dict[str, float], sent: bytes) -> None:
     async with serving(**timeouts) as server:
         said = await in_thread(hear, server.address, sent)
         assert goaway_code(said) == ErrorCodes.NO_ERROR
 
 
-async def test_a_request_that_runs_keeps_its_connection() -> None:
+async def test_a_running_request_keeps_its_connection_open() -> None:
     async with serving(head_s=0.1, idle_s=0.1, body_s=0.1, send_s=0.1) as server:
 
         def ask() -> None:
@@ -120,10 +120,10 @@ async def test_a_request_that_runs_keeps_its_connection() -> None:
                 assert waiting.request(fields()) == (200, b"ok")
 
         await in_thread(ask)
-        await wait_until(lambda: "/wait" in server.app.ended)  # its client has left
+        await wait_until(lambda: "/wait" in server.app.ended)  # its client has disconnected
 
 
-async def test_a_body_that_stops_costs_its_stream() -> None:
+async def test_a_stalled_body_resets_only_its_stream() -> None:
     async with serving(body_s=0.1) as server:
 
         def ask() -> Stream:
@@ -135,7 +135,7 @@ async def test_a_body_that_stops_costs_its_stream() -> None:
         assert (await in_thread(ask)).error == ErrorCodes.CANCEL
 
 
-async def test_an_answer_that_is_not_taken_costs_its_stream() -> None:
+async def test_a_response_that_is_not_read_resets_only_its_stream() -> None:
     async with serving(send_s=0.1) as server:
 
         def ask() -> Stream:
@@ -149,7 +149,7 @@ async def test_an_answer_that_is_not_taken_costs_its_stream() -> None:
         await wait_until(lambda: "/large" in server.app.ended)
 
 
-async def test_who_reads_nothing_is_closed_and_the_application_goes_on() -> None:
+async def test_a_client_that_reads_nothing_is_closed_and_the_application_continues() -> None:
     async with serving(send_s=0.1) as server:
         with server.address.socket() as sock:
             window = frame(SETTINGS, 0, 0, b"\0\x04\x7f\xff\xff\xff")
@@ -159,7 +159,7 @@ async def test_who_reads_nothing_is_closed_and_the_application_goes_on() -> None
             await wait_until(lambda: "/large" in server.app.ended)
 
 
-async def test_an_application_that_fails_amid_its_answer_resets_the_stream() -> None:
+async def test_an_application_that_fails_during_its_response_resets_the_stream() -> None:
     async with serving() as server:
 
         def ask() -> Stream:
@@ -171,7 +171,7 @@ async def test_an_application_that_fails_amid_its_answer_resets_the_stream() -> 
         assert (await in_thread(ask)).error == ErrorCodes.INTERNAL_ERROR
 
 
-async def test_a_fault_in_the_library_costs_the_connection_and_one_line(
+async def test_an_error_in_the_library_closes_the_connection_and_logs_one_line(
     monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     async def fail(*_: object) -> None:
@@ -194,7 +194,7 @@ async def test_a_fault_in_the_library_costs_the_connection_and_one_line(
     assert "KeyError: 'a fault of the library'" in line
 
 
-async def test_a_server_that_stops_answers_what_runs_and_says_goodbye() -> None:
+async def test_a_stopping_server_finishes_running_requests_and_sends_goaway() -> None:
     late = frame(HEADERS, END_STREAM | END_HEADERS, 1, encoded(fields(path=b"/late")))
     async with asyncio.TaskGroup() as tasks, serving() as server:
         idle = tasks.create_task(in_thread(hear, server.address, OPENING + GET))

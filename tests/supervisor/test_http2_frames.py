@@ -1,4 +1,4 @@
-"""What is counted of one HTTP/2 client, with clocks and frames as plain values."""
+"""The limits of one HTTP/2 client's frames, with times and frames as plain values."""
 
 import pytest
 
@@ -42,7 +42,7 @@ def guard() -> FrameGuard:
 
 
 def taken(guard: FrameGuard, data: bytes, now: float = 0.0, most: int = 20_000) -> int:
-    """How often the guard takes `data` before it is too much."""
+    """Return how often the guard accepts `data` before it reports a reason to close."""
     return next((count for count in range(most) if guard.receive(data, now)), most)
 
 
@@ -60,7 +60,7 @@ def taken(guard: FrameGuard, data: bytes, now: float = 0.0, most: int = 20_000) 
         frame(0xAB, 3),
     ],
 )
-def test_so_many_frames_at_once_and_so_many_a_second(guard: FrameGuard, cheap: bytes) -> None:
+def test_frames_are_limited_per_burst_and_per_second(guard: FrameGuard, cheap: bytes) -> None:
     assert taken(guard, cheap) == BURST
     patient = FrameGuard(0.0)
     patient.receive(PREFACE, 0.0)
@@ -76,13 +76,13 @@ def test_requests_and_bodies_are_not_counted(guard: FrameGuard, honest: bytes) -
     assert taken(guard, honest) == 20_000
 
 
-def test_who_is_sent_much_may_acknowledge_much(guard: FrameGuard) -> None:
+def test_acknowledgments_are_allowed_in_proportion_to_sent_data(guard: FrameGuard) -> None:
     for _ in range(10_000):
         guard.sent(Frame(1000, DATA, 0, 1))
         assert guard.receive(frame(WINDOW_UPDATE, 4) * 2, 0.0) is None
 
 
-def test_who_is_answered_may_cancel_as_often(guard: FrameGuard) -> None:
+def test_each_response_allows_one_cancel(guard: FrameGuard) -> None:
     assert guard.receive(REQUEST + frame(RST_STREAM, 4), 0.0) is None
     for _ in range(10_000):
         guard.sent(Frame(20, HEADERS, END_HEADERS, 1))
@@ -96,7 +96,7 @@ def test_streams_that_the_server_has_to_reset_count_as_well(guard: FrameGuard) -
     assert guard.receive(frame(PING, 8), 0.0)
 
 
-def test_one_settings_frame_may_not_hold_thousands(guard: FrameGuard) -> None:
+def test_a_settings_frame_with_thousands_of_settings_counts_more(guard: FrameGuard) -> None:
     assert taken(guard, frame(SETTINGS, 16_380)) < 3
 
 
@@ -106,7 +106,7 @@ def test_a_head_has_few_frames_and_few_bytes(guard: FrameGuard) -> None:
     assert taken(guard, frame(CONTINUATION, 20)) == MAX_BLOCK_FRAMES - 1
 
 
-def test_large_heads_are_taken_again_and_again(guard: FrameGuard) -> None:
+def test_large_heads_are_accepted_repeatedly(guard: FrameGuard) -> None:
     large = frame(HEADERS, 16_000) + frame(CONTINUATION, 16_000) * 2 + frame(CONTINUATION, 10, END_HEADERS)
     assert taken(guard, large, most=1000) == 1000
     assert not guard.in_head
@@ -119,7 +119,7 @@ def test_a_frame_that_is_too_large(guard: FrameGuard) -> None:
 
 
 @pytest.mark.parametrize("piece_bytes", [1, 7, 9, 10, 1000])
-def test_frames_come_in_any_pieces(piece_bytes: int) -> None:
+def test_frames_in_pieces_of_any_size(piece_bytes: int) -> None:
     data = (
         PREFACE
         + REQUEST
@@ -147,16 +147,16 @@ def test_a_stopwatch_runs_as_long_as_what_it_measures() -> None:
     assert watch.seconds(9.0, holds=True) == 0.0
 
 
-def test_who_reads_is_not_waited_for() -> None:
+def test_a_client_that_reads_is_not_waited_for() -> None:
     waits = Waits()
     assert [waits.for_reading(now, 1000, 100) for now in (0.0, 1.0, 9.0)] == [0.0, 0.0, 8.0]
     assert waits.for_reading(10.0, 1000, 99) == 0.0
-    assert waits.for_reading(11.0, 2000, 1099) == 0.0  # written, and not taken
+    assert waits.for_reading(11.0, 2000, 1099) == 0.0  # written, and not yet read
     assert waits.for_reading(12.0, 2000, 1099) == 1.0
     assert waits.for_reading(13.0, 2000, 0) == 0.0
 
 
-def test_a_stream_is_stuck_when_nothing_of_it_goes_out() -> None:
+def test_a_stream_is_stuck_when_nothing_of_it_is_sent() -> None:
     waits = Waits()
     assert waits.stuck(0.0, {1, 3}, 5.0) == []
     waits.sent(3)

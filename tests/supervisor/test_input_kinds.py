@@ -1,4 +1,4 @@
-"""What the worker is told to convert, for each shape in which a schema describes an input."""
+"""Which inputs the worker must convert, for each form of schema."""
 
 from pathlib import Path
 from typing import Any
@@ -53,7 +53,7 @@ NULL = {"type": "null"}
         ({}, None),
     ],
 )
-def test_a_schema_that_others_wrote(schema: Any, kind: str | None) -> None:
+def test_a_hand_written_schema(schema: Any, kind: str | None) -> None:
     schemas = {
         "Input": {"properties": {"x": schema}},
         "Key": {"type": "string", "format": "password"},

@@ -1,4 +1,4 @@
-"""runtime.md 1.3: what counts as JSON, however it was made to hurt."""
+"""runtime.md 1.3: what is accepted as JSON, including hostile texts."""
 
 import contextlib
 from collections.abc import Callable
@@ -17,13 +17,13 @@ values = st.recursive(
 
 
 def accept(text: bytes) -> object:
-    """As a body is read."""
+    """Check and decode a text like a request body."""
     check_shape(text)
     return decode(text)
 
 
 @given(values)
-def test_json_is_what_it_was(value: object) -> None:
+def test_json_round_trip(value: object) -> None:
     text = msgspec.json.encode(value)
     check_shape(text)
     assert decode(text) == value
@@ -75,7 +75,7 @@ def test_the_number_of_values_is_limited(item: bytes) -> None:
     ],
     ids=repr,
 )
-def test_what_is_no_json(text: bytes) -> None:
+def test_invalid_json(text: bytes) -> None:
     with pytest.raises(NotJson):
         decode(text)
 
@@ -84,7 +84,7 @@ def test_integers_of_any_size_pass_or_are_refused_as_text() -> None:
     assert decode(b"18446744073709551615") == 2**64 - 1
 
 
-def test_a_wrong_shape_is_told_apart_from_no_json() -> None:
+def test_a_wrong_type_is_distinguished_from_invalid_json() -> None:
     with pytest.raises(msgspec.ValidationError):
         decode(b"1", msgspec.json.Decoder(dict[str, str]))
     with pytest.raises(NotJson):
@@ -109,8 +109,8 @@ def test_no_bytes_raise_anything_else(text: bytes) -> None:
         pytest.param(lambda: b"[" * 499_999 + b"]" * 499_999, id="deep"),
     ],
 )
-@pytest.mark.timeout(15)  # the slow ways took a minute and more
-def test_no_text_stalls_the_event_loop(make: Callable[[], bytes]) -> None:
-    """The texts are made one after the other: together they would stay in memory for the whole run."""
+@pytest.mark.timeout(15)  # slow implementations took a minute and more
+def test_no_text_blocks_the_event_loop(make: Callable[[], bytes]) -> None:
+    """Each text is made in its test, because all of them together would need too much memory."""
     with pytest.raises(NotJson):
         accept(make())

@@ -1,4 +1,4 @@
-"""The table of a worker's life, cell by cell."""
+"""The transition table of a worker's state, cell by cell."""
 
 import pytest
 

@@ -1,4 +1,4 @@
-"""hardening.md R12 and D1: what hangs and what is busy."""
+"""hardening.md R12 and D1: distinguishing hanging workers from busy ones."""
 
 from coglet_supervisor.time_limits import PARTS
 from coglet_supervisor.workers.liveness import Liveness
@@ -19,12 +19,12 @@ def test_an_answer_is_a_sign_of_life() -> None:
     assert looks(liveness, PARTS + 1) == [False] * PARTS + [True]
 
 
-def test_who_computes_is_busy_however_long_it_is_silent() -> None:
+def test_a_worker_that_uses_cpu_time_is_busy() -> None:
     liveness = Liveness()
     assert not any(liveness.hangs(processor_s) for processor_s in range(1, 1000))
 
 
-def test_work_of_the_past_is_no_sign_of_life() -> None:
+def test_earlier_cpu_time_does_not_count() -> None:
     liveness = Liveness()
     assert not liveness.hangs(3)
     assert looks(liveness, PARTS + 1, 3) == [False] * PARTS + [True]

@@ -1,4 +1,4 @@
-"""hardening.md E1: name servers that do not answer hold up no other name, and not the end of the server."""
+"""hardening.md E1: name servers that do not answer delay neither other names nor the shutdown."""
 
 import asyncio
 import socket
@@ -14,12 +14,12 @@ from tests.supervisor.delivering import arrived, delivering, started
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.name_lookup import NameLookup
 
-# More than the threads of `asyncio.to_thread`, which are 32 at most.
+# More than the threads of `asyncio.to_thread`, of which there are at most 32.
 NAMES: Final = 40
 
 
 class NameServer:
-    """Does not answer for names that end in `.test` until the test says so."""
+    """A resolver that does not answer for names that end in `.test` until the test allows it."""
 
     def __init__(self) -> None:
         self.answers = threading.Event()
@@ -40,7 +40,7 @@ def name_server(monkeypatch: pytest.MonkeyPatch) -> Iterator[NameServer]:
     name_server.answers.set()
 
 
-async def test_names_that_are_not_answered_keep_no_receiver_waiting(name_server: NameServer) -> None:
+async def test_unanswered_lookups_do_not_delay_other_receivers(name_server: NameServer) -> None:
     with Receiver().listening() as receiver:
         async with delivering() as webhooks:
             for number in range(NAMES):
@@ -59,7 +59,7 @@ async def ask_in_vain(lookup: NameLookup) -> None:
             await lookup.find("name.test", 80)
 
 
-def test_the_end_of_the_event_loop_waits_for_no_name(name_server: NameServer) -> None:
+def test_closing_the_event_loop_does_not_wait_for_lookups(name_server: NameServer) -> None:
 
     ended = threading.Event()
 
@@ -71,11 +71,11 @@ def test_the_end_of_the_event_loop_waits_for_no_name(name_server: NameServer) ->
     assert ended.wait(DEADLINE_S / 2)
 
 
-async def test_abandoned_lookups_are_bounded(name_server: NameServer) -> None:
+async def test_abandoned_lookups_are_limited(name_server: NameServer) -> None:
     lookup = NameLookup(UrlGuard().resolve, max_lookups=2)
     for _ in range(2):
         await ask_in_vain(lookup)
-    with pytest.raises(OSError, match=r"^localhost was not looked up: .* not answered 2 others$"):
+    with pytest.raises(OSError, match=r"^localhost was not looked up: 2 other lookups are still unanswered$"):
         await lookup.find("localhost", 80)
     name_server.answers.set()
     for thread in threading.enumerate():

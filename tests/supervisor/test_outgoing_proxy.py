@@ -1,4 +1,4 @@
-"""hardening.md S8: the operator's proxies are used, and the guard still refuses what it can see."""
+"""hardening.md S8: the operator's proxies are used, and literal addresses are still checked."""
 
 from collections.abc import AsyncIterator, Iterator
 
@@ -31,7 +31,7 @@ def post(url: str) -> Message:
     return Message(method="POST", url=url, headers={}, body=b"{}")
 
 
-async def test_a_name_is_left_to_the_proxy(proxy: Receiver, outgoing: Outgoing) -> None:
+async def test_names_are_resolved_by_the_proxy(proxy: Receiver, outgoing: Outgoing) -> None:
     await outgoing.send(post("http://hooks.invalid/x"), limit_s=10)
     (asked,) = proxy.received
     assert (asked.path, asked.body) == ("http://hooks.invalid/x", b"{}")
@@ -46,7 +46,7 @@ async def test_an_address_is_refused_before_the_proxy_is_asked(
     assert not proxy.connections
 
 
-async def test_what_needs_no_proxy_is_sent_and_checked_directly(
+async def test_hosts_without_a_proxy_are_checked_and_reached_directly(
     proxy: Receiver, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("NO_PROXY", "localhost,.internal")

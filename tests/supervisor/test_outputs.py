@@ -1,4 +1,4 @@
-"""Outputs keep the order of the model, however long their files take (runtime.md 6.4)."""
+"""Outputs keep the order of the model, however long the delivery of files takes (runtime.md 6.4)."""
 
 import asyncio
 from collections.abc import AsyncIterator, Coroutine
@@ -14,13 +14,13 @@ from tests.supervisor.running import Bench
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.predictions.data_url_store import DataUrls
-from coglet_supervisor.predictions.outputs import NO_JSON, OUTPUT_LOST, OutputFailed
+from coglet_supervisor.predictions.outputs import INVALID_JSON, OUTPUT_LOST, OutputFailed
 
 MAX_BYTES = 10_000
 
 
 class Store:
-    """Delivers a file when the test says so, one after the other."""
+    """A store in which the test decides when each file is delivered, one after the other."""
 
     def __init__(self) -> None:
         self.asked: asyncio.Queue[tuple[str, asyncio.Future[bytes]]] = asyncio.Queue()
@@ -30,8 +30,8 @@ class Store:
         self.asked.put_nowait((name, url))
         return await url
 
-    async def give(self, url: str) -> str:
-        """The next file is delivered; gives its name."""
+    async def finish(self, url: str) -> str:
+        """Finish the next delivery with this URL; return the name of the file."""
         name, future = await self.asked.get()
         future.set_result(msgspec.json.encode(url))
         return name
@@ -42,7 +42,7 @@ class Store:
 
 
 class Running:
-    """A prediction that runs, and the messages of its worker."""
+    """A running prediction, and the messages of its worker."""
 
     def __init__(self, folder: Path, tasks: asyncio.TaskGroup) -> None:
         self.folder = folder / "1"
@@ -65,12 +65,12 @@ class Running:
 
     @property
     def cancels(self) -> int:
-        """How often the worker was asked to cancel."""
+        """How often the worker was sent a cancel."""
         return self.bench.owner.cancels
 
     @property
     def ended(self) -> list[str]:
-        """The terminal status, once for each time that the end was reported."""
+        """The terminal status, once per report of the end."""
         return [self.prediction.status] * len(self.bench.free_at_end)
 
     def receive(self, message: slot.FromWorker) -> None:
@@ -83,7 +83,7 @@ class Running:
         self.receive(slot.Output(output=text, index=index))
 
     def file(self, name: str, index: int = 0, placeholder: str | None = None) -> Path:
-        """The model gives a file; returns its path."""
+        """Receive a file of the model; return its path."""
         self.folder.mkdir(exist_ok=True)
         path = self.folder / name
         path.write_text(name)
@@ -120,33 +120,33 @@ async def test_what_follows_a_file_waits_for_it(running: Running) -> None:
     running.item(b"2")
     running.done(b"3")
     assert (running.output, running.ended) == ([1], [])
-    await running.store.give("url")
+    await running.store.finish("url")
     await running.prediction.wait_terminal()
     assert (running.output, running.ended) == ([1, "url", 2, 3], ["succeeded"])
 
 
-async def test_logs_do_not_wait_in_line(running: Running) -> None:
+async def test_logs_do_not_wait_for_files(running: Running) -> None:
     running.file("a.txt")
     running.receive(slot.Log(source="stdout", data="text"))
     assert (running.prediction.logs, running.bench.echoed) == ("text", ["text"])
     running.lose_worker()
 
 
-async def test_files_inside_a_value_take_their_places(running: Running) -> None:
+async def test_files_inside_a_value_replace_their_placeholders(running: Running) -> None:
     running.file("a.txt", placeholder="{a}")
     running.file("b.txt", placeholder="{b}")
     running.item(b'{"x":"{a}","y":["{b}"]}')
     running.done()
-    assert await running.store.give("one") == "a.txt"
-    assert await running.store.give("two") == "b.txt"
+    assert await running.store.finish("one") == "a.txt"
+    assert await running.store.finish("two") == "b.txt"
     await running.prediction.wait_terminal()
     assert running.output == [{"x": "one", "y": ["two"]}]
 
 
-async def test_a_delivered_file_is_gone(running: Running) -> None:
+async def test_a_delivered_file_is_deleted(running: Running) -> None:
     path = running.file("a.txt")
     running.done()
-    await running.store.give("url")
+    await running.store.finish("url")
     await running.prediction.wait_terminal()
     assert not path.exists()
     assert not running.folder.exists()
@@ -170,7 +170,7 @@ async def test_a_file_that_cannot_be_delivered_after_the_end_fails_it_too(runnin
     assert (running.prediction.error, running.ended) == ("no room", ["failed"])
 
 
-async def test_a_fault_in_a_delivery_fails_the_prediction(running: Running) -> None:
+async def test_a_bug_in_a_delivery_fails_the_prediction(running: Running) -> None:
     running.file("a.txt")
     running.done()
     await running.store.fail(KeyError("nothing expects this"))
@@ -185,7 +185,7 @@ async def test_a_cancel_goes_to_the_worker_while_it_runs(running: Running) -> No
     assert running.ended == ["canceled"]
 
 
-async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Running) -> None:
+async def test_a_cancel_while_files_are_delivered_ends_it_immediately(running: Running) -> None:
     running.file("a.txt")
     running.done()
     name, url = await running.store.asked.get()
@@ -196,7 +196,7 @@ async def test_a_cancel_while_files_are_delivered_ends_it_at_once(running: Runni
     await asyncio.to_thread(wait_for, lambda: not running.folder.exists(), "end of the folder")
 
 
-async def test_files_that_are_left_are_removed_beside_the_loop(running: Running) -> None:
+async def test_remaining_files_are_removed_in_a_thread(running: Running) -> None:
     running.file("a.txt")
     with watched() as work:
         running.lose_worker()
@@ -211,14 +211,14 @@ async def test_a_cancel_that_comes_too_late_changes_nothing(running: Running) ->
     assert running.ended == ["succeeded"]
 
 
-async def test_a_lost_worker_fails_what_waits_in_line(running: Running) -> None:
+async def test_a_lost_worker_fails_a_prediction_with_queued_output(running: Running) -> None:
     running.file("a.txt")
     running.item(b"2")
     running.lose_worker("Worker died")
     assert (running.prediction.error, running.ended) == ("Worker died", ["failed"])
 
 
-async def test_a_worker_lost_to_a_cancel_is_a_cancel(running: Running) -> None:
+async def test_losing_the_worker_after_a_cancel_is_a_cancel(running: Running) -> None:
     running.run.cancel()
     running.lose_worker("killed")
     assert (running.prediction.error, running.ended) == (None, ["canceled"])
@@ -227,7 +227,7 @@ async def test_a_worker_lost_to_a_cancel_is_a_cancel(running: Running) -> None:
 @pytest.mark.parametrize(
     "end", [slot.Cancelled(id="p"), slot.Failed(id="p", error="x")], ids=["canceled", "failed"]
 )
-async def test_what_took_too_long_has_failed(running: Running, end: Any) -> None:
+async def test_a_prediction_over_its_time_limit_fails(running: Running, end: Any) -> None:
     running.run.time_out()
     assert running.cancels == 1
     running.receive(end)
@@ -248,20 +248,20 @@ async def test_an_oversized_item_comes_from_its_file(running: Running) -> None:
 
 
 @pytest.mark.parametrize("filename", ["/dev/zero", "1/x", "../x"])
-async def test_a_file_outside_of_its_folder_is_a_fault_of_the_worker(running: Running, filename: str) -> None:
+async def test_a_file_outside_of_its_folder_is_a_protocol_error(running: Running, filename: str) -> None:
     with pytest.raises(ProtocolError, match="file output outside of 1"):
         running.receive(slot.FileOutput(filename=filename, kind="oversized"))
     running.lose_worker()
 
 
-async def test_an_oversized_item_that_is_gone_fails_the_prediction(running: Running) -> None:
+async def test_a_missing_oversized_item_fails_the_prediction(running: Running) -> None:
     running.receive(slot.FileOutput(filename=str(running.folder / "gone"), kind="oversized"))
     running.done()
     await running.prediction.wait_terminal()
     assert (running.prediction.error or "").startswith("Failed to read output: ")
 
 
-async def test_an_output_without_end_is_stopped_and_let_go(running: Running) -> None:
+async def test_an_endless_output_is_stopped_and_freed(running: Running) -> None:
     for _ in range(20):
         running.item(b'"%b"' % (b"x" * 1000))
     assert (running.cancels, running.output) == (1, None)
@@ -270,7 +270,7 @@ async def test_an_output_without_end_is_stopped_and_let_go(running: Running) -> 
     assert running.prediction.error == f"Output is larger than {MAX_BYTES} bytes (COG_MAX_OUTPUT_BYTES)"
 
 
-async def test_many_small_items_are_not_for_free(running: Running) -> None:
+async def test_small_items_count_with_their_overhead(running: Running) -> None:
     for _ in range(MAX_BYTES // 60):
         running.item(b"1")
     assert running.cancels == 1
@@ -282,7 +282,7 @@ async def test_an_output_that_is_too_large_at_its_end_fails(running: Running) ->
     assert (running.ended, running.output) == (["failed"], None)
 
 
-async def test_a_metric_that_grows_without_end_counts_as_output(running: Running) -> None:
+async def test_appended_metrics_count_as_output(running: Running) -> None:
     for _ in range(MAX_BYTES):
         running.receive(slot.Metric(name="last", value=b"1", mode="replace"))
     assert running.cancels == 0
@@ -295,7 +295,7 @@ async def test_a_metric_that_grows_without_end_counts_as_output(running: Running
 async def test_files_sent_inline_count(running: Running) -> None:
     for _ in range(2):
         running.file("a.txt")
-        await running.store.give("x" * (MAX_BYTES // 2))
+        await running.store.finish("x" * (MAX_BYTES // 2))
     await asyncio.to_thread(wait_for, lambda: running.cancels, "cancel")
     assert running.output is None
     running.lose_worker()
@@ -333,7 +333,7 @@ BROKEN = [
 
 @pytest.mark.parametrize("text", BROKEN, ids=lambda text: repr(text[:12]))
 @pytest.mark.parametrize("way", ["item", "end", "file"])
-async def test_what_is_no_json_never_reaches_the_client(running: Running, text: bytes, way: str) -> None:
+async def test_invalid_json_never_reaches_the_client(running: Running, text: bytes, way: str) -> None:
     if way == "item":
         running.item(text)
     elif way == "file":
@@ -343,10 +343,10 @@ async def test_what_is_no_json_never_reaches_the_client(running: Running, text: 
         running.receive(slot.FileOutput(filename=str(path), kind="oversized"))
     running.done(text if way == "end" else None)
     await running.prediction.wait_terminal()
-    assert (running.prediction.status, running.prediction.error) == ("failed", NO_JSON)
+    assert (running.prediction.status, running.prediction.error) == ("failed", INVALID_JSON)
 
 
-async def test_a_metric_that_is_no_json_fails_the_prediction(running: Running) -> None:
+async def test_a_metric_with_invalid_json_fails_the_prediction(running: Running) -> None:
     running.receive(slot.Metric(name="a", value=b"NaN", mode="replace"))
     running.done()
-    assert running.prediction.error == NO_JSON
+    assert running.prediction.error == INVALID_JSON

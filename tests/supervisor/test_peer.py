@@ -1,4 +1,4 @@
-"""What the kernel tells of a client: that it has hung up, and how much it has not taken."""
+"""The kernel's state of a client: that it has disconnected, and how much it has not read."""
 
 import contextlib
 import select
@@ -10,14 +10,14 @@ import pytest
 
 from coglet_supervisor.http.peer import has_hung_up, untaken_bytes
 
-pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux tells")
+pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="only Linux reports it")
 
 Pair = tuple[socket.socket, socket.socket]
 
 
 @pytest.fixture
 def pair() -> Iterator[Pair]:
-    """The server's end of a connection, and the client's, which has little room."""
+    """The server's side of a connection, and the client's, which has a small buffer."""
     with socket.create_server(("127.0.0.1", 0)) as listener, socket.socket() as client:
         client.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 32768)
         client.connect(listener.getsockname())
@@ -33,7 +33,7 @@ def wait_for_event(sock: socket.socket, event: int) -> None:
 
 
 @pytest.mark.parametrize("half", [False, True])
-def test_a_client_that_hangs_up_behind_data_is_seen(pair: Pair, half: bool) -> None:
+def test_a_disconnect_behind_unread_data_is_noticed(pair: Pair, half: bool) -> None:
     server, client = pair
     client.sendall(b"x" * 1000)
     assert not has_hung_up(server)
@@ -45,7 +45,7 @@ def test_a_client_that_hangs_up_behind_data_is_seen(pair: Pair, half: bool) -> N
     assert has_hung_up(server)
 
 
-def test_what_a_client_takes_is_seen_before_the_kernel_takes_more(pair: Pair) -> None:
+def test_progress_of_the_client_is_noticed_before_the_kernel_accepts_more(pair: Pair) -> None:
     server, client = pair
     server.setblocking(False)
     with contextlib.suppress(BlockingIOError):
@@ -61,6 +61,6 @@ def test_what_a_client_takes_is_seen_before_the_kernel_takes_more(pair: Pair) ->
     assert not writable.poll(0)
 
 
-def test_where_the_kernel_does_not_tell_it_is_none(tmp_path: object) -> None:
+def test_without_information_of_the_kernel_it_is_zero(tmp_path: object) -> None:
     with open(f"{tmp_path}/file", "wb") as file:
         assert untaken_bytes(file) == 0

@@ -1,4 +1,4 @@
-"""A pipe on the event loop is closed, and once, whatever other threads open meanwhile."""
+"""A pipe on the event loop is closed exactly once, whatever other threads open at the same time."""
 
 import subprocess
 import sys

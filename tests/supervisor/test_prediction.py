@@ -1,4 +1,4 @@
-"""The life of one prediction, and what clients are shown of it (runtime.md 1.7 and 6.2)."""
+"""The state of one prediction, and its representation for clients (runtime.md 1.7 and 6.2)."""
 
 import asyncio
 from collections.abc import Callable
@@ -12,8 +12,8 @@ from coglet_supervisor.predictions.events import Completed, Event, Logged, Measu
 from coglet_supervisor.predictions.prediction import IllegalTransition, Listener, Prediction
 
 
-class Diary:
-    """A listener that remembers."""
+class Recorder:
+    """A listener that records all events."""
 
     def __init__(self) -> None:
         self.events: list[Event] = []
@@ -36,15 +36,15 @@ def shown(prediction: Prediction) -> dict[str, Any]:
     return state
 
 
-def test_listeners_hear_of_everything_in_order() -> None:
-    diary = Diary()
-    prediction = running(diary)
+def test_listeners_receive_all_events_in_order() -> None:
+    recorder = Recorder()
+    prediction = running(recorder)
     prediction.log("stdout", "a\n")
     prediction.produce(b"1")
     prediction.measure("m", b"2", "replace")
     prediction.produce(b"3")
     prediction.finish("succeeded")
-    assert diary.events == [
+    assert recorder.events == [
         Started(),
         Logged("stdout", "a\n"),
         Produced(b"1", 0),
@@ -52,7 +52,7 @@ def test_listeners_hear_of_everything_in_order() -> None:
         Produced(b"3", 1),
         Completed(),
     ]
-    assert diary.seen_at_end == "succeeded"
+    assert recorder.seen_at_end == "succeeded"
 
 
 def test_it_starts_once() -> None:
@@ -86,12 +86,12 @@ def test_it_may_fail_before_it_starts() -> None:
     ids=["log", "produce", "measure"],
 )
 def test_nothing_changes_after_the_end(act: Callable[[Prediction], None]) -> None:
-    diary = Diary()
-    prediction = running(diary)
+    recorder = Recorder()
+    prediction = running(recorder)
     prediction.finish("succeeded")
-    before, events = shown(prediction), list(diary.events)
+    before, events = shown(prediction), list(recorder.events)
     act(prediction)
-    assert (shown(prediction), diary.events) == (before, events)
+    assert (shown(prediction), recorder.events) == (before, events)
 
 
 @pytest.mark.parametrize(
@@ -136,7 +136,7 @@ def test_a_snapshot_before_the_end() -> None:
     assert shown(prediction)["output"] == [1]
 
 
-def test_a_snapshot_after_the_end_has_our_time() -> None:
+def test_a_snapshot_after_the_end_has_the_predict_time() -> None:
     prediction = running()
     prediction.measure("predict_time", b"-1", "replace")
     prediction.finish("succeeded")
@@ -144,7 +144,7 @@ def test_a_snapshot_after_the_end_has_our_time() -> None:
     assert "error" not in shown(prediction)
 
 
-def test_late_news_show_the_state_before_the_end() -> None:
+def test_late_progress_shows_the_state_before_the_end() -> None:
     prediction = running()
     prediction.produce(b"1")
     prediction.finish("failed", error="broken")
@@ -152,7 +152,7 @@ def test_late_news_show_the_state_before_the_end() -> None:
     assert progress == {"id": "p", "logs": "", "metrics": {}, "output": [1], "status": "processing"}
 
 
-async def test_everyone_who_waits_is_told() -> None:
+async def test_all_waiting_tasks_are_woken() -> None:
     prediction = running()
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(prediction.wait_terminal(3600.0)) for _ in range(3)]
@@ -162,13 +162,13 @@ async def test_everyone_who_waits_is_told() -> None:
     assert await prediction.wait_terminal()
 
 
-async def test_a_wait_can_be_over_before_the_end() -> None:
+async def test_a_wait_can_time_out() -> None:
     prediction = running()
     assert not await prediction.wait_terminal(0.0)
     prediction.finish("succeeded")
 
 
-def test_a_large_output_is_a_piece_of_its_own_and_the_text_the_same() -> None:
+def test_a_large_output_is_a_separate_piece_of_the_same_text() -> None:
     prediction = new_prediction()
     prediction.start()
     prediction.log("stdout", 'null,"status":"failed"}')

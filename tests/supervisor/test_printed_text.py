@@ -1,4 +1,4 @@
-"""hardening.md R19: what a prediction prints is bounded, and what is missing is counted."""
+"""hardening.md R19: the printed text of a prediction is limited, and what is dropped is counted."""
 
 import re
 
@@ -10,7 +10,7 @@ from coglet_supervisor.printed_text import PrintedText
 NOTICE = re.compile(r"\n\[\*\*\*\* (\d+) LINES, (\d+) BYTES DROPPED, SEE COG_MAX_LOG_BYTES \*\*\*\*\]\n")
 
 
-def test_what_fits_is_as_it_came() -> None:
+def test_text_within_the_limit_is_unchanged() -> None:
     logs = PrintedText(100)
     for text in ("a\n", "\u00e4\n", "b"):
         logs.add(text)
@@ -29,7 +29,7 @@ def test_the_beginning_and_the_end_are_kept() -> None:
     )
 
 
-def test_what_comes_later_never_moves_before_what_was_too_large() -> None:
+def test_later_text_is_never_moved_before_text_that_was_too_large() -> None:
     logs = PrintedText(20)
     for text in ("1234567\n", "large\n", "a\n"):
         logs.add(text)

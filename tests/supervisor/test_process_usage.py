@@ -1,4 +1,4 @@
-"""hardening.md F2: what processes use is asked of psutil, which knows each system."""
+"""hardening.md F2: the usage of processes comes from psutil, which supports each system."""
 
 import os
 import re
@@ -15,18 +15,18 @@ GONE = 2**30
 SOURCES = Path(coglet_supervisor.__file__).parent
 
 
-def test_what_we_use_ourselves() -> None:
+def test_the_usage_of_this_process() -> None:
     usage = usage_of(os.getpid())
     assert usage.processor_s > 0
     assert 0 < usage.private_bytes <= usage.resident_bytes
     assert 0 < (available_bytes() or 0) <= psutil.virtual_memory().total
 
 
-def test_a_process_that_is_gone_uses_nothing() -> None:
+def test_the_usage_of_an_exited_process_is_zero() -> None:
     assert usage_of(GONE) == Usage()
 
 
-def test_without_descriptors_nothing_is_told_and_nothing_raised() -> None:
+def test_without_descriptors_the_usage_is_unknown() -> None:
     code = (
         "import os, resource\n"
         "from coglet_supervisor.workers.process_usage import Usage, available_bytes, usage_of\n"
@@ -36,7 +36,7 @@ def test_without_descriptors_nothing_is_told_and_nothing_raised() -> None:
     subprocess.run([sys.executable, "-c", code], check=True)
 
 
-def test_nothing_but_control_groups_is_read_by_hand() -> None:
+def test_only_control_groups_are_read_directly() -> None:
     reading = {path.name for path in SOURCES.rglob("*.py") if re.search(r"[\"']/proc", path.read_text())}
     assert reading == {"control_group.py"}
 

@@ -1,4 +1,4 @@
-"""hardening.md R3, R4 and A6: when a dead worker is replaced, and when not any more."""
+"""hardening.md R3, R4 and A6: the restart policy."""
 
 from collections.abc import Callable
 
@@ -40,30 +40,30 @@ def delay_s(setbacks: Setbacks, jitter: float = 0.5) -> float:
 
 
 @given(JITTER)
-def test_the_first_death_is_answered_at_once(jitter: float) -> None:
+def test_the_first_crash_is_followed_by_a_restart_immediately(jitter: float) -> None:
     assert delay_s(after_crashes(IDLE), jitter) <= FIRST_DELAY_S
 
 
 @given(st.integers(1, 1000), JITTER)
-def test_crashes_are_restarted_without_end(deaths: int, jitter: float) -> None:
+def test_crashes_are_restarted_without_limit(deaths: int, jitter: float) -> None:
     assert FIRST_DELAY_S / 2 <= delay_s(after_crashes(*[IDLE] * deaths), jitter) <= LONGEST_DELAY_S
 
 
 @given(st.integers(1, 1000), JITTER)
-def test_a_crash_in_a_prediction_does_not_keep_other_clients_waiting(deaths: int, jitter: float) -> None:
+def test_the_delay_after_a_crash_in_a_prediction_is_short(deaths: int, jitter: float) -> None:
     setbacks = after_crashes(*[BUSY] * deaths)
     assert FIRST_DELAY_S / 2 <= delay_s(setbacks, jitter) <= LONGEST_DELAY_AFTER_PREDICTION_S
 
 
 @pytest.mark.parametrize("service", [IDLE, BUSY])
 @given(st.integers(1, 4), JITTER)
-def test_each_death_in_a_row_doubles_the_delay(service: Service, deaths: int, jitter: float) -> None:
+def test_each_consecutive_crash_doubles_the_delay(service: Service, deaths: int, jitter: float) -> None:
     first, second = after_crashes(*[service] * deaths), after_crashes(*[service] * (deaths + 1))
     assert delay_s(second, jitter) == 2 * delay_s(first, jitter)
 
 
 @pytest.mark.parametrize("service", [PROVEN, STEADY])
-def test_a_worker_that_has_served_starts_the_count_again(service: Service) -> None:
+def test_a_worker_that_has_served_resets_the_count(service: Service) -> None:
     assert delay_s(after_crashes(IDLE, IDLE, IDLE, service)) == delay_s(after_crashes(IDLE))
 
 
@@ -71,7 +71,7 @@ def test_jitter_spreads_the_delays() -> None:
     assert delay_s(after_crashes(*[IDLE] * 5), 0.0) != delay_s(after_crashes(*[IDLE] * 5), 0.9)
 
 
-def test_setups_that_fail_in_a_row_end_it() -> None:
+def test_consecutive_failed_setups_end_the_restarts() -> None:
     policy, setbacks = RestartPolicy(max_failed_setups=3), after_crashes(BUSY)
     decisions = []
     for _ in range(4):
@@ -80,7 +80,7 @@ def test_setups_that_fail_in_a_row_end_it() -> None:
     assert [isinstance(decision, GiveUp) for decision in decisions] == [False, False, False, True]
 
 
-def test_a_worker_that_was_ready_starts_the_count_of_failed_setups_again() -> None:
+def test_a_worker_that_was_ready_resets_the_count_of_failed_setups() -> None:
     policy, setbacks = RestartPolicy(max_failed_setups=1), Setbacks()
     for _ in range(5):
         setbacks.failed_setup()
@@ -89,7 +89,7 @@ def test_a_worker_that_was_ready_starts_the_count_of_failed_setups_again() -> No
 
 
 @pytest.mark.parametrize("fails", [Setbacks.failed_setup, Setbacks.failed_start])
-def test_after_many_crashes_one_failure_to_start_is_tried_again_soon(
+def test_after_many_crashes_a_failed_start_is_retried_soon(
     fails: Callable[[Setbacks], None],
 ) -> None:
     setbacks = after_crashes(*[BUSY] * 20)
@@ -98,7 +98,7 @@ def test_after_many_crashes_one_failure_to_start_is_tried_again_soon(
 
 
 @given(st.integers(0, 3), st.integers(1, 10_000), JITTER)
-def test_what_cannot_be_started_is_tried_without_end(failed_setups: int, starts: int, jitter: float) -> None:
+def test_failed_starts_are_retried_without_limit(failed_setups: int, starts: int, jitter: float) -> None:
     setbacks = Setbacks(failed_setups=failed_setups)
     before_s = 0.0
     for _ in range(min(starts, 50)):
@@ -109,7 +109,7 @@ def test_what_cannot_be_started_is_tried_without_end(failed_setups: int, starts:
     assert delay_s(setbacks, jitter) <= LONGEST_DELAY_S
 
 
-def test_without_restarts_the_first_death_is_the_last() -> None:
+def test_with_restarts_off_the_first_crash_ends_the_service() -> None:
     decision = RestartPolicy(enabled=False).decide(after_crashes(PROVEN), jitter=0.5)
     assert isinstance(decision, GiveUp)
     assert "COG_WORKER_RESTARTS" in decision.reason

@@ -72,7 +72,7 @@ async def test_a_time_limit_while_a_large_input_is_written(bench: Bench) -> None
     assert not bench.files
 
 
-async def test_a_prediction_that_fits_into_no_frame_fails_and_frees_the_slot(bench: Bench) -> None:
+async def test_a_prediction_too_large_for_a_frame_fails_and_frees_the_slot(bench: Bench) -> None:
     run = bench.run(context={"a": "x" * 64 * MAX_INLINE_BYTES})
     assert run.prediction.status == "failed"
     assert (run.prediction.error or "").startswith("Failed to send request: ")
@@ -85,7 +85,7 @@ async def test_a_lost_worker_fails_it(bench: Bench) -> None:
     assert (run.prediction.status, run.prediction.error) == ("failed", "Worker died")
 
 
-async def test_a_worker_that_is_lost_after_a_cancel_has_canceled_it(bench: Bench) -> None:
+async def test_losing_the_worker_after_a_cancel_ends_it_as_canceled(bench: Bench) -> None:
     run = bench.run()
     run.cancel()
     bench.slot.poison("Worker died")
@@ -102,7 +102,7 @@ async def test_the_last_reader_may_end_it(bench: Bench, ends_with_readers: bool)
     assert bench.owner.cancels == int(ends_with_readers)
 
 
-async def test_without_a_stream_there_is_none_to_read(bench: Bench) -> None:
+async def test_a_run_without_a_stream_cannot_be_subscribed(bench: Bench) -> None:
     assert not bench.run().is_streaming
 
 

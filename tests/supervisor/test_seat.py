@@ -1,4 +1,4 @@
-"""What a seat does with workers that load, die, reload and are recycled, in every order."""
+"""A seat whose workers load, die, are reloaded and recycled, in every order."""
 
 import asyncio
 from collections.abc import AsyncIterator
@@ -19,7 +19,7 @@ from coglet_supervisor.workers.spec import WorkerSpec
 
 
 class Seated:
-    """A seat on a machine of fake workers."""
+    """A seat with fake workers."""
 
     def __init__(self, server_log: ServerLog, restarts: RestartPolicy | None = None) -> None:
         self.machine = FakeMachine()
@@ -41,7 +41,7 @@ class Seated:
         self.seat = WorkerSeat(spec, self.pool, server_log, rules, self.machine.spawn)
 
     async def next_worker(self) -> FakeWorker:
-        """The worker that was started next, once the seat listens to it."""
+        """Wait until the seat has started and attached the next worker, and return it."""
         async with asyncio.timeout(5):
             worker = await self.machine.spawned.get()
             await worker.attached.wait()
@@ -59,7 +59,7 @@ class Seated:
 
     @property
     def started(self) -> int:
-        """How many workers were started."""
+        """The number of workers started."""
         return len(self.machine.workers)
 
 
@@ -73,7 +73,7 @@ async def seated(server_log: ServerLog) -> AsyncIterator[Seated]:
         running.cancel()
 
 
-async def test_a_worker_that_is_set_up_serves(seated: Seated) -> None:
+async def test_a_worker_is_ready_after_its_setup(seated: Seated) -> None:
     worker = await seated.next_worker()
     assert (seated.state, seated.pool.size) == ("STARTING", 0)
     worker.become_ready()
@@ -81,7 +81,7 @@ async def test_a_worker_that_is_set_up_serves(seated: Seated) -> None:
     assert (seated.state, seated.seat.setup.status, seated.pool.free) == ("READY", "succeeded", 1)
 
 
-async def test_a_first_setup_that_fails_is_the_last(seated: Seated) -> None:
+async def test_a_failed_first_setup_is_not_retried(seated: Seated) -> None:
     worker = await seated.next_worker()
     assert worker.events is not None
     worker.events.on_control(control.SetupFailed(kind="setup", error="no weights", traceback="Traceback"))
@@ -102,7 +102,7 @@ async def test_a_worker_that_dies_is_replaced(seated: Seated) -> None:
     assert (seated.state, seated.seat.restarts) == ("READY", 1)
 
 
-async def test_too_many_setups_that_fail_in_a_row_end_it(seated: Seated) -> None:
+async def test_too_many_consecutive_failed_setups_end_the_restarts(seated: Seated) -> None:
     (await seated.next_ready_worker()).exit(1)
     for _ in range(2):
         (await seated.next_worker()).exit(1)
@@ -111,7 +111,7 @@ async def test_too_many_setups_that_fail_in_a_row_end_it(seated: Seated) -> None
     assert seated.started == 3
 
 
-async def test_a_machine_that_cannot_start_a_worker_now_is_asked_again(seated: Seated) -> None:
+async def test_a_failed_start_is_retried(seated: Seated) -> None:
     worker = await seated.next_ready_worker()
     seated.machine.refusal = OSError(28, "No space left on device")
     worker.exit(1)
@@ -134,7 +134,7 @@ async def test_a_reload_replaces_a_worker_when_the_new_one_is_ready(seated: Seat
     assert (seated.state, seated.seat.restarts) == ("READY", 0)
 
 
-async def test_a_reload_that_fails_leaves_the_old_worker(seated: Seated) -> None:
+async def test_a_failed_reload_keeps_the_old_worker(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.reload())
@@ -143,7 +143,7 @@ async def test_a_reload_that_fails_leaves_the_old_worker(seated: Seated) -> None
     assert (seated.state, old.is_alive, old.is_recycle_possible) == ("READY", True, False)
 
 
-async def test_an_old_worker_that_dies_while_the_new_one_loads_leaves_its_place(seated: Seated) -> None:
+async def test_if_the_old_worker_dies_during_a_reload_the_new_one_takes_its_place(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.reload())
@@ -156,7 +156,7 @@ async def test_an_old_worker_that_dies_while_the_new_one_loads_leaves_its_place(
     assert (seated.state, seated.pool.size, seated.started) == ("READY", 1, 2)
 
 
-async def test_both_die_during_a_reload_and_one_new_worker_takes_their_place(seated: Seated) -> None:
+async def test_if_both_workers_die_during_a_reload_one_new_worker_is_started(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.reload())
@@ -182,7 +182,7 @@ async def test_a_stop_during_setup_ends_the_worker_and_starts_no_other(seated: S
     assert (worker.is_alive, seated.started) == (False, 1)
 
 
-async def test_a_restart_policy_that_is_off(server_log: ServerLog) -> None:
+async def test_with_restarts_off_the_seat_becomes_defunct(server_log: ServerLog) -> None:
     seated = Seated(server_log, RestartPolicy(enabled=False))
     async with asyncio.TaskGroup() as tasks:
         tasks.create_task(seated.seat.run())

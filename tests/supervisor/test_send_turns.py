@@ -1,4 +1,4 @@
-"""Who may send next: no receiver keeps another waiting for long, whatever it does."""
+"""The order of sends: no receiver delays others for long, whatever it does."""
 
 import asyncio
 from collections.abc import Callable
@@ -14,7 +14,7 @@ SOON_S = 0.01
 
 
 class Sends:
-    """Sends that end when the test says so; `begun` and `given_up` are their receivers, in order."""
+    """Sends that the test ends; `begun` and `given_up` are their receivers, in order."""
 
     def __init__(self, tasks: asyncio.TaskGroup, turns: Turns) -> None:
         self.begun: list[str] = []
@@ -32,7 +32,7 @@ class Sends:
         return self._receivers.setdefault(name, Receiver())
 
     def answer(self, name: str) -> None:
-        """What is under way to it is answered, and what will be."""
+        """Answer all current and future sends to the receiver."""
         self._answers.setdefault(name, asyncio.Event()).set()
 
     async def wait(self, holds: Callable[[], bool]) -> None:
@@ -75,7 +75,7 @@ async def test_receivers_take_turns() -> None:
         cancel([*first, *others])
 
 
-async def test_one_receiver_has_at_most_its_share() -> None:
+async def test_one_receiver_has_at_most_its_limit_of_sends() -> None:
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, Turns(Limits(total=10, to_one=2, slow_after_s=NEVER_S)))
         started = sends.start("a", 5)
@@ -87,7 +87,7 @@ async def test_one_receiver_has_at_most_its_share() -> None:
         cancel(started)
 
 
-async def test_for_another_the_oldest_slow_send_of_the_largest_receiver_is_given_up() -> None:
+async def test_to_make_room_the_oldest_slow_send_of_the_busiest_receiver_is_given_up() -> None:
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, Turns(Limits(total=4, to_one=3, slow_after_s=SOON_S)))
         started = [*sends.start("a"), *sends.start("b", 3)]
@@ -109,7 +109,7 @@ async def test_no_send_is_given_up_before_it_is_slow() -> None:
         cancel(started)
 
 
-async def test_silent_receivers_leave_places_free_and_come_last() -> None:
+async def test_silent_receivers_use_limited_places_and_come_last() -> None:
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, Turns(Limits(total=4, to_one=4, to_silent=2, slow_after_s=SOON_S)))
         started = sends.start("silent", 2)
@@ -123,7 +123,7 @@ async def test_silent_receivers_leave_places_free_and_come_last() -> None:
         cancel(started)
 
 
-async def test_a_receiver_that_answers_again_is_silent_no_more() -> None:
+async def test_a_receiver_that_responds_again_is_no_longer_silent() -> None:
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, Turns(Limits(total=4, to_one=4, to_silent=1, slow_after_s=SOON_S)))
         started = sends.start("a")
@@ -136,19 +136,19 @@ async def test_a_receiver_that_answers_again_is_silent_no_more() -> None:
         assert not sends.receiver("a").is_silent
 
 
-async def test_only_who_waits_has_to_wait() -> None:
+async def test_had_to_wait_is_true_only_for_delayed_sends() -> None:
     turns = Turns(Limits(total=2, to_one=1, slow_after_s=NEVER_S))
     async with asyncio.TaskGroup() as tasks, AsyncExitStack() as stack:
         sends = Sends(tasks, turns)
         started = sends.start("a", 2)
         await settle()
         turn = await stack.enter_async_context(turns.take(sends.receiver("b")))
-        assert not turn.had_to_wait  # though a send to another receiver waits
+        assert not turn.had_to_wait  # although a send to another receiver waits
         cancel(started)
 
 
 @pytest.mark.parametrize("granted", [False, True])
-async def test_who_is_canceled_while_waiting_leaves_nothing_behind(granted: bool) -> None:
+async def test_a_send_that_is_canceled_while_waiting_frees_its_place(granted: bool) -> None:
     turns = Turns(Limits(total=1, to_one=1, slow_after_s=NEVER_S))
     async with asyncio.TaskGroup() as tasks:
         sends = Sends(tasks, turns)
@@ -159,7 +159,7 @@ async def test_who_is_canceled_while_waiting_leaves_nothing_behind(granted: bool
             if not granted:
                 waiting.cancel()
                 await settle()
-        waiting.cancel()  # in the moment in which its turn has come
+        waiting.cancel()  # just after its turn was granted
         await settle()
         assert sends.begun == []
         last = sends.start("c")

@@ -16,7 +16,7 @@ from coglet_supervisor.server_log import (
     LineWriter,
     ServerLog,
     format_console,
-    format_console_in_colour,
+    format_console_in_color,
     format_json,
 )
 from coglet_supervisor.settings import LogLevel
@@ -26,7 +26,7 @@ FLUSH_S = 20.0
 
 @dataclass
 class Pipe:
-    """A log that is read when the test asks for it."""
+    """A server log on a pipe, which the test reads."""
 
     read_end: int
     write_end: int
@@ -39,7 +39,7 @@ class Pipe:
         return ServerLog(self.writer, format_json, level)
 
     def records(self) -> list[dict[str, Any]]:
-        """All that was written; there must be something."""
+        """Return all records that were written; there must be at least one."""
         self.writer.flush(FLUSH_S)
         return [json.loads(line) for line in os.read(self.read_end, 1024 * 1024).splitlines()]
 
@@ -53,7 +53,7 @@ def pipe() -> Iterator[Pipe]:
 
 
 def logger_of(log: ServerLog, name: str = "t") -> logging.Logger:
-    """A logger whose records go into `log` alone."""
+    """Return a logger that writes to `log` only."""
     logger = logging.Logger(name)
     logger.addHandler(log)
     return logger
@@ -70,16 +70,16 @@ def test_json_is_one_object_a_line() -> None:
     )
 
 
-def test_json_takes_what_has_no_json() -> None:
+def test_json_records_accept_values_that_are_not_json() -> None:
     assert json.loads(format_json("T", "info", "t", "\ud800", {"path": object}))["level"] == "INFO"
 
 
-def test_console_is_for_a_person() -> None:
+def test_console_records_are_readable() -> None:
     fields: dict[str, object] = {"source": "Stdout"}
     assert format_console("T", "info", "coglet", "hi", fields) == "T  INFO coglet: hi source=Stdout"
-    coloured = format_console_in_colour("T", "error", "coglet", "hi", fields)
-    assert re.sub(r"\x1b\[\d+m", "", coloured) == "T ERROR coglet: hi source=Stdout"
-    assert coloured.count("\x1b[") == 4
+    colored = format_console_in_color("T", "error", "coglet", "hi", fields)
+    assert re.sub(r"\x1b\[\d+m", "", colored) == "T ERROR coglet: hi source=Stdout"
+    assert colored.count("\x1b[") == 4
 
 
 def test_the_level_applies_to_our_records(pipe: Pipe) -> None:
@@ -91,7 +91,7 @@ def test_the_level_applies_to_our_records(pipe: Pipe) -> None:
     assert [record["level"] for record in pipe.records()] == ["WARN", "ERROR"]
 
 
-def test_the_models_output_is_a_record_a_line_at_every_level(pipe: Pipe) -> None:
+def test_the_models_output_is_one_record_per_line_at_every_level(pipe: Pipe) -> None:
     pipe.log("error").output("coglet::setup", "one\ntwo\n")
     assert messages(pipe) == ["one", "two"]
 
@@ -130,33 +130,31 @@ def test_the_logs_of_the_first_setup_begin_with_the_process(pipe: Pipe) -> None:
 
 
 def read_until(pipe: Pipe, last: str) -> list[str]:
-    """The messages up to `last`, which must come."""
+    """Return the messages up to `last`, which must arrive."""
     data = b""
     while last.encode() not in data:
         data += os.read(pipe.read_end, 65536)
     return [json.loads(line)["fields"]["message"] for line in data.splitlines()]
 
 
-def test_every_line_that_nobody_reads_is_written_or_counted(
-    pipe: Pipe, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_every_line_is_written_or_counted_as_dropped(pipe: Pipe, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(server_logs, "MAX_QUEUED_BYTES", 100_000)
     log = pipe.log()
     logger = logger_of(log)
-    for _ in range(5000):  # far more than the pipe and the queue hold
+    for _ in range(5000):  # far more than the pipe and the queue can hold
         logger.info("line")
     with ThreadPoolExecutor() as threads:
         reading = threads.submit(read_until, pipe, "the last")
         log.drain(FLUSH_S)
         logger.info("the last")
         said = reading.result(FLUSH_S)
-    notice = re.compile(r"(\d+) log records dropped because nobody reads the log")
+    notice = re.compile(r"(\d+) log records dropped because stderr is not being read fast enough")
     dropped = sum(int(match[1]) for text in said if (match := notice.fullmatch(text)))
     assert dropped > 0
     assert said.count("line") + dropped == 5000
 
 
-def test_a_closed_stderr_ends_nothing() -> None:
+def test_a_closed_stderr_is_ignored() -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     writer = LineWriter(write_end)
@@ -168,7 +166,7 @@ def test_a_closed_stderr_ends_nothing() -> None:
     os.close(write_end)
 
 
-def test_logging_comes_into_the_log(pipe: Pipe) -> None:
+def test_logging_writes_to_the_server_log(pipe: Pipe) -> None:
     log = pipe.log("debug")
     ours = logger_of(log, "coglet_supervisor.predictions.slots")
     ours.warning("text %d", 1)

@@ -1,4 +1,4 @@
-"""Which predictions are accepted, in which order it is decided, and when none is left."""
+"""Which predictions are accepted, the order of the checks, and the table of predictions in flight."""
 
 import asyncio
 from typing import Any
@@ -42,7 +42,7 @@ async def test_runs_are_numbered(served: Service) -> None:
 
 
 async def test_refusals_in_their_order(served: Service) -> None:
-    """Whoever asks for an id in flight hears of it, whatever else is wrong; a busy slot comes last."""
+    """An id in flight is reported whatever else is wrong; a busy slot is reported last."""
     served.create()
     served.is_shutting_down, served.state = True, "STARTING"
     with pytest.raises(AlreadyRunning, match="Prediction 'p' is already running"):
@@ -70,7 +70,7 @@ async def test_refusals_in_their_order(served: Service) -> None:
     ],
     ids=["no id", "long id", "large context", "no JSON", "no object", "wrong type"],
 )
-async def test_what_is_not_accepted_leaves_nothing(
+async def test_a_rejected_prediction_leaves_no_trace(
     served: Service, fields: dict[str, Any], error: type[Exception]
 ) -> None:
     served.service.use_schema(SCHEMA, ignore_unknown=False)

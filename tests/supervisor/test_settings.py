@@ -1,4 +1,4 @@
-"""Every variable of the environment: its default, what it takes, and what it ignores with a warning."""
+"""Every environment variable: its default, accepted values, and values ignored with a warning."""
 
 import sys
 from typing import Any
@@ -65,11 +65,11 @@ def test_every_variable_of_the_settings_is_tested() -> None:
     assert set(Settings.__dataclass_fields__) - elsewhere == {row[1] for row in VARIABLES}
 
 
-def test_nothing_is_wrong_by_default() -> None:
+def test_the_defaults_have_no_warnings() -> None:
     assert read().warnings == ()
 
 
-def test_kubernetes_is_known_by_its_variable() -> None:
+def test_kubernetes_is_detected_by_its_variable() -> None:
     assert not read().kubernetes
     assert read(KUBERNETES_SERVICE_HOST="").kubernetes
 
@@ -82,15 +82,15 @@ def test_kubernetes_is_known_by_its_variable() -> None:
         ("off", "error"),
         ("trace", "debug"),
         ("hyper=trace,info", "info"),
-        ("hyper=trace", "error"),  # names no level for us, so COG_LOG_LEVEL counts
+        ("hyper=trace", "error"),  # has no directive without a target, so COG_LOG_LEVEL applies
         ("", "error"),
     ],
 )
-def test_rust_log_wins(rust_log: str, level: str) -> None:
+def test_rust_log_takes_precedence(rust_log: str, level: str) -> None:
     assert read(RUST_LOG=rust_log, COG_LOG_LEVEL="error").log_level == level
 
 
-def test_what_the_command_line_decides_wins() -> None:
+def test_the_command_line_takes_precedence() -> None:
     settings = Settings.from_environment({"COG_WORKERS": "2"}, workers=5, host="::1")
     assert (settings.workers, settings.host) == (5, "::1")
 
@@ -112,12 +112,12 @@ def test_a_port(text: str, port: int) -> None:
 
 
 @pytest.mark.parametrize("text", ["65536", "-1", "http", "80.5"])
-def test_no_port(text: str) -> None:
+def test_an_invalid_port(text: str) -> None:
     with pytest.raises(StartupError, match=f"PORT is '{text}', but must be a number from 0 to 65535"):
         port_from({"PORT": text})
 
 
-def test_settings_do_not_change() -> None:
+def test_settings_are_frozen() -> None:
     settings: Any = read()
     with pytest.raises(AttributeError):
         settings.workers = 2

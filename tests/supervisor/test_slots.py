@@ -1,4 +1,4 @@
-"""A slot is free before the end of its prediction is reported, and never again once it is poisoned."""
+"""A slot is free before the end of its prediction is reported, and is never free once it is poisoned."""
 
 import asyncio
 from pathlib import Path
@@ -33,7 +33,7 @@ async def test_a_prediction_is_sent_to_the_worker(bench: Bench) -> None:
     assert bench.pool.acquire() is None
 
 
-async def test_a_large_input_travels_in_a_file(bench: Bench) -> None:
+async def test_a_large_input_is_sent_in_a_file(bench: Bench) -> None:
     with watched() as work:
         prediction = bench.run(input_json=LARGE).prediction
         assert (prediction.status, bench.slot.is_busy) == ("processing", True)
@@ -82,7 +82,7 @@ async def test_a_large_input_that_cannot_be_written_fails_and_frees_the_slot(ben
     ],
     ids=["done", "failed", "canceled"],
 )
-async def test_the_slot_is_free_before_the_end_is_told(bench: Bench, end: slot.FromWorker) -> None:
+async def test_the_slot_is_free_before_the_end_is_reported(bench: Bench, end: slot.FromWorker) -> None:
     bench.run()
     bench.slot.receive(end)
     assert bench.free_at_end == [1]
@@ -90,7 +90,7 @@ async def test_the_slot_is_free_before_the_end_is_told(bench: Bench, end: slot.F
     assert bench.owner.heard == ["ended"]
 
 
-async def test_what_the_worker_says_reaches_the_prediction(bench: Bench) -> None:
+async def test_messages_of_the_worker_reach_the_prediction(bench: Bench) -> None:
     prediction = bench.run().prediction
     bench.slot.receive(slot.Log(source="stdout", data="text"))
     bench.slot.receive(slot.Metric(name="m", value=b"1", mode="replace"))
@@ -101,14 +101,14 @@ async def test_what_the_worker_says_reaches_the_prediction(bench: Bench) -> None
     assert prediction.metrics_with_time()["m"] == 1
 
 
-async def test_the_end_of_another_prediction_is_no_end(bench: Bench) -> None:
+async def test_the_end_of_another_prediction_is_a_protocol_error(bench: Bench) -> None:
     prediction = bench.run().prediction
     with pytest.raises(ProtocolError, match="end of 'q' while 'p' runs"):
         bench.slot.receive(slot.Done(id="q", predict_time=0.0))
     assert not prediction.is_terminal
 
 
-async def test_an_idle_slot_ignores_what_it_hears(bench: Bench) -> None:
+async def test_an_idle_slot_ignores_messages(bench: Bench) -> None:
     bench.slot.receive(slot.Done(id="p", predict_time=0.0))
     assert bench.pool.free == 1
 
@@ -124,12 +124,12 @@ async def test_a_poisoned_slot_is_never_idle_again(bench: Bench) -> None:
     assert (bench.pool.free, bench.pool.size) == (0, 0)
 
 
-async def test_an_idle_slot_that_is_lost_is_given_to_nobody(bench: Bench) -> None:
+async def test_a_lost_idle_slot_is_not_acquired(bench: Bench) -> None:
     bench.slot.disconnected()
     assert bench.pool.acquire() is None
 
 
-async def test_a_retired_slot_ends_what_it_runs_and_takes_no_more(bench: Bench) -> None:
+async def test_a_retired_slot_finishes_its_prediction_and_accepts_no_other(bench: Bench) -> None:
     prediction = bench.run().prediction
     bench.slot.retire()
     bench.slot.receive(slot.Done(id="p", predict_time=0.0, output=b"1"))
@@ -144,7 +144,7 @@ async def test_a_cancel_names_the_prediction(bench: Bench) -> None:
     assert bench.slot.is_busy
 
 
-async def test_a_cancel_that_is_ignored_costs_the_worker(tmp_path: Path) -> None:
+async def test_a_worker_that_ignores_a_cancel_is_replaced(tmp_path: Path) -> None:
     bench = Bench(tmp_path, owner=Owner(cancel_grace_s=0.01))
     bench.run().cancel()
     assert await bench.owner.replaced.get() == "prediction p ignored its cancel for 0.01 s"

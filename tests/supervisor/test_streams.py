@@ -1,4 +1,4 @@
-"""runtime.md 11: what a stream keeps, and what each of its readers gets."""
+"""runtime.md 11: which events a stream keeps, and which each of its readers gets."""
 
 import asyncio
 from typing import Any
@@ -21,7 +21,7 @@ MIB = 1024 * 1024
 
 
 def streamed(history: int = 1024, keep_alive_s: float = 3600.0) -> tuple[Prediction, PredictionStream]:
-    """A prediction that runs, and its stream."""
+    """Return a running prediction and its stream."""
     stream = PredictionStream(history, keep_alive_s)
     prediction = new_prediction([stream], output_is_array=True)
     prediction.start()
@@ -33,7 +33,7 @@ def events_in(chunk: bytes) -> list[tuple[str, Any]]:
 
 
 async def read_all(subscriber: Subscription) -> list[tuple[str, Any]]:
-    """To the end of the stream; the prediction must have ended."""
+    """Read to the end of the stream; the prediction must have ended."""
     events: list[tuple[str, Any]] = []
     while (chunk := await subscriber.next_chunk()) is not None:
         events.extend(events_in(chunk))
@@ -67,7 +67,7 @@ async def test_a_reader_gets_every_event_and_the_end() -> None:
     assert len(events) == 5
 
 
-async def test_a_waiting_reader_is_woken_by_what_comes() -> None:
+async def test_a_waiting_reader_is_woken_by_an_event() -> None:
     prediction, stream = streamed()
     subscriber = stream.subscribe()
     await subscriber.next_chunk()
@@ -77,7 +77,7 @@ async def test_a_waiting_reader_is_woken_by_what_comes() -> None:
     assert names(events_in(chunk)) == ["output"]
 
 
-async def test_a_reader_that_leaves_waits_no_longer() -> None:
+async def test_closing_a_subscription_ends_its_wait() -> None:
     _, stream = streamed()
     subscriber = stream.subscribe()
     await subscriber.next_chunk()
@@ -94,7 +94,7 @@ async def test_a_comment_after_a_silence() -> None:
 
 
 @pytest.mark.parametrize(("history", "replayed"), [(3, [7, 8, 9]), (0, []), (100, list(range(10)))])
-async def test_who_comes_late_gets_the_history(history: int, replayed: list[int]) -> None:
+async def test_a_late_reader_gets_the_history(history: int, replayed: list[int]) -> None:
     prediction, stream = streamed(history)
     for number in range(10):
         prediction.produce(b"%d" % number)
@@ -110,7 +110,7 @@ async def test_who_comes_late_gets_the_history(history: int, replayed: list[int]
     ("after", "replayed"),
     [(0, [0, 1, 2]), (2, [2]), (3, []), (99, [])],  # event 0 is the start
 )
-async def test_a_reader_that_comes_back_goes_on_where_it_was(after: int, replayed: list[int]) -> None:
+async def test_a_reader_that_reconnects_continues_where_it_was(after: int, replayed: list[int]) -> None:
     prediction, stream = streamed()
     for number in range(3):
         prediction.produce(b"%d" % number)
@@ -131,7 +131,7 @@ async def test_what_a_reader_still_needs_is_kept_beyond_the_history() -> None:
     assert [data["chunk"] for name, data in events if name == "output"] == list(range(5000))
 
 
-async def test_a_reader_that_lags_is_told_how_much_it_lost() -> None:
+async def test_a_reader_that_lags_gets_the_number_of_lost_events() -> None:
     prediction, stream = streamed()
     subscriber = stream.subscribe()
     for _ in range(40):
@@ -163,7 +163,7 @@ async def test_an_event_larger_than_the_backlog_reaches_a_reader() -> None:
     assert names(await read_all(subscriber)) == ["output", "log", "completed"]
 
 
-async def test_a_fast_reader_does_not_lose_by_a_slow_one() -> None:
+async def test_a_slow_reader_does_not_delay_a_fast_one() -> None:
     prediction, stream = streamed(history=0)
     slow, fast = stream.subscribe(), stream.subscribe()
     seen: list[str] = []
@@ -178,7 +178,7 @@ async def test_a_fast_reader_does_not_lose_by_a_slow_one() -> None:
     assert names(await read_all(slow))[0] == "error"
 
 
-def test_there_is_room_for_so_many_readers() -> None:
+def test_the_number_of_readers_is_limited() -> None:
     _, stream = streamed()
     readers = [stream.subscribe() for _ in range(MAX_SUBSCRIBERS)]
     with pytest.raises(TooManySubscribers):

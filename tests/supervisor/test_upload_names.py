@@ -1,4 +1,4 @@
-"""decisions.md: file outputs have unique names, and nothing but a name."""
+"""decisions.md: output files have unique names without folders."""
 
 import pytest
 from hypothesis import given
@@ -46,5 +46,5 @@ def test_no_name_is_given_twice(wanted: list[str]) -> None:
         ("http://host/b", "ä\n.png", "http://host/b/%C3%A4%0A.png"),
     ],
 )
-def test_where_a_file_goes(base_url: str, name: str, url: str) -> None:
+def test_the_upload_url_of_a_file(base_url: str, name: str, url: str) -> None:
     assert place_of(base_url, name) == url

@@ -1,4 +1,4 @@
-"""runtime.md 6.5: output files on their way to an upload server."""
+"""runtime.md 6.5: uploads of output files."""
 
 import asyncio
 import hashlib
@@ -73,12 +73,12 @@ async def test_a_file_of_many_pieces(receiver: Receiver, tmp_path: Path) -> None
     assert receiver.received[0].sha256 == hashlib.sha256(content).hexdigest()
 
 
-async def test_the_query_of_the_base_url_stays_and_is_not_told(receiver: Receiver, file: Path) -> None:
+async def test_the_query_of_the_base_url_is_used_and_not_disclosed(receiver: Receiver, file: Path) -> None:
     assert await upload(f"{receiver.url}/up?sig=secret", file) == f"{receiver.url}/up/a.png"
     assert receiver.received[0].path == "/up/a.png?sig=secret"
 
 
-async def test_credentials_of_the_base_url_are_used_and_not_told(receiver: Receiver, file: Path) -> None:
+async def test_credentials_of_the_base_url_are_used_and_not_disclosed(receiver: Receiver, file: Path) -> None:
     url = await upload(f"http://user:password@127.0.0.1:{receiver.port}/up", file)
     assert url == f"{receiver.url}/up/a.png"
     assert receiver.received[0].headers["authorization"].startswith("Basic ")
@@ -108,7 +108,7 @@ async def test_a_redirect_repeats_the_upload(receiver: Receiver, file: Path, sta
     assert [(request.method, request.body) for request in receiver.received] == [("PUT", CONTENT)] * 2
 
 
-async def test_see_other_is_looked_at(receiver: Receiver, file: Path) -> None:
+async def test_see_other_is_followed_with_get(receiver: Receiver, file: Path) -> None:
     receiver.answer = lambda request: redirect("/seen", 303) if request.method == "PUT" else Reply()
     assert await upload(f"{receiver.url}/up", file) == f"{receiver.url}/seen"
     assert [(request.method, request.path) for request in receiver.received] == [
@@ -127,7 +127,7 @@ async def test_see_other_is_looked_at(receiver: Receiver, file: Path) -> None:
         (499, "499 <unknown status code>"),
     ],
 )
-async def test_a_refusal_fails_at_once(receiver: Receiver, file: Path, status: int, reason: str) -> None:
+async def test_a_refusal_fails_immediately(receiver: Receiver, file: Path, status: int, reason: str) -> None:
     receiver.answer = lambda _: Reply(status)
     with pytest.raises(OutputFailed) as failure:
         await upload(receiver.url, file)
@@ -136,15 +136,13 @@ async def test_a_refusal_fails_at_once(receiver: Receiver, file: Path, status: i
 
 
 @pytest.mark.parametrize("trouble", [Reply(500), Reply(503), HANG_UP])
-async def test_a_server_in_trouble_gets_another_chance(
-    receiver: Receiver, file: Path, trouble: Reply
-) -> None:
+async def test_a_server_error_is_retried(receiver: Receiver, file: Path, trouble: Reply) -> None:
     receiver.answer = in_turn(trouble, trouble, Reply())
     assert await upload(receiver.url, file) == f"{receiver.url}/a.png"
     assert [request.body for request in receiver.received] == [CONTENT] * 3
 
 
-async def test_trouble_that_stays_is_a_failure(receiver: Receiver, file: Path) -> None:
+async def test_a_permanent_server_error_is_a_failure(receiver: Receiver, file: Path) -> None:
     receiver.answer = lambda _: Reply(500)
     with pytest.raises(OutputFailed) as failure:
         await upload(receiver.url, file)
@@ -152,7 +150,7 @@ async def test_trouble_that_stays_is_a_failure(receiver: Receiver, file: Path) -
     assert len(receiver.received) == 3
 
 
-async def test_nobody_listens(file: Path) -> None:
+async def test_a_refused_connection_is_a_failure(file: Path) -> None:
     with Receiver().listening() as gone:
         url = gone.url
     with pytest.raises(OutputFailed, match=r"^Failed to upload output: upload request failed: .+"):
@@ -166,31 +164,31 @@ async def test_an_endless_redirect(receiver: Receiver, file: Path) -> None:
 
 
 async def test_a_server_that_does_not_answer(receiver: Receiver, file: Path) -> None:
-    go_on = threading.Event()
-    receiver.answer = wait_for_event(go_on)
+    proceed = threading.Event()
+    receiver.answer = wait_for_event(proceed)
     with pytest.raises(OutputFailed) as failure:
         async with uploading(receiver.url, idle_limit_s=0.2) as uploads:
             await uploads.deliver(file, "a.png", "p")
-    go_on.set()
+    proceed.set()
     assert str(failure.value) == "Failed to upload output: upload request timed out"
     assert len(receiver.received) == 1
 
 
-async def test_a_file_that_is_gone(receiver: Receiver, tmp_path: Path) -> None:
+async def test_a_missing_file(receiver: Receiver, tmp_path: Path) -> None:
     with pytest.raises(OutputFailed) as failure:
         await upload(receiver.url, tmp_path / "gone", "a.png")
     assert str(failure.value) == "Failed to read output file a.png: No such file or directory"
     assert not receiver.received
 
 
-async def test_canceling_an_upload_hangs_up(receiver: Receiver, file: Path) -> None:
-    go_on = threading.Event()
-    receiver.answer = wait_for_event(go_on)
+async def test_canceling_an_upload_closes_its_connection(receiver: Receiver, file: Path) -> None:
+    proceed = threading.Event()
+    receiver.answer = wait_for_event(proceed)
     async with uploading(receiver.url) as uploads, asyncio.TaskGroup() as tasks:
         uploading_file = tasks.create_task(uploads.deliver(file, "a.png", "p"))
         await asyncio.to_thread(receiver.wait_count, 1)
         uploading_file.cancel()
-    go_on.set()
+    proceed.set()
     assert uploading_file.cancelled()
 
 
@@ -204,8 +202,8 @@ def wait_for_event(event: threading.Event) -> Callable[[Received], Reply]:
 
 
 async def test_an_upload_server_that_hangs_takes_few_connections(receiver: Receiver, file: Path) -> None:
-    go_on = threading.Event()
-    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    proceed = threading.Event()
+    receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
     outgoing = Outgoing(UrlGuard())
     uploads = Uploads(receiver.url, outgoing, max_uploads=2)
     async with asyncio.TaskGroup() as tasks:
@@ -213,10 +211,10 @@ async def test_an_upload_server_that_hangs_takes_few_connections(receiver: Recei
             tasks.create_task(uploads.deliver(file, f"{number}.png", "p")) for number in range(6)
         ]
         await asyncio.to_thread(receiver.wait_count, 2)
-        canceled.cancel()  # its place is taken by the next
+        canceled.cancel()  # the next upload takes its place
         await asyncio.to_thread(receiver.wait_count, 3)
         assert receiver.connections == 3
-        go_on.set()
+        proceed.set()
     await outgoing.close()
     assert sorted(request.path for request in receiver.received) == [f"/{number}.png" for number in range(6)]
     assert all(task.result() for task in others)

@@ -1,4 +1,4 @@
-"""runtime.md 3: what is wrong with an input, in the words that clients know."""
+"""runtime.md 3: the problems of an input, with the peer's error messages."""
 
 import logging
 from typing import Any
@@ -34,7 +34,7 @@ def validation(*required: str, ignore_unknown: bool = False) -> Validation:
 
 
 def accepted(given: Any, *required: str, ignore_unknown: bool = False) -> Any:
-    """The input as the model gets it."""
+    """Return the input that the model receives."""
     raw = msgspec.Raw(msgspec.json.encode(given))
     return msgspec.json.decode(
         validation(*required, ignore_unknown=ignore_unknown).check(raw, training=False)
@@ -47,7 +47,7 @@ def problems(given: Any, *required: str, ignore_unknown: bool = False) -> list[P
     return refused.value.problems
 
 
-def test_what_fits_is_passed_on_as_it_was_sent() -> None:
+def test_a_valid_input_is_passed_on_unchanged() -> None:
     text = msgspec.Raw(b'{ "count": 1.0, "text":"\\u0061", "maybe": null }')
     assert validation().check(text, training=False) is text
 
@@ -69,14 +69,14 @@ def test_a_problem_names_the_place_and_the_value(given: Any, name: str, message:
     assert problems(given) == [Problem(loc=["body", "input", name], msg=message, type="value_error")]
 
 
-def test_what_is_missing_is_named() -> None:
+def test_missing_inputs_are_named() -> None:
     (problem,) = problems({}, "text")
     assert problem == Problem(loc=["body", "input", "text"], msg="Field required", type="value_error.missing")
     (nested,) = problems({"box": {}})
     assert (nested.loc[2], nested.type) == ("box/a", "value_error.missing")
 
 
-def test_all_problems_are_told_unknown_first_missing_last() -> None:
+def test_all_problems_are_reported_unknown_first_missing_last() -> None:
     found = problems({"what": 1, "items": ["x", "y"], "count": 0}, "text")
     assert [problem.loc[2] for problem in found] == ["what", "count", "items/0", "items/1", "text"]
 
@@ -88,7 +88,7 @@ def test_an_input_is_an_object(given: Any) -> None:
     assert problem.msg.endswith('is not of type "object"')
 
 
-def test_no_input_is_an_empty_one() -> None:
+def test_an_absent_input_is_an_empty_object() -> None:
     assert accepted(None) == {"maybe": None}
 
 
@@ -104,12 +104,12 @@ def test_an_unknown_field_can_be_ignored(caplog: pytest.LogCaptureFixture) -> No
     assert "Stripped unknown input fields: what" in caplog.text
 
 
-def test_nulls_are_injected_only_where_nothing_else_says_what() -> None:
+def test_nulls_are_injected_only_without_a_default() -> None:
     assert accepted({}) == {"maybe": None}  # not `given`, which has a default
     assert [problem.type for problem in problems({}, "maybe")] == ["value_error.missing"]
 
 
-def test_a_nullable_input_takes_null() -> None:
+def test_a_nullable_input_accepts_null() -> None:
     assert accepted({"maybe": None, "given": None}, "maybe") == {"maybe": None, "given": None}
 
 
@@ -139,12 +139,12 @@ def test_a_long_value_is_cut() -> None:
     assert problem.msg == '"' + "x" * 199 + "... is longer than 5 characters"
 
 
-def test_a_value_cannot_pass_for_a_placeholder() -> None:
+def test_a_value_is_not_mistaken_for_the_placeholder() -> None:
     (problem,) = problems({"mode": "\x00value\x00"})
     assert problem.msg.startswith('"\\u0000value\\u0000" is not one of')
 
 
-def test_numbers_out_of_range_are_no_json() -> None:
+def test_numbers_out_of_range_are_invalid_json() -> None:
     with pytest.raises(NotJson):
         validation().check(msgspec.Raw(b'{"count": 1e400}'), training=False)
 
@@ -176,13 +176,13 @@ def test_a_training_has_a_schema_of_its_own() -> None:
         own.check(raw, training=False)
 
 
-def test_without_one_a_training_takes_the_input_of_predictions() -> None:
+def test_a_training_without_a_schema_has_the_inputs_of_predictions() -> None:
     assert not validation().offers_training
     with pytest.raises(InvalidInput):
         validation().check(msgspec.Raw(b'{"epochs":1}'), training=True)
 
 
-def test_the_schema_tells_whether_the_output_is_a_list() -> None:
+def test_the_schema_declares_whether_the_output_is_a_list() -> None:
     both = document(Output={"type": "array"}, TrainingOutput={"type": "object"})
     assert output_is_array(both, training=False)
     assert not output_is_array(both, training=True)
@@ -206,7 +206,7 @@ LONG = "x" * 300_000
         ({"anyOf": [{"type": "integer"}, {"type": "string"}]}, True),
     ],
 )
-def test_a_long_text_is_held_to_its_schema(schema: dict[str, Any], is_accepted: bool) -> None:
+def test_a_long_text_is_validated(schema: dict[str, Any], is_accepted: bool) -> None:
     components = {"Input": {"type": "object", "properties": {"text": schema}}}
     checked = Validation({"components": {"schemas": components}}, ignore_unknown=False)
     given = msgspec.Raw(msgspec.json.encode({"text": LONG}))
@@ -217,7 +217,7 @@ def test_a_long_text_is_held_to_its_schema(schema: dict[str, Any], is_accepted: 
             checked.check(given, training=False)
 
 
-def test_long_texts_survive_what_changes_around_them() -> None:
+def test_long_texts_are_unchanged_when_other_inputs_change() -> None:
     properties = {"text": {"type": "string"}, "maybe": {"type": "string", "nullable": True}}
     document = {"components": {"schemas": {"Input": {"type": "object", "properties": properties}}}}
     checked = Validation(document, ignore_unknown=True)
@@ -227,7 +227,7 @@ def test_long_texts_survive_what_changes_around_them() -> None:
 
 
 @pytest.mark.parametrize("end", [b"\xff", b"\\q", b"\\ud800", b"\n", b"\xe2\x82"])
-def test_a_long_text_that_is_none_is_no_json(end: bytes) -> None:
+def test_a_broken_long_text_is_invalid_json(end: bytes) -> None:
     document = {"components": {"schemas": {"Input": {"properties": {"text": {"type": "string"}}}}}}
     with pytest.raises(NotJson):
         Validation(document, ignore_unknown=False).check(

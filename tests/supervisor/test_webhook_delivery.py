@@ -1,4 +1,4 @@
-"""runtime.md 10: what is sent to a receiver, how, and what its answers lead to."""
+"""runtime.md 10: the requests to a receiver, and the effects of its responses."""
 
 import asyncio
 import itertools
@@ -35,7 +35,7 @@ async def test_each_event_as_it_happens(receiver: Receiver) -> None:
     assert end == {"id": "p", "logs": "", "output": "hello", "status": "succeeded"}
 
 
-async def test_start_and_output_are_told_even_when_the_end_follows_at_once(receiver: Receiver) -> None:
+async def test_start_and_output_are_sent_even_if_the_end_follows_immediately(receiver: Receiver) -> None:
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url)
         prediction.produce(b'"hello"')
@@ -47,12 +47,12 @@ async def test_start_and_output_are_told_even_when_the_end_follows_at_once(recei
     ]
 
 
-async def test_what_happens_during_a_send_is_told_in_one(receiver: Receiver) -> None:
-    go_on = threading.Event()
+async def test_events_during_a_send_are_merged_into_one(receiver: Receiver) -> None:
+    proceed = threading.Event()
 
     def answer_first_late(received: Received) -> Reply:
         if b"output" not in received.body:
-            go_on.wait(10)
+            proceed.wait(10)
         return Reply()
 
     receiver.answer = answer_first_late
@@ -62,7 +62,7 @@ async def test_what_happens_during_a_send_is_told_in_one(receiver: Receiver) -> 
         for item in range(100):
             prediction.log("stdout", f"{item}\n")
             prediction.produce(b"%d" % item)
-        go_on.set()
+        proceed.set()
         await arrived(receiver, 2)
         prediction.finish("succeeded", is_stream=True)
     _, output, end = receiver.bodies()
@@ -85,10 +85,10 @@ async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
         assert set(of_one[:-1]) <= {"processing"}
 
 
-async def test_logs_are_held_back_within_the_interval(receiver: Receiver) -> None:
+async def test_logs_are_delayed_within_the_interval(receiver: Receiver) -> None:
     async with delivering(interval_s=0.0) as eager, delivering(interval_s=3600.0) as webhooks:
-        at_once = eager.listener(f"{receiver.url}/eager", ALL, {})
-        prediction = started(webhooks, f"{receiver.url}/held", others=[at_once])
+        immediate = eager.listener(f"{receiver.url}/eager", ALL, {})
+        prediction = started(webhooks, f"{receiver.url}/held", others=[immediate])
         await arrived_at(receiver, "/held", 1)
         for count, line in enumerate(("a\n", "b\n"), start=1):
             prediction.log("stdout", line)
@@ -97,7 +97,7 @@ async def test_logs_are_held_back_within_the_interval(receiver: Receiver) -> Non
     assert [body["logs"] for body in receiver.bodies("/held")] == ["", "a\nb\n"]
 
 
-async def test_logs_are_told_when_the_interval_is_over(receiver: Receiver) -> None:
+async def test_logs_are_sent_when_the_interval_is_over(receiver: Receiver) -> None:
     async with delivering(interval_s=0.2) as webhooks:
         prediction = started(webhooks, receiver.url)
         await arrived(receiver, 1)
@@ -107,7 +107,7 @@ async def test_logs_are_told_when_the_interval_is_over(receiver: Receiver) -> No
     assert [body["logs"] for body in receiver.bodies()] == ["", "a\n", "a\n"]
 
 
-async def test_who_wants_logs_alone_gets_the_last_ones(receiver: Receiver) -> None:
+async def test_a_receiver_of_logs_alone_gets_the_last_ones(receiver: Receiver) -> None:
     async with delivering(interval_s=60.0) as webhooks:
         prediction = started(webhooks, receiver.url, ["logs"])
         prediction.log("stdout", "a\n")
@@ -169,10 +169,10 @@ async def test_a_refusal_ends_it(receiver: Receiver, status: int, caplog: pytest
     async with delivering() as webhooks:
         started(webhooks, receiver.url, ["completed"]).finish("succeeded")
     assert len(receiver.received) == 1
-    assert f"not delivered: it answered with status {status}" in caplog.text
+    assert f"not delivered: the receiver responded with status {status}" in caplog.text
 
 
-async def test_a_log_does_not_repeat_the_secrets_of_a_url(
+async def test_the_log_does_not_contain_the_secrets_of_a_url(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answer = lambda _: Reply(404)
@@ -194,7 +194,7 @@ async def test_a_redirect_that_keeps_the_method_is_followed(receiver: Receiver, 
     assert new.headers["authorization"] == "Bearer secret"
 
 
-async def test_the_token_does_not_follow_to_another_place(receiver: Receiver) -> None:
+async def test_the_token_is_not_sent_to_another_origin(receiver: Receiver) -> None:
     with Receiver().listening() as other:
         receiver.answer = lambda _: redirect(f"{other.url}/new", 307)
         async with delivering(token=WebhookToken("secret")) as webhooks:
@@ -212,7 +212,7 @@ async def test_only_hosts_of_the_operators_list_get_the_token(
     assert ("authorization" in receiver.received[0].headers) == gets_it
 
 
-async def test_an_address_that_is_refused_is_told_once_and_not_tried_again(
+async def test_a_blocked_address_is_reported_once_and_not_retried(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     async with delivering(guard=UrlGuard(strict=True)) as webhooks:

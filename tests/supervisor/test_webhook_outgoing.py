@@ -1,4 +1,4 @@
-"""The HTTP client of webhooks and uploads: which URLs it takes, and how it fails."""
+"""The HTTP client of webhooks and uploads: which URLs it accepts, and how it fails."""
 
 import asyncio
 import contextlib
@@ -33,15 +33,15 @@ from coglet_supervisor.outgoing.client import (
         ("http://host:x/", "cannot be parsed"),
         ("http://host:99999/", "cannot be parsed"),
         ("http://host:0/", "port 0"),
-        ("http://a b/", "a blank or a control character"),
-        ("http://host/\n", "a blank or a control character"),
-        ("http://<>/", "no valid name"),
-        ("http://a..b/", "no valid name"),
-        (f"http://{'a' * 64}.b/", "no valid name"),
+        ("http://a b/", "whitespace or a control character"),
+        ("http://host/\n", "whitespace or a control character"),
+        ("http://<>/", "invalid host name"),
+        ("http://a..b/", "invalid host name"),
+        (f"http://{'a' * 64}.b/", "invalid host name"),
         (f"http://host/{'x' * 70_000}", "70012 characters"),
     ],
 )
-def test_a_url_to_which_nothing_can_be_sent(url: str, reason: str) -> None:
+def test_an_unusable_url(url: str, reason: str) -> None:
     with pytest.raises(UnusableUrl, match=f"^the URL .*{reason}"):
         check_url(url)
 
@@ -58,12 +58,12 @@ def test_a_url_to_which_nothing_can_be_sent(url: str, reason: str) -> None:
         "http://ex\u00e4mple.org/\u00e4",
     ],
 )
-def test_a_url_that_may_work(url: str) -> None:
+def test_a_usable_url(url: str) -> None:
     check_url(url)
 
 
 @pytest.mark.parametrize("url", ["http://999.1.1.1/", "http://xn--/"])
-async def test_a_url_that_only_the_client_refuses(url: str) -> None:
+async def test_a_url_that_only_the_client_rejects(url: str) -> None:
     outgoing = Outgoing(UrlGuard())
     with pytest.raises(NeverSendable, match=r"^the URL cannot be used: "):
         await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=5)
@@ -71,13 +71,13 @@ async def test_a_url_that_only_the_client_refuses(url: str) -> None:
 
 
 async def test_a_receiver_that_does_not_answer_in_time() -> None:
-    go_on = threading.Event()
+    proceed = threading.Event()
     outgoing = Outgoing(UrlGuard())
     with Receiver().listening() as receiver:
-        receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
         with pytest.raises(TimedOut, match=r"^no answer within 0\.2 s$"):
             await outgoing.send(Message(method="POST", url=receiver.url, headers={}), limit_s=0.2)
-        go_on.set()
+        proceed.set()
     await outgoing.close()
 
 
@@ -90,7 +90,7 @@ async def test_a_client_that_cannot_be_set_up_is_a_failure(monkeypatch: pytest.M
 
 
 class OpenConnections:
-    """A server that answers each request with `answer`; it counts the connections that are open."""
+    """A server that responds to each request with `answer`, and counts its open connections."""
 
     def __init__(self, answer: bytes) -> None:
         self.now = 0
@@ -128,7 +128,7 @@ async def test_whenever_a_request_is_canceled_its_connection_is_closed() -> None
                 await asyncio.sleep(0)
             sending.cancel()
             await asyncio.wait({sending})
-        # By the time that it is answered all others have been accepted.
+        # When it has a response, all other connections have been accepted.
         await outgoing.send(Message(method="POST", url=url, headers={}), limit_s=10)
         if connections.now:
             await connections.none.wait()

@@ -1,4 +1,4 @@
-"""runtime.md 10.2 and 10.4: which webhook goes out next."""
+"""runtime.md 10.2 and 10.4: which webhook is sent next."""
 
 import math
 
@@ -37,7 +37,7 @@ def send_progress(queue: WebhookQueue, now: float) -> None:
     queue.sent(SendProgress(), now)
 
 
-def test_after_giving_up_nothing_counts() -> None:
+def test_after_giving_up_events_are_ignored() -> None:
     queue = queue_of()
     queue.give_up()
     assert not queue.add("completed")
@@ -48,13 +48,13 @@ def test_nothing_has_happened_yet() -> None:
     assert queue_of().next_step(0.0) == WaitForNews()
 
 
-def test_the_start_goes_out_at_once() -> None:
+def test_the_start_is_sent_immediately() -> None:
     queue = queue_of()
     assert queue.add("start")
     assert queue.next_step(0.0) == SendStart()
 
 
-def test_the_start_is_told_on_its_own_whatever_follows_at_once() -> None:
+def test_the_start_is_sent_separately_whatever_follows() -> None:
     queue = queue_of()
     queue.add("start")
     queue.add("output")
@@ -64,7 +64,7 @@ def test_the_start_is_told_on_its_own_whatever_follows_at_once() -> None:
     assert queue.next_step(0.0) == SendEnd()
 
 
-def test_what_happens_before_a_send_begins_is_one_send() -> None:
+def test_events_before_a_send_are_merged() -> None:
     queue = queue_of()
     for event in ("logs", "output", "logs", "output"):
         queue.add(event)
@@ -72,7 +72,7 @@ def test_what_happens_before_a_send_begins_is_one_send() -> None:
     assert queue.next_step(0.0) == WaitForNews()
 
 
-def test_a_receiver_that_is_behind_is_told_the_start_with_the_rest() -> None:
+def test_a_receiver_that_is_behind_gets_the_start_with_the_rest() -> None:
     queue = queue_of()
     queue.fell_behind()
     queue.add("start")
@@ -89,14 +89,14 @@ def test_logs_wait_until_the_interval_is_over() -> None:
     assert queue.next_step(10.5) == SendProgress()
 
 
-def test_logs_after_a_silence_go_out_at_once() -> None:
+def test_logs_after_the_interval_are_sent_immediately() -> None:
     queue = queue_of()
     send_start(queue, 0.0)
     queue.add("logs")
     assert queue.next_step(7.0) == SendProgress()
 
 
-def test_an_output_is_never_held_back_and_takes_the_logs_along() -> None:
+def test_an_output_is_never_delayed_and_includes_the_logs() -> None:
     queue = queue_of()
     send_start(queue, 0.0)
     queue.add("logs")
@@ -113,7 +113,7 @@ def test_an_output_begins_a_new_interval_for_logs() -> None:
     assert queue.next_step(0.5) == WaitForNews(until=0.9)
 
 
-def test_without_an_interval_logs_go_out_at_once() -> None:
+def test_without_an_interval_logs_are_sent_immediately() -> None:
     queue = WebhookQueue(ALL, 0.0)
     queue.add("logs")
     send_progress(queue, 0.0)
@@ -128,7 +128,7 @@ def test_what_the_filter_leaves_out_is_not_sent(event: WebhookEvent) -> None:
     assert queue.next_step(0.0) == WaitForNews()
 
 
-def test_an_event_that_is_pending_already_wakes_nobody() -> None:
+def test_an_event_that_is_already_pending_changes_nothing() -> None:
     queue = queue_of()
     assert queue.add("logs")
     assert not queue.add("logs")
@@ -141,7 +141,7 @@ def test_the_end_makes_logs_superfluous() -> None:
     assert queue.next_step(0.0) == SendEnd()
 
 
-def test_an_output_is_told_before_the_end() -> None:
+def test_an_output_is_sent_before_the_end() -> None:
     queue = queue_of()
     queue.add("output")
     queue.add("completed")
@@ -160,7 +160,7 @@ def test_the_end_makes_an_output_superfluous_for_a_receiver_that_is_behind() -> 
 
 
 @pytest.mark.parametrize("event", ["start", "output", "logs"])
-def test_who_does_not_want_the_end_gets_the_last_state_at_once(event: WebhookEvent) -> None:
+def test_a_receiver_without_the_end_gets_the_last_state_immediately(event: WebhookEvent) -> None:
     queue = queue_of("start", "output", "logs")
     queue.sent(SendProgress(), 0.0)
     queue.add(event)
@@ -180,17 +180,17 @@ def test_after_giving_up_nothing_is_sent() -> None:
 
 @given(
     wanted=st.sets(st.sampled_from(ALL)),
-    happenings=st.lists(st.tuples(st.sampled_from(REPEATED), st.floats(0, 2), st.booleans())),
+    events=st.lists(st.tuples(st.sampled_from(REPEATED), st.floats(0, 2), st.booleans())),
 )
-def test_whatever_happens_the_last_state_arrives_and_logs_keep_their_distance(
-    wanted: set[WebhookEvent], happenings: list[tuple[WebhookEvent, float, bool]]
+def test_the_last_state_always_arrives_and_logs_keep_the_interval(
+    wanted: set[WebhookEvent], events: list[tuple[WebhookEvent, float, bool]]
 ) -> None:
     queue = WebhookQueue(wanted, INTERVAL_S)
     if queue.add("start"):
         send_start(queue, -INTERVAL_S)
-    now, last_sent, state, told = 0.0, -math.inf, 0, 0
+    now, last_sent, state, sent = 0.0, -math.inf, 0, 0
     has_output = False
-    for event, passed, looks in happenings:
+    for event, passed, looks in events:
         now += passed
         queue.add(event)
         if event in wanted:
@@ -200,19 +200,19 @@ def test_whatever_happens_the_last_state_arrives_and_logs_keep_their_distance(
         if isinstance(step, SendProgress):
             assert has_output or now >= last_sent + INTERVAL_S
             queue.sent(step, now)
-            last_sent, told, has_output = now, state, False
+            last_sent, sent, has_output = now, state, False
     queue.add("completed")
     if queue.next_step(now) == SendProgress():
         queue.sent(SendProgress(), now)
-        told = state
+        sent = state
     if "completed" in wanted:
         assert queue.next_step(now) == SendEnd()
     else:
         assert queue.next_step(now) == Finished()
-        assert told == state
+        assert sent == state
 
 
-def test_a_backlog_has_room_up_to_its_limit() -> None:
+def test_a_backlog_accepts_entries_up_to_its_limit() -> None:
     backlog = Backlog(100)
     assert backlog.enter(60)
     assert not backlog.enter(41)
@@ -221,7 +221,7 @@ def test_a_backlog_has_room_up_to_its_limit() -> None:
     assert backlog.enter(60)
 
 
-def test_an_empty_backlog_takes_what_is_larger_than_its_limit() -> None:
+def test_an_empty_backlog_accepts_one_entry_of_any_size() -> None:
     backlog = Backlog(100)
     assert backlog.enter(1000)
     assert not backlog.enter(1)

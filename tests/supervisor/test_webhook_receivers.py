@@ -1,4 +1,4 @@
-"""runtime.md 10.4, hardening.md R22: receivers that are slow or away, and a server that ends meanwhile."""
+"""runtime.md 10.4, hardening.md R22: slow and unavailable receivers, and a shutdown during deliveries."""
 
 import asyncio
 import gc
@@ -22,7 +22,7 @@ def receiver() -> Iterator[Receiver]:
         yield receiver
 
 
-async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
+async def test_all_ends_arrive_once_one_attempt_reaches_the_receiver(
     caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (0.2, 3600.0))
@@ -44,7 +44,7 @@ async def test_all_ends_arrive_as_soon_as_one_finds_the_receiver_back(
     assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
 
 
-async def test_a_receiver_that_is_away_is_hardly_tried(
+async def test_an_unavailable_receiver_gets_few_attempts(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     caplog.set_level(logging.DEBUG, "coglet_supervisor")
@@ -58,24 +58,24 @@ async def test_a_receiver_that_is_away_is_hardly_tried(
         receiver.answer = lambda _: Reply()
 
 
-async def test_a_slow_receiver_does_not_hold_up_others(receiver: Receiver) -> None:
-    go_on = threading.Event()
+async def test_a_slow_receiver_does_not_delay_others(receiver: Receiver) -> None:
+    proceed = threading.Event()
     with Receiver().listening() as slow:
-        slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        slow.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
         async with delivering() as webhooks:
             for number in range(80):
                 started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
             started(webhooks, receiver.url, ["completed"]).finish("succeeded")
             await arrived(receiver, 1)
-            go_on.set()
+            proceed.set()
     assert statuses(receiver) == ["succeeded"]
     assert sum(status == "succeeded" for status in statuses(slow)) == 80
 
 
-async def test_who_waits_for_a_slow_receiver_makes_no_other_fall_behind(receiver: Receiver) -> None:
-    go_on = threading.Event()
+async def test_sends_to_a_slow_receiver_do_not_delay_other_receivers(receiver: Receiver) -> None:
+    proceed = threading.Event()
     with Receiver().listening() as slow:
-        slow.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+        slow.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
         async with delivering() as webhooks:
             for number in range(20):
                 started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
@@ -84,25 +84,25 @@ async def test_who_waits_for_a_slow_receiver_makes_no_other_fall_behind(receiver
             prediction.produce(b"1")
             prediction.finish("succeeded")
             await arrived(receiver, 3)
-            go_on.set()
+            proceed.set()
     assert statuses(receiver) == ["processing", "processing", "succeeded"]
 
 
 async def test_a_receiver_that_is_behind_gets_the_end_alone(receiver: Receiver) -> None:
-    go_on = threading.Event()
-    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    proceed = threading.Event()
+    receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
     async with delivering() as webhooks:
         predictions = [started(webhooks, receiver.url, prediction_id=f"p{number}") for number in range(40)]
         in_time = {request.json()["id"] for request in await arrived(receiver, 16)}
         for prediction in predictions:
             prediction.produce(b"1")
             prediction.finish("succeeded")
-        go_on.set()
+        proceed.set()
     late = [body["status"] for body in receiver.bodies() if body["id"] not in in_time]
     assert late == ["succeeded"] * 24
 
 
-async def test_a_large_end_is_sent_whole(receiver: Receiver) -> None:
+async def test_a_large_end_is_sent_completely(receiver: Receiver) -> None:
     text = "x" * 900_000
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url, ["completed"])
@@ -111,28 +111,28 @@ async def test_a_large_end_is_sent_whole(receiver: Receiver) -> None:
     assert receiver.bodies()[0]["logs"] == text
 
 
-async def test_an_answer_without_end_is_not_read(receiver: Receiver) -> None:
+async def test_an_endless_response_is_not_read(receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(200, {"Content-Length": "1000000000000"}, b"x" * 1_000_000)
     async with delivering() as webhooks:
         started(webhooks, receiver.url, ["completed"]).finish("succeeded")
     assert len(receiver.received) == 1
 
 
-async def test_what_is_left_at_the_end_is_ended_and_logged(
+async def test_remaining_deliveries_are_canceled_and_logged_at_shutdown(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
-    go_on = threading.Event()
-    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    proceed = threading.Event()
+    receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
     async with delivering() as webhooks:
         started(webhooks, receiver.url).finish("succeeded")
         await arrived(receiver, 1)
         await webhooks.close()
-    go_on.set()
+    proceed.set()
     assert "prediction p: webhook to http://127.0.0.1" in caplog.text
-    assert "not delivered: the server ends" in caplog.text
+    assert "not delivered: the server is shutting down" in caplog.text
 
 
-async def test_what_waits_for_its_next_attempt_makes_it_when_the_server_ends(
+async def test_waiting_deliveries_make_their_next_attempt_at_shutdown(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (3600.0,))
@@ -144,7 +144,7 @@ async def test_what_waits_for_its_next_attempt_makes_it_when_the_server_ends(
     assert statuses(receiver) == ["succeeded", "succeeded"]
 
 
-async def test_an_end_that_waits_keeps_nothing_else_of_its_prediction(
+async def test_a_waiting_end_keeps_only_its_body_in_memory(
     receiver: Receiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     receiver.answer = in_turn(Reply(500), Reply())
@@ -158,9 +158,7 @@ async def test_an_end_that_waits_keeps_nothing_else_of_its_prediction(
         assert kept() is None
 
 
-async def test_what_is_delivered_leaves_the_backlog(
-    receiver: Receiver, monkeypatch: pytest.MonkeyPatch
-) -> None:
+async def test_delivered_ends_leave_the_backlog(receiver: Receiver, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(webhooks_module, "MAX_BACKLOG_BYTES", 50_000)
     async with delivering() as webhooks:
         for number in range(4):
@@ -172,19 +170,19 @@ async def test_what_is_delivered_leaves_the_backlog(
     assert statuses(receiver) == ["succeeded"] * 4
 
 
-async def test_a_full_backlog_refuses_more(
+async def test_a_full_backlog_accepts_no_more(
     receiver: Receiver, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(webhooks_module, "MAX_BACKLOG_BYTES", 50_000)
-    go_on = threading.Event()
-    receiver.answer = lambda _: Reply() if go_on.wait(10) else Reply(500)
+    proceed = threading.Event()
+    receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
     async with delivering() as webhooks:
         for name in ("first", "second", "third"):
             prediction = started(webhooks, receiver.url, ["completed"], prediction_id=name)
             prediction.produce(b'"%b"' % (b"x" * 15_000))
             prediction.finish("succeeded")
         await arrived(receiver, 2)
-        go_on.set()
+        proceed.set()
     assert {body["id"] for body in receiver.bodies()} == {"first", "second"}
     assert "prediction third" in caplog.text
-    assert "50000 bytes wait for receivers already" in caplog.text
+    assert "50000 bytes are waiting for delivery already" in caplog.text

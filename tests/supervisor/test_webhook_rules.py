@@ -1,8 +1,8 @@
-"""runtime.md 10.3: what an answer to a webhook means, and when to try again."""
+"""runtime.md 10.3: classification of responses to webhooks, retries and the circuit breaker."""
 
 import pytest
 
-from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, Outage, Verdict, judge
+from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, CircuitBreaker, Verdict, judge
 
 
 def test_twelve_retries_in_about_409_seconds() -> None:
@@ -19,9 +19,9 @@ def test_twelve_retries_in_about_409_seconds() -> None:
         (204, "delivered"),
         (429, "failing"),
         (500, "failing"),
-        (502, "away"),
-        (503, "away"),
-        (504, "away"),
+        (502, "unavailable"),
+        (503, "unavailable"),
+        (504, "unavailable"),
         (301, "refused"),
         (400, "refused"),
         (401, "refused"),
@@ -31,13 +31,13 @@ def test_twelve_retries_in_about_409_seconds() -> None:
         (501, "refused"),
     ],
 )
-def test_what_a_status_says(status: int, verdict: Verdict) -> None:
+def test_the_verdict_of_a_status(status: int, verdict: Verdict) -> None:
     assert judge(status, redirects=False) == verdict
 
 
 @pytest.mark.parametrize("status", [301, 302, 303, 307, 308])
-def test_a_redirect_that_was_not_followed_may_end(status: int) -> None:
-    assert judge(status, redirects=True) == "away"
+def test_a_redirect_that_was_not_followed_means_unavailable(status: int) -> None:
+    assert judge(status, redirects=True) == "unavailable"
 
 
 def test_a_location_changes_nothing_else() -> None:
@@ -45,34 +45,34 @@ def test_a_location_changes_nothing_else() -> None:
     assert judge(404, redirects=True) == "refused"
 
 
-def outage(failures: int, at: float = 0.0) -> Outage:
-    outage = Outage()
+def circuit_after(failures: int, at: float = 0.0) -> CircuitBreaker:
+    circuit = CircuitBreaker()
     for _ in range(failures):
-        outage.failed(at)
-    return outage
+        circuit.failed(at)
+    return circuit
 
 
-def test_a_few_failures_are_no_outage() -> None:
-    assert not outage(failures=4).spares(0.0)
-    assert not outage(failures=4).reached()
+def test_a_few_failures_do_not_open_the_circuit() -> None:
+    assert not circuit_after(failures=4).is_open(0.0)
+    assert not circuit_after(failures=4).reached()
 
 
-def test_in_an_outage_attempts_keep_their_distance() -> None:
-    away = outage(failures=5, at=10.0)
-    assert away.spares(10.05)
-    assert not away.spares(10.15)
+def test_an_open_circuit_lets_spaced_attempts_through() -> None:
+    circuit = circuit_after(failures=5, at=10.0)
+    assert circuit.is_open(10.05)
+    assert not circuit.is_open(10.15)
 
 
-def test_an_outage_ends_with_the_first_answer() -> None:
-    away = outage(failures=50, at=10.0)
-    assert away.reached()
-    assert not away.spares(10.0)
-    assert not away.reached()
+def test_the_first_response_closes_the_circuit() -> None:
+    circuit = circuit_after(failures=50, at=10.0)
+    assert circuit.reached()
+    assert not circuit.is_open(10.0)
+    assert not circuit.reached()
 
 
-def test_the_attempts_of_one_prediction_are_never_spared() -> None:
-    away, now = Outage(), 0.0
+def test_the_attempts_of_one_prediction_are_never_skipped() -> None:
+    circuit, now = CircuitBreaker(), 0.0
     for delay_s in RETRY_DELAYS_S:
-        away.failed(now)
+        circuit.failed(now)
         now += delay_s
-        assert not away.spares(now)
+        assert not circuit.is_open(now)

@@ -26,11 +26,11 @@ def test_without_a_secret_nothing_is_signed() -> None:
 
 
 @pytest.mark.parametrize("secret", ["whsec_", "whsec_***", "whsec_abc"])
-def test_a_broken_secret_ends_the_start_and_is_not_shown(secret: str) -> None:
+def test_an_invalid_secret_stops_the_start_and_is_not_shown(secret: str) -> None:
     with pytest.raises(StartupError) as caught:
         Signer.from_secret(secret)
     assert secret not in str(caught.value) or secret == "whsec_"
 
 
-def test_each_message_has_a_name_of_its_own() -> None:
+def test_each_message_has_its_own_id() -> None:
     assert new_message_id() != new_message_id()

@@ -1,4 +1,4 @@
-"""What every `Worker` does: the process, and the fake that stands for it in other tests."""
+"""The contract of `Worker`, for the process and for the fake that other tests use."""
 
 import asyncio
 import os
@@ -18,8 +18,8 @@ from coglet_supervisor.workers.worker import Worker
 MODEL = "class Predictor:\n    def predict(self) -> int:\n        return 1\n"
 
 
-class Heard:
-    """Opens the slots of its worker, and notes what happens to it."""
+class Events:
+    """Opens the slots of its worker, and records its events."""
 
     def __init__(self, worker: Worker) -> None:
         self.ready = asyncio.Event()
@@ -65,23 +65,23 @@ async def worker(request: pytest.FixtureRequest, tmp_path: Path) -> AsyncIterato
     worker = start(tmp_path)
     yield worker
     await worker.end()
-    await asyncio.sleep(0)  # a turn of the loop, in which the transports close
+    await asyncio.sleep(0)  # an iteration of the event loop, in which the transports close
 
 
-async def served(worker: Worker) -> tuple[SlotPool, Heard]:
+async def served(worker: Worker) -> tuple[SlotPool, Events]:
     """A worker that is ready."""
-    pool, heard = SlotPool(), Heard(worker)
-    await worker.attach(pool, heard)
+    pool, events = SlotPool(), Events(worker)
+    await worker.attach(pool, events)
     if isinstance(worker, FakeWorker):
         worker.become_ready()
-    await asyncio.wait_for(heard.ready.wait(), 20)
-    return pool, heard
+    await asyncio.wait_for(events.ready.wait(), 20)
+    return pool, events
 
 
 async def test_its_slots_are_free_once_they_are_opened(worker: Worker) -> None:
-    pool, heard = await served(worker)
-    assert (pool.size, pool.free, len(heard.ids)) == (1, 1, 1)
-    slot = worker.slot_named(heard.ids[0])
+    pool, events = await served(worker)
+    assert (pool.size, pool.free, len(events.ids)) == (1, 1, 1)
+    slot = worker.slot_named(events.ids[0])
     assert slot is pool.acquire()
     assert worker.slot_named("other") is None
 
@@ -92,33 +92,33 @@ async def test_a_kill_ends_it(worker: Worker) -> None:
     assert await asyncio.wait_for(worker.wait_end(), 20) == -9
 
 
-async def test_a_replacement_gives_its_reason_and_ends_it(worker: Worker) -> None:
-    _, heard = await served(worker)
+async def test_a_replacement_reports_its_reason_and_kills_it(worker: Worker) -> None:
+    _, events = await served(worker)
     worker.replace("it hangs")
-    assert heard.replaced_because == ["it hangs"]
+    assert events.replaced_because == ["it hangs"]
     assert await asyncio.wait_for(worker.wait_end(), 20) == -9
 
 
-async def test_a_stop_ends_it_in_order(worker: Worker) -> None:
+async def test_a_stop_is_graceful(worker: Worker) -> None:
     pool, _ = await served(worker)
     await asyncio.wait_for(worker.stop(20.0), 20)
     assert await asyncio.wait_for(worker.wait_end(), 20) == 0
     assert pool.acquire() is None
 
 
-async def test_a_retired_one_lives_on_and_takes_nothing(worker: Worker) -> None:
+async def test_a_retired_worker_stays_alive_and_accepts_nothing(worker: Worker) -> None:
     pool, _ = await served(worker)
     await worker.retire()
     assert pool.acquire() is None
 
 
-async def test_failed_predictions_leave_no_slot(worker: Worker) -> None:
+async def test_failing_predictions_closes_the_slots(worker: Worker) -> None:
     pool, _ = await served(worker)
     worker.fail_predictions("it died")
     assert (pool.size, pool.free) == (0, 0)
 
 
-async def test_the_end_may_be_asked_for_twice(worker: Worker) -> None:
+async def test_end_is_idempotent(worker: Worker) -> None:
     await served(worker)
     await worker.end()
     await worker.end()

@@ -1,4 +1,4 @@
-"""Who may ask: a bearer token when there is one, and no foreign web page when bound to loopback."""
+"""Access control: the bearer token; Host and Origin checks against DNS rebinding on loopback."""
 
 import hmac
 import ipaddress
@@ -8,17 +8,17 @@ from urllib.parse import urlsplit
 
 from coglet_supervisor.http.request import TEXT, HttpError, Request
 
-# What an orchestrator's probe asks, which has no token.
+# Paths that need no token, because probes of an orchestrator have none.
 PROBES: Final = frozenset({b"/health-check", b"/livez", b"/readyz"})
 
 
 @dataclass(frozen=True)
 class Access:
-    """The rules of one server.
+    """The access rules of one server.
 
-    A server on loopback is in reach of every web page that its user visits: the browser sends what the page
-    asks for, with the page's `Origin`, or with a `Host` that the page's own DNS points here. Both are refused
-    unless `allowed_hosts` names them.
+    Any web page that the user visits can send requests to a server on loopback, through the browser: with the
+    page's `Origin`, or with a `Host` that the page's own DNS resolves to loopback (DNS rebinding). Both are
+    rejected unless `allowed_hosts` contains them.
     """
 
     token: str | None
@@ -26,7 +26,10 @@ class Access:
     allowed_hosts: frozenset[str]
 
     def check(self, request: Request) -> None:
-        """Raises HttpError 401 or 403."""
+        """Check the token and, on loopback, Host and Origin.
+
+        Raises HttpError 401 or 403 if they are not allowed.
+        """
         if self.is_loopback:
             self._check_host(request)
         if self.token is not None and request.path not in PROBES:
@@ -35,10 +38,10 @@ class Access:
     def _check_host(self, request: Request) -> None:
         host = request.header(b"host")
         if host is not None and not self._is_ours(f"//{host}"):
-            raise HttpError.text(403, f"Host {host!r} is not served here; see COG_ALLOWED_HOSTS")
+            raise HttpError.text(403, f"Host {host!r} is not allowed; add it to COG_ALLOWED_HOSTS")
         origin = request.header(b"origin")
         if origin is not None and not self._is_ours(origin):
-            raise HttpError.text(403, f"Origin {origin!r} may not ask this server; see COG_ALLOWED_HOSTS")
+            raise HttpError.text(403, f"Origin {origin!r} is not allowed; add its host to COG_ALLOWED_HOSTS")
 
     def _is_ours(self, url: str) -> bool:
         try:
@@ -49,14 +52,14 @@ class Access:
 
     def _check_token(self, request: Request, token: str) -> None:
         scheme, _, given = (request.header(b"authorization") or "").partition(" ")
-        # Bytes, because the comparison in constant time takes no other non-ASCII.
+        # Bytes, because compare_digest does not accept non-ASCII str.
         if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
             return
         raise HttpError(401, b"A valid bearer token is required", TEXT, (b"www-authenticate", b"Bearer"))
 
 
 def is_loopback(host: str) -> bool:
-    """True for `localhost` and the addresses of the loopback network."""
+    """True if `host` is `localhost` or a loopback address, with or without brackets."""
     if host.lower() == "localhost":
         return True
     try:

@@ -1,4 +1,4 @@
-"""The ASGI application: finds the route of a request and answers what no route does."""
+"""The ASGI application: routes each request, and responds to those that match no route."""
 
 import logging
 from typing import Final, Protocol
@@ -26,14 +26,14 @@ log = logging.getLogger(__name__)
 _PROBES: Final = ([b"health-check"], [b"livez"], [b"readyz"])
 _KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
 
-# What the peer accepts. A request line or headers above these are no request to a prediction server.
+# The limits of the peer.
 MAX_URI_BYTES: Final = 65_534
 MAX_HEADERS: Final = 100
 _CLOSE: Final = (b"connection", b"close")
 
 
 class HealthReporter(Protocol):
-    """Gives the body of GET /health-check, and why the next prediction would not be taken."""
+    """Reports the health of the server, for GET /health-check and GET /readyz."""
 
     async def health_body(self) -> object: ...
 
@@ -41,13 +41,13 @@ class HealthReporter(Protocol):
 
 
 class Pages(Protocol):
-    """The application of the routes that are not here."""
+    """The ASGI application of all other routes."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None: ...
 
 
 class App:
-    """Routes of predictions, trainings and health; the rest goes to `pages`."""
+    """Serves predictions, trainings and health; passes other requests to `pages`."""
 
     def __init__(
         self, access: Access, predictions: PredictionRoutes, health: HealthReporter, pages: Pages
@@ -58,8 +58,8 @@ class App:
         self._pages = pages
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if refusal := _refusal(scope):
-            await respond(send, refusal, b"", _CLOSE)
+        if rejection := _rejection(scope):
+            await respond(send, rejection, b"", _CLOSE)
             return
         request = Request(scope, receive)
         segments = request.path.split(b"/")[1:]
@@ -75,9 +75,9 @@ class App:
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
         except Disconnected:
-            log.debug("a client left before its request was complete")
-        except Exception:  # the last one who knows the request; it is raised again
-            log.exception("%s %r failed; this is a fault of the server", request.method, request.path)
+            log.debug("a client disconnected before its request was complete")
+        except Exception:  # logged here, where the request is known
+            log.exception("%s %r failed; this is a bug in the server", request.method, request.path)
             raise
 
     async def _route(self, request: Request, send: Send, segments: list[bytes]) -> None:
@@ -106,18 +106,19 @@ class App:
                 raise HttpError(404)
 
 
-def _refusal(scope: Scope) -> int | None:
+def _rejection(scope: Scope) -> int | None:
+    """Return the status with which to reject a request that is over the limits, or None."""
     if len(scope["raw_path"]) + len(scope["query_string"]) > MAX_URI_BYTES:
         return 414
     headers = scope["headers"]
-    # The connection sees only heads that come in pieces; one may come whole.
+    # The connection checks the size only of heads that arrive in several pieces.
     if len(headers) > MAX_HEADERS or sum(len(name) + len(value) for name, value in headers) > MAX_HEAD_BYTES:
         return 431
     return None
 
 
 async def _answer_asterisk(request: Request, send: Send) -> None:
-    """`OPTIONS *` asks what the server as a whole can do (RFC 9110, 9.3.7); no other path lacks a slash."""
+    """Respond to `OPTIONS *` (RFC 9110, 9.3.7). Raises HttpError 400 for any other path without a slash."""
     if request.path != b"*" or request.method != "OPTIONS":
         raise HttpError(400)
     await respond(send, 200, b"", (b"allow", b"GET, HEAD, POST, PUT"))

@@ -1,4 +1,4 @@
-"""The body of a creation request: decoded, or refused in the words that clients know."""
+"""The body of a creation request: decoded, or rejected with the peer's error messages."""
 
 import re
 from typing import Final
@@ -17,7 +17,7 @@ _JSON_TYPE = re.compile(r"application/(?:[^;\s]+\+)?json\s*(?:;|$)", re.IGNORECA
 
 
 class CreateBody(msgspec.Struct):
-    """What a client may say. `input` stays JSON text; unknown fields are ignored."""
+    """The fields of a creation request. `input` stays JSON text; unknown fields are ignored."""
 
     id: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"null")
@@ -30,7 +30,11 @@ _decoder = msgspec.json.Decoder(CreateBody)
 
 
 async def read_create_body(request: Request, limit: int) -> CreateBody:
-    """Reads and decodes the body. Raises HttpError and Disconnected."""
+    """Read and decode the body.
+
+    Raises HttpError (400, 413, 415 or 422) if it is not a creation request of at most `limit` bytes, and
+    Disconnected.
+    """
     media_type = request.header(b"content-type")
     if media_type is not None and not _JSON_TYPE.match(media_type.strip()):
         raise _not_json()
@@ -41,7 +45,7 @@ async def read_create_body(request: Request, limit: int) -> CreateBody:
         check_shape(body)
         return decode(body, _decoder)  # type: ignore[no-any-return]
     except msgspec.ValidationError as error:
-        # msgspec stops at the first wrong type; what follows may not even be JSON.
+        # msgspec stops at the first wrong type; the text after it may not be valid JSON.
         _check_syntax(body)
         raise wrong_shape(_place(str(error))) from None
     except NotJson as error:
@@ -51,13 +55,13 @@ async def read_create_body(request: Request, limit: int) -> CreateBody:
 
 
 def wrong_shape(reason: str) -> HttpError:
-    """The answer to JSON that is no creation request."""
-    reason = cut(reason, _MAX_REASON_CHARS)  # it may repeat what was sent
+    """Return the error for JSON that is not a creation request: 422."""
+    reason = cut(reason, _MAX_REASON_CHARS)  # it may quote the body
     return HttpError.text(422, f"Failed to deserialize the JSON body into the target type: {reason}")
 
 
 def not_parsable(reason: object) -> HttpError:
-    """The answer to a body, or an input in it, that is no JSON."""
+    """Return the error for a body, or an input in it, that is not JSON: 400."""
     return HttpError.text(400, f"Failed to parse the request body as JSON: {reason}")
 
 
@@ -73,6 +77,6 @@ def _check_syntax(body: bytes | bytearray) -> None:
 
 
 def _place(message: str) -> str:
-    """msgspec's `Expected ... - at `$.context`` as `context: Expected ...`."""
+    """Rewrite msgspec's `Expected ... - at `$.context`` as `context: Expected ...`."""
     reason, separator, path = message.partition(" - at `$")
     return f"{path.strip('`').lstrip('.')}: {reason}" if separator else reason

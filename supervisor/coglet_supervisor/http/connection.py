@@ -1,7 +1,7 @@
-"""One HTTP/1 connection: httptools parses, exchanges answer, in order.
+"""One HTTP/1 connection: httptools parses the requests, an `Exchange` answers each of them, in order.
 
-Hypercorn's own HTTP/1 classes parse in Python and start several tasks a request: more than half of the
-time of a short prediction (docs/performance.md). HTTP/2 is handed to Hypercorn.
+Hypercorn's own HTTP/1 classes parse in Python and start several tasks per request, which takes more than half
+of the time of a short prediction (docs/performance.md). HTTP/2 connections are passed to Hypercorn.
 """
 
 from __future__ import annotations
@@ -26,25 +26,25 @@ from coglet_supervisor.http.peer import has_hung_up, untaken_bytes
 from coglet_supervisor.http.request import Scope
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
-# Request line and headers; enough to see, and so to refuse properly, a URI that is too long.
+# Request line and headers; large enough to receive a URI that is too long, and so to respond with 414.
 MAX_HEAD_BYTES: Final = 128 * 1024
 HEAD_TIMEOUT_S: Final = 10.0
 IDLE_TIMEOUT_S: Final = 75.0
 BODY_TIMEOUT_S: Final = 60.0
 SEND_TIMEOUT_S: Final = 60.0
-# How long is still read after an early answer, so that the client gets the answer and not a reset.
+# How long to keep reading after an early response, so that the client receives it instead of a reset.
 LINGER_S: Final = 2.0
-# A read of small requests may hold thousands; each takes a few KiB until its turn comes.
+# One read may hold thousands of small requests; each takes a few KiB until it is answered.
 MAX_PIPELINED: Final = 1000
-# What a chunk may cost beside its data: two line ends, a size and a short extension, or more in proportion.
-# Source: Go's net/http/internal/chunked.go, since CVE-2023-39326.
-_SPARE_BYTES_A_CHUNK: Final = 16
-_SPARE_BYTES_A_BYTE: Final = 2
+# The framing overhead allowed per chunk: two line ends, a size and a short extension, or more in proportion
+# to the data. Source: Go's net/http/internal/chunked.go, since CVE-2023-39326.
+_OVERHEAD_PER_CHUNK_BYTES: Final = 16
+_OVERHEAD_PER_BYTE: Final = 2
 _ASGI: Final = {"spec_version": "2.3", "version": "3.0"}
 
 
 class Host(Protocol):
-    """The server, as a connection needs it."""
+    """The part of HttpServer that Connection uses."""
 
     is_stopping: bool
     send_timeout_s: float
@@ -59,38 +59,38 @@ class Host(Protocol):
 
 
 class Connection(asyncio.Protocol):
-    """Reads requests from one client and answers them in their order.
+    """Reads the requests of one client and answers them in order.
 
-    Its state has two sides. What arrives is a head (`_reading` is None), the body of `_reading`, or, once
-    `_is_deaf`, dropped: after a last request or an error, and read only to see the client leave.
-    `_is_paused` stops reading: for a body until the application wants more, for a second request until the
-    first is answered.
+    Receiving: incoming data is a head (`_reading` is None) or the body of `_reading`. Once `_drops_input` is
+    set, after a last request or an error, data is read and dropped, only to notice that the client
+    disconnects. `_is_paused` pauses reading: a body until the application wants more, a second request until
+    the first is answered.
 
-    What goes out is the answer to `_answering`; then those to `_waiting`, of which `_reading` can only be the
-    last; then `_refusal`. Without `_answering` the others are empty. `is_closing` is final: nothing is
-    written any more.
+    Sending: the response to `_answering` comes first, then those to `_waiting`, of which `_reading` can only
+    be the last, then `_refusal`. Without `_answering` the others are empty. `is_closing` is final: nothing
+    more is written.
     """
 
     def __init__(self, host: Host) -> None:
         self.is_closing = False
-        self.deadline: float | None = None  # when the host closes it, for what the client fails to do
+        self.deadline: float | None = None  # when the host closes it, unless data arrives before
         self._host = host
         self._loop = asyncio.get_running_loop()
         self._transport: asyncio.Transport
         self._parser = httptools.HttpRequestParser(self)
-        self._opening: bytes | None = b""  # the first bytes, until it is clear which HTTP they are
+        self._opening: bytes | None = b""  # the first bytes, until it is clear whether they are HTTP/2
         self._head_bytes = 0
-        self._excess_bytes = 0  # of the framing of a chunked body, and of its trailers
+        self._excess_bytes = 0  # framing of a chunked body, and its trailers
         self._url = b""
         self._headers: list[tuple[bytes, bytes]] = []
-        self._reading: Exchange | None = None  # whose body arrives
+        self._reading: Exchange | None = None  # its body is being received
         self._answering: Exchange | None = None
         self._waiting: deque[Exchange] = deque()
         self._refusal: int | None = None
         self._is_paused = False
-        self._is_deaf = False
+        self._drops_input = False
         self._written = 0
-        self._taken = (0, 0.0)  # how many of these the client has taken, and since when that has not changed
+        self._taken = (0, 0.0)  # written bytes that the client has taken, and since when that is unchanged
         self._answering_at_last_check: Exchange | None = None
         self._writable: asyncio.Future[None] | None = None
         self._client: Any = None
@@ -107,7 +107,7 @@ class Connection(asyncio.Protocol):
         self._host.opened(self)
 
     def data_received(self, data: bytes) -> None:
-        if self._is_deaf:
+        if self._drops_input:
             return
         if self._opening is not None:
             data = self._opening + data
@@ -129,7 +129,7 @@ class Connection(asyncio.Protocol):
             self._refuse(431)
 
     def eof_received(self) -> bool:
-        return False  # half-closed is closed: nobody reads the answer of a prediction that was given up
+        return False  # treats half-closed as closed: the client has given up the prediction
 
     def connection_lost(self, exc: Exception | None) -> None:
         self.is_closing = True
@@ -148,8 +148,8 @@ class Connection(asyncio.Protocol):
     # httptools
 
     def on_message_begin(self) -> None:
-        if self._is_deaf:
-            raise ValueError("a request behind the last one")  # stops the parser
+        if self._drops_input:
+            raise ValueError("a request after the last one")  # stops the parser
         self._url = b""
         self._headers = []
 
@@ -160,15 +160,15 @@ class Connection(asyncio.Protocol):
         if self._reading is None:
             self._headers.append((name.lower(), value.rstrip(b" \t")))
         elif name.lower() == b"connection":
-            # A trailer must not pass for a header, but the parser has taken this one for a `close`.
+            # A trailer is not a header field, but the parser treats this one as if it were.
             self._reading.keep_alive = False
 
     def on_headers_complete(self) -> None:
         if self._parser.should_upgrade():
-            return  # `_parse` sees to it
+            return  # handled in `_parse`
         self._head_bytes = self._excess_bytes = 0
         if len(self._waiting) >= MAX_PIPELINED:
-            raise RefusedHead(429, f"{MAX_PIPELINED} requests wait already")
+            raise RefusedHead(429, f"{MAX_PIPELINED} requests are waiting already")
         version = self._parser.get_http_version()
         keep_alive = self._parser.should_keep_alive()
         if version != "1.1":
@@ -186,8 +186,8 @@ class Connection(asyncio.Protocol):
     def on_body(self, body: bytes) -> None:
         assert self._reading is not None
         if self._excess_bytes:
-            spare = _SPARE_BYTES_A_CHUNK + (1 + _SPARE_BYTES_A_BYTE) * len(body)
-            self._excess_bytes = max(0, self._excess_bytes - spare)
+            allowed = _OVERHEAD_PER_CHUNK_BYTES + (1 + _OVERHEAD_PER_BYTE) * len(body)
+            self._excess_bytes = max(0, self._excess_bytes - allowed)
         if not self._reading.feed(body):
             self._pause_reading()
         elif self.deadline is not None:
@@ -199,30 +199,30 @@ class Connection(asyncio.Protocol):
         exchange, self._reading = self._reading, None
         if exchange is self._answering:
             self.deadline = None
-        self._is_deaf = not exchange.keep_alive
+        self._drops_input = not exchange.keep_alive
         exchange.complete()
 
     # for an exchange
 
     def write(self, data: bytes) -> None:
-        """To the client, behind what is already on its way."""
+        """Send `data` after what was written before."""
         self._written += len(data)
         self._transport.write(data)
 
     async def wait_writable(self) -> None:
-        """Returns when the client has read enough to be sent more."""
+        """Wait until the client has read enough of what was written."""
         if self._writable is not None:
             await self._writable
 
     def resume_reading(self) -> None:
-        """The application wants more of a body."""
+        """Read more of a body, which the application has asked for."""
         if self._is_paused and not self.is_closing:
             self._is_paused = False
             self.deadline = self._loop.time() + BODY_TIMEOUT_S
             self._transport.resume_reading()
 
     def finished(self, exchange: Exchange) -> None:
-        """An exchange has been answered; the next one's turn."""
+        """Continue with the next exchange; this one has been answered."""
         self._answering = None
         if not exchange.request_complete:
             self._linger()
@@ -240,25 +240,28 @@ class Connection(asyncio.Protocol):
 
     @property
     def is_idle(self) -> bool:
-        """No request is under way."""
+        """True if no request is being received or answered."""
         return self._answering is None and self._reading is None
 
     def close(self) -> None:
-        """After what is already written."""
+        """Close after sending what is already written."""
         self.is_closing = True
         self._transport.close()
 
     def refuse_at_capacity(self) -> None:
-        """Too many others are connected."""
+        """Reject with 503: too many clients are connected."""
         self._refuse(503)
 
     def abort(self) -> None:
-        """At once."""
+        """Close immediately, without sending what is still buffered."""
         self.is_closing = True
         self._transport.abort()
 
     def check(self, now: float) -> None:
-        """Ends the connection if the client has left or fails to do its part. Called every now and then."""
+        """Close the connection if a time-out is over or the client has left.
+
+        The host calls this periodically.
+        """
         if self.deadline is not None and self.deadline < now:
             self.time_out()
         if self._is_stuck(now):
@@ -268,7 +271,7 @@ class Connection(asyncio.Protocol):
             self.close()
 
     def time_out(self) -> None:
-        """The deadline is over. A body that has stopped to arrive gets a word, an idle connection none."""
+        """Handle the end of the deadline: 408 if a request body has stalled, else close silently."""
         if self._reading is not None and self._answering is self._reading:
             self._refuse(408)
         else:
@@ -282,7 +285,7 @@ class Connection(asyncio.Protocol):
             except httptools.HttpParserUpgrade as upgrade:
                 (end_of_head,) = upgrade.args
             except httptools.HttpParserError as error:
-                if not self._is_deaf:
+                if not self._drops_input:
                     refused = error.__context__
                     self._refuse(refused.status if isinstance(refused, RefusedHead) else 400)
                 return
@@ -290,8 +293,8 @@ class Connection(asyncio.Protocol):
             if method == b"CONNECT":
                 self._refuse(400)
                 return
-            # The parser stops at an offer of another protocol, and takes the body for a part of that. None
-            # is spoken here, so the offer is ignored: the same again without it.
+            # The parser stops at an Upgrade field, and treats the body as data of the new protocol. Upgrades
+            # are not supported, so the field is ignored: the head is parsed again without it.
             version = self._parser.get_http_version()
             data = head_without_upgrade(method, self._url, version, self._headers) + data[end_of_head:]
             self._parser = httptools.HttpRequestParser(self)
@@ -302,10 +305,10 @@ class Connection(asyncio.Protocol):
         self._host.run(exchange)
 
     def _refuse(self, status: int) -> None:
-        """Rejects what arrives: after the answers to the requests before it, this status and the end."""
+        """Reject what is being received: after the responses to earlier requests, send `status` and close."""
         if self.is_closing or self._refusal is not None:
             return
-        self._is_deaf = True
+        self._drops_input = True
         broken, self._reading = self._reading, None
         if broken is not None:
             broken.disconnect()
@@ -317,13 +320,13 @@ class Connection(asyncio.Protocol):
         self._refusal = status
 
     def _end_with(self, status: int) -> None:
-        """Sends an empty answer, unless another one has begun, and ends."""
+        """Send an empty response unless one has started, then close."""
         if self._answering is None or not self._answering.response_started:
             self.write(encode_head(status, [(b"content-length", b"0")], chunked=False, keep_alive=False))
         self._linger()
 
     def _is_stuck(self, now: float) -> bool:
-        """True if something is to be sent, and for the whole time-out the client has taken none of it."""
+        """True if data is waiting to be sent, and the client has taken none of it for the whole time-out."""
         unsent = self._transport.get_write_buffer_size()
         if unsent:
             unsent += untaken_bytes(self._transport.get_extra_info("socket"))
@@ -334,10 +337,10 @@ class Connection(asyncio.Protocol):
         return now - since > self._host.send_timeout_s
 
     def _has_left(self) -> bool:
-        """True if the client has hung up where nothing is read that would tell: behind a pipelined request.
+        """True if the client has disconnected while reading is paused behind a pipelined request.
 
-        Only an answer that was under way at the last check too counts as long: a client that sends some short
-        requests, and then the end, gets their answers.
+        Only if the same request was being answered at the last check: a client that sends some short requests
+        and then closes its half of the connection gets their responses.
         """
         exchange, before = self._answering, self._answering_at_last_check
         self._answering_at_last_check = exchange
@@ -351,7 +354,7 @@ class Connection(asyncio.Protocol):
                 exchange.disconnect()
 
     def _linger(self) -> None:
-        self.is_closing = self._is_deaf = True
+        self.is_closing = self._drops_input = True
         self.deadline = self._loop.time() + LINGER_S
         if self._transport.can_write_eof():
             self._transport.write_eof()

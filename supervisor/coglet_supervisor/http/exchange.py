@@ -1,4 +1,4 @@
-"""One HTTP/1 request and its response, as ASGI wants them."""
+"""One HTTP/1 request and its response, with the ASGI interface."""
 
 import asyncio
 import http
@@ -13,12 +13,12 @@ Headers = Sequence[tuple[bytes, bytes]]
 _REASONS: Final = {status.value: status.phrase.encode() for status in http.HTTPStatus}
 _NO_BODY: Final = frozenset({204, 304})
 LARGE_BODY_BYTES: Final = 64 * 1024
-# Read ahead of the application at most this much of a body.
+# At most this much of a body is read before the application asks for it.
 MAX_BUFFERED_BODY_BYTES: Final = 256 * 1024
 
 
-class Line(Protocol):
-    """The connection, as an exchange needs it."""
+class ResponseSink(Protocol):
+    """The part of Connection that Exchange uses."""
 
     is_closing: bool
 
@@ -34,7 +34,7 @@ class Line(Protocol):
 
 
 class Exchange:
-    """Receives the body of one request and sends its response."""
+    """Receives the body of one request, and sends its response to a ResponseSink."""
 
     __slots__ = (
         "_body",
@@ -44,20 +44,20 @@ class Exchange:
         "_disconnected",
         "_end_given",
         "_head",
-        "_line",
         "_receiving",
+        "_sink",
         "expects_continue",
         "keep_alive",
         "responded",
         "scope",
     )
 
-    def __init__(self, line: Line, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
+    def __init__(self, sink: ResponseSink, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
         self.scope = scope
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.responded = False
-        self._line = line
+        self._sink = sink
         self._body: list[bytes] = []
         self._body_size = 0
         self._complete = False
@@ -69,49 +69,49 @@ class Exchange:
 
     @property
     def request_complete(self) -> bool:
-        """The whole body has arrived."""
+        """True if the whole body has arrived."""
         return self._complete
 
     @property
     def response_started(self) -> bool:
-        """Something of the response is on its way; it cannot become another one."""
+        """True if the head of the response is decided; a different response can no longer be sent."""
         return self._head is not None or self._chunked or self.responded
 
     # from the connection
 
     def feed(self, piece: bytes) -> bool:
-        """A piece of the body; False when the application should catch up before more is read."""
+        """Add a piece of the body. False if reading should pause until the application has caught up."""
         self._body.append(piece)
         self._body_size += len(piece)
         self._wake()
         return self._body_size <= MAX_BUFFERED_BODY_BYTES
 
     def complete(self) -> None:
-        """The body ends here."""
+        """Mark the body as complete."""
         self._complete = True
         self._wake()
 
     def disconnect(self) -> None:
-        """The client has left."""
+        """Report to the application that the client has disconnected."""
         self._disconnected = True
         self._wake()
 
     def fail(self) -> None:
-        """The application has raised: 500, or the end of the connection when the answer has begun."""
+        """Handle an exception of the application: send 500, or abort if the response has started."""
         if self.responded:
             return
         if self.response_started:
-            self._line.abort()
+            self._sink.abort()
         else:
             self.keep_alive = False
             head = encode_head(500, [(b"content-length", b"0")], chunked=False, keep_alive=False)
-            self._line.write(head)
+            self._sink.write(head)
             self._finish()
 
     # for the application
 
     async def receive(self) -> Message:
-        """ASGI: the next piece of the body, and in the end `http.disconnect`."""
+        """ASGI `receive`: return the next piece of the body, then `http.disconnect`."""
         while not self._end_given:
             if self._body or self._complete:
                 return self._take_body()
@@ -119,16 +119,16 @@ class Exchange:
                 break
             if self.expects_continue:
                 self.expects_continue = False
-                self._line.write(b"HTTP/1.1 100 Continue\r\n\r\n")
-            self._line.resume_reading()
+                self._sink.write(b"HTTP/1.1 100 Continue\r\n\r\n")
+            self._sink.resume_reading()
             await self._wait()
         while not self._disconnected:
             await self._wait()
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """ASGI: the head, or a piece of the body. What a client that has left would get is dropped."""
-        if self._line.is_closing or self.responded:
+        """ASGI `send`: send the head or a piece of the body. Does nothing if the client has disconnected."""
+        if self._sink.is_closing or self.responded:
             return
         if message["type"] == "http.response.start":
             self._head = (message["status"], message["headers"])
@@ -136,16 +136,16 @@ class Exchange:
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)
         for data in self._encode(body, more=more):
-            self._line.write(data)
+            self._sink.write(data)
         if not more:
             self._finish()
         else:
-            await self._line.wait_writable()
+            await self._sink.wait_writable()
 
     def _finish(self) -> None:
         self.responded = True
-        self.disconnect()  # for the application the client is gone: a `receive` that waits must end
-        self._line.finished(self)
+        self.disconnect()  # ends a pending `receive` of the application
+        self._sink.finished(self)
 
     def _take_body(self) -> Message:
         body = self._body[0] if len(self._body) == 1 else b"".join(self._body)
@@ -155,7 +155,7 @@ class Exchange:
         return {"type": "http.request", "body": body, "more_body": not self._complete}
 
     def _encode(self, body: bytes, *, more: bool) -> list[bytes]:
-        """What goes out: in one piece, for one system call; but a large body is not copied for that."""
+        """Return the bytes to write: joined for one system call, unless the body is too large to copy."""
         is_head_request = self.scope["method"] == "HEAD"
         prefix = b""
         if self._head is not None:
@@ -180,7 +180,7 @@ class Exchange:
         is_1_1 = self.scope["http_version"] == "1.1"
         self._chunked = not has_length and is_1_1 and status not in _NO_BODY
         if closes or not (has_length or self._chunked):
-            self.keep_alive = False  # HTTP/1.0: the end of the connection is the end of the body
+            self.keep_alive = False  # HTTP/1.0: the end of the connection marks the end of the body
         elif self.keep_alive and not is_1_1:
             headers = [*headers, (b"connection", b"keep-alive")]  # RFC 9112, C.2.2: else the client may close
         return encode_head(status, headers, chunked=self._chunked, keep_alive=self.keep_alive)
@@ -198,7 +198,7 @@ class Exchange:
 
 
 def encode_head(status: int, headers: Headers, *, chunked: bool, keep_alive: bool) -> bytes:
-    """Status line and header fields."""
+    """Return the status line, the header fields and the empty line after them."""
     lines = [b"HTTP/1.1 %d %b\r\n" % (status, _REASONS.get(status, b""))]
     lines += [b"%b: %b\r\n" % header for header in headers]
     lines.append(_date_line())
@@ -211,7 +211,7 @@ def encode_head(status: int, headers: Headers, *, chunked: bool, keep_alive: boo
 
 
 class _DateLine:
-    """The date header, made once a second."""
+    """The Date header field, formatted at most once per second."""
 
     def __init__(self, clock: Callable[[], float]) -> None:
         self._clock = clock

@@ -1,4 +1,4 @@
-"""Checks on the head of an HTTP/1 request, beyond the grammar that the parser knows (RFC 9112, 3 and 6)."""
+"""Checks of the head of an HTTP/1 request that the parser does not make (RFC 9112, 3 and 6)."""
 
 import re
 from functools import lru_cache
@@ -14,13 +14,13 @@ _HOST: Final = re.compile(rb"(?:%b|%b*)%b" % (_ADDRESS, _NAME, _PORT))
 _ABSOLUTE: Final = re.compile(
     rb"https?://((?:%b|%b+)%b)(/[^?]*)?(?:\?(.*))?" % (_ADDRESS, _NAME, _PORT), re.IGNORECASE
 )
-_MAX_HOST_BYTES: Final = 300  # a name of the DNS has 253 at most, and a port follows
+_MAX_HOST_BYTES: Final = 300  # a DNS name has at most 253, and a port may follow
 _MAX_LENGTH_DIGITS: Final = 20  # as many as 2**64 has; h11 has the same limit
 _CHECKED: Final = frozenset({b"host", b"content-length", b"transfer-encoding", b"expect"})
 
 
 class RefusedHead(Exception):
-    """A head that is answered with `status`, and whose connection ends."""
+    """The request is rejected with `status`, and its connection is closed."""
 
     def __init__(self, status: int, reason: str) -> None:
         super().__init__(f"{status}: {reason}")
@@ -28,7 +28,10 @@ class RefusedHead(Exception):
 
 
 def check_fields(version: str, fields: Fields) -> bool:
-    """True if the client waits for 100 Continue. Names are in lower case. Raises RefusedHead."""
+    """Check Host and framing fields, whose names are in lower case. True if the client expects 100 Continue.
+
+    Raises RefusedHead if a field is invalid or not supported.
+    """
     hosts, expects_continue = 0, False
     for name, value in fields:
         if name not in _CHECKED:
@@ -50,18 +53,18 @@ def check_fields(version: str, fields: Fields) -> bool:
 
 
 def check_version(version: str) -> None:
-    """Raises RefusedHead for what is not HTTP/1.0 or HTTP/1.1."""
-    if version == "0.9":  # how the parser calls a request line without a version
+    """Raise RefusedHead if the version is neither HTTP/1.0 nor HTTP/1.1."""
+    if version == "0.9":  # what the parser reports for a request line without a version
         raise RefusedHead(400, "no version")
     if version not in {"1.0", "1.1"}:
         raise RefusedHead(505, f"HTTP/{version}")
 
 
 def may_persist_in_1_0(fields: Fields) -> bool:
-    """False if the connection of an HTTP/1.0 request ends even though the client said `keep-alive`.
+    """False if an HTTP/1.0 connection must be closed although the client sent `keep-alive`.
 
-    Beside it, `close` wins. A chunked body may have come through a proxy that does not know where it ends
-    (RFC 9112, 6.1).
+    `close` takes precedence over `keep-alive`. A chunked body may have come through a proxy that cannot tell
+    where it ends (RFC 9112, 6.1).
     """
     return not any(
         name == b"transfer-encoding"
@@ -71,7 +74,7 @@ def may_persist_in_1_0(fields: Fields) -> bool:
 
 
 def split_target(method: bytes, target: bytes, fields: Fields) -> tuple[bytes, bytes]:
-    """Path and query of a request. Raises RefusedHead.
+    """Return path and query of a request target. Raises RefusedHead if it is invalid.
 
     The authority of an absolute target replaces the Host in `fields` (RFC 9112, 3.2.2).
     """
@@ -91,7 +94,7 @@ def split_target(method: bytes, target: bytes, fields: Fields) -> tuple[bytes, b
 
 
 def head_without_upgrade(method: bytes, target: bytes, version: str, fields: Fields) -> bytes:
-    """The bytes of a head with all fields but Upgrade, which a server may ignore (RFC 9110, 7.8)."""
+    """Return the bytes of the head without Upgrade, which a server may ignore (RFC 9110, 7.8)."""
     lines = [b"%b %b HTTP/%b\r\n" % (method, target, version.encode())]
     lines += [b"%b: %b\r\n" % field for field in fields if field[0] != b"upgrade"]
     return b"".join([*lines, b"\r\n"])

@@ -1,7 +1,7 @@
-"""One HTTP/2 connection: its bytes, its limits, and its end. Hypercorn speaks the protocol in between.
+"""One HTTP/2 connection: its bytes, limits, time-outs and end. Hypercorn implements the protocol.
 
-Whatever a client does costs its connection at most. `FrameGuard` sees what arrives before anything else does,
-exceptions of Hypercorn and of what it uses end in `run`, and `check` looks at the time-outs from outside.
+Whatever a client does, at most its own connection is closed: `FrameGuard` inspects all received data first,
+`run` catches the exceptions of Hypercorn and its libraries, and `check` enforces the time-outs from outside.
 """
 
 from __future__ import annotations
@@ -30,23 +30,23 @@ from coglet_supervisor.http.request import Application
 
 log = logging.getLogger(__name__)
 
-# How much is handled in one turn of the event loop.
+# How many bytes are handled in one iteration of the event loop.
 _READ_BYTES: Final = 16 * 1024
 _MAX_REASON_CHARS: Final = 200
 
 
 @dataclass(frozen=True, kw_only=True)
 class Timeouts:
-    """How many seconds a client may take for each thing that it has to do."""
+    """The time-outs of a client, in seconds."""
 
     head_s: float = HEAD_TIMEOUT_S  # from the connection to the first request, and for each head
     idle_s: float = IDLE_TIMEOUT_S  # without any stream
-    body_s: float = BODY_TIMEOUT_S  # without a piece of a body that it sends
-    send_s: float = SEND_TIMEOUT_S  # without taking a piece of what it is sent
+    body_s: float = BODY_TIMEOUT_S  # between two pieces of a body that the client sends
+    send_s: float = SEND_TIMEOUT_S  # without reading any of what it is sent
 
 
 class Host(Protocol):
-    """The server, as a connection needs it."""
+    """The part of HttpServer that Http2Connection uses."""
 
     def http2_closed(self, connection: Http2Connection) -> None: ...
 
@@ -54,7 +54,7 @@ class Host(Protocol):
 
 
 class Http2Connection(asyncio.Protocol):
-    """Takes over a transport; `run` serves it to its end."""
+    """Takes over the transport of a connection; `run` serves it until it is closed."""
 
     def __init__(
         self, host: Host, app: Application, transport: asyncio.Transport, timeouts: Timeouts
@@ -71,7 +71,7 @@ class Http2Connection(asyncio.Protocol):
         self._writable = asyncio.Event()
         self._writable.set()
         self._written_bytes = 0
-        self._over_at: float | None = None  # when nothing is sent or handled any more: the time of that
+        self._over_at: float | None = None  # since when nothing is sent or handled any more
         self._tasks = asyncio.TaskGroup()
         self._protocol = Http2Protocol(app, self)
         transport.set_protocol(self)
@@ -90,7 +90,7 @@ class Http2Connection(asyncio.Protocol):
             self._reader.feed_data(data)
 
     def eof_received(self) -> bool:
-        return False  # half-closed is closed, as with HTTP/1
+        return False  # treats half-closed as closed, as with HTTP/1
 
     def connection_lost(self, exc: Exception | None) -> None:
         self._finish()
@@ -106,14 +106,14 @@ class Http2Connection(asyncio.Protocol):
     # for the host
 
     async def run(self) -> None:
-        """Serves the connection. Raises nothing that a client can cause."""
+        """Serve the connection. Raises no exception that a client can cause."""
         try:
             async with self._tasks:
                 await self._protocol.initiate()
                 while self._over_at is None and (data := await self._reader.read(_READ_BYTES)):
                     await self._protocol.handle(RawData(data))
                 await self._protocol.end()
-        except Exception as error:  # noqa: BLE001 - of Hypercorn, h2 or priority: it must not reach the server
+        except Exception as error:  # noqa: BLE001 - of Hypercorn, h2 or priority: must not reach the server
             log.warning("closed the HTTP/2 connection of %s because of %s", self.client, _described(error))
         finally:
             self._finish()
@@ -121,20 +121,23 @@ class Http2Connection(asyncio.Protocol):
             self._linger()
 
     def stop(self) -> None:
-        """The server is about to end: no new stream, and goodbye after the last one."""
+        """Accept no new streams, and close after the last one: the server is shutting down."""
         self._protocol.is_stopping = True
         if self._over_at is not None:
             self._transport.close()
         elif self._protocol.is_idle:
-            self._say_goodbye()
+            self._close_idle()
 
     def abort(self) -> None:
-        """At once."""
+        """Close immediately, without sending what is still buffered."""
         self._finish()
         self._transport.abort()
 
     def check(self, now: float) -> None:
-        """Ends what has waited too long for the client. To be called now and then."""
+        """Close the connection, or reset streams, whose time-outs are over.
+
+        The host calls this periodically.
+        """
         protocol, waits, limits = self._protocol, self._waits, self._timeouts
         if self._over_at is not None:
             if now - self._over_at > LINGER_S:
@@ -149,7 +152,7 @@ class Http2Connection(asyncio.Protocol):
             or waits.for_request(now, is_idle=protocol.is_idle) > limits.idle_s
             or (protocol.is_stopping and protocol.is_idle)
         ):
-            self._say_goodbye()
+            self._close_idle()
         else:
             stalled = [stream_id for stream_id, at in protocol.uploads.items() if now - at > limits.body_s]
             stuck = waits.stuck(now, protocol.pending_streams, limits.send_s)
@@ -159,21 +162,21 @@ class Http2Connection(asyncio.Protocol):
     # for the protocol
 
     async def send(self, event: Any) -> None:
-        """What Hypercorn has for the client. Returns when more can be sent."""
+        """Handle an event that Hypercorn has for the client. Returns when more can be sent."""
         if isinstance(event, RawData):
             self._write(event.data)
             await self._writable.wait()
         elif isinstance(event, Closed):
             self._finish()
         elif isinstance(event, Updated) and self._protocol.is_stopping and self._protocol.is_idle:
-            self._say_goodbye()
+            self._close_idle()
 
     def spawn(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts a task that ends with the connection, and ends it when it fails."""
+        """Start a task that is canceled with the connection; if it fails, the connection is closed."""
         self._tasks.create_task(work)
 
     def start_client_task(self, work: Coroutine[Any, Any, None]) -> None:
-        """Starts a task that sees to its end itself."""
+        """Start a task that may outlive the connection."""
         self._host.start_client_task(work)
 
     def _write(self, data: bytes) -> None:
@@ -186,21 +189,21 @@ class Http2Connection(asyncio.Protocol):
         self._written_bytes += len(data)
         self._transport.write(data)
 
-    def _say_goodbye(self) -> None:
-        """Asks an idle client to come again on another connection."""
+    def _close_idle(self) -> None:
+        """Send GOAWAY without an error and close: further requests need a new connection."""
         self._write(goaway(self._guard.last_stream_id, ErrorCodes.NO_ERROR, ""))
         self._finish()
         self._transport.close()
 
     def _finish(self) -> None:
-        """Nothing more is handled or sent; what waits for either goes on."""
+        """Handle and send nothing more, and wake the tasks that wait for either."""
         if self._over_at is None:
             self._over_at = self._loop.time()
             self._reader.feed_eof()
             self._writable.set()
 
     def _linger(self) -> None:
-        """Reads on for a while, so that the client gets what was written last, and not a reset."""
+        """Keep reading for LINGER_S, so that the client receives the last frames instead of a reset."""
         if self._transport.is_closing():
             return
         if self._transport.can_write_eof():

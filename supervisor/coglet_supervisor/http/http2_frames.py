@@ -1,7 +1,7 @@
-"""What one HTTP/2 client may send that costs it little and the server more.
+"""Protection against HTTP/2 floods: frames that are cheap to send and expensive to handle.
 
-Only the nine bytes in front of each frame are read. Requests and their bodies are not limited here: the limit
-is on frames that carry neither, compared with what the server has answered and with the time that has passed.
+Only the nine-byte header of each frame is read. Requests and their bodies are not limited here: the limit
+applies to frames that carry neither, relative to what the server has sent and to the elapsed time.
 """
 
 from collections.abc import Iterator
@@ -34,23 +34,23 @@ _NAMES: Final = {
 END_STREAM: Final = 0x1
 END_HEADERS: Final = 0x4
 
-# Clients send few such frames, but many at once: at the start, or when they give up many requests.
+# Clients send few such frames, but sometimes in bursts: at the start, or when they give up many requests.
 BURST: Final = 500
 PER_S: Final = 100
 # Some clients acknowledge each DATA frame twice, for its stream and for the connection; frames may be small.
 _DATA_BYTES_PER_UPDATE: Final = 256
-# A piece of a body that is shorter costs more to handle than to send.
+# A shorter piece of a body costs more to handle than to send.
 _SMALL_DATA_BYTES: Final = 16
 _SETTINGS_BYTES: Final = 64
-# What every client may send, unless it is allowed to send more (RFC 9113, 4.2).
+# The default of SETTINGS_MAX_FRAME_SIZE (RFC 9113, 4.2).
 MAX_FRAME_BYTES: Final = 16_384
-# 16 frames of the usual size hold four times what the list of headers may be.
+# 16 frames of the default size hold four times the size that a header list may have.
 MAX_BLOCK_FRAMES: Final = 16
 MAX_BLOCK_BYTES: Final = 128 * 1024
 
 
 class Frame(NamedTuple):
-    """The head of a frame. `size` is that of its payload, in bytes."""
+    """The header of a frame. `size` is the length of its payload in bytes."""
 
     size: int
     kind: int
@@ -59,7 +59,7 @@ class Frame(NamedTuple):
 
     @classmethod
     def at(cls, data: bytes, position: int) -> "Frame":
-        """The head that begins at `position`; its nine bytes must be there."""
+        """Return the frame header at `position`, of which all nine bytes must be present."""
         return cls(
             int.from_bytes(data[position : position + 3], "big"),
             data[position + 3],
@@ -69,7 +69,7 @@ class Frame(NamedTuple):
 
 
 def whole_frames(data: bytes) -> Iterator[Frame]:
-    """The heads of the frames in `data`, which begins and ends with a frame."""
+    """Return the headers of the frames in `data`, which must consist of whole frames."""
     position = 0
     while position < len(data):
         frame = Frame.at(data, position)
@@ -78,27 +78,30 @@ def whole_frames(data: bytes) -> Iterator[Frame]:
 
 
 def goaway(last_stream_id: int, error: int, reason: str) -> bytes:
-    """A GOAWAY frame."""
+    """Return a GOAWAY frame."""
     payload = last_stream_id.to_bytes(4, "big") + error.to_bytes(4, "big") + reason.encode()
     return len(payload).to_bytes(3, "big") + bytes([GOAWAY, 0, 0, 0, 0, 0]) + payload
 
 
 class FrameGuard:
-    """Judges the frames of one client. `now` is a time in seconds, of any clock."""
+    """Limits the frames of one client. `now` is a time in seconds, of any clock."""
 
     def __init__(self, now: float) -> None:
-        self.in_head = False  # of a request: HEADERS or CONTINUATION without the flag that ends them
+        self.in_head = False  # received HEADERS or CONTINUATION without END_HEADERS
         self.last_stream_id = 0
-        self._skip = PREFACE_BYTES  # what is still to come of the preface, or of a payload
-        self._part = b""  # of a head of which the rest is still to come
+        self._skip = PREFACE_BYTES  # how many bytes of the preface or of a payload are still to come
+        self._part = b""  # an incomplete frame header
         self._allowance = float(BURST)
-        self._updates = 0  # how many WINDOW_UPDATE frames the client has been given a reason for
+        self._updates = 0  # how many WINDOW_UPDATE frames the data sent so far justifies
         self._now = now
         self._block_frames = 0
         self._block_bytes = 0
 
     def receive(self, data: bytes, now: float) -> str | None:
-        """Takes what has arrived. Gives the reason when it is too much, and must not be called again then."""
+        """Inspect received data. Return why the connection must be closed, or None.
+
+        Must not be called again after it has returned a reason.
+        """
         self._allowance = min(BURST, self._allowance + (now - self._now) * PER_S)
         self._now = now
         if self._part:
@@ -114,7 +117,7 @@ class FrameGuard:
         return None
 
     def sent(self, frame: Frame) -> None:
-        """A frame has gone out: an answer allows for more, a stream that had to be reset for less."""
+        """Count a sent frame: a response increases the allowance, a reset of a stream decreases it."""
         if frame.kind == DATA:
             self._updates += -(-frame.size // _DATA_BYTES_PER_UPDATE)
         elif frame.kind == HEADERS:
@@ -136,7 +139,7 @@ class FrameGuard:
         return f"too many {_NAMES.get(frame.kind, 'unknown')} frames"
 
     def _judge_block(self, frame: Frame) -> str | None:
-        """The head of a request, in one or several frames."""
+        """Check the size of a request's head, in one or several frames."""
         if frame.kind == HEADERS:
             self.last_stream_id = max(self.last_stream_id, frame.stream_id)
             self._block_frames = self._block_bytes = 0
@@ -154,7 +157,7 @@ def _cost(frame: Frame) -> int:
     if frame.kind == HEADERS:
         return int(frame.size == 0)
     if frame.kind == CONTINUATION:
-        return 0  # their number is limited for each head
+        return 0  # limited by `_judge_block`
     if frame.kind == SETTINGS:
         return 1 + frame.size // _SETTINGS_BYTES
     return 1

@@ -1,5 +1,6 @@
-"""Hypercorn's HTTP/2, with what it lacks: a mistake in one stream costs that stream alone, and a body is read
-no faster than the application takes it.
+"""Hypercorn's HTTP/2, with errors of streams contained, and with flow control up to the application.
+
+An error in a stream affects only that stream, and a body is received no faster than the application reads it.
 
 Imported with the first HTTP/2 connection, because importing Hypercorn takes longer than many predictions.
 """
@@ -32,8 +33,8 @@ _METHOD: Final = re.compile(rb"[!#$%&'*+.^_`|~0-9A-Za-z-]+")
 _PATH: Final = re.compile(rb"/[\x21-\x7e]*")
 
 
-class Line(Protocol):
-    """The connection, as the protocol needs it. Addresses are host and port."""
+class ConnectionSink(Protocol):
+    """The part of Http2Connection that Http2Protocol uses. Addresses are (host, port)."""
 
     client: tuple[str, int] | None
     server: tuple[str, int] | None
@@ -46,12 +47,12 @@ class Line(Protocol):
 
 
 class Http2Protocol(H2Protocol):
-    """One connection. It is its own task group, in Hypercorn's sense.
+    """The HTTP/2 state of one connection. It is also Hypercorn's task group for this connection.
 
-    It overrides private methods of Hypercorn; `integration/test_lowest_bounds.py` tries the oldest release.
+    It overrides private methods of Hypercorn; `integration/test_lowest_bounds.py` tests the oldest release.
     """
 
-    def __init__(self, app: Application, line: Line) -> None:
+    def __init__(self, app: Application, sink: ConnectionSink) -> None:
         config = Config()
         config.include_server_header = False
         config.keep_alive_max_requests = 2**31
@@ -63,9 +64,9 @@ class Http2Protocol(H2Protocol):
             self,  # type: ignore[arg-type]
             state,
             False,
-            line.client,
-            line.server,
-            line.send,
+            sink.client,
+            sink.server,
+            sink.send,
         )
         self.connection.local_settings = Settings(
             client=False,
@@ -76,39 +77,38 @@ class Http2Protocol(H2Protocol):
         )
         self.is_stopping = False
         self.uploads: dict[int, float] = {}
-        """Streams whose request is not complete, and when something of it came last."""
-        self._line = line
+        """Streams whose request is incomplete -> when a part of it was received last."""
+        self._sink = sink
         self._application = app
-        self._creating = 0  # the stream that Hypercorn is about to ask an application for
+        self._creating = 0  # the stream that Hypercorn is creating, see `spawn_app`
         self._inboxes: dict[int, _Inbox] = {}
-        self._unwanted: dict[int, asyncio.Event] = {}  # answered already; set when the request is complete
-        self._answered: set[int] = (
-            set()
-        )  # all has been handed to Hypercorn, which is about to close the stream
+        self._unwanted: dict[int, asyncio.Event] = {}  # already answered; set when the request is complete
+        # The whole response has been passed to Hypercorn, which is about to close the stream.
+        self._answered: set[int] = set()
 
     # for the connection
 
     @property
     def is_idle(self) -> bool:
-        """No stream is open, and nothing waits to be sent."""
+        """True if no stream is open and nothing waits to be sent."""
         return not (self.streams or self.stream_buffers or self.uploads)
 
     @property
     def pending_streams(self) -> set[int]:
-        """Streams of whose answer something waits to be sent."""
+        """The streams with response data that waits to be sent."""
         return {stream_id for stream_id, each in self.stream_buffers.items() if each.buffer}
 
     async def reset(self, stream_id: int, code: ErrorCodes) -> None:
-        """Ends a stream, in whatever state it is."""
+        """Reset a stream, whatever its state."""
         self._request_complete(stream_id)
-        with contextlib.suppress(ProtocolError):  # it has ended
+        with contextlib.suppress(ProtocolError):  # it is already closed
             self.connection.reset_stream(stream_id, code)
         await self._close_stream(stream_id)
-        await self._window_updated(stream_id)  # the task that sends finds it closed, and drops what waits
+        await self._window_updated(stream_id)  # the sending task notices that it is closed and drops its data
         await self._flush()
 
     async def end(self) -> None:
-        """The client is gone: no application waits for it any more. Safe to repeat."""
+        """Report to all applications that the client has disconnected. Idempotent."""
         self.closed = True
         self.streams.clear()
         for inbox in self._inboxes.values():
@@ -122,16 +122,16 @@ class Http2Protocol(H2Protocol):
     # for Hypercorn, as its task group
 
     def spawn(self, function: Callable[..., Coroutine[Any, Any, None]], *arguments: Any) -> None:
-        """Starts a task of the connection."""
-        self._line.spawn(function(*arguments))
+        """Start a task of the connection."""
+        self._sink.spawn(function(*arguments))
 
     async def spawn_app(
         self, app: object, config: object, scope: Scope, send: Callable[[Message | None], Awaitable[None]]
     ) -> Callable[[Message], Awaitable[None]]:
-        """Lets the application answer a request. Its task outlives an end of the connection by a fault."""
+        """Start the application for a request. Its task is not canceled if the connection fails."""
         inbox = _Inbox(self, self._creating)
         self._inboxes[self._creating] = inbox
-        self._line.start_client_task(self._answer(self._creating, scope, send))
+        self._sink.start_client_task(self._answer(self._creating, scope, send))
         return inbox.put
 
     async def _answer(
@@ -140,7 +140,7 @@ class Http2Protocol(H2Protocol):
         inbox = self._inboxes[stream_id]
         try:
             await self._application(scope, inbox.receive, send)
-        except Exception:  # noqa: BLE001 - a fault of ours, which the application has logged, ends one request only
+        except Exception:  # noqa: BLE001 - our bug, logged by the application; ends this request only
             pass
         finally:
             del self._inboxes[stream_id]
@@ -156,7 +156,7 @@ class Http2Protocol(H2Protocol):
 
     async def _handle_event(self, event: Event) -> None:
         if isinstance(event, PriorityUpdated):
-            return  # deprecated by RFC 9113, and its tree of streams grows by what the client names
+            return  # deprecated by RFC 9113, and a client could grow the tree of priorities without limit
         if isinstance(event, DataReceived):
             await self._take_data(event)
             return
@@ -196,11 +196,14 @@ class Http2Protocol(H2Protocol):
         elif isinstance(event, StreamClosed) and event.stream_id in self._answered:
             self._answered.discard(event.stream_id)
         elif isinstance(event, StreamClosed):
-            await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)  # the application broke off
+            await self.reset(event.stream_id, ErrorCodes.INTERNAL_ERROR)  # an incomplete response
         await super().stream_send(event)
 
     async def _send_data(self, stream_id: int) -> None:
-        """A piece of an answer, the last one with the end: for an end on its own HAProxy waits 0.2 s."""
+        """Send a piece of a response.
+
+        The last piece has END_STREAM: HAProxy delays a separate one by 0.2 s.
+        """
         buffer = self.stream_buffers[stream_id]
         try:
             window = self.connection.local_flow_control_window(stream_id)
@@ -221,7 +224,7 @@ class Http2Protocol(H2Protocol):
                 await self.reset(stream_id, ErrorCodes.NO_ERROR)
 
     async def _read_rest(self, stream_id: int) -> None:
-        """Before an early answer ends: a proxy that is still sending then would not pass it on."""
+        """Read the rest of a request before an early response ends: a proxy that sends would drop it."""
         if stream_id not in self.uploads:
             return
         complete = self._unwanted[stream_id] = asyncio.Event()
@@ -238,14 +241,14 @@ class Http2Protocol(H2Protocol):
             complete.set()
 
     async def taken(self, size_bytes: int, stream_id: int) -> None:
-        """So much of the body of a stream is no longer held here; the client may send as much again."""
+        """Return flow-control credit: `size_bytes` of the stream's body are no longer buffered."""
         if size_bytes and not self.closed:
             self.connection.acknowledge_received_data(size_bytes, stream_id)
             await self._flush()
 
 
 class _Inbox:
-    """What the application has still to receive of one request; the flow control of HTTP/2 bounds it."""
+    """The queued messages of one request for the application, bounded by HTTP/2 flow control."""
 
     def __init__(self, protocol: Http2Protocol, stream_id: int) -> None:
         self._protocol = protocol
@@ -256,7 +259,7 @@ class _Inbox:
         self._is_closed = False
 
     async def put(self, message: Message) -> None:
-        """From the client, by way of Hypercorn."""
+        """Add a message, which Hypercorn passes on from the client."""
         if message["type"] == "http.disconnect":
             self.disconnect()
         elif self._is_closed:
@@ -266,12 +269,12 @@ class _Inbox:
             self._arrived.set()
 
     def disconnect(self) -> None:
-        """The client has left, or has its answer."""
+        """Report that the client has disconnected, or has its response."""
         self._is_disconnected = True
         self._arrived.set()
 
     async def receive(self) -> Message:
-        """ASGI: the next piece of the body, and in the end `http.disconnect`."""
+        """ASGI `receive`: return the next piece of the body, then `http.disconnect`."""
         while not self._messages:
             if self._is_disconnected:
                 return {"type": "http.disconnect"}
@@ -282,7 +285,7 @@ class _Inbox:
         return message
 
     async def close(self) -> None:
-        """The application has ended, and takes nothing more."""
+        """Drop what was not received: the application has returned."""
         self._is_closed = True
         unread = sum(len(message["body"]) for message in self._messages)
         self._messages.clear()
@@ -290,7 +293,7 @@ class _Inbox:
 
 
 def _is_servable(headers: list[tuple[bytes, bytes]]) -> bool:
-    """True for a request that names a method and a path."""
+    """True if the request has a valid method other than CONNECT, and a valid path."""
     method = path = b""
     for name, value in headers:
         if name == b":method":

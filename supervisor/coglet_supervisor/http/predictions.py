@@ -1,4 +1,4 @@
-"""Creating, attaching to and canceling predictions and trainings over HTTP."""
+"""HTTP routes that create, attach to and cancel predictions and trainings."""
 
 from __future__ import annotations
 
@@ -29,7 +29,9 @@ from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.webhooks.delivery import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
-DRAINING: Final = "The server is shutting down and takes no new predictions. Try another one."
+DRAINING: Final = (
+    "The server is shutting down and accepts no new predictions. Send the request to another server."
+)
 NOT_STREAMING: Final = (
     "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
 )
@@ -37,7 +39,7 @@ NO_TRAINING_STREAM: Final = "Training endpoints do not support streaming respons
 EVENT_STREAM: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # nginx would collect events; others that buffer look for it as well
+    (b"x-accel-buffering", b"no"),  # without it, nginx and other proxies buffer the events
 )
 TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
 AT_CAPACITY: Final = "At capacity - all prediction slots busy"
@@ -45,14 +47,14 @@ AT_CAPACITY: Final = "At capacity - all prediction slots busy"
 
 @dataclass(frozen=True)
 class Preference:
-    """What `Prefer` asks for. `wait_s` bounds how long a response may take."""
+    """The parsed `Prefer` header. `wait_s` limits how long a response may take."""
 
     is_async: bool = False
     wait_s: float | None = None
 
     @classmethod
     def parse(cls, value: str | None) -> Preference:
-        """A comma-separated list, whatever its case; what is not understood is not asked for (RFC 7240)."""
+        """Parse a comma-separated list, ignoring case and unknown preferences (RFC 7240)."""
         if value is None:
             return _NO_PREFERENCE
         parts = {part.split(";")[0].strip().lower() for part in value.split(",")}
@@ -66,7 +68,7 @@ _NO_PREFERENCE: Final = Preference()
 
 
 class PredictionRoutes:
-    """The routes below /predictions and /trainings."""
+    """The routes under /predictions and /trainings."""
 
     def __init__(
         self, service: PredictionService, webhooks: Webhooks, start_task: StartTask, max_body_bytes: int
@@ -77,7 +79,10 @@ class PredictionRoutes:
         self._max_body_bytes = max_body_bytes
 
     async def create(self, request: Request, send: Send, kind: Kind, path_id: str | None) -> None:
-        """POST without, PUT with an id in the path. Raises HttpError and Disconnected."""
+        """POST, or PUT with an id in the path: create a prediction, or attach to one in flight.
+
+        Raises HttpError if the request is rejected, and Disconnected.
+        """
         body = await read_create_body(request, self._max_body_bytes)
         wants_stream = accepts_events(request.header(b"accept"))
         if wants_stream and kind == "training":
@@ -108,12 +113,15 @@ class PredictionRoutes:
             await self._respond_when_done(run, request, send, prefer)
 
     async def cancel(self, send: Send, prediction_id: str) -> None:
-        """POST .../cancel."""
+        """POST .../cancel: respond with 200, or 404 if no prediction in flight has the id."""
         found = self._service.cancel(prediction_id)
         await respond(send, 200 if found else 404, b"{}", JSON)
 
     def _listeners(self, body: CreateBody, request: Request) -> list[Listener]:
-        """Who is to be told of the events of the new prediction. Raises HttpError."""
+        """Return the webhook listener of the new prediction, if any.
+
+        Raises HttpError 422 if its URL is unusable.
+        """
         if body.webhook is None:
             return []
         headers = ((name, request.header(name)) for name in TRACE_HEADERS)
@@ -125,7 +133,7 @@ class PredictionRoutes:
         return [listener] if body.webhook_events_filter else []
 
     def _start(self, new: NewPrediction, listeners: list[Listener]) -> PredictionRun:
-        """Raises HttpError if it is not accepted."""
+        """Create and start the prediction. Raises HttpError if it is not accepted."""
         try:
             return self._service.create(new, listeners)
         except InvalidInput as error:
@@ -147,7 +155,7 @@ class PredictionRoutes:
         await respond_in_pieces(send, 200 if done else 202, prediction.snapshot().pieces(), JSON)
 
     async def _attach(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
-        """To a prediction in flight: the new body is ignored."""
+        """Respond to a PUT with the id of a prediction in flight; the body is ignored."""
         if not wants_stream:
             await respond(send, 202, self._attached(run.prediction), JSON)
         elif not run.is_streaming:
@@ -161,7 +169,8 @@ class PredictionRoutes:
         except TooManySubscribers:
             raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
         await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
-        # The head is held back for the first piece of the body; an EventSource is open when it has the head.
+        # `Exchange` sends the head with the first piece of the body, and an EventSource is open once it has
+        # the head.
         await send({"type": "http.response.body", "body": b"", "more_body": True})
         watch = self._start_task(_close_on_disconnect(request, subscriber))
         try:
@@ -180,7 +189,7 @@ class PredictionRoutes:
 
 
 def accepts_events(accept: str | None) -> bool:
-    """True when `Accept` names `text/event-stream`; a wildcard does not ask for a stream."""
+    """True if `Accept` contains `text/event-stream`; a wildcard does not request a stream."""
     parts = (part.partition(";")[0].strip() for part in (accept or "").split(","))
     return "text/event-stream" in parts
 

@@ -1,4 +1,4 @@
-"""What the plain ASGI routes need of HTTP: a request with its body, and whole responses."""
+"""HTTP helpers of the plain ASGI routes: a request with its body, complete responses, and HTTP errors."""
 
 import asyncio
 from collections.abc import Awaitable, Callable, MutableMapping, Sequence
@@ -20,7 +20,7 @@ encode_json: Final = msgspec.json.Encoder().encode
 
 
 class HttpError(Exception):
-    """A request that ends here: status and body."""
+    """Ends the handling of a request with this response."""
 
     def __init__(self, status: int, body: bytes = b"", *headers: tuple[bytes, bytes]) -> None:
         super().__init__(f"HTTP {status}")
@@ -30,21 +30,21 @@ class HttpError(Exception):
 
     @classmethod
     def text(cls, status: int, text: str) -> "HttpError":
-        """With a plain text for a person."""
+        """Return an error with a plain-text body."""
         return cls(status, text.encode(), TEXT)
 
     @classmethod
     def json(cls, status: int, body: object) -> "HttpError":
-        """With a JSON body."""
+        """Return an error with a JSON body."""
         return cls(status, encode_json(body), JSON)
 
 
 class Disconnected(Exception):
-    """The client has left; nobody waits for a response."""
+    """The client has disconnected; no response is needed."""
 
 
 class Request:
-    """One request."""
+    """One HTTP request, of an ASGI scope."""
 
     __slots__ = ("_headers", "_receive", "method", "path")
 
@@ -55,17 +55,23 @@ class Request:
         self._receive = receive
 
     def header(self, name: bytes) -> str | None:
-        """The value of a header; several of one name are joined by commas, as HTTP allows."""
+        """Return the value of a header field, or None.
+
+        Fields of the same name are joined by commas (RFC 9110, 5.3).
+        """
         values = [value for key, value in self._headers if key == name]
         return b", ".join(values).decode("latin-1") if values else None
 
     async def body(self, limit: int) -> bytes | bytearray:
-        """The whole body. Raises HttpError 413 above `limit` bytes, and Disconnected."""
+        """Return the whole body.
+
+        Raises HttpError 413 if it is larger than `limit` bytes, and Disconnected.
+        """
         announced = self.header(b"content-length")
         if announced is not None and announced.isdecimal() and int(announced) > limit:
             raise too_large()
         first: bytes = b""
-        rest: bytearray | None = None  # grown in place: a list would have to be joined, twice the size
+        rest: bytearray | None = None  # grown in place: joining a list would need twice the memory
         while True:
             message = await self._receive()
             if message["type"] == "http.disconnect":
@@ -82,18 +88,18 @@ class Request:
                 return first if rest is None else rest
 
     async def wait_disconnect(self) -> None:
-        """Returns when the client has left. The body must have been read."""
+        """Wait until the client disconnects. The body must have been read."""
         while (await self._receive())["type"] != "http.disconnect":
             pass
 
 
 def too_large() -> HttpError:
-    """The answer to a body that is over the limit."""
+    """Return the error for a body that is over the limit: 413."""
     return HttpError.text(413, "Failed to buffer the request body: length limit exceeded")
 
 
 def decode_segment(segment: bytes, name: str) -> str:
-    """A percent-decoded path segment. Raises HttpError 400 for bad UTF-8."""
+    """Return a percent-decoded path segment. Raises HttpError 400 if it is not UTF-8."""
     try:
         return unquote_to_bytes(segment).decode()
     except UnicodeDecodeError:
@@ -101,14 +107,14 @@ def decode_segment(segment: bytes, name: str) -> str:
 
 
 async def respond(send: Send, status: int, body: bytes, *headers: tuple[bytes, bytes]) -> None:
-    """Sends a whole response."""
+    """Send a complete response."""
     await respond_in_pieces(send, status, [body], *headers)
 
 
 async def respond_in_pieces(
     send: Send, status: int, pieces: Sequence[bytes | memoryview], *headers: tuple[bytes, bytes]
 ) -> None:
-    """Sends a whole response, whose body is these pieces one after the other."""
+    """Send a complete response; its body is the concatenation of `pieces`."""
     length = (b"content-length", b"%d" % sum(map(len, pieces)))
     await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
     for piece in pieces[:-1]:
@@ -121,9 +127,9 @@ def _nothing() -> None:
 
 
 class DisconnectWatch:
-    """Calls back when the client leaves before the response.
+    """Calls `on_disconnect` when the client disconnects before the response.
 
-    Most predictions are answered before it would be worth a task: the watch begins after a while.
+    Most predictions end so soon that a task for each would be wasteful: the watch begins after BEGIN_AFTER_S.
     """
 
     BEGIN_AFTER_S: Final = 0.005
@@ -141,11 +147,12 @@ class DisconnectWatch:
         self._timer = asyncio.get_running_loop().call_later(self.BEGIN_AFTER_S, self._begin)
 
     def end(self) -> None:
-        """The response is about to go out."""
+        """Stop watching: the response is about to be sent."""
         self._timer.cancel()
         if self._task is not None:
             self._task.cancel()
-        # A canceled task keeps its frames, and so us, for a while; the prediction must not stay with them.
+        # A canceled task keeps its frames, and so this object, for a while; drop the reference to the
+        # prediction.
         self._on_disconnect = _nothing
 
     def _begin(self) -> None:

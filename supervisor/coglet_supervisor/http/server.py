@@ -1,4 +1,4 @@
-"""The HTTP server: connections, their deadlines, and their end."""
+"""The HTTP server: accepts connections, enforces their deadlines, and closes them at shutdown."""
 
 import asyncio
 import logging
@@ -18,19 +18,19 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-# After the last prediction has ended, connections get this long to take their answers.
+# After the last prediction has ended, clients get this long to receive their responses.
 _CLOSE_S: Final = 2.0
 _SWEEP_S: Final = 0.5
 
-# These stay free, for workers, files and threads: without any, the event loop may try to accept the next
-# client again and again, which takes all of a processor.
-_SPARE_DESCRIPTORS: Final = 16
+# Reserved for workers, files and threads. With none left, the event loop may try to accept the next client in
+# a busy loop.
+_RESERVED_DESCRIPTORS: Final = 16
 
 
 class HttpServer:
-    """Serves one application on one socket.
+    """Serves one ASGI application on one socket.
 
-    What belongs to one client runs in `clients`. The defaults of `http2_timeouts` are those of HTTP/1.
+    Tasks that belong to one client run in `clients`. `http2_timeouts` default to the time-outs of HTTP/1.
     """
 
     def __init__(
@@ -54,11 +54,11 @@ class HttpServer:
         self._turned_away = 0
 
     async def serve(self, listener: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
-        """Serves until `stopped()` returns, and then for as long as open answers need, but not for ever."""
+        """Serve until `stopped()` returns, then wait up to _CLOSE_S for responses in progress."""
         loop = asyncio.get_running_loop()
         server = await loop.create_server(lambda: Connection(self), sock=listener)
-        # The event loop has shortened the backlog to its own. Asked for a longer one, asyncio would also try
-        # to accept that many clients in a row, and fail as often when there are no descriptors left.
+        # create_server has set the backlog to its default. A longer `backlog` argument would also make
+        # asyncio accept that many clients in a row, and fail as often when there are no descriptors left.
         listener.listen(BACKLOG)
         async with asyncio.TaskGroup() as tasks:
             sweep = tasks.create_task(self._sweep())
@@ -72,8 +72,8 @@ class HttpServer:
     # for connections
 
     def opened(self, connection: Connection) -> None:
-        """A client has connected. Too many of them at once: the newest is told so and closed."""
-        if connection.descriptor >= _descriptor_limit() - _SPARE_DESCRIPTORS:
+        """Register a new connection. Over `max_connections` it gets 503; without descriptors it is closed."""
+        if connection.descriptor >= _descriptor_limit() - _RESERVED_DESCRIPTORS:
             self._turned_away += 1
             connection.abort()
         elif len(self._connections) + len(self._http2) >= self._max_connections:
@@ -82,25 +82,25 @@ class HttpServer:
         self._none_left.clear()
 
     def closed(self, connection: Connection) -> None:
-        """It is gone. Safe to repeat."""
+        """Unregister a closed connection. Idempotent."""
         self._connections.discard(connection)
-        self._look_whether_none_is_left()
+        self._report_if_none_left()
 
     def http2_closed(self, connection: "Http2Connection") -> None:
-        """It is gone. Safe to repeat."""
+        """Unregister a closed HTTP/2 connection. Idempotent."""
         self._http2.discard(connection)
-        self._look_whether_none_is_left()
+        self._report_if_none_left()
 
     def run(self, exchange: Exchange) -> None:
-        """Lets the application answer a request."""
+        """Start the application for a request."""
         self._clients.start(self._answer(exchange))
 
     def start_client_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
-        """Starts a task that belongs to one client."""
+        """Start a task that belongs to one client."""
         return self._clients.start(work)
 
     def take_over_http2(self, connection: Connection, transport: asyncio.Transport, data: bytes) -> None:
-        """Makes an HTTP/2 connection of one that has turned out to speak it; `data` has been read already."""
+        """Replace a connection whose first bytes, `data`, are HTTP/2 by an Http2Connection."""
         from coglet_supervisor.http.http2 import Http2Connection, Timeouts
 
         timeouts = self._http2_timeouts or Timeouts(send_s=self.send_timeout_s)
@@ -113,11 +113,11 @@ class HttpServer:
     async def _answer(self, exchange: Exchange) -> None:
         try:
             await self._app(exchange.scope, exchange.receive, exchange.send)
-        except Exception:  # noqa: BLE001 - a fault of ours, which the application has logged, ends one request only
+        except Exception:  # noqa: BLE001 - our bug, logged by the application; ends this request only
             exchange.fail()
 
     async def _sweep(self) -> None:
-        """Ends connections whose client fails to do its part. One timer for all: most never need it."""
+        """Close connections whose time-outs are over. One timer for all: most connections never need it."""
         loop = asyncio.get_running_loop()
         while True:
             await asyncio.sleep(_SWEEP_S)
@@ -127,8 +127,8 @@ class HttpServer:
             for connection in connections:
                 try:
                     connection.check(now)
-                except Exception:  # a fault of ours costs one connection, not the server
-                    log.exception("a connection cannot be checked, closing it")
+                except Exception:  # our bug; must not stop the server
+                    log.exception("the time-outs of a connection cannot be checked, closing it")
                     connection.abort()
 
     def _report_turned_away(self) -> None:
@@ -136,10 +136,12 @@ class HttpServer:
         if count:
             limit = _descriptor_limit()
             log.warning(
-                "closed %d new connections: %g file descriptors are not enough, see `ulimit -n`", count, limit
+                "closed %d new connections: the limit of %g file descriptors is reached; raise `ulimit -n`",
+                count,
+                limit,
             )
 
-    def _look_whether_none_is_left(self) -> None:
+    def _report_if_none_left(self) -> None:
         if not self._connections and not self._http2:
             self._none_left.set()
 
@@ -156,12 +158,15 @@ class HttpServer:
                     await self._none_left.wait()
         except TimeoutError:
             left: list[Connection | Http2Connection] = [*self._connections, *self._http2]
-            log.warning("%d connections did not end in time, closing them", len(left))
+            log.warning("%d connections did not end within %g s, closing them", len(left), _CLOSE_S)
             for each in left:
                 each.abort()
 
 
 def _descriptor_limit() -> float:
-    """How many descriptors this process may have; the system gives the lowest number that is free."""
+    """Return the limit of open descriptors.
+
+    The system assigns the lowest free number, so it limits the numbers.
+    """
     soft, _ = resource.getrlimit(resource.RLIMIT_NOFILE)
     return float("inf") if soft == resource.RLIM_INFINITY else soft

@@ -1,1 +1,1 @@
-"""HTTP requests that the server makes."""
+"""HTTP requests that the supervisor sends: the client and its connections."""

@@ -1,7 +1,8 @@
-"""The HTTP requests that the supervisor makes itself, for webhooks and uploads.
+"""The HTTP client of the supervisor, for webhooks and uploads.
 
-The client is imported and built when first needed, in a thread: that takes longer than many predictions.
-Redirects are followed here, because what may be repeated, and with which headers, is not as in a browser.
+The underlying client is imported and built when first needed, in a thread, because that takes longer than
+many predictions. Redirects are followed here and not by httpx, because which requests may be repeated, and
+with which headers, differs from a browser.
 """
 
 from __future__ import annotations
@@ -21,9 +22,9 @@ if TYPE_CHECKING:
 
 MAX_REDIRECTS: Final = 5
 PIECE_BYTES: Final = 256 * 1024
-"""How much of a large body is in memory on its way out."""
+"""How much of a large body is in memory while it is sent."""
 
-# A connection can be used again only when its response was read; more than this is not worth it.
+# A connection can be reused only when its response was read; beyond these limits it is closed instead.
 _MAX_DRAINED_BYTES: Final = 64 * 1024
 _MAX_DRAIN_S: Final = 1.0
 
@@ -37,28 +38,28 @@ Pieces = Callable[[], AsyncIterator[bytes]]
 
 
 class UnusableUrl(Exception):
-    """Not a URL to which a request can be sent. The text does not repeat it: URLs hold secrets."""
+    """Not a URL to which a request can be sent. The text does not quote the URL, which may hold secrets."""
 
 
 class SendFailed(Exception):
-    """There is no usable answer; the text says why."""
+    """No usable response was received; the text says why."""
 
 
 class TimedOut(SendFailed):
-    """No answer in time."""
+    """No response within the time limit."""
 
 
 class NeverSendable(SendFailed):
-    """Trying again would fail in the same way."""
+    """The request cannot be sent, and a retry would fail in the same way."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Message:
-    """A request. `headers` are all that is sent, but for Host and what frames the body.
+    """A request. `headers` are complete except for Host and the fields that frame the body.
 
-    `body` is a function when it does not fit in memory; it is called for each attempt, and `headers` has a
-    Content-Length then. `repeat_on` are the redirects on which the same request goes to the other place.
-    `idle_limit_s` bounds the time without progress.
+    `body` is a function if it does not fit in memory: the function is called for each attempt, and `headers`
+    must contain Content-Length. `repeat_on` are the redirect statuses on which the same request is sent to
+    the new location. `idle_limit_s` limits the time without progress.
     """
 
     method: str
@@ -71,7 +72,7 @@ class Message:
 
 @dataclass(frozen=True)
 class Answer:
-    """What came back from `url`, the last of the redirects. `location` is absolute."""
+    """The response of `url`, the last URL of the redirects. `location` is absolute."""
 
     status: int
     url: str
@@ -79,7 +80,7 @@ class Answer:
 
 
 class Outgoing:
-    """Sends messages. One for the whole server, so that connections are used again."""
+    """Sends messages. One for the whole server, so that connections are reused."""
 
     def __init__(self, guard: UrlGuard = _NO_RULES) -> None:
         self._guard = guard
@@ -87,12 +88,16 @@ class Outgoing:
         self._building = asyncio.Lock()
 
     async def prepare(self) -> None:
-        """Does now what the first message would have to wait for."""
-        with contextlib.suppress(SendFailed):  # the first message will tell
+        """Build the client now, so that the first message does not wait for it."""
+        with contextlib.suppress(SendFailed):  # the first message will fail in the same way
             await self._ready_client()
 
     async def send(self, message: Message, *, limit_s: float) -> Answer:
-        """The answer, whatever its status, within `limit_s` seconds. Raises SendFailed."""
+        """Send a message and return the response, whatever its status.
+
+        Raises SendFailed if there is no response, TimedOut if there is none within `limit_s` seconds, and
+        NeverSendable if a retry would fail in the same way.
+        """
         client = await self._ready_client()
         try:
             async with asyncio.timeout(limit_s):
@@ -103,7 +108,7 @@ class Outgoing:
         return Answer(response.status_code, url, _location(url, response))
 
     async def close(self) -> None:
-        """Closes the connections."""
+        """Close all connections."""
         if self._client is not None:
             await self._client.aclose()
 
@@ -116,11 +121,14 @@ class Outgoing:
 
 
 def check_url(text: str) -> None:
-    """Accepts what a request can be sent to, without looking the host up. Raises UnusableUrl."""
+    """Check that a request can be sent to the URL `text`, without resolving the host.
+
+    Raises UnusableUrl if not.
+    """
     if len(text) > _MAX_URL_CHARS:
         raise UnusableUrl(f"the URL has {len(text)} characters, at most {_MAX_URL_CHARS} are allowed")
     if re.search(r"[\x00-\x20\x7f]", text):
-        raise UnusableUrl("the URL contains a blank or a control character")
+        raise UnusableUrl("the URL contains whitespace or a control character")
     try:
         parts = urlsplit(text)
         host, port = parts.hostname, parts.port
@@ -132,14 +140,14 @@ def check_url(text: str) -> None:
         raise UnusableUrl("the URL has no host")
     if port == 0:
         raise UnusableUrl("the URL has port 0")
-    # urlsplit has looked into brackets; what is not ASCII is for the resolver to judge.
+    # urlsplit has checked IPv6 addresses in brackets; names that are not ASCII are left to the resolver.
     is_name = host.isascii() and ":" not in host
     if is_name and (len(host) > _MAX_HOST_CHARS or not _HOST_LABELS.fullmatch(host)):
-        raise UnusableUrl("the URL has a host that is no valid name")
+        raise UnusableUrl("the URL has an invalid host name")
 
 
 def origin_of(url: str) -> str:
-    """Scheme, host and port: what a log may say of a URL, whose other parts may be secret."""
+    """Return scheme, host and port of a URL, for logs: its other parts may be secret."""
     parts = urlsplit(url)
     return f"{parts.scheme}://{parts.netloc.rpartition('@')[2]}"
 
@@ -155,17 +163,17 @@ def _build_client(guard: UrlGuard) -> httpx.AsyncClient:
     try:
         return httpx.AsyncClient(
             transport=GuardedTransport(guard, getproxies()),
-            # Cookies of a receiver would be kept for ever.
+            # Accept no cookies: those of a receiver would be stored without limit.
             cookies=CookieJar(DefaultCookiePolicy(allowed_domains=[])),
             timeout=None,
         )
     except (OSError, ValueError, ImportError, httpx.InvalidURL) as error:
-        # What the environment says of proxies and certificates.
+        # An error in the proxy or certificate settings of the environment.
         raise NeverSendable(f"the HTTP client cannot be set up: {_reason(error)}") from error
 
 
 async def _follow(client: httpx.AsyncClient, message: Message) -> tuple[httpx.Response, str]:
-    """The last response, its body unread, and its URL."""
+    """Follow redirects. Return the last response, with its body unread, and its URL."""
     for _ in range(MAX_REDIRECTS + 1):
         response = await _exchange(client, message)
         location = _location(message.url, response)
@@ -183,7 +191,7 @@ def _redirected(message: Message, location: str) -> Message:
         raise SendFailed(f"redirected, but {error}") from None
     headers = message.headers
     if origin_of(location) != origin_of(message.url):
-        # The credentials were meant for the first one alone.
+        # The credentials are for the first origin only.
         headers = {name: value for name, value in headers.items() if name != b"authorization"}
     return replace(message, url=location, headers=headers)
 
@@ -223,15 +231,15 @@ def _content(body: bytes | Pieces) -> bytes | AsyncIterator[bytes]:
 
 
 async def _pieces_of(body: bytes) -> AsyncIterator[bytes]:
-    # In one piece it would be copied as a whole on its way to the socket.
+    # In one piece it would be copied as a whole when it is sent.
     for start in range(0, len(body), PIECE_BYTES):
         yield body[start : start + PIECE_BYTES]
 
 
 async def _drain(response: httpx.Response) -> None:
-    """Reads the rest, so that the connection can be used again. The status stands, whatever happens here.
+    """Read the rest of the response, so that the connection can be reused. Errors are ignored.
 
-    A cancel does not interrupt it: httpcore would forget a connection that it has half closed.
+    Shielded from cancelation: httpcore would leak a connection that it has half closed.
     """
     await asyncio.shield(_read_rest(response))
 
@@ -255,7 +263,7 @@ def _location(url: str, response: httpx.Response) -> str | None:
         return None
     try:
         return urljoin(url, location)
-    except ValueError:  # a bracket that is no IPv6 address
+    except ValueError:  # brackets around what is not an IPv6 address
         return None
 
 

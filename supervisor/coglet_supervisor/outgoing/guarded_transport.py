@@ -1,7 +1,8 @@
-"""The connections of outgoing HTTP: to addresses that the rules allow, or to the operator's proxies.
+"""The connections of outgoing HTTP: to addresses that the URL guard allows, or to the operator's proxies.
 
-httpx leaves connecting to httpcore, whose network backend is the place to decide: it is given the name, and
-what it connects to is what was checked. A proxy connects for us, to what we cannot see.
+httpx leaves connecting to httpcore, whose network backend is the right place for the check: it receives the
+name, resolves it once, and connects to exactly the address that was checked. Behind a proxy the address is
+unknown here, so only literal addresses are checked.
 """
 
 import ssl
@@ -15,12 +16,12 @@ import httpx
 from coglet_protocol.url_guard import AddressRefused, UrlGuard
 from coglet_supervisor.outgoing.name_lookup import NameLookup
 
-# With fewer, httpcore closes connections as soon as that many are busy.
+# With a lower limit, httpcore closes connections as soon as that many are busy.
 _MAX_IDLE_CONNECTIONS: Final = 64
 
 
 class GuardedBackend(httpcore.AsyncNetworkBackend):
-    """Resolves once, checks, and connects to an address that passed."""
+    """Resolves a host once, checks its addresses, and connects to one that is allowed."""
 
     def __init__(self, guard: UrlGuard) -> None:
         self._lookup = NameLookup(guard.resolve)
@@ -37,7 +38,7 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
         try:
             addresses = await self._lookup.find(host, port)
         except AddressRefused:
-            raise  # not as an outage of the network, which may pass
+            raise  # not as a ConnectError, which would be retried
         except OSError as error:
             raise httpcore.ConnectError(str(error)) from error
         failure: httpcore.ConnectError | None = None
@@ -55,16 +56,16 @@ class GuardedBackend(httpcore.AsyncNetworkBackend):
 
 
 class _Connection(httpcore.AsyncHTTPConnection):
-    """Closed when its first request is canceled just before it is sent.
+    """A connection that is closed if its first request is canceled just before it is sent.
 
-    httpcore 1.0 keeps such a connection open for a request that never comes.
+    httpcore 1.0 keeps such a connection open, reserved for a request that never comes.
     """
 
     async def handle_async_request(self, request: httpcore.Request) -> httpcore.Response:
         try:
             return await super().handle_async_request(request)
         except httpcore.ConnectionNotAvailable:
-            raise  # it serves somebody else
+            raise  # it serves another request
         except BaseException:  # above all CancelledError
             if not self.is_idle() and not self.is_closed():
                 await self.aclose()
@@ -79,8 +80,8 @@ class _Pool(httpcore.AsyncConnectionPool):
 class GuardedTransport(httpx.AsyncBaseTransport):
     """Sends directly, or through the proxy that `proxies` names for the scheme, as urllib does for inputs.
 
-    Raises AddressRefused. `proxies` is what `urllib.request.getproxies` gives; its entry `no` lists the hosts
-    that are reached directly.
+    `proxies` is the result of `urllib.request.getproxies`; its entry `no` lists the hosts that are reached
+    directly. Sending raises AddressRefused if the address is not allowed.
     """
 
     def __init__(self, guard: UrlGuard, proxies: Mapping[str, str]) -> None:
@@ -113,9 +114,9 @@ def _as_url(proxy: str) -> str:
 
 
 def _direct_transport(guard: UrlGuard, context: ssl.SSLContext) -> httpx.AsyncHTTPTransport:
-    """httpx's own transport over a pool with our backend, which it has no parameter for.
+    """Return httpx's transport over a pool with our backend, for which httpx has no parameter.
 
-    How many requests run at once is decided by those who send.
+    The number of concurrent requests is not limited here but by the callers.
     """
     transport = httpx.AsyncHTTPTransport(verify=context)
     transport._pool = _Pool(

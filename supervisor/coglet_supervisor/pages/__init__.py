@@ -1,1 +1,1 @@
-"""The routes that are not on the path of a prediction; they run on Quart."""
+"""The routes other than predictions and health; they run on Quart."""

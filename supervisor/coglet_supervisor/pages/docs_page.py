@@ -1,4 +1,4 @@
-"""GET /docs: the model's interface in Swagger UI, which a package brings; nothing comes from elsewhere."""
+"""GET /docs: the model's API in Swagger UI. All assets come from a package, none from another server."""
 
 from pathlib import Path
 from typing import TYPE_CHECKING, Final
@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Final
 if TYPE_CHECKING:
     from quart import Blueprint
 
-# All addresses are relative, so that the page also works behind a prefix.
+# All URLs are relative, so that the page also works under a path prefix.
 PAGE: Final = """<!doctype html>
 <html lang="en">
 <head>
@@ -35,7 +35,7 @@ ASSETS: Final = frozenset({"swagger-ui.css", "swagger-ui-bundle.js", "favicon-32
 
 
 def docs_routes() -> "Blueprint":
-    """The page and what it loads."""
+    """Return the blueprint of the page and its assets."""
     import swagger_ui_bundle
     from quart import Blueprint, Response, send_from_directory
     from werkzeug.exceptions import NotFound

@@ -1,1 +1,1 @@
-"""The life of predictions: from the check of an input to the terminal state."""
+"""Predictions, from the validation of the input to the terminal state."""

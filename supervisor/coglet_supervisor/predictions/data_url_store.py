@@ -1,4 +1,4 @@
-"""Output files as data URLs. (Uploads are the other store, see `coglet_supervisor.predictions.uploads`.)"""
+"""The store that returns output files as data URLs. See `uploads` for the other store."""
 
 import asyncio
 import binascii
@@ -11,19 +11,22 @@ import msgspec
 from coglet_schema.media_types import type_of
 from coglet_supervisor.predictions.outputs import OutputFailed, OutputTooLarge
 
-# A multiple of three, so that the pieces' base64 texts join without padding between them; and small enough to
-# stay in the processor's cache.
+# A multiple of three, so that the base64 of all pieces but the last has no padding; small enough to stay in
+# the processor's cache.
 _PIECE_BYTES: Final = 192 * 1024
 
 
 class DataUrls:
-    """Puts files into the response, as long as they are no larger than `max_bytes`."""
+    """Embeds files of at most `max_bytes` in the response."""
 
     def __init__(self, max_bytes: int) -> None:
         self._max_bytes = max_bytes
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
-        """Gives `"data:<mime>;base64,..."`, as JSON text. Raises OutputFailed."""
+        """Return `"data:<mime>;base64,..."`, as JSON text.
+
+        Raises OutputTooLarge if the file is larger than `max_bytes`, and OutputFailed if it cannot be read.
+        """
         try:
             if file.stat().st_size > self._max_bytes:  # noqa: ASYNC240 - one system call, on a local file
                 raise OutputTooLarge(self._max_bytes)
@@ -33,7 +36,7 @@ class DataUrls:
 
 
 def data_url(file: Path, name: str) -> bytes:
-    """The file's content as a data URL, as JSON text. Raises OSError."""
+    """Return the file's content as a data URL, as JSON text. Raises OSError."""
     text = io.BytesIO()
     text.write(msgspec.json.encode(f"data:{type_of(name)};base64,").removesuffix(b'"'))
     with file.open("rb") as content:

@@ -1,4 +1,4 @@
-"""Whether base64 in `data:` URLs can be decoded without doubt; looked at piece by piece, never decoded."""
+"""Check that the base64 in `data:` URLs is valid, piece by piece and without decoding it."""
 
 import re
 from collections.abc import Iterable, Iterator
@@ -9,11 +9,12 @@ import msgspec
 
 _PIECE_BYTES: Final = 64 * 1024  # stays in the processor's cache
 _MAX_HEADER_BYTES: Final = 4096
-# To undo percent escapes takes long; what is larger is left to the worker, which decodes it anyway.
+# Decoding percent escapes is slow; a larger URL with escapes is left to the worker, which decodes it anyway.
 _MAX_ESCAPED_BYTES: Final = 256 * 1024
-# Both alphabets of RFC 4648, and the line breaks of tools; a blank is what becomes of `+` on a wrong way.
+# Both alphabets of RFC 4648, and line breaks, which tools insert. Not a space, which is a wrongly decoded
+# `+`.
 _ALLOWED: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/-_\r\n\t"
-# To compare is faster than to look for what is left over.
+# Comparing with zeros is faster than searching for the first foreign byte.
 _TO_ZEROS: Final = bytes.maketrans(_ALLOWED, b"0" * len(_ALLOWED))
 _ZEROS: Final = b"0" * _PIECE_BYTES
 _header: Final = re.compile(rb"data:[^,]*;base64,", re.IGNORECASE)
@@ -22,7 +23,7 @@ _MAX_PADDING_BYTES: Final = 16
 
 
 def broken_data_urls(value: dict[str, Any], names: Iterable[str]) -> list[list[str]]:
-    """The paths of broken ones among the named inputs, which hold a file or a list of files each."""
+    """Return the paths of invalid data URLs in the named inputs, which are files or lists of files."""
     return [path for name in names for path, text in _texts(name, value.get(name)) if _is_broken(text)]
 
 
@@ -61,7 +62,7 @@ def _is_broken_url(url: bytes | memoryview) -> bool:
 
 
 def _first_foreign(content: memoryview) -> int:
-    """The place of the first byte that is not part of base64, padding included; else the length."""
+    """Return the position of the first byte (or padding) outside the base64 alphabet, else the length."""
     for start in range(0, len(content), _PIECE_BYTES):
         piece = bytes(content[start : start + _PIECE_BYTES]).translate(_TO_ZEROS)
         if piece != _ZEROS[: len(piece)]:

@@ -1,4 +1,4 @@
-"""What happens to a prediction, as its listeners get it."""
+"""The events of a prediction, which its listeners receive."""
 
 from dataclasses import dataclass
 

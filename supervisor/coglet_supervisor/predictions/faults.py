@@ -1,7 +1,7 @@
-"""What a validator finds wrong with a value, in a bounded time however large the value is.
+"""Finding the validation errors of a value in bounded time, however large the value is.
 
-The library explains every fault before it gives the first, at 16 µs each and while it holds the interpreter;
-in a union it does so for each of its members. Whether a value is valid it tells at once.
+The library builds the messages of all errors before it returns the first, at 16 µs each and while it holds
+the interpreter lock; for a union it does so for each member. Checking whether a value is valid is fast.
 """
 
 from dataclasses import dataclass
@@ -10,17 +10,17 @@ from typing import Any, Final, NamedTuple
 import jsonschema_rs
 
 VALUE: Final = "\x00value\x00"
-"""Stands for the value in the messages of validators; nobody's value or pattern contains it."""
+"""Placeholder for the value in the messages of validators; must not occur in a value or pattern."""
 _MAX_NODES: Final = 1_000
-"""Values that are explained at a time."""
+"""The most values for which errors are listed in one call."""
 _MAX_PIECES: Final = 5
-"""Pieces of a large list that are explained."""
+"""The most pieces of large lists for which errors are listed."""
 
 Validator = jsonschema_rs.Draft202012Validator
 
 
 class Fault(NamedTuple):
-    """What is wrong with the value at `path`; without `error`, it is too large to say what."""
+    """A validation error of the value at `path`; without `error`, the value is too large for details."""
 
     path: list[str | int]
     value: Any
@@ -29,7 +29,7 @@ class Fault(NamedTuple):
 
 @dataclass(frozen=True)
 class Faults:
-    """By keyword, as the peer's clients have seen them; items of an array stay in their order."""
+    """Validation errors, sorted by keyword as in the peer's responses; array items stay in order."""
 
     found: list[Fault]
     is_complete: bool = True
@@ -39,7 +39,7 @@ _NONE: Final = Faults([])
 
 
 def find_faults(validator: Validator, value: Any) -> Faults:
-    """Everything that is wrong with an input, or the first of it when that is very much."""
+    """Return the validation errors of an input; only the first of them if there are very many."""
     if validator.is_valid(value):
         return _NONE
     if not isinstance(value, dict) or not _is_large(value):
@@ -47,12 +47,12 @@ def find_faults(validator: Validator, value: Any) -> Faults:
     search = _Search(validator)
     for name, item in value.items():
         search.look_at(name, item)
-    # None of them alone: then it is the object as a whole.
+    # If no property is invalid on its own, the object as a whole is.
     return Faults(_sorted(search.found) or [Fault([], value, None)], search.is_complete)
 
 
 class _Search:
-    """Faults of a large input, property by property and, in long lists, piece by piece."""
+    """Searches a large input for faults, property by property and, in long lists, piece by piece."""
 
     def __init__(self, validator: Validator) -> None:
         self._validator = validator
@@ -81,7 +81,7 @@ class _Search:
         elif not _is_large(items):
             self._pieces += 1
             for fault in _explained(self._validator, {name: items}):
-                if len(fault.path) > 1:  # what is wrong with a piece as a list says nothing of the list
+                if len(fault.path) > 1:  # the length of a piece says nothing about the list
                     path = [name, start + int(fault.path[1]), *fault.path[2:]]
                     self.found.append(fault._replace(path=path))
         elif len(items) == 1:
@@ -98,7 +98,7 @@ def _explained(validator: Validator, value: Any) -> list[Fault]:
 
 
 def _is_large(value: Any) -> bool:
-    """True for more than `_MAX_NODES` values; stops to count there."""
+    """True if the value consists of more than `_MAX_NODES` values; counts no further."""
     count, unseen = 0, [value]
     while unseen:
         item = unseen.pop()

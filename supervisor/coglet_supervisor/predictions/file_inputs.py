@@ -1,33 +1,33 @@
-"""What a client may give for an input that is a file: a URL, never a path.
+"""File inputs: a client must send a URL, never a path.
 
-A path would name a file of this machine, and the model would be given whatever the server can read.
+With a path, a client could make the model read any file that the server can read.
 """
 
 import re
 from typing import Any, Final
 
-# Also for the validator, which reads it as ECMA 262 does: hence no inline flags.
+# Also used by the validator, whose patterns are those of ECMA 262, without inline flags.
 FILE_URL: Final = r"^(?:[dD][aA][tT][aA]:|[hH][tT][tT][pP][sS]?://[^/?#])"
 ADVICE: Final = "a file is sent as an http:, https: or data: URL"
 
 _file_url = re.compile(FILE_URL)
-# Under these keywords stand schemas by name, and values that are no schemas.
+# Keywords whose values are schemas by name, and keywords whose values are not schemas.
 _BY_NAME: Final = frozenset({"properties", "patternProperties", "dependentSchemas", "$defs", "definitions"})
 _VALUES: Final = frozenset({"default", "const", "enum", "example", "examples"})
 
 
 def is_file_url(text: str) -> bool:
-    """True for a URL with a scheme that is fetched, and a host where the scheme has one."""
+    """True if `text` is a URL with a supported scheme (data, http, https) and, for http(s), a host."""
     return _file_url.match(text) is not None
 
 
 def is_file(schema: dict[str, Any]) -> bool:
-    """True for the schema of one file, as schemas of models mark it."""
+    """True if `schema` is that of one file: a format of `uri`."""
     return schema.get("format") == "uri"
 
 
 def with_file_rule(schema: Any) -> Any:
-    """A copy of a schema that takes only URLs where it says, at any depth, that a value is a file."""
+    """Return a copy of the schema in which every file, at any depth, must be a URL."""
     if isinstance(schema, list):
         return [with_file_rule(item) for item in schema]
     if not isinstance(schema, dict):
@@ -39,7 +39,7 @@ def with_file_rule(schema: Any) -> Any:
 
 
 def local_default(schema: dict[str, Any]) -> Any:
-    """The default of an input when the author has named local files in it, else None."""
+    """Return the default of a file input if it contains local paths, as the author may set, else None."""
     default = schema.get("default")
     if is_file(schema):
         return default if isinstance(default, str) and not is_file_url(default) else None

@@ -1,4 +1,4 @@
-"""Ids of predictions."""
+"""Prediction ids."""
 
 import itertools
 import os
@@ -11,5 +11,5 @@ _entropy = os.urandom(4).hex()
 
 
 def new_prediction_id() -> str:
-    """`pred_` and hexadecimal digits: time, then what makes it unique in this process and among others."""
+    """Return a new id: `pred_` and hexadecimal digits: the time, a random number per process, a counter."""
     return f"pred_{time.time_ns():x}{_entropy}{next(_count):x}"

@@ -1,15 +1,15 @@
-"""What the schema says of an input and its JSON value does not show: a file, a secret, an integer."""
+"""The kind of an input that its JSON value does not show: a file, a secret or an integer."""
 
 from typing import Any, Final
 
 from coglet_protocol.control import InputKind
 
-_DEPTH: Final = 4  # of `list[T] | None`, each alternative a reference
+_DEPTH: Final = 4  # enough for `list[T] | None`, each alternative a reference
 _FORMATS: Final[dict[str, InputKind]] = {"uri": "file", "password": "secret"}
 
 
 def input_kinds(document: dict[str, Any] | None, *, training: bool) -> dict[str, InputKind] | None:
-    """The inputs that have to be converted, by name; None when the document does not describe inputs."""
+    """Return the kinds of the inputs that must be converted, by name; None if none are described."""
     components = _get(_get(document, "components"), "schemas")
     component = _get(components, "TrainingInput") if training else None
     properties = _get(component or _get(components, "Input"), "properties")
@@ -20,7 +20,10 @@ def input_kinds(document: dict[str, Any] | None, *, training: bool) -> dict[str,
 
 
 def kind_of(schema: Any, components: Any, depth: int = _DEPTH) -> InputKind | None:
-    """The kind of a property or, of a list, of its items. None also where several kinds are possible."""
+    """Return the kind of a property or, for a list, of its items.
+
+    None if there is none, or several are possible.
+    """
     if not isinstance(schema, dict) or depth == 0:
         return None
     if schema.get("x-cog-secret") is True:

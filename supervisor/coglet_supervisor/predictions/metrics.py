@@ -1,4 +1,4 @@
-"""How the metrics of a prediction merge: modes, and dots that nest."""
+"""Merging of a prediction's metrics: modes, and dots in names that nest."""
 
 from typing import Any, Final, Literal
 
@@ -9,7 +9,10 @@ _MISSING: Final = object()
 
 
 def merge_metric(metrics: Metrics, name: str, value: Any, mode: Mode) -> None:
-    """Applies one change in place. A None value with `replace` deletes; its parents stay."""
+    """Apply one change to `metrics` in place.
+
+    A None value with `replace` deletes the metric, but not its parents.
+    """
     *parents, leaf = name.split(".")
     if value is None and mode == "replace":
         _delete(metrics, parents, leaf)
@@ -21,7 +24,7 @@ def merge_metric(metrics: Metrics, name: str, value: Any, mode: Mode) -> None:
 def _descend(metrics: Metrics, parents: list[str]) -> Metrics:
     for part in parents:
         nested = metrics.get(part)
-        if not isinstance(nested, dict):  # a scalar in the way gives way
+        if not isinstance(nested, dict):  # replaces a scalar of that name
             nested = metrics[part] = {}
         metrics = nested
     return metrics
@@ -45,7 +48,7 @@ def _combined(old: Any, value: Any, mode: Mode) -> Any:
         if old is _MISSING:
             return [value]
         if isinstance(old, list):
-            old.append(value)  # in place: a metric may grow by thousands of values
+            old.append(value)  # in place: a metric may have thousands of values
             return old
         return [old, value]
     return value

@@ -1,4 +1,4 @@
-"""The names under which the files of one prediction are uploaded."""
+"""The names under which the output files of one prediction are uploaded."""
 
 import os
 from typing import Final
@@ -8,14 +8,14 @@ _FALLBACK: Final = "output.bin"
 
 
 class UniqueNames:
-    """Gives each file a name of its own: the first `out.png` keeps it, the next is `out-1.png`."""
+    """Assigns each file a unique name: the first `out.png` keeps its name, the next becomes `out-1.png`."""
 
     def __init__(self) -> None:
         self._taken: set[str] = set()
         self._next_number: dict[str, int] = {}
 
     def take(self, wanted: str) -> str:
-        """A name that nobody has: `wanted` without its folders, with a number when it is taken."""
+        """Return an unused name: `wanted` without its folders, with a number if it is taken."""
         name = os.path.basename(wanted)
         if name in _NO_NAMES:
             name = _FALLBACK

@@ -1,7 +1,7 @@
-"""Output of a prediction in the order in which the model gave it, with URLs in the place of its files.
+"""The output of a prediction, in the order in which the model produced it, with URLs in place of files.
 
-A file takes time: it is encoded or uploaded in a task, and what came after it waits. A prediction without
-files never leaves the event loop's turn.
+Encoding or uploading a file takes time and happens in a task; the items after it wait. Without files, items
+are passed on immediately.
 """
 
 import asyncio
@@ -24,9 +24,9 @@ from coglet_supervisor.predictions.untrusted_json import is_one_value
 
 log = logging.getLogger(__name__)
 
-OUTPUT_LOST: Final = "Failed to deliver the output: this is a fault of the server, see its log"
-NO_JSON: Final = "Failed to read output: what the model's process sent is not JSON"
-# What the smallest item takes in memory, whatever it is.
+OUTPUT_LOST: Final = "Failed to deliver the output: this is a bug in the server, see its log"
+INVALID_JSON: Final = "Failed to read output: the model's process sent invalid JSON"
+# The memory that an item takes in addition to its text.
 _ITEM_BYTES: Final = 64
 
 
@@ -35,25 +35,25 @@ class OutputFailed(Exception):
 
 
 class OutputTooLarge(OutputFailed):
-    """More than one prediction may occupy in the memory of the server."""
+    """The output takes more memory than allowed for one prediction."""
 
     def __init__(self, limit_bytes: int) -> None:
         super().__init__(f"Output is larger than {limit_bytes} bytes (COG_MAX_OUTPUT_BYTES)")
 
 
 class OutputReceiver(Protocol):
-    """What the queue needs of the run whose output it holds."""
+    """The part of PredictionRun that OutputQueue uses."""
 
     def output_ready(self, text: bytes) -> None:
-        """Takes the next item, as JSON text."""
+        """Receive the next item, as JSON text."""
         ...
 
     def output_complete(self, end: "slot.Done | slot.Failed") -> None:
-        """Everything that the model gave before its end was taken."""
+        """Receive the end of the prediction, after all items before it."""
         ...
 
     def output_failed(self, error: OutputFailed) -> None:
-        """The output cannot be delivered."""
+        """Receive the reason why the output cannot be delivered."""
         ...
 
 
@@ -67,7 +67,7 @@ class _Item:
 
 
 class OutputQueue:
-    """Holds the output of one prediction until its files are delivered, and hands it on in order.
+    """Holds the output of one prediction until its files are delivered, and passes it on in order.
 
     The worker writes files into `folder`.
     """
@@ -95,11 +95,14 @@ class OutputQueue:
         self._is_closed = False
 
     def add(self, message: slot.Output) -> None:
-        """Adds an item that came in its frame."""
+        """Add an item whose text is in the message itself."""
         self._enqueue(_Item(text=message.output, nested=self._nested.pop(message.index, [])))
 
     def add_file(self, message: slot.FileOutput) -> None:
-        """Adds an item in a file, or a file inside an item that follows. Raises ProtocolError."""
+        """Add an item that is in a file, or a file inside a later item.
+
+        Raises ProtocolError if the file is outside of the prediction's folder.
+        """
         if os.path.dirname(message.filename) != str(self._folder):
             raise ProtocolError(f"file output outside of {self._folder.name}")
         if message.placeholder is not None:
@@ -108,7 +111,7 @@ class OutputQueue:
             self._enqueue(_Item(file=message))
 
     def end(self, message: "slot.Done | slot.Failed") -> None:
-        """Nothing follows. A sync model's result comes with the message."""
+        """Receive the last message, which contains the result of a sync model."""
         if isinstance(message, slot.Done) and message.output is not None:
             self._enqueue(_Item(text=message.output, nested=self._nested.pop(0, [])))
         if self._delivery is not None:
@@ -117,29 +120,29 @@ class OutputQueue:
             self._receiver.output_complete(message)
 
     def take_room(self, size_bytes: int) -> bool:
-        """Counts `size_bytes` as held. False if that is too much for one prediction."""
+        """Count `size_bytes` more as held. False if that exceeds the limit of one prediction."""
         self._held_bytes += size_bytes + _ITEM_BYTES
         return self._held_bytes <= self._limit_bytes
 
     def close(self) -> None:
-        """Ignores items from now on; what waits is still delivered, unless `clear` follows."""
+        """Ignore items from now on; queued ones are still delivered unless `clear` follows."""
         self._is_closed = True
 
     def clear(self) -> None:
-        """Drops what waits, and stops the delivery."""
+        """Drop the queued items, and cancel the delivery."""
         self._waiting.clear()
         if self._delivery is not None and self._delivery is not asyncio.current_task():
             self._delivery.cancel()
 
     def _enqueue(self, item: _Item) -> None:
         if self._is_closed:
-            return  # a file goes with the folder
+            return  # a file is removed with the folder
         if item.text is not None:
             if not self.take_room(len(item.text)):
                 self._fail(OutputTooLarge(self._limit_bytes))
                 return
             if not is_one_value(item.text):
-                self._fail(OutputFailed(NO_JSON))
+                self._fail(OutputFailed(INVALID_JSON))
                 return
         if self._delivery is not None:
             self._waiting.append(item)
@@ -155,7 +158,7 @@ class OutputQueue:
         self._receiver.output_failed(error)
 
     async def _deliver(self) -> None:
-        """Delivers what waits, until nothing does."""
+        """Deliver the queued items until the queue is empty."""
         try:
             while self._waiting:
                 entry = self._waiting.popleft()
@@ -166,14 +169,14 @@ class OutputQueue:
         except OutputFailed as error:
             self._waiting.clear()
             self._receiver.output_failed(error)
-        except Exception:  # a fault of ours, or of a library; the client must not wait without end
+        except Exception:  # a bug of ours or of a library; the client must get a response
             log.exception("prediction %s: its output could not be delivered", self._prediction_id)
             self._waiting.clear()
             self._receiver.output_failed(OutputFailed(OUTPUT_LOST))
         self._delivery = None
 
     async def _resolve(self, item: _Item) -> bytes:
-        """Returns the JSON text of an item, with URLs in the place of its files."""
+        """Return the JSON text of an item, with URLs in place of its files."""
         if item.text is not None:
             text = item.text
         else:
@@ -191,7 +194,7 @@ class OutputQueue:
             return await self._url_of(message)
         text = await asyncio.to_thread(_read_oversized, message, self._limit_bytes)
         if not is_one_value(text):
-            raise OutputFailed(NO_JSON)
+            raise OutputFailed(INVALID_JSON)
         return text
 
     async def _url_of(self, message: slot.FileOutput) -> bytes:

@@ -1,9 +1,9 @@
-"""The state of one prediction: status, output, logs and metrics. Each change is an event for its listeners.
+"""The state of one prediction: status, output, logs and metrics. Listeners receive each change as an event.
 
     starting -> processing -> succeeded | failed | canceled
 
-A terminal state never changes. All methods are synchronous and run on the event loop, so each is atomic. Only
-`PredictionRun` calls those that change the state.
+A terminal state is final. All methods but `wait_terminal` are synchronous and run on the event loop, so each
+is atomic. Only `PredictionRun` calls the methods that change the state.
 """
 
 from __future__ import annotations
@@ -32,17 +32,18 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class IllegalTransition(Exception):
-    """A step that the state does not allow; a bug of the supervisor."""
+    """A step that the state does not allow: a bug in the supervisor."""
 
     def __init__(self, prediction_id: str, status: Status, step: str) -> None:
         super().__init__(f"prediction {prediction_id} is {status} and cannot take {step}")
 
 
 class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
-    """What is to be run, after all checks.
+    """A validated prediction to run.
 
-    `input_json` is JSON text as the model gets it; `context` goes to the model as it is. With `is_streaming`,
-    its events can be read; with `ends_with_readers`, it is canceled when the last reader has left.
+    `input_json` is the JSON text that the model receives; `context` is passed to the model unchanged. With
+    `is_streaming`, clients can read its events; with `ends_with_readers`, it is canceled when the last reader
+    disconnects.
     """
 
     id: str
@@ -55,15 +56,15 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
 
 class Listener(Protocol):
-    """Receives each event as it happens, after the state has changed: webhooks, streams."""
+    """Receives each event immediately, after the state has changed. Webhooks and streams are listeners."""
 
     def on_event(self, prediction: Prediction, event: Event) -> None: ...
 
 
 class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The state in the words of the HTTP API, for webhooks, streams and attached clients.
+    """The state as the HTTP API represents it, for responses, webhooks and streams.
 
-    Fields are in alphabetical order, as clients have always seen them.
+    Fields are in alphabetical order, as in the peer's responses.
     """
 
     error: str | msgspec.UnsetType = msgspec.UNSET
@@ -75,11 +76,12 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
     status: Status
 
     def pieces(self) -> list[bytes | memoryview]:
-        """Its JSON text: in one piece, unless there is a large output, which is not copied for that."""
+        """Return its JSON text: in one piece, or in three if the output is large, to avoid copying it."""
         if self.output is msgspec.UNSET or len(output := memoryview(self.output)) <= _LARGE_OUTPUT_BYTES:
             return [_encode(self)]
         around = _encode(msgspec.structs.replace(self, output=JSON_NULL))
-        # Only the status follows; within the texts before it every quote is escaped.
+        # Only the status follows the output, and quotes in the strings before it are escaped: the match is
+        # unique.
         head, null, tail = around.rpartition(b'null,"status":')
         return [head, output, null.removeprefix(b"null") + tail]
 
@@ -87,7 +89,7 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Prediction:
     """One prediction or training.
 
-    `max_log_bytes` bounds what is kept of its logs. `clock` gives seconds, from any start.
+    `max_log_bytes` limits the logs that are kept. `clock` returns seconds, from any start.
     """
 
     def __init__(
@@ -119,7 +121,7 @@ class Prediction:
 
     @property
     def error(self) -> str | None:
-        """Why it failed."""
+        """Why it failed, or None."""
         return self._error
 
     @property
@@ -128,7 +130,7 @@ class Prediction:
 
     @property
     def logs(self) -> str:
-        """The text so far."""
+        """What it has printed so far."""
         return self._printed.text
 
     @property
@@ -137,39 +139,42 @@ class Prediction:
         return self._items
 
     def start(self) -> None:
-        """It was handed to a worker."""
+        """Note that the prediction was sent to a worker."""
         if self._status != "starting":
             raise IllegalTransition(self.id, self._status, "start")
         self._status = "processing"
-        self._tell(Started())
+        self._notify(Started())
 
     def log(self, source: str, data: str) -> None:
-        """Adds text that it printed. Ignored after the end: the code may print on after a cancel."""
+        """Add text that it printed. Ignored after the end: the code may still print after a cancel."""
         if self.is_terminal:
             return
         self._printed.add(data)
-        self._tell(Logged(source, data))
+        self._notify(Logged(source, data))
 
     def produce(self, chunk: bytes) -> None:
-        """Adds the next item of its output. Ignored after the end."""
+        """Add the next item of its output. Ignored after the end."""
         if self.is_terminal:
             return
         self._items.append(chunk)
-        self._tell(Produced(chunk, len(self._items) - 1))
+        self._notify(Produced(chunk, len(self._items) - 1))
 
     def drop_output(self) -> None:
-        """Frees the output so far, of which there is too much."""
+        """Delete the output so far, which is too large."""
         self._items.clear()
 
     def measure(self, name: str, value: bytes, mode: Mode) -> None:
-        """Changes one of its metrics. Ignored after the end."""
+        """Change one of its metrics. `value` is JSON text. Ignored after the end."""
         if self.is_terminal:
             return
         merge_metric(self._metrics, name, msgspec.json.decode(value), mode)
-        self._tell(Measured(name, value, mode))
+        self._notify(Measured(name, value, mode))
 
     def finish(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
-        """Reaches the terminal state `status`. Whoever waits for it continues after the caller's turn."""
+        """Set the terminal state, and wake the tasks in `wait_terminal`.
+
+        Raises IllegalTransition if there is one already.
+        """
         if self.is_terminal:
             raise IllegalTransition(self.id, self._status, status)
         self._status = status
@@ -179,13 +184,13 @@ class Prediction:
         for waiter in self._waiters:
             _set(waiter)
         self._waiters.clear()
-        self._tell(Completed())
-        # A listener holds the prediction, too: without this an output of many megabytes would stay in memory
-        # until the garbage collector looks for cycles.
+        self._notify(Completed())
+        # A listener refers to the prediction: without breaking the cycle, an output of many megabytes would
+        # stay in memory until the garbage collector runs.
         self._listeners.clear()
 
     async def wait_terminal(self, timeout_s: float | None = None) -> bool:
-        """True when the prediction has ended, False when `timeout_s` was over first."""
+        """Wait until the prediction has ended. False if `timeout_s` was over first."""
         if self.is_terminal:
             return True
         loop = asyncio.get_running_loop()
@@ -201,7 +206,7 @@ class Prediction:
 
     @property
     def output(self) -> msgspec.Raw | None:
-        """JSON text: the final value when terminal, else the items so far; None when there is nothing."""
+        """JSON text: the final value if it succeeded, else a list of the items so far; None without items."""
         if self._status == "succeeded" and not self._output_is_array and len(self._items) <= 1:
             return msgspec.Raw(self._items[0]) if self._items else JSON_NULL
         if self._status == "succeeded" or self._items:
@@ -209,11 +214,11 @@ class Prediction:
         return None
 
     def metrics_with_time(self) -> Metrics:
-        """The model's metrics with ours, which win."""
+        """Return the model's metrics and `predict_time`, which takes precedence."""
         return {**self._metrics, "predict_time": self._predict_time}
 
     def snapshot(self, *, input_json: msgspec.Raw | None = None) -> Snapshot:
-        """The state as clients see it; `input_json` for those who attach."""
+        """Return the state for clients; `input_json` is added for those that attach."""
         output = self.output
         return Snapshot(
             error=self._error if self._error is not None else msgspec.UNSET,
@@ -226,7 +231,7 @@ class Prediction:
         )
 
     def progress(self) -> Snapshot:
-        """The state as it was before the end, for reports of progress that arrive late."""
+        """Return the state as it was before the end, for progress webhooks that are sent late."""
         return Snapshot(
             id=self.id,
             logs=self.logs,
@@ -235,7 +240,7 @@ class Prediction:
             status="processing",
         )
 
-    def _tell(self, event: Event) -> None:
+    def _notify(self, event: Event) -> None:
         for listener in self._listeners:
             listener.on_event(self, event)
 

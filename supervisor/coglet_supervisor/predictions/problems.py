@@ -1,4 +1,4 @@
-"""The problems of an input as a client reads them: in the words it knows, and no more than it can read."""
+"""The problems of an input in the 422 response: with the peer's error messages, and bounded in size."""
 
 from collections.abc import Iterator, Set
 from itertools import chain, islice
@@ -13,9 +13,9 @@ from coglet_supervisor.predictions.file_inputs import ADVICE, FILE_URL
 
 MASK: Final = "**********"
 MAX_PROBLEMS: Final = 100
-"""Reported at once; the others are counted."""
+"""The most problems in one report; the others are counted."""
 _MAX_VALUE_CHARS: Final = 200
-# A message may hold all choices of an input, or the names of all fields that a nested object must not have.
+# A message may list all choices of an input, or all unexpected fields of a nested object.
 _MAX_MESSAGE_CHARS: Final = 16 * 1024
 _MAX_REPORT_CHARS: Final = 256 * 1024
 
@@ -29,7 +29,7 @@ class Problem(msgspec.Struct, kw_only=True, frozen=True):
 
 
 class InvalidInput(Exception):
-    """The input does not fit the schema."""
+    """The input does not match the schema."""
 
     def __init__(self, problems: list[Problem]) -> None:
         super().__init__("; ".join(problem.msg for problem in problems))
@@ -37,9 +37,10 @@ class InvalidInput(Exception):
 
 
 def report(unknown: list[str], faults: Faults, absent: list[str], secrets: Set[str]) -> list[Problem]:
-    """What is wrong, in this order: the first of it, and how much there is besides.
+    """Return the problems of an input, in this order.
 
-    `unknown` and `absent` are names of inputs. The values of `secrets` are not shown.
+    If there are too many, only the first ones and the number of the others. `unknown` and `absent` are names
+    of inputs. The values of `secrets` are masked.
     """
     problems = chain(
         (_problem([name], f"Unexpected field '{cut(name)}'", "value_error.extra") for name in unknown),
@@ -57,12 +58,12 @@ def report(unknown: list[str], faults: Faults, absent: list[str], secrets: Set[s
 
 
 def broken_base64(path: list[str]) -> Problem:
-    """The problem of a `data:` URL that cannot be decoded without doubt."""
+    """Return the problem of a `data:` URL whose base64 is invalid."""
     return _problem(path, "the content of the data: URL is not base64", "value_error")
 
 
 def cut(text: str, most: int = _MAX_VALUE_CHARS) -> str:
-    """The text, or its beginning."""
+    """Return the text, cut to `most` characters and marked with `...` if it is longer."""
     return text if len(text) <= most else text[:most] + "..."
 
 
@@ -85,9 +86,9 @@ def _explain(fault: Fault, secrets: Set[str]) -> Problem:
 
 
 def _message(error: jsonschema_rs.ValidationError | None) -> str:
-    """What is wrong with `VALUE`."""
+    """Return the message of an error; VALUE stands for the value."""
     if error is None:
-        return f"{VALUE} does not fit its schema, and holds too many values to say where"
+        return f"{VALUE} does not match its schema, and has too many values to find out where"
     if isinstance(error.kind, Kind.Enum):
         return f"{VALUE} is not one of {_json(error.kind.options)}"
     if _is_file_rule(error.kind):
@@ -102,7 +103,7 @@ def _is_file_rule(kind: Kind) -> bool:
 
 
 def _is_union_with_file(kind: Kind) -> bool:
-    """True when a member of the union would take the value, if it were the URL of a file."""
+    """True if a member of the union is a file, which would have to be a URL."""
     if not isinstance(kind, Kind.AnyOf | Kind.OneOfNotValid):
         return False
     return any(_is_file_rule(error.kind) for errors in kind.context for error in errors)
@@ -114,7 +115,7 @@ def _problem(path: list[str], message: str, kind: str) -> Problem:
 
 
 def _shortened(value: Any) -> str:
-    # Of a long text no more is encoded than is shown.
+    # Encode no more of a long text than is shown.
     return cut(_json(value[: _MAX_VALUE_CHARS + 1] if isinstance(value, str) else value))
 
 

@@ -1,4 +1,4 @@
-"""What all runs of a server share."""
+"""The resources that all runs of a server share."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -12,13 +12,13 @@ class FileStore(Protocol):
     """Where output files go: into the response, or to an upload server."""
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
-        """Returns the URL that stands for the file, as JSON text. Raises OutputFailed."""
+        """Return the URL of the file, as JSON text. Raises OutputFailed if it cannot be delivered."""
         ...
 
 
 @dataclass(frozen=True, kw_only=True)
 class RunResources:
-    """The means and limits of each run. Sizes are in bytes, times in seconds.
+    """The shared resources and the limits of each run. Sizes are in bytes, times in seconds.
 
     `folder` holds a folder for each run; `start_task` starts work that serves one client; `echo` writes
     what a prediction prints (id, source, text) into the server's log.

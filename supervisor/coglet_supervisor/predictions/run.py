@@ -1,4 +1,4 @@
-"""One run of a prediction, from its slot to its end. The only place where an end is decided."""
+"""One run of a prediction, from acquiring a slot to its end. The only place that decides how it ends."""
 
 import asyncio
 import os
@@ -13,7 +13,7 @@ from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import write_spill
 from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.predictions.outputs import (
-    NO_JSON,
+    INVALID_JSON,
     OutputFailed,
     OutputQueue,
     OutputTooLarge,
@@ -30,16 +30,16 @@ Phase = Literal["starting", "spilling", "running", "delivering", "ended"]
 class PredictionRun:
     """Owns one prediction, its slot, its files, its time limit and its stream.
 
-    | phase | the worker | a cancel | a lost worker |
+    | phase | the worker | effect of a cancel | effect of losing the worker |
     |---|---|---|---|
-    | starting | knows nothing of it | not possible: one turn of the loop | not possible |
+    | starting | has not been sent it | not possible: one turn of the loop | not possible |
     | spilling | waits for the file of a large input | ends it when the file is written | fails it |
-    | running | runs it | goes to the worker, whose answer ends it | fails it, or cancels a canceled one |
-    | delivering | is done; output files are on their way | ends it at once | changes nothing |
-    | ended | runs another | changes nothing | changes nothing |
+    | running | runs it | sent to the worker, whose response ends it | fails it; a canceled one is canceled |
+    | delivering | is done; output files are being delivered | ends it immediately | none |
+    | ended | may run another | none | none |
 
-    A run that failed while the worker is still at it (time limit, output too large) is stopped like a
-    canceled one, and its end is reported when the slot is free again.
+    A run that fails while the worker still runs it (time limit, output too large) is stopped like a canceled
+    one, and its end is reported once the slot is free.
     """
 
     def __init__(
@@ -52,7 +52,7 @@ class PredictionRun:
         on_end: Callable[["PredictionRun"], None],
     ) -> None:
         self.sequence: Final = sequence
-        # Named by number: what a client calls its prediction never reaches the file system.
+        # Named by number: a prediction id, which clients may choose, is never used as a path.
         self.folder: Final = resources.folder / str(sequence)
         self._stream = PredictionStream(resources.stream_history) if spec.is_streaming else None
         self.prediction: Final = Prediction(
@@ -77,7 +77,7 @@ class PredictionRun:
     # for the service
 
     def start(self, free_slot: Slot) -> None:
-        """Hands the prediction to the worker behind a slot that was acquired for it."""
+        """Send the prediction to the worker through a slot that was acquired for it."""
         self._slot = free_slot
         free_slot.take(self)
         payload = memoryview(self.prediction.input)
@@ -94,7 +94,7 @@ class PredictionRun:
             self._timer = loop.call_later(self._resources.timeout_s, self.time_out)
 
     def cancel(self) -> None:
-        """Asks it to stop; it has stopped when the prediction is terminal. Safe to repeat."""
+        """Request cancelation; the run has stopped once its prediction is terminal. Idempotent."""
         if self._is_canceled or self._phase == "ended":
             return
         self._is_canceled = True
@@ -105,7 +105,7 @@ class PredictionRun:
             self._end("canceled")
 
     def time_out(self) -> None:
-        """Its time limit is over."""
+        """Fail the run because its time limit is over."""
         self._stop(f"Prediction timed out after {self._resources.timeout_s:g} seconds")
 
     # for readers of its events
@@ -116,7 +116,7 @@ class PredictionRun:
         return self._stream is not None
 
     def subscribe(self, after: int | None) -> Subscription:
-        """Adds a reader of its events, from the one that follows number `after` on.
+        """Add a reader of the events after number `after`, or of all that are kept.
 
         Raises TooManySubscribers.
         """
@@ -124,7 +124,7 @@ class PredictionRun:
         return self._stream.subscribe(after)
 
     def unsubscribe(self, reader: Subscription) -> None:
-        """Removes a reader. The last one takes with it a run that was started for it alone."""
+        """Remove a reader. Without readers, a run with `ends_with_readers` is canceled."""
         assert self._stream is not None
         self._stream.unsubscribe(reader)
         if self._spec.ends_with_readers and not self._stream.has_subscribers:
@@ -133,7 +133,7 @@ class PredictionRun:
     # for its slot
 
     def receive(self, message: slot.FromWorker) -> None:
-        """Takes a message of the worker about this prediction. Raises ProtocolError."""
+        """Handle a message of the worker about this prediction. Raises ProtocolError if it is invalid."""
         match message:
             case slot.Log():
                 self.prediction.log(message.source, message.data)
@@ -151,7 +151,7 @@ class PredictionRun:
                 self._outputs.end(message)
 
     def fail(self, reason: str) -> None:
-        """Its worker is lost: it ends now, whatever waits."""
+        """End the run because its worker is lost: failed with `reason`, or canceled if that was requested."""
         if self._is_canceled:
             self._end("canceled")
         else:
@@ -177,16 +177,19 @@ class PredictionRun:
         self._stop(str(error))
 
     def _measure(self, message: slot.Metric) -> None:
-        # A metric that grows counts as output, with which it shares the response.
+        # A metric with appended values counts as output, because it is part of the same response.
         if message.mode == "append" and not self._outputs.take_room(len(message.value)):
             self.output_failed(OutputTooLarge(self._resources.max_output_bytes))
         elif not is_one_value(message.value):
-            self.output_failed(OutputFailed(NO_JSON))
+            self.output_failed(OutputFailed(INVALID_JSON))
         else:
             self.prediction.measure(message.name, message.value, message.mode)
 
     def _send(self, to: Slot, *, input: bytes | None = None, input_file: str | None = None) -> bool:
-        """False if it could not be sent: then the slot is free, and the run has failed."""
+        """Send the prediction to the worker.
+
+        False if that failed: the slot is free then, and the run has failed.
+        """
         message = slot.Predict(
             id=self.id,
             output_dir=str(self.folder),
@@ -205,14 +208,14 @@ class PredictionRun:
         return True
 
     async def _spill(self, payload: memoryview) -> None:
-        """Writes a large input to a file, then hands the prediction to the worker."""
+        """Write a large input to a file, then send the prediction to the worker."""
         assert self._slot is not None
         path, failure = Path(), ""
         try:
             path = await asyncio.to_thread(write_spill, self.folder, payload)
-        except (OSError, RuntimeError) as error:  # RuntimeError: the system has no thread left
+        except (OSError, RuntimeError) as error:  # RuntimeError: no thread could be started
             failure = f"Failed to send request: {error}"
-        if self._phase != "spilling":  # it has ended, perhaps before the file was there
+        if self._phase != "spilling":  # it has ended, perhaps before the file was written
             self._remove_folder()
         elif failure or self._is_canceled:
             self._slot.release()
@@ -221,7 +224,7 @@ class PredictionRun:
             self._send(self._slot, input_file=str(path))
 
     def _stop(self, reason: str) -> None:
-        """Fails it because of `reason`, as soon as the worker has stopped."""
+        """Fail the run with `reason`, once the worker has stopped it."""
         if self._phase == "ended":
             return
         self._failure = reason

@@ -1,4 +1,4 @@
-"""Where the model's schema comes from: a file that was written at build time, else the source text."""
+"""The source of the model's schema: a file written at build time, else the model's source code."""
 
 import json
 import logging
@@ -17,23 +17,23 @@ WRITTEN_SCHEMA = Path(".cog/openapi_schema.json")
 
 
 class SchemaSource:
-    """The schema of one model, read when it is first asked for."""
+    """The schema of one model, read at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @cached_property
     def document(self) -> Document | None:
-        """The OpenAPI document; None, after a warning, when there is none."""
+        """The OpenAPI document; None, after a warning, if there is none."""
         return load_document(self._settings)
 
     def input_kinds(self) -> dict[str, InputKind] | None:
-        """Which inputs the worker has to convert; None when nothing is known of them."""
+        """Return the inputs that the worker must convert, by name; None if none are described."""
         return input_kinds(self.document, training=self._settings.is_train)
 
 
 def load_document(settings: Settings) -> Document | None:
-    """The document, or None with a warning: then every input is accepted."""
+    """Return the document; None, after a warning, if there is none: then every input is accepted."""
     path = settings.project_dir / (settings.openapi_schema or WRITTEN_SCHEMA)
     if settings.openapi_schema or path.exists():
         return _read(path)
@@ -50,7 +50,7 @@ def _read(path: Path) -> Document | None:
         return None
     if isinstance(document, dict):
         return document
-    log.warning("the schema %s is no JSON object; every input is accepted", path)
+    log.warning("the schema %s is not a JSON object; every input is accepted", path)
     return None
 
 
@@ -68,9 +68,9 @@ def _generate(settings: Settings) -> Document | None:
 
 
 def declared_concurrency(settings: Settings) -> int:
-    """The number of slots that `@cog.concurrent(max=N)` asks for; 1 when the source does not say.
+    """Return the number of slots that `@cog.concurrent(max=N)` requests, 1 by default.
 
-    Before the worker is started, so only a source that mentions the decorator is looked into at all.
+    This delays the start of the worker, so the source is parsed only if it mentions the decorator.
     """
     assert settings.predictor_ref is not None
     file = settings.project_dir / settings.predictor_ref.partition(":")[0]
@@ -78,7 +78,7 @@ def declared_concurrency(settings: Settings) -> int:
         if b"concurrent" not in file.read_bytes():
             return 1
     except OSError:
-        return 1  # the worker will tell what is wrong
+        return 1  # the worker reports the error
     from coglet_schema import SchemaError, generate_info
 
     try:

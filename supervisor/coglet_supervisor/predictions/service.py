@@ -1,4 +1,7 @@
-"""The predictions in flight, by id: the only place that starts one or takes one from the table."""
+"""The predictions in flight, by id.
+
+The only place that starts predictions and adds or removes table entries.
+"""
 
 import asyncio
 from collections.abc import Callable, Sequence
@@ -20,15 +23,15 @@ _ENDED = {"succeeded": "Prediction succeeded", "canceled": "Prediction cancelled
 
 
 class Refused(Exception):
-    """A prediction that was not accepted; nothing of it remains."""
+    """The prediction was not accepted, and left no trace."""
 
 
 class NotReady(Refused):
-    """No model is ready to take it."""
+    """No worker is ready."""
 
 
 class Draining(Refused):
-    """The server is about to end."""
+    """The server is shutting down."""
 
 
 class AtCapacity(Refused):
@@ -43,15 +46,15 @@ class AlreadyRunning(Refused):
 
 
 class BadRequest(Refused):
-    """A field of the request cannot be accepted; the text names it."""
+    """A field of the request is invalid; the text names it."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewPrediction:
-    """What a client asks for.
+    """A client's request for a prediction.
 
     `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
-    canceled when the last reader of its events has left.
+    canceled when the last reader of its events disconnects.
     """
 
     id: str | None
@@ -64,7 +67,7 @@ class NewPrediction:
 class PredictionService:
     """The table of runs in flight, by id. Predictions and trainings share it.
 
-    `state` gives the state of the model, and `is_shutting_down` whether the server takes no new predictions.
+    `state` returns the state of the model, `is_shutting_down` whether the server accepts no new predictions.
     """
 
     def __init__(
@@ -90,19 +93,20 @@ class PredictionService:
         self._is_empty.set()
 
     def use_schema(self, document: Document | None, *, ignore_unknown: bool) -> None:
-        """Checks requests against this schema from now on. To be called before the model is ready."""
+        """Check requests against this schema from now on. Must be called before the model is ready."""
         self.schema = document
         self.is_streaming = is_streaming(document)
         self.validation = Validation(document, ignore_unknown=ignore_unknown)
 
     def find(self, prediction_id: str) -> PredictionRun | None:
-        """The run in flight with that id."""
+        """Return the run in flight with that id, or None."""
         return self._runs.get(prediction_id)
 
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
-        """Checks, accepts and starts a prediction, in one step that nothing else can interrupt.
+        """Validate, accept and start a prediction, atomically on the event loop.
 
-        Raises InvalidInput, NotJson (its input), or one of Refused.
+        Raises InvalidInput if the input does not match the schema, NotJson if it is not JSON, and a subclass
+        of Refused if the prediction is not accepted.
         """
         _check_request(request)
         input_json = self.validation.check(request.input_json, training=request.kind == "training")
@@ -122,7 +126,7 @@ class PredictionService:
         return run
 
     def cancel(self, prediction_id: str) -> bool:
-        """Asks a prediction to stop; False when there is none with that id. Safe to repeat."""
+        """Request cancelation of a prediction. False if none with that id is in flight. Idempotent."""
         run = self._runs.get(prediction_id)
         if run is None:
             return False
@@ -131,18 +135,18 @@ class PredictionService:
         return True
 
     def cancel_all(self) -> int:
-        """Asks everything in flight to stop; returns how many that are."""
+        """Request cancelation of all predictions in flight, and return their number."""
         runs = list(self._runs.values())
         for run in runs:
             run.cancel()
         return len(runs)
 
     async def wait_empty(self) -> None:
-        """Returns when nothing is in flight."""
+        """Wait until no prediction is in flight."""
         await self._is_empty.wait()
 
     def _acquire(self, prediction_id: str | None) -> Slot:
-        """A free slot for a new prediction. Raises one of Refused."""
+        """Acquire a slot for a new prediction. Raises a subclass of Refused if that is not possible."""
         if prediction_id is not None and prediction_id in self._runs:
             raise AlreadyRunning(prediction_id)
         if self._is_shutting_down():

@@ -1,7 +1,7 @@
-"""Slots: the units of concurrency, and the pool that hands them out.
+"""Slots, the units of concurrency, and their pool.
 
-A slot is free again before anybody hears of the end of its prediction, so that a client that sends the next
-request the moment it has the answer finds it free.
+A slot becomes free before the end of its prediction is reported, so that a client can send its next request
+as soon as it has the response.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ _ENDS = (slot.Done, slot.Failed, slot.Cancelled)
 
 
 class SlotRun(Protocol):
-    """What a slot needs of the run that it belongs to: `PredictionRun`, or a test's."""
+    """The part of PredictionRun that a slot uses."""
 
     @property
     def id(self) -> str: ...
@@ -40,19 +40,19 @@ class SlotRun(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Idle:
-    """Takes the next prediction."""
+    """Ready for the next prediction."""
 
 
 @dataclass(frozen=True, slots=True)
 class Busy:
-    """Belongs to a run, which may still be preparing its input."""
+    """Assigned to a run, which may still be writing its input to a file."""
 
     run: SlotRun
 
 
 @dataclass(frozen=True, slots=True)
 class Poisoned:
-    """Takes none any more; the process behind it is broken or gone."""
+    """Accepts no prediction any more: the worker process is broken or has exited."""
 
     reason: str
 
@@ -61,7 +61,7 @@ SlotState = Idle | Busy | Poisoned
 
 
 class SlotOwner(Protocol):
-    """The worker process behind a slot, as the slot needs to know it."""
+    """The part of WorkerProcess that a slot uses."""
 
     cancel_grace_s: float | None
 
@@ -83,7 +83,7 @@ class SlotOwner(Protocol):
 
 
 class SlotPool:
-    """Which slots are free. The only one that hands them out."""
+    """The free slots of all workers. Runs acquire their slots here only."""
 
     def __init__(self) -> None:
         self._free: deque[Slot] = deque()
@@ -98,28 +98,28 @@ class SlotPool:
         return len(self._free)
 
     def add(self, member: Slot) -> None:
-        """A new idle slot."""
+        """Add a new idle slot."""
         self._members.add(member)
         self._free.append(member)
 
     def remove(self, member: Slot) -> None:
-        """A slot that takes no prediction any more. Safe to repeat."""
+        """Remove a slot that accepts no prediction any more. Idempotent."""
         self._members.discard(member)
         if member in self._free:
             self._free.remove(member)
 
     def acquire(self) -> Slot | None:
-        """The slot that has been free longest, or None."""
+        """Take the slot that has been free longest, or None if all are busy."""
         return self._free.popleft() if self._free else None
 
     def release(self, member: Slot) -> None:
-        """The prediction on it has ended."""
+        """Return a slot whose prediction has ended, unless it was removed."""
         if member in self._members:
             self._free.append(member)
 
 
 class SlotSocket(asyncio.Protocol):
-    """One connection to a slot's path: the worker's, or a stranger's, which is closed."""
+    """One connection to a slot's socket. A connection of a process other than the worker is closed."""
 
     def __init__(self, owner: SlotOwner, slot_of_path: Slot) -> None:
         self._owner = owner
@@ -131,7 +131,7 @@ class SlotSocket(asyncio.Protocol):
         stream = cast("asyncio.Transport", transport)  # uvloop's own class does not derive from it
         peer = transport.get_extra_info("socket")
         if self._slot.is_connected or not self._owner.is_worker(peer):
-            log.warning("process %s connected to slot %s; closed", peer_pid(peer), self._slot.id)
+            log.warning("closed a connection of process %s to slot %s", peer_pid(peer), self._slot.id)
             stream.abort()
             return
         self._accepted = True
@@ -143,7 +143,7 @@ class SlotSocket(asyncio.Protocol):
             for payload in self._deframer.feed(data):
                 self._slot.receive(slot.decode_from_worker(payload))
         except ProtocolError as error:
-            self._slot.poison(f"Worker sent what cannot be read: {error}")
+            self._slot.poison(f"Worker sent an invalid message: {error}")
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._accepted:
@@ -154,7 +154,7 @@ class SlotSocket(asyncio.Protocol):
 
 
 def peer_pid(peer: socket.socket) -> int | None:
-    """The process at the other end of a Unix socket; None where the system does not tell."""
+    """Return the process id of the peer of a Unix socket; None where the system does not report it."""
     if hasattr(socket, "SO_PEERCRED"):
         credentials = peer.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
         return int.from_bytes(credentials[:4], sys.byteorder)
@@ -162,7 +162,7 @@ def peer_pid(peer: socket.socket) -> int | None:
 
 
 class Slot:
-    """One slot: its state, and the supervisor's end of its socket."""
+    """One slot: its state and the supervisor's end of its socket."""
 
     def __init__(self, pool: SlotPool, owner: SlotOwner) -> None:
         self.id = "(not ready)"
@@ -181,37 +181,37 @@ class Slot:
         return self._transport is not None
 
     def open(self, slot_id: str) -> None:
-        """Goes into the pool, under the id that the worker has chosen for it."""
+        """Put the slot into the pool, under the id that the worker has chosen for it."""
         self.id = slot_id
         self._pool.add(self)
 
     # for its socket
 
     def connected(self, transport: asyncio.Transport) -> None:
-        """The worker has opened its end."""
+        """Note that the worker has connected."""
         self._transport = transport
 
     def disconnected(self) -> None:
-        """The worker has closed its end, or is gone."""
+        """Note that the worker has closed the connection, or has exited."""
         self._transport = None
         self._owner.slot_lost(self, "Worker closed the slot")
 
     # for the run of a prediction
 
     def take(self, run: SlotRun) -> None:
-        """Belongs to `run` from now on. The slot was acquired from the pool."""
+        """Assign the slot, which was acquired from the pool, to `run`."""
         assert isinstance(self._state, Idle), self._state
         self._state = Busy(run)
 
     def send(self, message: slot.Predict) -> None:
-        """Hands the prediction to the worker. Raises ProtocolError if it fits into no frame."""
+        """Send the prediction to the worker. Raises ProtocolError if it is too large for a frame."""
         frame = slot.encode_frame(message)
         if self._transport is not None:
             self._transport.write(frame)
-        # Without a transport the worker is dying, and `poison` is about to fail this prediction.
+        # Without a transport the worker is exiting, and `poison` is about to fail this prediction.
 
     def cancel(self) -> None:
-        """Asks the worker to stop the prediction that it runs here, and replaces a worker that does not."""
+        """Ask the worker to cancel the slot's prediction; replace it if that takes too long."""
         assert isinstance(self._state, Busy), self._state
         run = self._state.run
         self._owner.cancel(self.id, run.id, run.sequence)
@@ -219,31 +219,31 @@ class Slot:
             self._await_cancel(run.id, run.sequence, self._owner.cancel_grace_s, PARTS)
 
     def release(self) -> None:
-        """Takes the next prediction: the worker is done with this one, or has never heard of it."""
+        """Make the slot free: the worker has ended its prediction, or was never sent it."""
         self._state = Idle()
         self._pool.release(self)
         if self._is_retired:
             self._owner.slot_idle()
 
     def _await_cancel(self, prediction_id: str, sequence: int, grace_s: float, parts_left: int) -> None:
-        # Not the run itself: its output would stay in memory for as long.
+        # Keeps no reference to the run, whose output would stay in memory for as long.
         if not isinstance(self._state, Busy) or self._state.run.sequence != sequence:
             return
         if parts_left:
             arguments = (prediction_id, sequence, grace_s, parts_left - 1)
             asyncio.get_running_loop().call_later(grace_s / PARTS, self._await_cancel, *arguments)
-        else:  # the slot is never given away while its code still runs, so it is the code that goes
+        else:  # the slot is never reused while the code still runs, so the worker is replaced
             self._owner.replace(f"prediction {prediction_id} ignored its cancel for {grace_s:g} s")
 
     # for its worker
 
     def retire(self) -> None:
-        """Takes no further prediction; the one that runs goes on."""
+        """Accept no further prediction; a running one continues."""
         self._is_retired = True
         self._pool.remove(self)
 
     def poison(self, reason: str) -> None:
-        """No prediction runs here any more; the one that does fails with `reason`. Safe to repeat."""
+        """Close the slot for good: a running prediction fails with `reason`. Idempotent."""
         state, self._state = self._state, Poisoned(reason)
         self._pool.remove(self)
         if self._transport is not None:
@@ -255,9 +255,12 @@ class Slot:
             self._owner.slot_idle()
 
     def receive(self, message: slot.FromWorker) -> None:
-        """A message of the worker, of the prediction that runs. Raises ProtocolError."""
+        """Handle a message about the running prediction.
+
+        Raises ProtocolError if it ends another prediction.
+        """
         if not isinstance(self._state, Busy):
-            log.warning("slot %s sent %s while it runs nothing", self.id, type(message).__name__)
+            log.warning("ignored %s of idle slot %s", type(message).__name__, self.id)
             return
         run = self._state.run
         if not isinstance(message, _ENDS):
@@ -265,7 +268,7 @@ class Slot:
             return
         if message.id != run.id:
             raise ProtocolError(f"end of {message.id!r} while {run.id!r} runs")
-        # First the slot, then the end of the prediction: see the module's first lines.
+        # Release the slot first: see the module's docstring.
         self.release()
         run.receive(message)
         self._owner.prediction_ended()

@@ -1,7 +1,7 @@
-"""Server-sent events of one prediction: a bounded history, and subscribers that read it at their own pace.
+"""Server-sent events of one prediction: a bounded history, which each subscriber reads at its own pace.
 
-Events are encoded once. A subscriber is a cursor into the history, not a queue of its own, so that many of
-them cost nothing, and slow ones cost at most `MAX_BACKLOG_BYTES` and one event together.
+Events are encoded once. A subscriber is a cursor into the history and has no queue of its own, so many of
+them need hardly any memory, and slow ones together need at most `MAX_BACKLOG_BYTES` and one event.
 """
 
 import asyncio
@@ -17,24 +17,24 @@ MAX_SUBSCRIBERS: Final = 1024
 MAX_BACKLOG_BYTES: Final = 16 * 1024 * 1024
 KEEP_ALIVE_S: Final = 15.0
 KEEP_ALIVE: Final = b": keep-alive\n\n"
-# One body chunk holds what has come meanwhile, up to this; more would only sit in the socket's buffer.
+# The most that is sent in one chunk; a larger one would only wait in the socket's buffer.
 _CHUNK_BYTES: Final = 256 * 1024
 
 _encode: Final = msgspec.json.Encoder().encode
 
 
 class TooManySubscribers(Exception):
-    """`MAX_SUBSCRIBERS` read this prediction already."""
+    """The prediction has `MAX_SUBSCRIBERS` subscribers already."""
 
 
 class PredictionStream:
-    """Listens to one prediction and keeps what subscribers may still want."""
+    """The listener of one prediction; keeps the events that subscribers may still read."""
 
     def __init__(self, history: int, keep_alive_s: float = KEEP_ALIVE_S) -> None:
         self.keep_alive_s = keep_alive_s
         self._history = history
         self._events: deque[bytes] = deque()
-        self._first = 0  # the number of the oldest event that is still here
+        self._first = 0  # the number of the oldest event that is kept
         self._bytes = 0
         self.is_completed = False
         self._subscribers: set[Subscription] = set()
@@ -45,19 +45,19 @@ class PredictionStream:
         return self._first + len(self._events)
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
-        """Encodes the event and wakes who waits for it."""
+        """Encode and keep the event, and wake the subscribers."""
         encoded = encode_event(prediction, event, self.end)
         self._events.append(encoded)
         self._bytes += len(encoded)
         if isinstance(event, Completed):
-            self.is_completed = True  # nothing follows, so nothing has to make room
+            self.is_completed = True  # no event follows, so no room is needed
         elif len(self._events) > self._history or self._bytes > MAX_BACKLOG_BYTES:
             self._trim()
         for subscriber in self._subscribers:
             subscriber.wake()
 
     def subscribe(self, after: int | None = None) -> "Subscription":
-        """A reader from the oldest retained event on, or from the one that follows number `after`.
+        """Add a reader that starts at the oldest kept event, or at the one after number `after`.
 
         Raises TooManySubscribers.
         """
@@ -72,36 +72,40 @@ class PredictionStream:
 
     @property
     def has_subscribers(self) -> bool:
-        """True while there is a reader."""
+        """True if there is a reader."""
         return bool(self._subscribers)
 
     def unsubscribe(self, subscriber: "Subscription") -> None:
-        """Removes a reader. Safe to repeat."""
+        """Remove a reader. Idempotent."""
         self._subscribers.discard(subscriber)
 
     def read(self, cursor: int) -> tuple[bytes, int]:
-        """Events from number `cursor` on, at most a chunk, and the number that follows them."""
+        """Return about one chunk of events from number `cursor` on, and the number of the next event."""
         pieces: list[bytes] = []
         size = 0
         for index in range(cursor - self._first, len(self._events)):
             if size >= _CHUNK_BYTES:
                 break
-            event = self._events[index]  # not by islice, which walks over all that a slower reader left
+            event = self._events[index]  # not islice, which iterates over all earlier events
             pieces.append(event)
             size += len(event)
         return b"".join(pieces), cursor + len(pieces)
 
     def skip_lost(self, cursor: int) -> tuple[bytes, int]:
-        """For a reader at `cursor`: an error event when what follows is gone, and where it reads on."""
+        """Return an error event and the number of the oldest event if events after `cursor` were dropped.
+
+        Otherwise return no bytes and `cursor`.
+        """
         if cursor >= self._first:
             return b"", cursor
         body = {"error": "SSE stream lagged; events were dropped", "skipped": self._first - cursor}
         return b"event: error\ndata: " + _encode(body) + b"\n\n", self._first
 
     def _trim(self) -> None:
-        """Drops what neither the history nor a reader needs, and what memory cannot hold.
+        """Drop events that neither the history nor a reader needs, and those beyond `MAX_BACKLOG_BYTES`.
 
-        An event goes only when those after it fill the memory: whatever its size, it can be read meanwhile.
+        An event is dropped for its size only when the events after it fill the limit, so that readers have a
+        chance to read an event of any size.
         """
         needed = min((reader.cursor for reader in self._subscribers), default=self.end)
         keep_from = min(self.end - self._history, needed)
@@ -115,7 +119,7 @@ class PredictionStream:
 
 
 class Subscription:
-    """One reader's place in a stream."""
+    """One reader's position in a stream."""
 
     def __init__(self, stream: PredictionStream, cursor: int) -> None:
         self.cursor = cursor
@@ -124,17 +128,17 @@ class Subscription:
         self._is_closed = False
 
     def close(self) -> None:
-        """The reader has left: `next_chunk` ends."""
+        """End `next_chunk`: the reader has disconnected."""
         self._is_closed = True
         self.wake()
 
     def wake(self) -> None:
-        """There is something new."""
+        """Wake a waiting `next_chunk`, because there is a new event or the reader has disconnected."""
         if self._waiting is not None and not self._waiting.done():
             self._waiting.set_result(None)
 
     async def next_chunk(self) -> bytes | None:
-        """The events that have come, waiting for the first; a comment after a silence; None at the end."""
+        """Wait for the next events and return them; KEEP_ALIVE if none come; None at the end."""
         stream = self._stream
         while self.cursor == stream.end:
             if stream.is_completed or self._is_closed:
@@ -158,7 +162,7 @@ class Subscription:
 
 
 def encode_event(prediction: Prediction, event: Event, number: int) -> bytes:
-    """One event in the format of the HTML standard, section "Server-sent events"."""
+    """Encode an event in the format of the HTML standard, section "Server-sent events"."""
     match event:
         case Produced():
             return _event(number, b"output", b'{"chunk":%b,"index":%d}' % (event.chunk, event.index))

@@ -1,4 +1,4 @@
-"""Decoding JSON that a stranger sent, without letting it stall the event loop or exhaust the stack."""
+"""Decoding untrusted JSON without blocking the event loop or exhausting the stack."""
 
 import re
 from typing import Any, Final
@@ -7,33 +7,33 @@ import msgspec
 
 MAX_DEPTH: Final = 127
 MAX_NODES: Final = 1_000_000
-"""Arrays, objects and members. A million decode in about 50 ms; ten megabytes of `{},` hold three million."""
+"""Arrays, objects and members. A million take about 50 ms to decode; 10 MB of `{},` contain three million."""
 
-# Below this size no text can hold too many nodes.
+# A text of at most this size cannot contain too many nodes.
 _SMALL_BYTES: Final = MAX_NODES
-# In them a large text has the brackets and commas that are not in its large string.
+# Enough to hold the structure around one large string.
 _FEW_BYTES: Final = 4096
-# Removing strings to count what is between them is itself work for each string.
+# Limits the time of removing strings, which is done to count the nodes outside of them.
 _MAX_STRINGS_TO_REMOVE: Final = 100_000
-# For texts without escapes: with them it would go byte by byte, which takes seconds for a large string.
+# For texts without escapes: a pattern that allows them takes seconds for a large string.
 _STRING: Final = re.compile(rb'"[^"]*"')
 _any_value: Final = msgspec.json.Decoder(msgspec.Raw)
 _ALL_BUT_BRACKETS: Final = bytes(set(range(256)) - set(b"[]{}"))
 
 
 class NotJson(ValueError):
-    """The text is no JSON, or more of it than is accepted; the message says which."""
+    """The text is not JSON, or exceeds the limits of depth and size; the message says which."""
 
 
 def check_shape(text: bytes | bytearray) -> None:
-    """Raises NotJson when `text` is nested too deeply or holds too many values to be decoded in one go."""
+    """Raise NotJson if `text` is nested too deeply, or has too many values to decode it on the event loop."""
     openings = _openings(text)
     if openings <= MAX_DEPTH and len(text) <= _SMALL_BYTES:
         return
     nodes = openings + _count(text, b",")
     if openings <= MAX_DEPTH and nodes <= MAX_NODES:
         return
-    # Each array, object and comma makes room for a key and a value at most.
+    # Each array, object and comma allows at most one key and one value more.
     most_strings = 2 * nodes + 1 if nodes <= MAX_NODES else _MAX_STRINGS_TO_REMOVE
     bare = _without_strings(text, most_strings)
     if _openings(bare) + bare.count(b",") > MAX_NODES:
@@ -43,7 +43,11 @@ def check_shape(text: bytes | bytearray) -> None:
 
 
 def decode(text: bytes | bytearray | msgspec.Raw, decoder: "msgspec.json.Decoder[Any] | None" = None) -> Any:
-    """The value of a JSON text. Raises NotJson, and msgspec.ValidationError when `decoder` wants a type."""
+    """Return the value of a JSON text.
+
+    Raises NotJson if it cannot be decoded, and msgspec.ValidationError if it does not match the type of
+    `decoder`.
+    """
     try:
         return decoder.decode(text) if decoder is not None else msgspec.json.decode(text)
     except msgspec.ValidationError as error:
@@ -57,7 +61,7 @@ def decode(text: bytes | bytearray | msgspec.Raw, decoder: "msgspec.json.Decoder
 
 
 def is_one_value(text: bytes) -> bool:
-    """True for the JSON text of one value, in UTF-8. It is read through, and nothing made of it."""
+    """True if `text` is the JSON text of one value, in UTF-8. Checks it without building the value."""
     try:
         _any_value.decode(text)
         if not text.isascii():
@@ -72,7 +76,10 @@ def _openings(text: bytes | bytearray) -> int:
 
 
 def _count(text: bytes | bytearray, byte: bytes) -> int:
-    """What `text.count(byte)` gives. Most large texts are one string without it; `find` is faster by far."""
+    """Return `text.count(byte)`.
+
+    Most large texts are one string without it, for which `find` is far faster.
+    """
     first = text.find(byte, _FEW_BYTES)
     if first < 0:
         return text.count(byte, 0, _FEW_BYTES)
@@ -91,10 +98,13 @@ def _without_strings(text: bytes | bytearray, most: int) -> bytes:
 
 
 def _is_too_deep(bare: bytes) -> bool:
-    """Takes the innermost brackets away, level by level: all of it at the speed of C."""
+    """True if brackets are nested deeper than MAX_DEPTH.
+
+    Removes the innermost ones level by level, in C code.
+    """
     brackets = bare.translate(None, _ALL_BUT_BRACKETS)
     if len(brackets) != 2 * _openings(brackets):
-        return False  # no JSON; the decoder says where
+        return False  # not JSON; the decoder reports where
     for _ in range(MAX_DEPTH):
         if not brackets:
             return False

@@ -1,4 +1,4 @@
-"""Output files go to an upload server, and the client gets their URLs."""
+"""The store that uploads output files to a server and returns their URLs."""
 
 import asyncio
 import http
@@ -28,14 +28,14 @@ from coglet_supervisor.predictions.outputs import OutputFailed
 log = logging.getLogger(__name__)
 
 IDLE_LIMIT_S: Final = 25.0
-"""Time without progress after which an upload has failed."""
+"""An upload without progress for this time fails."""
 
 MAX_UPLOADS: Final = 64
-"""How many files are uploaded at once. Slots are free by then, and so do not limit their number."""
+"""The most concurrent uploads. Not limited by the slots, which are free before uploads end."""
 
 RETRY_DELAYS_S: Final = (0.5, 1.0)
 
-# An upload that goes on and on, but slower than this, has failed too.
+# An upload that makes progress, but is slower than this, also fails.
 _MIN_BYTES_PER_S: Final = 256 * 1024
 
 # Only a POST may become a GET on 301 and 302 (RFC 9110, 15.4.2 and 15.4.3).
@@ -44,11 +44,11 @@ _SEE_OTHER: Final = 303
 
 
 class _MayRecover(OutputFailed):
-    """A failure that the next attempt need not meet."""
+    """A failure that may not recur in the next attempt."""
 
 
 class Uploads:
-    """Sends files to `base_url` with PUT. Raises UnusableUrl when nothing can be sent there."""
+    """Uploads files under `base_url` with PUT. The constructor raises UnusableUrl if the URL is invalid."""
 
     def __init__(
         self,
@@ -62,11 +62,11 @@ class Uploads:
         self._base_url = base_url
         self._outgoing = outgoing
         self._idle_limit_s = idle_limit_s
-        # Each holds a file and a connection: an upload server that hangs must not take all descriptors.
+        # Each upload uses two descriptors: an upload server that hangs must not exhaust them.
         self._turns = asyncio.Semaphore(max_uploads)
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
-        """Uploads the file as `name` and gives its URL, as JSON text. Raises OutputFailed."""
+        """Upload the file as `name` and return its URL, as JSON text. Raises OutputFailed if that fails."""
         async with self._turns:
             return await self._deliver(file, name, prediction_id)
 
@@ -127,7 +127,7 @@ class Uploads:
 
 
 def place_of(base_url: str, name: str) -> str:
-    """Where the file `name` goes: below the path of `base_url`, whose query stays."""
+    """Return the upload URL of the file `name`: under the path of `base_url`, with its query."""
     parts = urlsplit(base_url)
     return urlunsplit(
         parts._replace(path=f"{parts.path.removesuffix('/')}/{quote(name, safe='')}", fragment="")
@@ -135,9 +135,9 @@ def place_of(base_url: str, name: str) -> str:
 
 
 def public_url(answer: Answer) -> str:
-    """The URL that a client is given: what the server names, else where the file went.
+    """Return the URL for the client: the Location of the response, else the upload URL.
 
-    Without the query, which often holds a signature that allows to write, and without our credentials.
+    Without the query, which often contains a signature that permits writing, and without credentials.
     """
     if answer.location is not None:
         return urlunsplit(urlsplit(answer.location)._replace(query=""))
@@ -146,7 +146,7 @@ def public_url(answer: Answer) -> str:
 
 
 def status_text(status: int) -> str:
-    """The status with its reason, as in `404 Not Found`."""
+    """Return the status with its reason phrase, as in `404 Not Found`."""
     try:
         return f"{status} {http.HTTPStatus(status).phrase}"
     except ValueError:
@@ -154,12 +154,12 @@ def status_text(status: int) -> str:
 
 
 async def _pieces(content: BinaryIO) -> AsyncIterator[bytes]:
-    """Gives the content from its beginning.
+    """Yield the content from its beginning, in pieces.
 
-    It is read in the threads of anyio, on which httpx stands. Those of asyncio are few and prepare all other
-    files, so that these never wait for uploads.
+    It is read in anyio's threads (httpx uses anyio). asyncio's threads are few and read all other files,
+    which must not wait for uploads.
     """
-    # httpx has loaded it by now, in a thread. At the top it would delay the start of every server.
+    # httpx has imported it by now, in a thread. At module level it would delay the start of every server.
     from anyio import to_thread
 
     content.seek(0)

@@ -1,4 +1,4 @@
-"""Checks an input against the model's schema: what is wrong, in the words that clients know.
+"""Validation of inputs against the model's schema, with the peer's error messages.
 
 Validators are compiled once. All problems are reported, not only the first.
 """
@@ -26,10 +26,12 @@ from coglet_supervisor.predictions.untrusted_json import decode
 
 log = logging.getLogger(__name__)
 
-# To make a text and to show it to the validator is to copy it twice; of one as long as this that is noticed.
-_LONG_TEXT_BYTES: Final = 256 * 1024
-# What says nothing about the value of a text. A format is a remark, too, but that of a file.
-_REMARKS: Final = frozenset({"type", "format", "title", "description", "default", "nullable", "deprecated"})
+# Decoding a string and passing it to the validator copies it twice, which is noticeable from this size on.
+_LONG_STRING_BYTES: Final = 256 * 1024
+# Keywords that do not constrain the value of a string. `format` does not either, except that of a file.
+_ANNOTATIONS: Final = frozenset(
+    {"type", "format", "title", "description", "default", "nullable", "deprecated"}
+)
 Document = dict[str, Any]
 
 
@@ -43,15 +45,18 @@ class InputSchema:
     nullable: frozenset[str]
     injected: tuple[str, ...]
     secrets: frozenset[str]
-    free_texts: frozenset[str]
+    unconstrained_strings: frozenset[str]
     files: frozenset[str]
-    file_inputs: frozenset[str]  # lists of files, too
+    file_inputs: frozenset[str]  # also lists of files
     optional_files: tuple[str, ...]
     local_defaults: Document
     members: "msgspec.json.Decoder[Any]"
 
     def check(self, value: Any, *, ignore_unknown: bool) -> bool:
-        """Brings `value` in shape, in place; True when that changed it. Raises InvalidInput."""
+        """Validate and normalize `value` in place. True if that changed it.
+
+        Raises InvalidInput if it does not match the schema.
+        """
         if not isinstance(value, dict):
             raise InvalidInput(report([], find_faults(self.validator, value), [], self.secrets))
         unknown = [name for name in value if name not in self.properties]
@@ -62,9 +67,9 @@ class InputSchema:
             names = ", ".join(map(cut, unknown[:MAX_PROBLEMS]))
             log.warning("Stripped unknown input fields: %s%s", names, more)
         refused = [] if ignore_unknown else unknown
-        replaced = self._replace_what_is_no_file(value)
+        replaced = self._normalize_files(value)
         known = {name: value[name] for name in self.properties if name in value} if refused else value
-        faults = find_faults(self.validator, self._to_be_looked_at(known))
+        faults = find_faults(self.validator, self._without_exempt_values(known))
         absent = [name for name in self.required if name not in value]
         if refused or faults.found or absent:
             raise InvalidInput(report(refused, faults, absent, self.secrets))
@@ -75,12 +80,15 @@ class InputSchema:
         return bool(unknown or missing or replaced)
 
     def decode(self, input_json: msgspec.Raw) -> Any:
-        """The value of a JSON text; in it, long texts that may be any text stay JSON. Raises NotJson."""
-        if len(memoryview(input_json)) < _LONG_TEXT_BYTES or not self.free_texts:
+        """Return the value of a JSON text, in which long unconstrained strings stay JSON text.
+
+        Raises NotJson.
+        """
+        if len(memoryview(input_json)) < _LONG_STRING_BYTES or not self.unconstrained_strings:
             return decode(input_json)
         try:
             members = decode(input_json, self.members)
-        except msgspec.ValidationError:  # no object, or one with unknown fields, of which there may be many
+        except msgspec.ValidationError:  # not an object, or one with unknown fields
             return decode(input_json)
         return {
             name: raw if self._stays_json(name, raw) else decode(raw)
@@ -89,14 +97,16 @@ class InputSchema:
         }
 
     def _stays_json(self, name: str, raw: msgspec.Raw) -> bool:
-        if name not in self.free_texts or not _is_long_text(raw):
+        if name not in self.unconstrained_strings or not _is_long_string(raw):
             return False
-        # What is written with escapes is left to the validator.
+        # A URL with escapes does not match here, and is left to the validator.
         return name not in self.files or is_file_url(bytes(memoryview(raw)[1:20]).decode("ascii"))
 
-    def _replace_what_is_no_file(self, value: Document) -> bool:
-        """For a file, empty text is none, and the author's own default is left to the author's code, since it
-        may be a path. True when there was something to replace."""
+    def _normalize_files(self, value: Document) -> bool:
+        """Replace empty strings of optional files by null, and remove files that equal a local default.
+
+        The model's code applies its own default, which may be a path. True if anything changed.
+        """
         if not self.local_defaults and not self.optional_files:
             return False
         own = [name for name, default in self.local_defaults.items() if value.get(name) == default]
@@ -106,20 +116,23 @@ class InputSchema:
         value.update(dict.fromkeys(empty))
         return bool(own or empty)
 
-    def _to_be_looked_at(self, value: dict[str, Any]) -> dict[str, Any]:
-        """The validator is not shown what `nullable` allows, which is no keyword of JSON Schema, nor long
-        texts that may be any text."""
-        needless = [name for name, item in value.items() if self._is_needless(name, item)]
-        return {name: item for name, item in value.items() if name not in needless} if needless else value
+    def _without_exempt_values(self, value: dict[str, Any]) -> dict[str, Any]:
+        """Return `value` without values that need no validation.
 
-    def _is_needless(self, name: str, item: Any) -> bool:
+        These are nulls that `nullable` allows, which is not a JSON Schema keyword, and long unconstrained
+        strings.
+        """
+        exempt = [name for name, item in value.items() if self._is_exempt(name, item)]
+        return {name: item for name, item in value.items() if name not in exempt} if exempt else value
+
+    def _is_exempt(self, name: str, item: Any) -> bool:
         if item is None:
             return name in self.nullable
         return isinstance(item, msgspec.Raw)
 
 
 class Validation:
-    """Both components of a document. Without a document every input is accepted."""
+    """The input schemas of predictions and trainings. Without a document, every input is accepted."""
 
     def __init__(self, document: Document | None, *, ignore_unknown: bool) -> None:
         self._ignore_unknown = ignore_unknown
@@ -128,9 +141,9 @@ class Validation:
         self.offers_training = compile_component(document, "TrainingInput") is not None
 
     def check(self, input_json: msgspec.Raw, *, training: bool) -> bytes | msgspec.Raw:
-        """The JSON text that goes to the model: the given one, when nothing had to change.
+        """Validate an input and return the JSON text for the model: the given one if nothing had to change.
 
-        Raises InvalidInput and NotJson.
+        Raises InvalidInput if it does not match the schema, and NotJson if it is not JSON.
         """
         schema = self._train if training else self._predict
         value = decode(input_json) if schema is None else schema.decode(input_json)
@@ -140,7 +153,7 @@ class Validation:
         return msgspec.json.encode(value) if changed or not given else input_json
 
     def mask_secrets(self, input_json: bytes | msgspec.Raw, *, training: bool) -> msgspec.Raw:
-        """The input as it may be shown to others."""
+        """Return the input with the values of secrets masked."""
         schema = self._train if training else self._predict
         if schema is None or not schema.secrets:
             return msgspec.Raw(input_json)
@@ -151,7 +164,7 @@ class Validation:
 
 
 def compile_component(document: Document | None, name: str) -> InputSchema | None:
-    """The validator of `components.schemas.<name>`; None, with a warning, when it cannot be had."""
+    """Compile `components.schemas.<name>`. None if it is absent or, after a warning, invalid."""
     components = _components(document)
     component = components.get(name)
     if not isinstance(component, dict):
@@ -159,7 +172,8 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
     try:
         resolved = _resolve(component, components)
         properties = resolved.get("properties", {})
-        # Required names of the top level are checked by us, because a required value may be null.
+        # Required names of the top level are checked in `InputSchema.check`, because a required value may be
+        # null.
         component = {key: value for key, value in resolved.items() if key != "required"}
         validator = jsonschema_rs.Draft202012Validator(with_file_rule(component), mask=VALUE)
     except (ValueError, RecursionError) as error:
@@ -181,7 +195,9 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
         secrets=frozenset(
             name for name, schema in properties.items() if kind_of(schema, components) == "secret"
         ),
-        free_texts=frozenset(name for name, schema in properties.items() if _is_free_text(schema)),
+        unconstrained_strings=frozenset(
+            name for name, schema in properties.items() if _is_unconstrained_string(schema)
+        ),
         files=files,
         file_inputs=frozenset(
             name for name, schema in properties.items() if kind_of(schema, components) == "file"
@@ -197,38 +213,37 @@ def compile_component(document: Document | None, name: str) -> InputSchema | Non
 
 
 def _members_decoder(names: list[str]) -> "msgspec.json.Decoder[Any]":
-    """Takes an object of these members apart, and stops at the first that is none of them."""
+    """Return a decoder that splits an object into these members; it fails at the first unknown one."""
     fields = [(f"_{number}", msgspec.Raw | msgspec.UnsetType, msgspec.UNSET) for number in range(len(names))]
     rename = {field: name for (field, *_), name in zip(fields, names, strict=True)}
     struct = msgspec.defstruct("Members", fields, rename=rename, forbid_unknown_fields=True)
     return msgspec.json.Decoder(struct)
 
 
-def _is_long_text(raw: msgspec.Raw) -> bool:
-    """True of JSON that surely is a long text: it has the quotes, and of what is between them the decoder has
-    checked all but that it is Unicode."""
+def _is_long_string(raw: msgspec.Raw) -> bool:
+    """True if `raw` is a long ASCII string: the decoder has checked everything but that it is valid UTF-8."""
     view = memoryview(raw)
-    if len(view) < _LONG_TEXT_BYTES or view[0] != ord('"'):
+    if len(view) < _LONG_STRING_BYTES or view[0] != ord('"'):
         return False
-    # Piece by piece, for only bytes know whether they are ASCII.
-    starts = range(0, len(view), _LONG_TEXT_BYTES)
-    return all(bytes(view[start : start + _LONG_TEXT_BYTES]).isascii() for start in starts)
+    # In pieces, because only bytes have `isascii`, and a copy of the whole would be large.
+    starts = range(0, len(view), _LONG_STRING_BYTES)
+    return all(bytes(view[start : start + _LONG_STRING_BYTES]).isascii() for start in starts)
 
 
-def _is_free_text(schema: dict[str, Any]) -> bool:
-    """True when the schema accepts every text."""
+def _is_unconstrained_string(schema: dict[str, Any]) -> bool:
+    """True if the schema accepts every string."""
     keywords = {keyword for keyword in schema if not keyword.startswith("x-")}
-    return schema.get("type") == "string" and keywords <= _REMARKS
+    return schema.get("type") == "string" and keywords <= _ANNOTATIONS
 
 
 def output_is_array(document: Document | None, *, training: bool) -> bool:
-    """True when the schema says that the output is a list of items."""
+    """True if the schema declares the output as an array."""
     output = _components(document).get("TrainingOutput" if training else "Output")
     return isinstance(output, dict) and output.get("type") == "array"
 
 
 def is_streaming(document: Document | None) -> bool:
-    """True when the model has opted in to server-sent events."""
+    """True if the model supports server-sent events (`x-cog-streaming`)."""
     try:
         return (document or {})["paths"]["/predictions"]["post"]["x-cog-streaming"] is True
     except (KeyError, TypeError):
@@ -244,7 +259,7 @@ def _components(document: Document | None) -> dict[str, Any]:
 
 
 def _resolve(schema: Any, components: dict[str, Any]) -> Any:
-    """Replaces references to components by what they name. Raises RecursionError on a cycle."""
+    """Replace references to components by their schemas. Raises RecursionError on a cycle."""
     if isinstance(schema, list):
         return [_resolve(item, components) for item in schema]
     if not isinstance(schema, dict):

@@ -1,1 +1,1 @@
-"""Delivery of webhooks."""
+"""Webhooks: delivery, queue, retries and signatures."""

@@ -1,7 +1,7 @@
-"""Delivery of webhooks: one task a prediction sends, in order, what its queue decides.
+"""Delivery of webhooks: for each prediction, one task sends in order what its queue decides.
 
-Delivery never holds up a prediction: an event costs a look into a set, and a snapshot is made when its send
-begins.
+Delivery never delays a prediction: handling an event takes one look-up in a set, and a snapshot is made when
+its send begins.
 """
 
 from __future__ import annotations
@@ -38,8 +38,8 @@ from coglet_supervisor.webhooks.token import WebhookToken
 log = logging.getLogger(__name__)
 
 MAX_BACKLOG_BYTES: Final = 256 * 1024 * 1024
-"""How much of ended predictions may wait for their receivers. What ends beyond it is not delivered."""
-_BYTES_EACH: Final = 8 * 1024  # what a delivery takes, whatever its prediction has given
+"""The most bytes of ended predictions that may wait for delivery. Beyond it, ends are not delivered."""
+_BYTES_EACH: Final = 8 * 1024  # the fixed memory of a delivery
 
 _EVENTS: Final[dict[type, WebhookEvent]] = {
     Started: "start",
@@ -58,10 +58,10 @@ _encode: Final = msgspec.json.Encoder().encode
 
 
 class Webhooks:
-    """Makes the listeners, and waits for what they still have to deliver at the end.
+    """Creates the webhook listeners of predictions, and waits for their deliveries at shutdown.
 
-    `interval_s` is the least time between two sends for logs; `token` goes to the receivers that may have it,
-    and to all what `signer` makes of each attempt.
+    `interval_s` is the minimum time between two sends for logs. `token` is sent to the receivers that it
+    allows; `signer` signs each attempt to all receivers.
     """
 
     def __init__(
@@ -83,9 +83,9 @@ class Webhooks:
         self._tasks: set[asyncio.Task[None]] = set()
 
     def listener(self, url: str, events: Collection[WebhookEvent], trace: Mapping[bytes, bytes]) -> Listener:
-        """Tells `url` of these events of one prediction; `trace` are headers to send along.
+        """Return a listener that sends these events of one prediction to `url`, with the `trace` headers.
 
-        Raises UnusableUrl.
+        Raises UnusableUrl if no request can be sent to `url`.
         """
         headers = {**_FIXED_HEADERS, **trace}
         if self._token is not None:
@@ -94,13 +94,13 @@ class Webhooks:
         return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
 
     async def wait_delivered(self) -> None:
-        """Returns when nothing waits any more. What waits for its next attempt makes it now."""
+        """Wait until all deliveries have ended. Those that wait for their next attempt make it now."""
         self._origins.wake()
         if self._tasks:
             await asyncio.wait(self._tasks)
 
     async def close(self) -> None:
-        """Ends the deliveries that are left; each logs what it did not deliver."""
+        """Cancel the remaining deliveries; each logs what it did not deliver."""
         for task in self._tasks:
             task.cancel()
         await self.wait_delivered()
@@ -112,7 +112,10 @@ class Webhooks:
 
 
 class _Delivery:
-    """Tells one receiver of one prediction. Its task begins with the first event that matters."""
+    """Sends the events of one prediction to one receiver.
+
+    Its task starts with the first event that it wants.
+    """
 
     def __init__(
         self,
@@ -130,7 +133,7 @@ class _Delivery:
         self._bytes_in_backlog = 0
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
-        """Notes what happened."""
+        """Queue the event, and start or wake the task."""
         kind = _EVENTS.get(type(event))
         if kind is None or not self._queue.add(kind):
             return
@@ -143,23 +146,26 @@ class _Delivery:
             self._start(self, prediction)
 
     async def run(self, prediction: Prediction) -> None:
-        """Sends what the queue decides, until it has nothing more."""
+        """Send what the queue decides until it is finished."""
         prediction_id = prediction.id
         try:
-            if await self._tell_progress(prediction):
+            if await self._send_until_end(prediction):
                 body = _encode(prediction.snapshot())
-                del prediction  # its end is all that waits for a receiver that is away
+                del prediction  # only the body stays in memory while the receiver is unavailable
                 await self._sender.persist(body, prediction_id)
         except NotDelivered as error:
             self._log_loss(prediction_id, str(error))
         except asyncio.CancelledError:
-            self._log_loss(prediction_id, "the server ends")
+            self._log_loss(prediction_id, "the server is shutting down")
             raise
         finally:
             self._backlog.leave(self._bytes_in_backlog)
 
-    async def _tell_progress(self, prediction: Prediction) -> bool:
-        """Sends the state whenever that is due. True when only the end is left to be sent."""
+    async def _send_until_end(self, prediction: Prediction) -> bool:
+        """Send the state whenever it is due.
+
+        True once only the end is left to send, False if that is not wanted.
+        """
         while True:
             match self._queue.next_step(time.monotonic()):
                 case SendStart() | SendProgress():
@@ -182,7 +188,7 @@ class _Delivery:
             elif isinstance(step, SendProgress):
                 snapshot = prediction.progress()
             else:
-                return  # meanwhile the prediction has ended, which makes this superfluous
+                return  # the prediction has ended in the meantime, and its end includes this
             self._queue.sent(step, now)
             try:
                 await self._sender.attempt(_encode(snapshot), turn)
@@ -213,7 +219,7 @@ class _Delivery:
             self._bytes_in_backlog = size_bytes
         else:
             self._queue.give_up()
-            self._log_loss(prediction.id, f"{MAX_BACKLOG_BYTES} bytes wait for receivers already")
+            self._log_loss(prediction.id, f"{MAX_BACKLOG_BYTES} bytes are waiting for delivery already")
 
     def _log_loss(self, prediction_id: str, reason: str) -> None:
         log.error(

@@ -1,8 +1,8 @@
-"""What a webhook sends next: decided from events and a clock, without doing it.
+"""Decides what a webhook sends next, from events and the time, without I/O.
 
-A receiver is told the latest state, not every step: whatever happens while a send is under way, or within the
-interval after one, becomes a single send. So what waits for a slow receiver never grows. One that keeps up is
-told start and output on their own, however soon the next thing happens.
+A receiver gets the latest state, not every step: all events during a send, or within the interval after it,
+are merged into one send. So the queue of a slow receiver does not grow. A receiver that keeps up gets
+separate sends for start and output, however soon the next event follows.
 """
 
 import math
@@ -15,7 +15,7 @@ WebhookEvent = Literal["start", "output", "logs", "completed"]
 
 @dataclass(frozen=True)
 class SendStart:
-    """Send that it runs, with nothing that has come of it, in one attempt."""
+    """Send the state `processing` without output or logs, in one attempt."""
 
 
 @dataclass(frozen=True)
@@ -25,28 +25,28 @@ class SendProgress:
 
 @dataclass(frozen=True)
 class SendEnd:
-    """Send the terminal state, until it has arrived."""
+    """Send the terminal state, with retries."""
 
 
 @dataclass(frozen=True)
 class WaitForNews:
-    """Nothing to send before the next event, or before the clock shows `until`."""
+    """Send nothing before the next event or the time `until`."""
 
     until: float = math.inf
 
 
 @dataclass(frozen=True)
 class Finished:
-    """Nothing will ever be sent again."""
+    """Nothing is left to send."""
 
 
 Step = SendStart | SendProgress | SendEnd | WaitForNews | Finished
 
 
 class WebhookQueue:
-    """The events of one prediction that its receiver has not been told yet.
+    """The events of one prediction that were not sent to its receiver yet.
 
-    `interval_s` is the least time between two sends that only logs ask for; an output is never held back.
+    `interval_s` is the minimum time between two sends for logs alone; outputs are never delayed.
     """
 
     def __init__(self, wanted: Collection[WebhookEvent], interval_s: float) -> None:
@@ -59,7 +59,7 @@ class WebhookQueue:
         self._sent_at = -math.inf
 
     def add(self, event: WebhookEvent) -> bool:
-        """True when the next step may be another one now. The end counts even when nobody wants it."""
+        """Add an event. True if the next step may have changed, which is always so for the end."""
         if self._is_over:
             return False
         if event == "completed":
@@ -71,7 +71,7 @@ class WebhookQueue:
         return True
 
     def next_step(self, now: float) -> Step:
-        """What to do at the time `now`; asking changes nothing."""
+        """Return what to do at the time `now`. Does not change the queue."""
         if self._is_over:
             return Finished()
         if "start" in self._pending and not self._is_behind:
@@ -84,7 +84,7 @@ class WebhookQueue:
         return SendEnd() if "completed" in self._wanted else Finished()
 
     def sent(self, step: SendStart | SendProgress, now: float) -> None:
-        """This is on its way, as of `now`."""
+        """Note that `step` is being sent since `now`."""
         if isinstance(step, SendStart):
             self._pending.discard("start")
         else:
@@ -92,42 +92,42 @@ class WebhookQueue:
         self._sent_at = now
 
     def fell_behind(self) -> None:
-        """The receiver cannot keep up: it is spared whatever the end tells again."""
+        """Note that the receiver cannot keep up: it gets no progress that the end will include."""
         self._is_behind = True
 
     def give_up(self) -> None:
-        """Send nothing any more."""
+        """Send nothing more."""
         self._is_over = True
 
     def _progress_due_at(self) -> float:
-        if not self._pending or self._end_tells_all:
+        if not self._pending or self._end_includes_pending:
             return math.inf
         if "output" in self._pending or self._has_ended:
             return -math.inf
         return self._sent_at + self._interval_s
 
     @property
-    def _end_tells_all(self) -> bool:
+    def _end_includes_pending(self) -> bool:
         if not self._has_ended or "completed" not in self._wanted:
             return False
-        # An output is told on its own, as it always was, even when the end follows at once.
+        # As with the peer, an output is sent separately even if the end follows immediately.
         return self._is_behind or "output" not in self._pending
 
 
 class Backlog:
-    """How many bytes of ended predictions wait for their receivers; bounded, so that memory is."""
+    """Counts the bytes of ended predictions that wait for delivery, up to a limit."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._bytes = 0
 
     def enter(self, size_bytes: int) -> bool:
-        """False when there is no room. The first to wait always may, whatever its size."""
+        """Count an entry. False if it exceeds the limit; an empty backlog accepts one entry of any size."""
         if self._bytes and self._bytes + size_bytes > self._limit_bytes:
             return False
         self._bytes += size_bytes
         return True
 
     def leave(self, size_bytes: int) -> None:
-        """What entered with this size waits no more."""
+        """Remove an entry of this size."""
         self._bytes -= size_bytes

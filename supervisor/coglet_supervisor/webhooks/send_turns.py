@@ -1,9 +1,9 @@
-"""Who may send next, when more webhooks are due than may be under way at once.
+"""Fair scheduling of webhook sends, when more are due than may run concurrently.
 
-Receivers take turns. One that is silent, because a send to it has been under way for long, comes after all
-that are not, and leaves places free for them. When there is no place for one that is not silent, a send that
-has been under way for long is given up. So receivers that never answer do not hold up others, even when each
-send goes to another one of them.
+Receivers take turns. A receiver is silent while it has not answered a slow send. Silent receivers come after
+all others, and may not use all places. If there is no place for a receiver that is not silent, a slow send is
+given up. So receivers that never answer do not block others, even if each send goes to a different one of
+them.
 """
 
 import asyncio
@@ -13,21 +13,21 @@ from dataclasses import dataclass
 from typing import Final
 
 MAX_SENDS: Final = 256
-"""How many sends are under way at once."""
+"""The most concurrent sends."""
 MAX_TO_ONE: Final = 16
-"""How many of them are to one receiver."""
+"""The most concurrent sends to one receiver."""
 MAX_TO_SILENT: Final = 192
-"""How many are under way at once when one more to a silent receiver begins."""
+"""A send to a silent receiver starts only if fewer sends than this are running."""
 SLOW_AFTER_S: Final = 2.0
 
 
 class GivenUp(Exception):
-    """A send without an answer had to make room for another."""
+    """A send without a response was stopped to make room for another."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """How many sends may be under way, and after how many seconds one is slow."""
+    """The limits of concurrent sends, and the seconds after which a send is slow."""
 
     total: int = MAX_SENDS
     to_one: int = MAX_TO_ONE
@@ -36,7 +36,7 @@ class Limits:
 
 
 class Receiver:
-    """What one receiver has of the turns. Changed by `Turns` alone."""
+    """The turns of one receiver. Only `Turns` changes it."""
 
     def __init__(self) -> None:
         self.waiting: dict[Turn, None] = {}
@@ -45,7 +45,7 @@ class Receiver:
 
 
 class Turn:
-    """One send to `receiver`. `had_to_wait`: others were to be waited for."""
+    """One send to `receiver`. `had_to_wait`: it could not start immediately."""
 
     def __init__(self, receiver: Receiver) -> None:
         self.receiver = receiver
@@ -58,42 +58,42 @@ class Turn:
 
     @asynccontextmanager
     async def sending(self) -> AsyncIterator[None]:
-        """The block ends when there is an answer. It may be ended to make room. Raises GivenUp."""
+        """Wrap the send, which must end with a response. Raises GivenUp if it was stopped to make room."""
         try:
             async with asyncio.timeout(0 if self._is_given_up else None) as self._limit:
                 yield
         except TimeoutError:
             if self._is_given_up and self._limit is not None and self._limit.expired():
-                raise GivenUp("no answer, and others wait") from None
+                raise GivenUp("no response yet, and other receivers are waiting") from None
             raise
         finally:
             self._limit = None
         self.is_answered = True
 
     def give_up(self) -> None:
-        """Ends the block of `sending`."""
+        """Stop the block of `sending`."""
         self._is_given_up = True
         if self._limit is not None and not self._limit.expired():
             self._limit.reschedule(asyncio.get_running_loop().time())
 
 
 class Turns:
-    """Hands out turns, on one event loop."""
+    """Grants turns, on one event loop."""
 
     def __init__(self, limits: Limits | None = None) -> None:
         self._limits = limits or Limits()
         self._under_way: set[Turn] = set()
-        self._slow: dict[Turn, None] = {}  # those of them that are, in the order in which they became so
-        # Receivers whose next turn may come, in the order in which it does.
-        self._line: dict[Receiver, None] = {}
-        self._silent_line: dict[Receiver, None] = {}
+        self._slow: dict[Turn, None] = {}  # the slow ones of `_under_way`, oldest first
+        # Receivers that may get another turn, in this order.
+        self._queue: dict[Receiver, None] = {}
+        self._silent_queue: dict[Receiver, None] = {}
 
     @asynccontextmanager
     async def take(self, receiver: Receiver) -> AsyncIterator[Turn]:
-        """Waits until one more send to `receiver` may be under way; it is to be made in the block."""
+        """Wait until one more send to `receiver` may start; the block makes it."""
         turn = Turn(receiver)
         receiver.waiting[turn] = None
-        self._line_up(receiver)
+        self._update_queues(receiver)
         self._grant()
         turn.had_to_wait = not turn.granted.done()
         try:
@@ -103,25 +103,25 @@ class Turns:
             self._end(turn)
 
     def _grant(self) -> None:
-        """Lets begin who may."""
+        """Grant turns while the limits permit."""
         while (receiver := self._next_receiver()) is not None:
             turn = next(iter(receiver.waiting))
             del receiver.waiting[turn]
             self._begin(turn)
-            self._leave_line(receiver)
-            self._line_up(receiver)  # behind the others
-            if not turn.granted.done():  # else it was canceled just now
+            self._dequeue(receiver)
+            self._update_queues(receiver)  # after the others
+            if not turn.granted.done():  # otherwise it has just been canceled
                 turn.granted.set_result(None)
 
     def _next_receiver(self) -> Receiver | None:
-        if self._line and (len(self._under_way) < self._limits.total or self._make_room()):
-            return next(iter(self._line))
-        if self._silent_line and len(self._under_way) < self._limits.to_silent:
-            return next(iter(self._silent_line))
+        if self._queue and (len(self._under_way) < self._limits.total or self._make_room()):
+            return next(iter(self._queue))
+        if self._silent_queue and len(self._under_way) < self._limits.to_silent:
+            return next(iter(self._silent_queue))
         return None
 
     def _make_room(self) -> bool:
-        """Gives up a slow send: of the receiver that has most under way, the oldest."""
+        """Give up the oldest slow send of the receiver with the most sends; silent receivers come first."""
         if not self._slow:
             return False
         turn = max(self._slow, key=lambda each: (each.receiver.is_silent, each.receiver.under_way))
@@ -137,7 +137,7 @@ class Turns:
     def _became_slow(self, turn: Turn) -> None:
         self._slow[turn] = None
         turn.receiver.is_silent = True
-        self._line_up(turn.receiver)
+        self._update_queues(turn.receiver)
         self._grant()
 
     def _end(self, turn: Turn) -> None:
@@ -148,25 +148,25 @@ class Turns:
         self._grant()
 
     def _remove(self, turn: Turn) -> None:
-        """It is no longer under way. Safe to repeat."""
+        """Note that the send no longer runs. Idempotent."""
         if turn in self._under_way:
             self._under_way.remove(turn)
             self._slow.pop(turn, None)
             turn.receiver.under_way -= 1
             if turn.timer is not None:
                 turn.timer.cancel()
-        self._line_up(turn.receiver)
+        self._update_queues(turn.receiver)
 
-    def _line_up(self, receiver: Receiver) -> None:
-        """Puts it at the end of the line in which it belongs, unless it has its place there."""
-        line = self._silent_line if receiver.is_silent else self._line
+    def _update_queues(self, receiver: Receiver) -> None:
+        """Append the receiver to the queue in which it belongs, unless it is there already."""
+        queue = self._silent_queue if receiver.is_silent else self._queue
         if receiver.waiting and receiver.under_way < self._limits.to_one:
-            if receiver not in line:
-                self._leave_line(receiver)
-                line[receiver] = None
+            if receiver not in queue:
+                self._dequeue(receiver)
+                queue[receiver] = None
         else:
-            self._leave_line(receiver)
+            self._dequeue(receiver)
 
-    def _leave_line(self, receiver: Receiver) -> None:
-        self._line.pop(receiver, None)
-        self._silent_line.pop(receiver, None)
+    def _dequeue(self, receiver: Receiver) -> None:
+        self._queue.pop(receiver, None)
+        self._silent_queue.pop(receiver, None)

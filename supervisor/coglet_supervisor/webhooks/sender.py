@@ -1,4 +1,4 @@
-"""Brings webhooks to one receiver: attempts and retries."""
+"""Sending webhooks to one receiver: attempts and retries."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from coglet_supervisor.outgoing.client import (
     check_url,
     origin_of,
 )
-from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, Outage, judge
+from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, CircuitBreaker, judge
 from coglet_supervisor.webhooks.send_turns import GivenUp, Receiver, Turn, Turns
 from coglet_supervisor.webhooks.signature import Signer, new_message_id
 
@@ -30,65 +30,68 @@ ATTEMPT_LIMIT_S: Final = 30.0
 
 
 class NotDelivered(Exception):
-    """The receiver does not have it; the text says why."""
+    """The webhook was not delivered; the text says why."""
 
     log_level: int = logging.WARNING
 
 
 class NeverDelivered(NotDelivered):
-    """The receiver will have nothing of this prediction: no request can be sent to its URL."""
+    """No webhook of this prediction can be delivered, because no request can be sent to the URL."""
 
 
 class _MayRecover(NotDelivered):
-    """The next attempt may reach the receiver."""
+    """The next attempt may succeed."""
 
 
-class _Spared(_MayRecover):
-    """An attempt that was not made, because it is known how it ends."""
+class _CircuitOpen(_MayRecover):
+    """An attempt that was skipped because the receiver is unavailable."""
 
-    # There is one for each event of each prediction, as long as the receiver is away.
+    # While the receiver is unavailable, there may be one per event of each prediction.
     log_level = logging.DEBUG
 
 
 class _Origin:
-    """What all who send to one origin share."""
+    """The state shared by all senders to one origin."""
 
     def __init__(self) -> None:
         self.receiver = Receiver()
-        self.outage = Outage()
+        self.circuit = CircuitBreaker()
         self._woken = asyncio.Event()
 
     async def pause(self, delay_s: float) -> None:
-        """Waits for `delay_s` seconds, or until there is a reason to try earlier."""
+        """Wait for `delay_s` seconds or until `wake`."""
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(delay_s):
                 await self._woken.wait()
 
     def wake(self) -> None:
-        """Ends all pauses."""
+        """End all pauses."""
         self._woken.set()
         self._woken = asyncio.Event()
 
 
 class Origins:
-    """The origins to which anybody sends; one is forgotten with its last sender."""
+    """The origins in use; an origin is removed with its last sender."""
 
     def __init__(self) -> None:
         self.turns = Turns()
         self._by_name: WeakValueDictionary[str, _Origin] = WeakValueDictionary()
 
     def find(self, name: str) -> _Origin:
-        """The origin of that name, `scheme://host:port`."""
+        """Return the origin of that name, `scheme://host:port`."""
         return self._by_name.setdefault(name, _Origin())
 
     def wake(self) -> None:
-        """What waits for its next attempt makes it now."""
+        """Make all senders that wait for their next attempt make it now."""
         for origin in list(self._by_name.values()):
             origin.wake()
 
 
 class Sender:
-    """Sends to `url`, signed when there is a signer. Raises UnusableUrl when that is impossible."""
+    """Sends to `url`, signed if there is a signer.
+
+    The constructor raises UnusableUrl if the URL is invalid.
+    """
 
     def __init__(
         self,
@@ -109,15 +112,18 @@ class Sender:
         self._signer = signer
 
     def turn(self) -> AbstractAsyncContextManager[Turn]:
-        """Waits until one more attempt may be made at the same time; it is to be made in the block."""
+        """Wait until one more send may start; the block makes the attempt."""
         return self._turns.take(self._origin.receiver)
 
     async def attempt(self, body: bytes, turn: Turn) -> None:
-        """The only attempt, within a turn. Raises NotDelivered."""
+        """Make a single attempt, within a turn. Raises NotDelivered if it fails."""
         await self._attempt(body, new_message_id(), turn)
 
     async def persist(self, body: bytes, prediction_id: str) -> None:
-        """Attempts until it is delivered. Raises NotDelivered after the last one."""
+        """Retry until it is delivered.
+
+        Raises NotDelivered after the last attempt, or if a retry is useless.
+        """
         message_id = new_message_id()
         for delay_s in RETRY_DELAYS_S:
             try:
@@ -134,28 +140,28 @@ class Sender:
                 )
             await self._origin.pause(delay_s)
         async with self.turn() as turn:
-            await self._attempt_really(body, message_id, turn)
+            await self._send(body, message_id, turn)
 
     async def _attempt(self, body: bytes, message_id: str, turn: Turn) -> None:
-        if self._origin.outage.spares(time.monotonic()):
-            raise _Spared("it could not be reached just before")
-        await self._attempt_really(body, message_id, turn)
+        if self._origin.circuit.is_open(time.monotonic()):
+            raise _CircuitOpen("not attempted, because the receiver was unavailable a moment ago")
+        await self._send(body, message_id, turn)
 
-    async def _attempt_really(self, body: bytes, message_id: str, turn: Turn) -> None:
-        outage = self._origin.outage
+    async def _send(self, body: bytes, message_id: str, turn: Turn) -> None:
+        circuit = self._origin.circuit
         try:
             answer = await self._post(body, message_id, turn)
         except _MayRecover:
-            outage.failed(time.monotonic())
+            circuit.failed(time.monotonic())
             raise
         verdict = judge(answer.status, redirects=answer.location is not None)
-        if verdict == "away":
-            outage.failed(time.monotonic())
-        elif outage.reached():
+        if verdict == "unavailable":
+            circuit.failed(time.monotonic())
+        elif circuit.reached():
             self._origin.wake()
         if verdict != "delivered":
             failure = NotDelivered if verdict == "refused" else _MayRecover
-            raise failure(f"it answered with status {answer.status}")
+            raise failure(f"the receiver responded with status {answer.status}")
 
     async def _post(self, body: bytes, message_id: str, turn: Turn) -> Answer:
         headers = self._headers

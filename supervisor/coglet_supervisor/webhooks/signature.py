@@ -1,6 +1,6 @@
-"""Signatures of webhooks, by which a receiver knows that they are ours and not old ones again.
+"""Signatures of webhooks, which let a receiver reject forged and replayed ones.
 
-Source: Standard Webhooks 1.0, symmetric signatures (`v1`), which Replicate's own clients check.
+Source: Standard Webhooks 1.0, symmetric signatures (`v1`), which Replicate's clients verify.
 """
 
 import base64
@@ -17,21 +17,22 @@ _PREFIX: Final = "whsec_"
 
 
 def new_message_id() -> str:
-    """Names one webhook, in all attempts to deliver it."""
+    """Return a new message id. All attempts to deliver a webhook use the same id."""
     return f"msg_{uuid.uuid4().hex}"
 
 
 @dataclass(frozen=True)
 class Signer:
-    """Signs with one key."""
+    """Signs webhooks with one key."""
 
     key: bytes
 
     @classmethod
     def from_secret(cls, secret: str | None) -> "Signer | None":
-        """The signer of WEBHOOK_SIGNING_SECRET: `whsec_` and base64, or any text, which is the key itself.
+        """Return the signer of WEBHOOK_SIGNING_SECRET: `whsec_` and base64, or else the key itself.
 
-        Raises StartupError: who asks for signatures must not be left without them.
+        None without a secret. Raises StartupError if the base64 is invalid: the server must not start without
+        the signatures that were requested.
         """
         if secret is None:
             return None
@@ -42,11 +43,11 @@ class Signer:
         except (binascii.Error, ValueError):
             key = b""
         if not key:
-            raise StartupError(f"WEBHOOK_SIGNING_SECRET must be base64 after {_PREFIX}; it is not shown here")
+            raise StartupError(f"WEBHOOK_SIGNING_SECRET is not base64 after {_PREFIX} (value not shown)")
         return cls(key)
 
     def headers(self, message_id: str, timestamp: int, body: bytes) -> dict[bytes, bytes]:
-        """The headers of one attempt; `timestamp` is its moment in Unix seconds."""
+        """Return the headers of one attempt; `timestamp` is its time in Unix seconds."""
         signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)
         digest = hmac.digest(self.key, signed, hashlib.sha256)
         return {

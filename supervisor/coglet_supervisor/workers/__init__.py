@@ -1,1 +1,1 @@
-"""Worker processes: start, supervision, restart and end."""
+"""Worker processes: start, supervision, restart and shutdown."""

@@ -1,6 +1,6 @@
-"""What the kernel tells of the memory of a control group: how much is left, and whether it had to kill.
+"""The memory of a control group (cgroup v1 and v2): how much is left, and OOM kills.
 
-Both versions of control groups. Sources: cgroups(7), and the kernel's cgroup-v2.rst and cgroup-v1/memory.rst.
+Sources: cgroups(7), and the kernel's cgroup-v2.rst and cgroup-v1/memory.rst.
 """
 
 from collections.abc import Iterator
@@ -16,7 +16,7 @@ _PROC: Final = Path("/proc")
 
 @dataclass(frozen=True)
 class _Names:
-    """What one version calls its files, and the file pages that it can give back in `memory.stat`."""
+    """The file names of one version, and the field of reclaimable page cache in `memory.stat`."""
 
     events: str
     limit: str
@@ -32,7 +32,7 @@ _V2: Final = _Names("memory.events", "memory.max", "memory.current", "inactive_f
 
 @dataclass(frozen=True)
 class ControlGroup:
-    """The group that limits the memory of a process."""
+    """The control group that limits the memory of a process."""
 
     folder: Path
     root: Path
@@ -40,7 +40,7 @@ class ControlGroup:
 
     @classmethod
     def of(cls, pid: int | str, mounts: Path = _MOUNTS, proc: Path = _PROC) -> "ControlGroup | None":
-        """The group of a living process, or of `self`; None where the system does not tell."""
+        """Return the group of a running process, or of `self`; None where the system does not report it."""
         try:
             memberships = (proc / str(pid) / "cgroup").read_text().splitlines()
         except OSError:
@@ -53,18 +53,18 @@ class ControlGroup:
 
     @classmethod
     def _found(cls, root: Path, path: str, names: _Names) -> "ControlGroup | None":
-        # In a container the path may be the host's, while the mount shows the container's own group.
+        # In a container, the path may be that on the host, while the mount is the container's own group.
         for folder in (root / path.lstrip("/"), root):
             if (folder / names.events).exists():
                 return cls(folder, root, names)
         return None
 
     def oom_kills(self) -> int | None:
-        """How many processes the kernel has killed here for want of memory, so far."""
+        """Return how many processes of the group the OOM killer has killed so far; None if unknown."""
         return _field(self.folder / self.names.events, "oom_kill")
 
     def room_bytes(self) -> int | None:
-        """How much more memory the group and those above it may use; None without a limit."""
+        """Return how much more memory the group and its ancestors may use; None without a limit."""
         rooms = [room for room in map(self._room_in, self._and_above()) if room is not None]
         return min(rooms, default=None)
 
@@ -85,7 +85,7 @@ class ControlGroup:
 
 
 def free_memory_bytes(pid: int) -> int | None:
-    """What a process like `pid` could still use, by its group and by the machine; None if nobody tells."""
+    """Return the memory available to one more process like `pid`, in its group and the machine, if known."""
     group = ControlGroup.of(pid)
     rooms = [None if group is None else group.room_bytes(), available_bytes()]
     return min((room for room in rooms if room is not None), default=None)

@@ -1,4 +1,4 @@
-"""Reading the control channel of a worker, which is text in lines."""
+"""Reading the lines of a worker's control channel."""
 
 import asyncio
 from collections.abc import Callable
@@ -7,7 +7,10 @@ from coglet_protocol.control import MAX_LINE_BYTES
 
 
 class ControlReader(asyncio.Protocol):
-    """Cuts what arrives into lines. One that is too long is given in part: it is not a message anyway."""
+    """Splits incoming data into lines.
+
+    Of a line that is too long, a part is passed on, which cannot be decoded.
+    """
 
     def __init__(self, on_line: Callable[[bytes], None], on_closed: Callable[[], None]) -> None:
         self._on_line = on_line

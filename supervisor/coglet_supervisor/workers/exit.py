@@ -1,4 +1,4 @@
-"""Waiting for the end of a child process, and saying in words why it ended."""
+"""Waiting for a child process to exit, and describing its exit status."""
 
 import asyncio
 import os
@@ -8,11 +8,11 @@ import threading
 
 
 async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
-    """Returns the exit code when the process itself has ended, whoever still holds its pipes.
+    """Wait until the process itself has exited, and return its exit code.
 
-    A child that the model has forked keeps pipes and sockets open, so their EOF tells nothing.
+    EOF of its pipes and sockets is not enough: a child process of the model may keep them open.
     """
-    if process.poll() is not None:  # and reaped, so that its pid may be another process by now
+    if process.poll() is not None:  # already reaped, so its pid may have been reused
         return process.wait()
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
@@ -30,7 +30,7 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
             loop.remove_reader(descriptor)
             os.close(descriptor)
     else:
-        # A thread waits, as nothing else tells of one process.
+        # Without a pidfd, only a blocking wait in a thread is left.
         def wait() -> None:
             process.wait()
             loop.call_soon_threadsafe(report)
@@ -41,7 +41,7 @@ async def wait_exit(process: "subprocess.Popen[bytes]") -> int:
 
 
 def _pidfd(pid: int) -> int | None:
-    """A descriptor that is readable when the process has ended; None on macOS, and when none is left."""
+    """Return a descriptor that is readable once the process exits; None on macOS, and without descriptors."""
     if not hasattr(os, "pidfd_open"):
         return None
     try:
@@ -51,9 +51,10 @@ def _pidfd(pid: int) -> int | None:
 
 
 def describe_exit(code: int, *, out_of_memory: bool | None = None) -> str:
-    """Why a process ended, for the people who lost a prediction by it.
+    """Return why a process exited, as the end of a sentence, for the clients of its predictions.
 
-    `out_of_memory`: whether the kernel has killed somebody for want of memory; None where that is not known.
+    `code` is the exit code, or the negative number of a signal. `out_of_memory`: whether the OOM killer was
+    active in its control group; None where that is unknown.
     """
     if code >= 0:
         return f"exited with code {code}"

@@ -1,4 +1,4 @@
-"""The model's own health check, run in the worker and shared by all who ask at the same time."""
+"""The model's own health check, which runs in the worker. Concurrent requests share one run."""
 
 import asyncio
 from collections.abc import Callable
@@ -10,7 +10,7 @@ TIMEOUT_S: Final = 10.0
 
 
 class HealthCheck:
-    """Asks one worker through `send`. `timeout_s` bounds each check."""
+    """Runs the health check of one worker. `send` sends a message to it; `timeout_s` limits each check."""
 
     def __init__(self, send: Callable[[control.ToWorker], None], *, timeout_s: float = TIMEOUT_S) -> None:
         self._send = send
@@ -19,7 +19,7 @@ class HealthCheck:
         self._count = 0
 
     async def run(self) -> str | None:
-        """Returns the problem that the check finds, or None."""
+        """Run the check, or join a running one. Return the problem that it finds, or None."""
         if self._running is None:
             self._count += 1
             self._running = asyncio.get_running_loop().create_future()
@@ -34,7 +34,7 @@ class HealthCheck:
             return "healthcheck timed out"
 
     def receive(self, message: control.HealthcheckResult) -> None:
-        """Takes the worker's answer. One that came after the time limit is ignored."""
+        """Handle the worker's result. A result that arrives after the time limit is ignored."""
         if self._running is None or message.id != self._id:
             return
         if not self._running.done():
@@ -42,7 +42,7 @@ class HealthCheck:
         self._running = None
 
     def fail(self, reason: str) -> None:
-        """Answers whoever waits: the worker is lost, because `reason`."""
+        """End a running check with a problem: the worker is lost because of `reason`."""
         if self._running is not None and not self._running.done():
             self._running.set_result(f"Healthcheck error: {reason}")
 

@@ -1,4 +1,4 @@
-"""The life of one worker as one value, and the function that steps it.
+"""The state of one worker, as one value, and its transitions.
 
 | state | BecameReady | Failing | StopAsked | Exited |
 |---|---|---|---|---|
@@ -7,7 +7,8 @@
 | Retiring | Retiring | Retiring | Retiring | Ended: Stopped |
 | Ended | Ended | Ended | Ended | Ended |
 
-Of several reasons the first counts: what follows is its consequence. Times are the event loop's, in seconds.
+Of several reasons the first is kept, because later ones are its consequences. Times are the event loop's, in
+seconds.
 """
 
 from dataclasses import dataclass, replace
@@ -17,21 +18,21 @@ from coglet_supervisor.workers.restart import Service
 
 @dataclass(frozen=True)
 class SetupFailed:
-    """The process failed or ended before the model was ready. `reason` is for the author of the model."""
+    """The process failed or exited before the model was ready. `reason` is for the author of the model."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class NotStarted:
-    """There was no process, for want of something that the machine may have again."""
+    """No process could be started, for lack of a resource that may become available again."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class Died:
-    """The process ended unasked while it served. `reason` is for those who lost predictions."""
+    """The process exited unexpectedly after it was ready. `reason` is for the clients of its predictions."""
 
     reason: str
     service: Service
@@ -39,7 +40,7 @@ class Died:
 
 @dataclass(frozen=True)
 class Stopped:
-    """The process ended because it was asked to."""
+    """The process exited because it was asked to."""
 
 
 End = SetupFailed | NotStarted | Died | Stopped
@@ -54,7 +55,7 @@ class Loading:
 
 @dataclass(frozen=True)
 class Ready:
-    """The model takes predictions."""
+    """The model accepts predictions."""
 
     since: float
     failure: str | None = None
@@ -62,14 +63,14 @@ class Ready:
 
 @dataclass(frozen=True)
 class Retiring:
-    """The process was asked to end."""
+    """The process was asked to exit."""
 
     was_ready: bool
 
 
 @dataclass(frozen=True)
 class Ended:
-    """The process has ended."""
+    """The process has exited."""
 
     end: End
 
@@ -86,19 +87,19 @@ class BecameReady:
 
 @dataclass(frozen=True)
 class Failing:
-    """The process is about to end, or is killed, because of `reason`."""
+    """The process is about to exit, or is being killed, because of `reason`."""
 
     reason: str
 
 
 @dataclass(frozen=True)
 class StopAsked:
-    """The server wants the process to end."""
+    """The server has asked the process to exit."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Exited:
-    """The process has ended. `how` continues the sentence 'it ...'."""
+    """The process has exited. `how` continues the sentence 'it ...'."""
 
     how: str
     at: float
@@ -110,7 +111,7 @@ Event = BecameReady | Failing | StopAsked | Exited
 
 
 def step(state: State, event: Event) -> State:
-    """Returns the state after `event`; see the table above."""
+    """Return the state after `event`, according to the module's table."""
     match state, event:
         case Loading(), BecameReady(at):
             return Ready(since=at)

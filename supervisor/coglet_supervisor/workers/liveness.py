@@ -1,28 +1,29 @@
-"""Telling a worker that hangs from one that is busy."""
+"""Distinguishing a worker that hangs from one that is busy."""
 
 from coglet_supervisor.time_limits import PARTS
 
 
 class Liveness:
-    """What is known of one worker: for how many looks it was silent, and the processor time it has used.
+    """Counts the checks at which a worker showed no sign of life: no pong and no processor time.
 
-    A worker that does not answer but computes is busy, whatever the interpreter lock keeps it from saying.
-    One that neither answers nor computes for `PARTS` looks hangs. Pure: the caller looks, at equal distances.
+    A worker that uses processor time is busy, even if native code holds the interpreter lock and it cannot
+    answer. A worker hangs if it shows no sign of life at more than `PARTS` checks in a row. No I/O: the
+    caller makes the checks at equal intervals.
     """
 
     def __init__(self) -> None:
-        self._silent_looks = 0
+        self._silent_checks = 0
         self._processor_s = 0.0
 
     def answered(self) -> None:
-        """It has answered a ping."""
-        self._silent_looks = 0
+        """Note that the worker has answered a ping."""
+        self._silent_checks = 0
 
     def hangs(self, processor_s: float) -> bool:
-        """One look. True when it has given no sign of life for too long. `processor_s` is all it has used."""
+        """Make one check. True if the worker hangs. `processor_s` is its total processor time."""
         if processor_s > self._processor_s:
             self._processor_s = processor_s
-            self._silent_looks = 0
+            self._silent_checks = 0
         else:
-            self._silent_looks += 1
-        return self._silent_looks > PARTS
+            self._silent_checks += 1
+        return self._silent_checks > PARTS

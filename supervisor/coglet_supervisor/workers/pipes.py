@@ -1,9 +1,9 @@
-"""Pipes on the event loop, of which each descriptor is closed once.
+"""Pipes on the event loop whose descriptors are closed exactly once.
 
-uvloop lets the pipe object close the descriptor, and then closes the number again itself. Between the two,
-another thread may have opened something that has this number by then: its file, or the connection of a
-client, is closed under it, or libuv finds one of its own descriptors closed and aborts. So uvloop gets the
-number alone.
+uvloop closes the pipe object, which closes the descriptor, and then closes the descriptor's number again. In
+between, another thread may have opened a file or a connection with the same number, which is then closed by
+mistake; or libuv finds one of its own descriptors closed and aborts. So uvloop gets an object whose `close`
+does nothing.
 """
 
 import asyncio
@@ -13,20 +13,23 @@ from typing import IO
 
 
 async def connect_write_pipe(pipe: IO[bytes]) -> asyncio.WriteTransport:
-    """The loop's end of `pipe`, which is closed for the caller. The transport closes the descriptor."""
+    """Connect a duplicate of `pipe` to the event loop for writing, and close `pipe`."""
     loop = asyncio.get_running_loop()
     transport, _ = await loop.connect_write_pipe(asyncio.BaseProtocol, _handed_over(pipe, loop))
     return transport
 
 
 async def connect_read_pipe(protocol: Callable[[], asyncio.Protocol], pipe: IO[bytes]) -> None:
-    """Reads `pipe`, which is closed for the caller, into a protocol. It is closed at its end of file."""
+    """Connect a duplicate of `pipe` to the event loop for reading, and close `pipe`.
+
+    The duplicate is closed at the end of file.
+    """
     loop = asyncio.get_running_loop()
     await loop.connect_read_pipe(protocol, _handed_over(pipe, loop))
 
 
 class _Number:
-    """A descriptor that uvloop closes."""
+    """A descriptor that only uvloop closes."""
 
     def __init__(self, descriptor: int) -> None:
         self._descriptor = descriptor
@@ -35,12 +38,12 @@ class _Number:
         return self._descriptor
 
     def close(self) -> None:
-        """Leaves it to libuv."""
+        """Do nothing: libuv closes the descriptor."""
 
 
 def _handed_over(pipe: IO[bytes], loop: asyncio.AbstractEventLoop) -> "IO[bytes] | _Number":
     with pipe:
         descriptor = os.dup(pipe.fileno())
-    if isinstance(loop, asyncio.BaseEventLoop):  # Python's own, which closes nothing but the object
+    if isinstance(loop, asyncio.BaseEventLoop):  # Python's own, which closes only the object
         return open(descriptor, pipe.mode, buffering=0)
     return _Number(descriptor)

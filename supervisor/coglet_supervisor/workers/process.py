@@ -1,7 +1,7 @@
-"""One worker process: its birth, its two kinds of channels, its end. Nobody else writes to it.
+"""One worker process: start, control channel, slots and exit. All messages to the process are sent here.
 
 `WorkerProcess.spawn` is synchronous and does everything that needs no event loop, so that the worker loads
-the model while the supervisor still imports its HTTP stack.
+the model while the supervisor is still importing its HTTP stack.
 """
 
 import asyncio
@@ -34,23 +34,26 @@ from coglet_supervisor.workers.worker import WorkerEvents
 
 log = logging.getLogger(__name__)
 
-# After the process has ended, what it wrote last may still be in its pipes and sockets.
+# After the process has exited, its last messages may still be in its pipes and sockets.
 _DRAIN_TIMEOUT_S: Final = 0.5
 
-# A worker that has nothing to do gets this long to end. It gives up after a second itself, and says what held
-# it; this is for one that is stopped, or whose C code does not let go of the interpreter.
-_IDLE_END_S: Final = 1.6
+# How long an idle worker may take to exit. A worker exits by itself after a second and reports what blocked
+# it; this limit is for one that is stopped, or whose C code does not release the interpreter lock.
+_EXIT_TIMEOUT_S: Final = 1.6
 
 
-# As `-m coglet_worker`, but without the model's folder on the path: a `types.py` in there must not stand in
-# for the standard library's while the worker is imported. `-P` is newer than the Pythons of some models.
+# Like `-m coglet_worker`, but without the model's folder on the path: a `types.py` in there must not shadow
+# the standard library's while the worker is imported. Some models use Pythons that are too old for `-P`.
 _START_WORKER: Final = (
     "import sys; sys.path[:] = [p for p in sys.path if p]; from coglet_worker.__main__ import main; main()"
 )
 
 
 class WorkerProcess:
-    """One child. Made by `spawn`; `attach` brings it onto the event loop; `wait_end` tells how it ended."""
+    """One worker process.
+
+    `spawn` starts it, `attach` connects it to the event loop, `wait_end` waits for its exit.
+    """
 
     def __init__(
         self,
@@ -78,18 +81,18 @@ class WorkerProcess:
         self._ready: control.Ready | None = None
         self._open_channels = 0
         self._channels_closed = asyncio.Event()
-        self._all_idle = asyncio.Event()  # counts only once no slot is handed out any more
+        self._all_idle = asyncio.Event()  # meaningful only after `retire`
         self._events: WorkerEvents | None = None
         self._ended = False
         self._killed = False
-        self._is_misunderstood = False
+        self._has_sent_invalid = False
         self._ending = asyncio.Lock()
         self._group = ControlGroup.of(process.pid)
         self._oom_kills_before = self._oom_kills()
 
     @classmethod
     def spawn(cls, spec: WorkerSpec) -> "WorkerProcess":
-        """Starts the child and tells it what to load. Raises OSError."""
+        """Start the process and send it `Init`. Raises OSError, of which NoTemporaryFolder is one."""
         folder = TemporaryFolder.for_sockets(spec.num_slots)
         cookie = uuid.uuid4().hex
         listeners: list[socket.socket] = []
@@ -115,13 +118,13 @@ class WorkerProcess:
             input_kinds=spec.input_kinds(),
         )
         assert process.stdin is not None
-        with contextlib.suppress(OSError):  # a child that died at once is seen by `wait_end`
+        with contextlib.suppress(OSError):  # a process that has already exited is noticed by `wait_end`
             os.write(process.stdin.fileno(), control.encode_line(init))
         return cls(spec, process, folder, listeners, cookie)
 
     @property
     def has_healthcheck(self) -> bool:
-        """True when the model has a check of its own."""
+        """True if the model has a health check of its own."""
         return self._ready is not None and self._ready.has_healthcheck
 
     @property
@@ -130,7 +133,7 @@ class WorkerProcess:
 
     @property
     def was_out_of_memory(self) -> bool | None:
-        """Whether the kernel has killed in its control group for want of memory; None if that is not told."""
+        """Whether the OOM killer was active in its control group since the start; None if unknown."""
         kills = self._oom_kills()
         if kills is None or self._oom_kills_before is None:
             return None
@@ -140,7 +143,7 @@ class WorkerProcess:
         return None if self._group is None else self._group.oom_kills()
 
     async def attach(self, pool: SlotPool, events: WorkerEvents) -> None:
-        """Listens to the child from now on: its control channel, and its slots as it connects them."""
+        """Connect the control channel to the event loop, and accept the connections of the slots."""
         loop = asyncio.get_running_loop()
         self._events = events
         self._open_channels = 1
@@ -158,42 +161,42 @@ class WorkerProcess:
         await connect_read_pipe(lambda: reader, self._process.stdout)
 
     def send(self, message: control.ToWorker) -> None:
-        """Says something to the child. Never blocks; a child that is gone hears nothing."""
+        """Send a message to the process. Never blocks; ignored if the process has exited."""
         if self._control is not None and not self._control.is_closing():
             self._control.write(control.encode_line(message))
 
     def open_slots(self, ids: list[str]) -> None:
-        """After Ready: the slots get their ids and take predictions."""
+        """Put the slots into the pool under these ids, after Ready."""
         for slot, slot_id in zip(self._slots, ids, strict=True):
             slot.open(slot_id)
 
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
-        """Asks the child to cancel one prediction."""
+        """Ask the process to cancel one prediction."""
         self.send(control.Cancel(slot=slot_id, id=prediction_id, sequence=sequence))
-        # What wakes a sync model's main thread, so that it lets the control thread read.
+        # The signal interrupts the main thread of a sync model, so that the control thread can run.
         if self._ready is not None and self._ready.cancel_signal and self._process.returncode is None:
             self._process.send_signal(self._ready.cancel_signal)
 
     def replace(self, reason: str) -> None:
-        """Kills the process, because `reason`; the supervisor starts another one."""
+        """Kill the process because of `reason`; its seat starts a new one."""
         log.warning("replacing worker %d: %s", self.pid, reason)
         assert self._events is not None
         self._events.on_replace(reason)
         self.kill_group()
 
     def slot_named(self, slot_id: str) -> Slot | None:
-        """The slot with that id."""
+        """Return the slot with that id, or None."""
         return next((slot for slot in self._slots if slot.id == slot_id), None)
 
     def slot_lost(self, lost: Slot, reason: str) -> None:
-        """A slot's socket is closed. Of a process that ends, `fail_predictions` tells the reason."""
+        """Handle a closed slot: fail its prediction, unless the exit of the process gives a better reason."""
         self._channel_closed()
         if self._process.poll() is None and not self._ended:
-            # Give the end of the process the chance to tell more than a closed socket can.
+            # If the process exits soon, `fail_predictions` comes first, with its exit status as the reason.
             asyncio.get_running_loop().call_later(_DRAIN_TIMEOUT_S, lost.poison, reason)
 
     async def wait_end(self) -> int:
-        """Returns the exit code, after the child's last words were heard."""
+        """Wait until the process has exited and its final messages were read; return the exit code."""
         code = await wait_exit(self._process)
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(_DRAIN_TIMEOUT_S):
@@ -202,12 +205,12 @@ class WorkerProcess:
         return code
 
     def fail_predictions(self, reason: str) -> None:
-        """All that runs here fails with `reason`; no slot is handed out again."""
+        """Fail all running predictions with `reason`, and close all slots for good."""
         for slot in self._slots:
             slot.poison(reason)
 
     async def retire(self) -> None:
-        """No slot is handed out again; returns when what runs has ended."""
+        """Accept no further predictions, and wait until the running ones have ended."""
         for slot in self._slots:
             slot.retire()
         self.slot_idle()
@@ -220,15 +223,15 @@ class WorkerProcess:
 
     @property
     def loses_predictions(self) -> bool:
-        """True when predictions failed, or are about to fail, because of its end."""
+        """True if predictions have failed, or are about to fail, because the process exits."""
         return self._has_lost_predictions or any(slot.is_busy for slot in self._slots)
 
     def prediction_lost(self) -> None:
-        """A prediction failed because its slot is broken."""
+        """Note that a prediction failed because its slot was closed."""
         self._has_lost_predictions = True
 
     def prediction_ended(self) -> None:
-        """Between predictions is the time to see whether this process should be replaced."""
+        """Count a prediction, and request recycling if a limit is exceeded."""
         self._predictions += 1
         used_bytes = usage_of(self.pid).resident_bytes if self._limits.limits_memory else 0
         if self._limits.exceeded(self._predictions, used_bytes) and not self._is_recycle_due:
@@ -237,20 +240,20 @@ class WorkerProcess:
             self._events.on_recycle_due()
 
     def recycle_failed(self) -> None:
-        """It could not be replaced now; after its next prediction it is tried again."""
+        """Request recycling again after the next prediction: the process could not be replaced now."""
         self._is_recycle_due = False
 
     def slot_idle(self) -> None:
-        """A slot of a retired worker runs nothing any more."""
+        """Note that a slot of a retired worker has become idle."""
         if not any(slot.is_busy for slot in self._slots):
             self._all_idle.set()
 
     def kill_group(self) -> None:
-        """Kills the child and what it has started, but for what has left its process group."""
+        """Kill the process and all other processes of its process group."""
         self._process_group.kill()
 
     async def stop(self, grace_s: float) -> None:
-        """Asks; lets what runs end within `grace_s`, and the process soon after; kills what is left of it."""
+        """Shut down gracefully: wait up to `grace_s` for running predictions, then kill what is left."""
         loop = asyncio.get_running_loop()
         started = loop.time()
         deadline = started + grace_s
@@ -258,15 +261,18 @@ class WorkerProcess:
         try:
             async with asyncio.timeout_at(deadline):
                 await self.retire()
-            idle_deadline = loop.time() + _IDLE_END_S
+            idle_deadline = loop.time() + _EXIT_TIMEOUT_S
             async with asyncio.timeout_at(min(deadline, idle_deadline)):
                 await wait_exit(self._process)
         except TimeoutError:
-            log.warning("worker %d did not end within %.1f s, killing it", self.pid, loop.time() - started)
+            log.warning("worker %d did not exit within %.1f s, killing it", self.pid, loop.time() - started)
         await self.end()
 
     async def end(self) -> None:
-        """As `kill`, but the loop goes on meanwhile. Several may ask for it, and all see its completion."""
+        """Like `kill`, but without blocking the event loop.
+
+        Concurrent callers all wait for its completion.
+        """
         async with self._ending:
             if not self._killed:
                 self._killed = True
@@ -276,7 +282,7 @@ class WorkerProcess:
                     self._close_channels()
 
     def kill(self) -> None:
-        """Ends the child and all that it has started, reaps it, and removes its folder. Safe to repeat."""
+        """Kill the process tree, reap the process, and remove its folder. Blocks. Idempotent."""
         if not self._killed:
             self._killed = True
             self._end_tree()
@@ -285,7 +291,7 @@ class WorkerProcess:
     def _end_tree(self) -> None:
         self.kill_group()
         self._process.wait()
-        kill_all(self._cookie)  # what has left the process group
+        kill_all(self._cookie)  # descendants that have left the process group
         self._folder.remove()
 
     def _close_channels(self) -> None:
@@ -293,15 +299,15 @@ class WorkerProcess:
             self._control.close()
         for server in self._servers.values():
             server.close()
-        if self._events is None:  # never attached, so nobody else closes them
+        if self._events is None:  # never attached, so the event loop does not close them
             for each in (*self._listeners, self._process.stdin, self._process.stdout):
                 if each is not None:
                     each.close()
 
     def control_line(self, line: bytes) -> None:
-        """One line of the control channel. A child that cannot be understood is killed."""
+        """Handle a line of the control channel. If it is not a valid message, the process is killed."""
         assert self._events is not None
-        if self._is_misunderstood:
+        if self._has_sent_invalid:
             return
         try:
             message = control.decode_from_worker(line)
@@ -310,39 +316,39 @@ class WorkerProcess:
                 return
             self._events.on_control(message)
             if isinstance(message, control.SetupFailed | control.Fatal):
-                asyncio.get_running_loop().call_later(_IDLE_END_S, self._enforce_end)
+                asyncio.get_running_loop().call_later(_EXIT_TIMEOUT_S, self._kill_if_running)
         except ProtocolError as error:
-            self._is_misunderstood = True  # what else it has sent meanwhile would fill the log
+            self._has_sent_invalid = True  # further invalid messages would fill the log
             log.error("worker %d: %s; killing it", self.pid, error)
             self.kill_group()
 
-    def _enforce_end(self) -> None:
+    def _kill_if_running(self) -> None:
         if self._process.poll() is None:
-            log.warning("worker %d has failed and does not end, killing it", self.pid)
+            log.warning("worker %d has failed but does not exit, killing it", self.pid)
             self.kill_group()
 
     def _on_ready(self, message: control.Ready) -> None:
         control.check_version(message.version)
         if self._ready is not None or len(message.slots) != len(self._slots):
-            raise ProtocolError(f"ready with {len(message.slots)} slots, {len(self._slots)} were asked for")
+            raise ProtocolError(f"ready with {len(message.slots)} slots, but expected {len(self._slots)}")
         self._ready = message
         self._process_group.find()
-        self._tell_ready()
+        self._report_if_ready()
 
     def slot_connected(self, connected: Slot) -> None:
-        """The child has opened a slot, which nobody can open again."""
+        """Note that the process has connected a slot, and stop listening for it."""
         self._open_channels += 1
         self._servers[connected].close()
-        self._tell_ready()
+        self._report_if_ready()
 
-    def _tell_ready(self) -> None:
-        # Ready comes on another channel and may overtake the last of the slots.
+    def _report_if_ready(self) -> None:
+        # Ready arrives on another channel, perhaps before the last slots are connected.
         if self._ready is not None and all(slot.is_connected for slot in self._slots):
             assert self._events is not None
             self._events.on_ready(self._ready.slots)
 
     def is_worker(self, peer: socket.socket) -> bool:
-        """True when it is the child itself that has connected, and not just anybody who found the path."""
+        """True if the peer of a connection is the worker, or where the system does not report the peer."""
         return peer_pid(peer) in (self._process.pid, None)
 
     def _channel_closed(self) -> None:
@@ -358,6 +364,6 @@ def _popen(spec: WorkerSpec, cookie: str) -> "subprocess.Popen[bytes]":
         stdout=subprocess.PIPE,
         cwd=spec.directory,
         env={**spec.environment, COOKIE_VARIABLE: cookie},
-        # Ctrl-C must not reach it. It moves on to a group that it does not lead.
+        # Ctrl-C must not reach it. The worker itself then moves to a group that it does not lead.
         process_group=0,
     )

@@ -1,4 +1,4 @@
-"""The process group of a worker, which the model may leave, as for a session of its own."""
+"""The process group of a worker, which a model may leave, for example by starting its own session."""
 
 import contextlib
 import os
@@ -7,23 +7,23 @@ import subprocess
 
 
 class ProcessGroup:
-    """The group that a child is in; after its end, the last one that was seen."""
+    """The process group of a child; after its exit, the last known one."""
 
     def __init__(self, process: "subprocess.Popen[bytes]") -> None:
         self._process = process
         self._id = process.pid
 
     def find(self) -> None:
-        """Sees where the child is now."""
+        """Update the group from the running child."""
         with contextlib.suppress(ProcessLookupError):
-            if self._process.returncode is None:  # else its number may be that of another process
+            if self._process.returncode is None:  # otherwise its pid may have been reused
                 self._id = os.getpgid(self._process.pid)
 
     def kill(self) -> None:
-        """Kills the child and all that is in its group."""
+        """Kill the child and all processes of its group, unless that is the supervisor's own group."""
         self.find()
-        # PermissionError is what macOS says of a group that holds zombies only.
+        # macOS raises PermissionError if the group has only zombies.
         with contextlib.suppress(ProcessLookupError, PermissionError):
-            if self._id != os.getpgrp():  # else the model has moved to ours
+            if self._id != os.getpgrp():  # otherwise the model has moved to the supervisor's group
                 os.killpg(self._id, signal.SIGKILL)
-        self._process.kill()  # it may have moved on meanwhile
+        self._process.kill()  # it may have changed its group in the meantime

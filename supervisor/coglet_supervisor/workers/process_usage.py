@@ -1,7 +1,7 @@
-"""What another process of ours uses, and what the machine has left, as psutil tells it on each system.
+"""Processor time and memory of a process, and the free memory of the machine, from psutil.
 
-psutil takes 20 ms to import, which no start and no request shall wait for: it is imported when it is first
-used, in a thread. Without a free descriptor neither that is possible nor an answer.
+psutil takes 20 ms to import, so it is imported at its first use, in a thread, to delay neither the start nor
+a request. Without a free descriptor, both the import and the measurements fail.
 """
 
 import threading
@@ -9,16 +9,16 @@ from dataclasses import dataclass
 from types import ModuleType
 from typing import Final
 
-# An import that fails gives a second thread, which has waited for the first one, the half of a module.
+# After a failed import, a second thread that has waited for it would get a half-initialized module.
 _IMPORTING: Final = threading.Lock()
 
 
 @dataclass(frozen=True, kw_only=True)
 class Usage:
-    """What a process has used so far, in user and in system mode, and the memory that it occupies now.
+    """The processor time that a process has used, in user and system mode, and its current memory.
 
-    `private_bytes` is what a second process like it would occupy once more: not the pages of files, where the
-    system tells them.
+    `private_bytes` is the memory that a second process like it would need: without shared pages, where the
+    system reports them.
     """
 
     processor_s: float = 0.0
@@ -27,7 +27,7 @@ class Usage:
 
 
 def usage_of(pid: int) -> Usage:
-    """Nothing for a process that is gone, and when it cannot be asked."""
+    """Return the usage of a process; all zeros if it has exited or cannot be measured."""
     psutil = _psutil()
     if psutil is None:
         return Usage()
@@ -45,7 +45,7 @@ def usage_of(pid: int) -> Usage:
 
 
 def available_bytes() -> int | None:
-    """Memory that the machine could still give away; None when it cannot be asked."""
+    """Return the available memory of the machine; None if it cannot be measured."""
     psutil = _psutil()
     try:
         return None if psutil is None else int(psutil.virtual_memory().available)

@@ -1,13 +1,13 @@
-"""When a worker is replaced between predictions: by their number, or by its memory. Pure."""
+"""Recycling limits: a worker is replaced after a number of predictions, or above a memory size. No I/O."""
 
 from typing import Final
 
-# Limits are spread by this share, so that several workers do not load the model at the same time.
+# Limits vary by this fraction, so that several workers do not load the model at the same time.
 _JITTER: Final = 0.1
 
 
 class RecycleLimits:
-    """The limits of one worker; None stands for no limit. `jitter` in [0, 1) spreads them."""
+    """The limits of one worker; None means no limit. `jitter` in [0, 1) varies `max_predictions`."""
 
     def __init__(self, max_predictions: int | None, max_rss_bytes: int | None, *, jitter: float) -> None:
         spread = 1 + _JITTER * (2 * jitter - 1)
@@ -16,11 +16,11 @@ class RecycleLimits:
 
     @property
     def limits_memory(self) -> bool:
-        """Whether `exceeded` must be given how much memory is used."""
+        """True if `exceeded` needs the memory that is used."""
         return self._max_rss_bytes is not None
 
     def exceeded(self, predictions: int, resident_bytes: int) -> bool:
-        """After a prediction: whether this was the last one."""
+        """True if the worker should be replaced after `predictions` predictions, using `resident_bytes`."""
         if self._max_predictions is not None and predictions >= self._max_predictions:
             return True
         return self._max_rss_bytes is not None and resident_bytes > self._max_rss_bytes

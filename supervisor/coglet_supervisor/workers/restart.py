@@ -1,15 +1,16 @@
-"""Restart policy: exponential backoff with jitter, and a limit for setups that fail in a row. Pure.
+"""Restart policy: exponential backoff with jitter, and a limit of consecutive failed setups. No I/O.
 
-Three things can go wrong with a worker, and each is answered in its own way:
+Three things can go wrong with a worker, and each is handled in its own way:
 
-* It crashes after it was ready. A client can cause that with an input, so it never ends the server: another
-  worker is started, always. Each crash in a row doubles the delay. A prediction that ended, or a minute of
-  service, starts the count again. The delay grows to 30 s, which slows down a model that crashes on its own;
-  but only to 2 s when a prediction was running, since the next crash needs another request, and others wait.
-* It dies or fails before it is ready. Nobody can be served by a model that does not load, so that too many of
-  these in a row end in DEFUNCT. A worker that becomes ready starts the count again.
-* It cannot be started at all, because the disk is full. That may pass: it is tried less and less often, but
-  always.
+* It crashes after it was ready. A client can cause that with an input, so it never ends the service: a new
+  worker is always started. Each consecutive crash doubles the delay. A completed prediction, or a minute of
+  service, resets the count. The delay is at most 30 s, which slows down a model that crashes on its own; but
+  at most 2 s if a prediction was running, because the next crash needs another such request, and other
+  clients are waiting.
+* It exits or fails before it is ready. A model that does not load cannot serve, so too many consecutive
+  failures lead to DEFUNCT. A worker that becomes ready resets the count.
+* It cannot be started at all, for example because the disk is full. That may be temporary: the start is
+  retried without limit, with growing delays.
 """
 
 from dataclasses import dataclass
@@ -18,10 +19,10 @@ from typing import Final
 FIRST_DELAY_S: Final = 0.1
 LONGEST_DELAY_S: Final = 30.0
 LONGEST_DELAY_AFTER_PREDICTION_S: Final = 2.0
-# A worker that was ready for so long is no part of a crash loop.
+# A worker that was ready for this long is not part of a crash loop.
 STEADY_S: Final = 60.0
 
-# Far beyond the longest delay; more of them would be no float.
+# Far beyond the longest delay; many more would overflow a float.
 _MAX_DOUBLINGS: Final = 30
 
 
@@ -34,14 +35,14 @@ class Restart:
 
 @dataclass(frozen=True)
 class GiveUp:
-    """No worker would serve anybody."""
+    """Start no further worker."""
 
     reason: str
 
 
 @dataclass(frozen=True, kw_only=True)
 class Service:
-    """What a worker did between being ready and its death."""
+    """The service of a worker between becoming ready and its exit."""
 
     lasted_s: float
     ended_a_prediction: bool
@@ -50,7 +51,7 @@ class Service:
 
 @dataclass
 class Setbacks:
-    """What went wrong in one place for a worker: each kind counted in a row, the latest decides the delay."""
+    """Counts of the consecutive failures in one seat, by kind. The latest decides the longest delay."""
 
     crashes: int = 0
     failed_setups: int = 0
@@ -58,7 +59,7 @@ class Setbacks:
     longest_delay_s: float = LONGEST_DELAY_S
 
     def crashed(self, service: Service) -> None:
-        """A worker died that had been ready."""
+        """Count a worker that exited after it was ready."""
         self.failed_setups = self.failed_starts = 0
         if service.ended_a_prediction or service.lasted_s >= STEADY_S:
             self.crashes = 0
@@ -68,31 +69,34 @@ class Setbacks:
         )
 
     def failed_setup(self) -> None:
-        """A worker ended before it was ready."""
+        """Count a worker that exited or failed before it was ready."""
         self.failed_setups += 1
         self.failed_starts = 0
         self.longest_delay_s = LONGEST_DELAY_S
 
     def failed_start(self) -> None:
-        """There was no process."""
+        """Count a worker process that could not be started."""
         self.failed_starts += 1
         self.longest_delay_s = LONGEST_DELAY_S
 
     @property
     def in_a_row(self) -> int:
-        """How many count for the delay."""
+        """How many failures count for the delay."""
         return self.failed_setups + self.failed_starts or self.crashes
 
 
 @dataclass(frozen=True)
 class RestartPolicy:
-    """Gives up after `max_failed_setups` restarts in a row that did not become ready."""
+    """Gives up after more than `max_failed_setups` consecutive workers that did not become ready."""
 
     enabled: bool = True
     max_failed_setups: int = 8
 
     def decide(self, setbacks: Setbacks, *, jitter: float) -> Restart | GiveUp:
-        """What follows the latest setback. `jitter` in [0, 1) spreads servers that share a cause."""
+        """Return what to do after the latest failure.
+
+        `jitter` in [0, 1) spreads servers that fail together.
+        """
         if not self.enabled:
             return GiveUp("restarts are off (COG_WORKER_RESTARTS=0)")
         if setbacks.failed_setups > self.max_failed_setups:

@@ -31,9 +31,10 @@ log = logging.getLogger(__name__)
 
 
 class WorkerSeat:
-    """Owns the sessions of one worker and of those that follow. `spawn` starts a worker, or raises OSError.
+    """Owns the sessions of one worker and its successors. `spawn` starts a worker, or raises OSError.
 
-    The first worker is started at once, before there is an event loop: the model loads meanwhile.
+    The constructor starts the first worker, before there is an event loop, so that the model loads in the
+    meantime. It raises StartupError if there is no usable temporary folder.
     """
 
     def __init__(
@@ -53,13 +54,13 @@ class WorkerSeat:
         self._rules = rules
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
-        self._sessions: set[WorkerSession] = set()  # those whose process is alive
-        self._is_taken = asyncio.Event()  # at least once
+        self._sessions: set[WorkerSession] = set()  # those whose process is running
+        self._is_occupied = asyncio.Event()  # set with the first session
         self._was_ready = asyncio.Event()
         self._reloading = asyncio.Lock()
         self._stopping = False
         self._setbacks = Setbacks()
-        self._loaded_bytes = 0  # what a worker takes when it has just become ready
+        self._loaded_bytes = 0  # the memory of a worker that has just become ready
         self._measuring: asyncio.Task[None] | None = None
         self._spawner = WorkerSpawner(lambda: spawn(spec))
         self._first: Worker | None = None
@@ -69,68 +70,69 @@ class WorkerSeat:
         except NoTemporaryFolder as error:
             raise StartupError(str(error)) from error
         except OSError:
-            pass  # what goes wrong here goes wrong again, and is reported, in `run`
+            pass  # `run` tries again, and reports the error
 
     @property
     def state(self) -> State:
-        """The state of the model, as far as this worker is concerned."""
+        """The state of the model in this seat."""
         if self._final_state is not None:
             return self._final_state
         return "READY" if self._session is not None and self._session.is_ready else "STARTING"
 
     @property
     def setup(self) -> Setup:
-        """The setup of the worker that serves, or of the last one."""
+        """The setup of the current worker, or of the last one."""
         return self._session.setup if self._session is not None else self._setup
 
     @property
     def restarts(self) -> int:
-        """How many workers died and were replaced."""
+        """The number of workers that died and were replaced."""
         return self._restarts
 
     async def wait_ready(self) -> None:
-        """Returns when a worker was ready for the first time."""
+        """Wait until a worker has been ready for the first time."""
         await self._was_ready.wait()
 
     async def run(self) -> None:
-        """Keeps a worker running until `stop`, or until the restart policy gives up."""
+        """Keep a worker running until `stop`, or until the restart policy gives up."""
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
             delay_s: float | None = 0.0
             while delay_s is not None:
                 await asyncio.sleep(delay_s)
-                delay_s = self._after(await self._fill())
+                delay_s = self._delay_after(await self._run_worker())
 
     async def reload(self, due: WorkerSession | None = None) -> None:
-        """Puts a new worker in the place of the old one, which first ends what it runs: nothing is lost.
+        """Replace the worker by a new one without losing predictions: the old one first ends those that run.
 
-        Both exist for a while. A new one that fails leaves the old one where it is; an old one that dies
-        meanwhile leaves its place to the new one. With `due`, only that worker is replaced.
+        Both processes exist for a while. If the new one fails, the old one stays; if the old one dies first,
+        the new one takes its place. With `due`, only that worker is replaced.
         """
-        await self._is_taken.wait()
-        async with self._reloading:  # never three of them
+        await self._is_occupied.wait()
+        async with self._reloading:  # at most two processes at a time
             old = self._session
-            # One that is still loading the model may have read what is to be replaced.
+            # A worker that is still loading may already have read files of the old version: wait, then
+            # replace it.
             if old is None or not await old.wait_ready() or self.state != "READY" or self._stopping:
                 return
             if due is not None and old is not due:
                 return
-            if await self._put_beside(old):
+            if await self._start_successor(old):
                 await old.worker.retire()
                 await old.stop(self._rules.stop_grace_s)
             else:
                 old.worker.recycle_failed()
 
-    async def _put_beside(self, old: WorkerSession) -> bool:
-        """True when a new worker serves in the place of the old one."""
-        if self._measuring is not None:  # it has become ready just now
+    async def _start_successor(self, old: WorkerSession) -> bool:
+        """Start a new worker beside the old one. True once the new one serves in its place."""
+        if self._measuring is not None:  # it has just become ready
             await asyncio.wait([self._measuring])
-        if old is not self._session:  # it has died meanwhile, and there is or will be a new one anyway
+        if old is not self._session:  # it has died in the meantime, and is replaced anyway
             return False
         free_bytes = free_memory_bytes(old.worker.pid)
         if free_bytes is not None and free_bytes < self._loaded_bytes:
             log.error(
-                "worker %d stays: another one takes about %d MiB, and %d MiB are free",
+                "keeping worker %d: a second one needs about %d MiB, but only %d MiB are available",
                 old.worker.pid,
                 self._loaded_bytes >> 20,
                 free_bytes >> 20,
@@ -152,25 +154,25 @@ class WorkerSeat:
         return True
 
     def _recycle(self, session: WorkerSession) -> None:
-        log.info("worker %d has reached a limit, recycling it", session.worker.pid)
+        log.info("worker %d reached its prediction or memory limit, recycling it", session.worker.pid)
         self._tasks.create_task(self.reload(session))
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the worker in order, or by force after `grace_s`."""
+        """Shut down the worker gracefully; kill it after `grace_s`."""
         self._stopping = True
         async with asyncio.TaskGroup() as tasks:
             for session in self._sessions:
                 tasks.create_task(session.stop(grace_s))
 
     def kill(self) -> None:
-        """Leaves no process behind, whatever happened."""
+        """Kill all processes of the seat."""
         self._spawner.close()
         for session in self._sessions:
             session.worker.kill()
 
     @property
     def pids(self) -> set[int]:
-        """The processes of this seat."""
+        """The process ids of this seat."""
         return self._spawner.pids | {session.worker.pid for session in self._sessions}
 
     @property
@@ -179,19 +181,19 @@ class WorkerSeat:
         return self._spawner.is_starting
 
     async def check_user_health(self) -> str | None:
-        """What the model's own check finds wrong, if anything."""
+        """Run the model's own health check; return the problem that it finds, or None."""
         if self._session is None or self.state != "READY":
             return None
         return await self._session.check_user_health()
 
-    async def _fill(self) -> End:
-        """Returns when the seat is empty again: its worker has died, and no other was put in its place."""
-        self._emptied: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+    async def _run_worker(self) -> End:
+        """Run a worker until it has exited and no successor has taken its place; return how it ended."""
+        self._vacated: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
             worker = self._take_first() or await self._spawner.start_beside()
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.explain(error)}"
-            # What could be started before is short of something, and that may pass.
+            # A worker could be started before, so the cause may be temporary.
             if self._was_ready.is_set():
                 return NotStarted(reason)
             self._setup = msgspec.structs.replace(
@@ -205,7 +207,7 @@ class WorkerSeat:
         self._take_place(session)
         if await session.wait_ready():
             self._adopt(session)
-        return await asyncio.shield(self._emptied)
+        return await asyncio.shield(self._vacated)
 
     def _take_first(self) -> Worker | None:
         first, self._first = self._first, None
@@ -225,19 +227,19 @@ class WorkerSeat:
         if session is self._successor:
             self._successor = None
             if self._session is not None:
-                log.error("the new worker failed, worker %d stays", self._session.worker.pid)
+                log.error("the new worker failed, keeping worker %d", self._session.worker.pid)
         elif session is self._session:
             if self._successor is None:
-                # At once, because a reload must not put a new worker beside one that is no more.
+                # Immediately, so that a reload does not start a successor of a worker that has exited.
                 self._session, self._setup = None, session.setup
-                self._emptied.set_result(end)
-            else:  # which is still loading the model
+                self._vacated.set_result(end)
+            else:  # the successor, which is still loading the model
                 successor, self._successor = self._successor, None
                 self._take_place(successor)
 
     def _take_place(self, session: WorkerSession) -> None:
         self._session = session
-        self._is_taken.set()
+        self._is_occupied.set()
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
@@ -245,19 +247,19 @@ class WorkerSeat:
         self._measuring = self._tasks.create_task(self._measure(session.worker.pid))
 
     async def _measure(self, pid: int) -> None:
-        # In a thread, where psutil is imported, too; if there is none, nothing is known.
+        # In a thread, which also imports psutil. Without a thread, the memory stays unknown.
         with contextlib.suppress(RuntimeError):
             self._loaded_bytes = (await asyncio.to_thread(usage_of, pid)).private_bytes
 
-    def _after(self, end: End) -> float | None:
-        """Seconds until the next worker; None when there will be none."""
+    def _delay_after(self, end: End) -> float | None:
+        """Return the seconds until the next worker is started; None if none will be."""
         if self._stopping or isinstance(end, Stopped):
             return None
         if not self._was_ready.is_set():
             self._final_state = "SETUP_FAILED"
             return None
         self._count(end)
-        reason = end.reason.partition("\n")[0]  # a traceback may follow, which is in the log already
+        reason = end.reason.partition("\n")[0]  # a traceback may follow, which is already in the log
         decision = self._rules.restarts.decide(self._setbacks, jitter=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", reason, decision.reason)

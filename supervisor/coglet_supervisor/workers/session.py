@@ -1,4 +1,4 @@
-"""Supervises one worker from its start to its end: setup, readiness, health and death."""
+"""Supervises one worker from start to exit: setup, readiness, health and liveness."""
 
 import asyncio
 import logging
@@ -26,7 +26,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, kw_only=True)
 class WorkerRules:
-    """What applies to every worker of a server. None stands for no limit."""
+    """The settings that apply to every worker of a server. None means no limit."""
 
     setup_timeout_s: float | None
     hang_timeout_s: float | None
@@ -35,7 +35,7 @@ class WorkerRules:
 
 
 class WorkerSession:
-    """Owns the state of one worker (`life.State`) and its setup. Hears the worker from `start` to its end."""
+    """Owns the state of one worker (`life.State`) and its setup, and handles its events."""
 
     def __init__(
         self,
@@ -61,31 +61,34 @@ class WorkerSession:
 
     @property
     def setup(self) -> Setup:
-        """How its setup went so far."""
+        """The progress or result of its setup."""
         return self._setup
 
     @property
     def is_ready(self) -> bool:
-        """True from the end of its setup until the process has ended."""
+        """True from the end of its setup until the process has exited."""
         match self._state:
             case life.Ready() | life.Retiring(was_ready=True):
                 return True
         return False
 
     def start(self, tasks: asyncio.TaskGroup) -> None:
-        """Begins to listen."""
+        """Start supervising the worker."""
         tasks.create_task(self._run())
 
     async def wait_ready(self) -> bool:
-        """True when the model is set up, False when the process has ended before."""
+        """Wait for the end of the setup. True if the model is ready, False if the process exited before."""
         return await asyncio.shield(self._loaded)
 
     async def wait_end(self) -> life.End:
-        """Returns when the process has ended and its predictions have failed."""
+        """Wait until the process has exited and its predictions have failed; return how it ended."""
         return await asyncio.shield(self._ended)
 
     async def stop(self, grace_s: float) -> None:
-        """Ends the worker in order, or by force after `grace_s`. A setup has nothing to be saved."""
+        """Shut down the worker gracefully, and kill it after `grace_s`.
+
+        During setup it is killed immediately.
+        """
         self._step(life.StopAsked())
         if self.is_ready:
             await self.worker.stop(grace_s)
@@ -93,7 +96,7 @@ class WorkerSession:
             await self.worker.end()
 
     async def check_user_health(self) -> str | None:
-        """Runs the model's own check; returns the problem that it finds, or None."""
+        """Run the model's own health check; return the problem that it finds, or None."""
         if not self.is_ready or not self.worker.has_healthcheck:
             return None
         return await self._health_check.run()
@@ -138,7 +141,7 @@ class WorkerSession:
                     interval_s,
                 )
             case control.Ready() | control.Idle() | control.Cancelled() | control.ShuttingDown():
-                log.debug("worker %d said %s", self.worker.pid, type(message).__name__)
+                log.debug("worker %d sent %s", self.worker.pid, type(message).__name__)
 
     def on_replace(self, reason: str) -> None:
         """See WorkerEvents."""
@@ -189,7 +192,7 @@ class WorkerSession:
     def _end_setup(self, failure: str | None = None) -> None:
         logs = self._server_log.end_collecting(self._setup_logs)
         if failure:
-            # The text first, as clients know it; then what was printed.
+            # The failure first, as with the peer; then what was printed.
             logs = f"{failure.rstrip()}\n{logs}"
         self._setup = msgspec.structs.replace(
             self._setup,
@@ -208,7 +211,7 @@ class WorkerSession:
 
     async def _guard_liveness(self) -> None:
         limit_s = self._rules.hang_timeout_s
-        # Not during setup: loading may hold the interpreter for as long as it takes.
+        # Not during setup, when loading may hold the interpreter lock for any time.
         if limit_s is None or not await self.wait_ready():
             return
         hangs = False
@@ -216,10 +219,10 @@ class WorkerSession:
             self.worker.send(control.Ping(id=0))
             await asyncio.sleep(limit_s / PARTS)
             hangs = self._liveness.hangs(usage_of(self.worker.pid).processor_s)
-        self.worker.replace(f"it neither answered nor computed for {limit_s:g} s")
+        self.worker.replace(f"no pong and no CPU time for {limit_s:g} s")
 
     def _slot_failed(self, message: control.Failed) -> None:
         slot = self.worker.slot_named(message.slot)
         if slot is None:
-            raise ProtocolError(f"failed names slot {message.slot}, which it does not have")
+            raise ProtocolError(f"failed names unknown slot {message.slot}")
         slot.poison(message.error)

@@ -1,4 +1,4 @@
-"""All workers of a server, seen as one: which state the model is in, and whether it is well."""
+"""All workers of a server as one: the state and the health of the model."""
 
 import asyncio
 from collections.abc import Sequence
@@ -7,12 +7,12 @@ from typing import Final
 from coglet_supervisor.health import Setup, State
 from coglet_supervisor.workers.seat import WorkerSeat
 
-# The state of the whole is the best state of a part: one ready worker serves.
+# The state of the server is the best state of a seat: one ready worker can serve.
 _BEST_FIRST: Final[tuple[State, ...]] = ("READY", "STARTING", "SETUP_FAILED", "DEFUNCT")
 
 
 class WorkerSupervisor:
-    """Runs and stops the seats together."""
+    """Runs and stops all seats."""
 
     def __init__(self, seats: Sequence[WorkerSeat]) -> None:
         self._seats = seats
@@ -24,30 +24,30 @@ class WorkerSupervisor:
 
     @property
     def setup(self) -> Setup | None:
-        """The setup that tells most about the state."""
+        """The setup of a seat whose state is that of the server."""
         state = self.state
         return next((seat.setup for seat in self._seats if seat.state == state), None)
 
     @property
     def restarts(self) -> int:
-        """How many workers died and were replaced."""
+        """The number of workers that died and were replaced."""
         return sum(seat.restarts for seat in self._seats)
 
     async def run(self) -> None:
-        """Keeps every seat filled."""
+        """Keep a worker running in every seat."""
         async with asyncio.TaskGroup() as tasks:
             for seat in self._seats:
                 tasks.create_task(seat.run())
 
     async def stop(self, grace_s: float) -> None:
-        """Ends all workers at the same time; what they run may end within `grace_s`."""
+        """Shut down all workers concurrently and gracefully; kill them after `grace_s`."""
         async with asyncio.TaskGroup() as tasks:
             for seat in self._seats:
                 tasks.create_task(seat.stop(grace_s))
 
     @property
     def pids(self) -> set[int]:
-        """The processes that are ours to wait for."""
+        """The process ids of all workers."""
         return {pid for seat in self._seats for pid in seat.pids}
 
     @property
@@ -56,7 +56,7 @@ class WorkerSupervisor:
         return any(seat.is_starting_a_process for seat in self._seats)
 
     async def wait_ready(self) -> None:
-        """Returns when the first worker is ready; never when none will be."""
+        """Wait until the first worker is ready. Does not return if none becomes ready."""
         async with asyncio.TaskGroup() as tasks:
             waiting = [tasks.create_task(seat.wait_ready()) for seat in self._seats]
             if waiting:
@@ -65,17 +65,17 @@ class WorkerSupervisor:
                 task.cancel()
 
     async def reload(self) -> None:
-        """Replaces the workers one after the other, so that at most one more than usual is in memory."""
+        """Replace the workers one after the other, so that at most one additional worker is in memory."""
         for seat in self._seats:
             await seat.reload()
 
     def kill(self) -> None:
-        """Leaves no process behind, whatever happened."""
+        """Kill all worker processes."""
         for seat in self._seats:
             seat.kill()
 
     async def check_user_health(self) -> str | None:
-        """The first problem that a model's own check finds, or None."""
+        """Run the health checks of the model; return the first problem found, or None."""
         for seat in self._seats:
             if problem := await seat.check_user_health():
                 return problem

@@ -1,4 +1,4 @@
-"""What the rest of the supervisor needs of a worker: `WorkerProcess`, or a test's."""
+"""The interface of a worker, which `WorkerProcess` and a fake of the tests implement."""
 
 from typing import Protocol
 
@@ -7,22 +7,22 @@ from coglet_supervisor.predictions.slots import Slot, SlotPool
 
 
 class WorkerEvents(Protocol):
-    """Receives what happens to a worker."""
+    """Receives the events of a worker."""
 
     def on_ready(self, slot_ids: list[str]) -> None:
-        """The model is set up, and the slots of these ids are connected."""
+        """Handle the end of the setup: the model is ready, and the slots with these ids are connected."""
         ...
 
     def on_control(self, message: control.FromWorker) -> None:
-        """Any other message of the control channel. Raises ProtocolError, which ends the worker."""
+        """Handle any other control message. Raises ProtocolError if it is invalid, which kills the worker."""
         ...
 
     def on_replace(self, reason: str) -> None:
-        """It is being killed, because `reason`."""
+        """Handle that the worker is being killed because of `reason`."""
         ...
 
     def on_recycle_due(self) -> None:
-        """It has reached one of its limits, and should be replaced between predictions."""
+        """Handle a reached recycling limit: the worker should be replaced between predictions."""
         ...
 
 
@@ -34,7 +34,7 @@ class Worker(Protocol):
 
     @property
     def spawned_at(self) -> str:
-        """When it was started, in RFC 3339."""
+        """The time of its start, in RFC 3339."""
         ...
 
     @property
@@ -44,7 +44,7 @@ class Worker(Protocol):
 
     @property
     def was_out_of_memory(self) -> bool | None:
-        """True if the kernel has killed in its control group for want of memory; None if that is unknown."""
+        """Whether the OOM killer was active in its control group since the start; None if unknown."""
         ...
 
     @property
@@ -52,55 +52,55 @@ class Worker(Protocol):
 
     @property
     def loses_predictions(self) -> bool:
-        """True when predictions failed, or are about to fail, because of its end."""
+        """True if predictions have failed, or are about to fail, because the process exits."""
         ...
 
     async def attach(self, pool: SlotPool, events: WorkerEvents) -> None:
-        """Listens to it from now on. Its slots go to `pool` after `open_slots`."""
+        """Connect the worker to the event loop. `open_slots` puts its slots into `pool`."""
         ...
 
     def send(self, message: control.ToWorker) -> None:
-        """Sends it a message. Never blocks; one that has ended gets none."""
+        """Send a message to the worker. Never blocks; ignored if the process has exited."""
         ...
 
     def open_slots(self, ids: list[str]) -> None:
-        """Makes its slots take predictions, under these ids."""
+        """Put its slots into the pool, under these ids."""
         ...
 
     def slot_named(self, slot_id: str) -> Slot | None: ...
 
     def replace(self, reason: str) -> None:
-        """Kills it, because `reason`."""
+        """Kill the worker because of `reason`, after `on_replace`."""
         ...
 
     def recycle_failed(self) -> None:
-        """It could not be replaced now; after its next prediction it is tried again."""
+        """Call `on_recycle_due` again after the next prediction: the worker could not be replaced now."""
         ...
 
     async def wait_end(self) -> int:
-        """Returns its exit code, after its last messages."""
+        """Wait until the process has exited and its final messages were read; return the exit code."""
         ...
 
     def fail_predictions(self, reason: str) -> None:
-        """Fails all that runs on it with `reason`; no slot is handed out again."""
+        """Fail all running predictions with `reason`, and close all slots for good."""
         ...
 
     async def retire(self) -> None:
-        """Hands out no slot again; returns when what runs has ended."""
+        """Accept no further predictions, and wait until the running ones have ended."""
         ...
 
     async def stop(self, grace_s: float) -> None:
-        """Lets what runs end within `grace_s`, and the process soon after; kills what is left."""
+        """Shut down gracefully: wait up to `grace_s` for running predictions, then kill what is left."""
         ...
 
     async def end(self) -> None:
-        """Kills it and all that it has started, while the event loop goes on. Safe to repeat."""
+        """Kill the process tree without blocking the event loop. Idempotent."""
         ...
 
     def kill(self) -> None:
-        """As `end`, at once. Safe to repeat."""
+        """Kill the process tree. Blocks. Idempotent."""
         ...
 
     def kill_group(self) -> None:
-        """Kills the process and those of its group."""
+        """Kill the process and all other processes of its process group."""
         ...
