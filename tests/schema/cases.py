@@ -16,7 +16,7 @@
 
     hint: ...
 
-    -- expect text --             pieces of the serialised document, a line each
+    -- expect text --             pieces of the serialized document, a line each
     -- expect order --            the names of the components, as JSON
 
 Of the components, those with choices must all be given; the others are looked at when they are given.

@@ -254,5 +254,5 @@ def test_no_chain_of_constants_grows_beyond_the_limits(first: str, steps: list[s
 def test_a_long_chain_of_constants_is_refused(step: str, levels: int, tmp_path: Path) -> None:
     source = chain("1", [step] * levels)
     tmp_path.joinpath("run.py").write_text(f"{source}\ndef run(a: str = C{levels}) -> str: ...\n")
-    with pytest.raises(SchemaError, match="run is nested too deeply to be analysed"):
+    with pytest.raises(SchemaError, match="run is nested too deeply to be analyzed"):
         generate(tmp_path, "run.py:run")

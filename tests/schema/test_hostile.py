@@ -50,7 +50,7 @@ def test_a_mistake_at_the_end_of_100_000_lines_is_found(tmp_path: Path) -> None:
 
 def test_source_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
     error = error_of(tmp_path, "x = '0123456789012345678'\n" * 100_000 + RUN)
-    assert str(error) == "failed to parse Python source: too many bytes of source to analyse (run.py:1:1)"
+    assert str(error) == "failed to parse Python source: too many bytes of source to analyze (run.py:1:1)"
     assert "large data" in error.hint
 
 
@@ -97,7 +97,7 @@ def test_100_nested_types_are_described(tmp_path: Path) -> None:
 )
 def test_other_nesting_ends_too(tmp_path: Path, source: str) -> None:
     error = error_of(tmp_path, source)
-    assert str(error) == "run is nested too deeply to be analysed"
+    assert str(error) == "run is nested too deeply to be analyzed"
     assert error.location == "run.py:1"
 
 
@@ -183,7 +183,7 @@ def test_a_large_literal_is_no_default(tmp_path: Path) -> None:
         (b"\x7fELF\x02\x01\x01", "invalid syntax (run.py:1:"),
         (b"<html><body>&nbsp;</body></html>", "invalid syntax (run.py:1:"),
     ],
-    ids=["null", "utf-16", "latin-1", "invalid", "unknown coding", "no text coding", "binary", "html"],
+    ids=["null", "utf-16", "latin-1", "invalid", "unknown coding", "not a text encoding", "binary", "html"],
 )
 def test_no_python_text(tmp_path: Path, content: bytes, reason: str) -> None:
     error = error_of(tmp_path, content)
