@@ -128,7 +128,7 @@ def test_the_operators_own_upload_server_needs_no_exception(serve: Serve) -> Non
             assert server.predict(script(predict)).json()["output"] == f"{store.url}/files/out.txt"
             # Whoever else asks for that host is refused as before.
             server.predict(returning("1"), webhook=f"{store.url}/hook", webhook_events_filter=["completed"])
-            server.wait_log("may not be reached")
+            server.wait_log("address blocked")
         assert [request.path for request in store.received] == ["/files/out.txt"]
 
 

@@ -169,5 +169,5 @@ def test_a_cancel_of_an_unknown_slot_is_reported_and_does_no_harm(start_worker: 
     worker = start_worker("async def Runner(): return 1\n")
     worker.say(control.Cancel(slot="no such slot", id="pred_1", sequence=1))
     assert worker.check_health().status == "healthy"
-    assert worker.records == ["cancel of pred_1 on slot no such slot, which is none of this worker"]
+    assert worker.records == ["ignoring cancel of pred_1: this worker has no slot no such slot"]
     assert worker.predict().result().output == 1

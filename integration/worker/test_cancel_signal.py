@@ -83,7 +83,7 @@ def test_one_that_uses_all_while_it_predicts_is_canceled_the_next_time(
         worker.predict(way="use").result()
         assert_cancels(worker, "asleep", "busy")
     worker.check_health()
-    notes = [record for record in worker.records if "it is taken back" in record]
+    notes = [record for record in worker.records if "restored it" in record]
     assert len(notes) == ("blocked" not in use and "SIG_BLOCK" not in use)
 
 

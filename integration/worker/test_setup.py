@@ -281,7 +281,7 @@ def test_another_version_ends_the_worker_with_both_numbers(spawn_worker: StartWo
     worker = spawn_worker("", version=PROTOCOL_VERSION + 1)
     reason = worker.said.wait_message(control.Fatal).reason
     assert reason.startswith(
-        f"protocol version {PROTOCOL_VERSION + 1} received, this side speaks {PROTOCOL_VERSION}"
+        f"protocol version {PROTOCOL_VERSION + 1} received, this side uses version {PROTOCOL_VERSION}"
     )
     assert worker.wait_exit() == EXIT_PROTOCOL
 

@@ -206,7 +206,7 @@ def test_a_context_of_any_size_fails_or_passes_but_poisons_nothing(start_worker:
 BAD_OUTPUTS = {
     "bytes": ("b'x'", "TypeError: Object of type bytes is not JSON serializable"),
     "NaN": ("{'a': [1, float('nan')]}", "NaN and infinity are not JSON numbers (at output['a'][1])"),
-    "surrogate": (r"['ok', '\ud800']", "output is no valid Unicode text"),
+    "surrogate": (r"['ok', '\ud800']", "output is not valid Unicode text"),
     "cycle": ("cycle()", "Circular reference detected"),
     "too deep": ("deep()", "output is nested too deeply for JSON"),
     "an item": (

@@ -34,8 +34,8 @@ RELAY = (
 )
 STARTS_WITHOUT_ENVIRONMENT = (
     "import subprocess, sys\n"
-    "from coglet_protocol.cookie import carry\n"
-    "carry(sys.argv[1])\n"
+    "from coglet_protocol.cookie import tag_process\n"
+    "tag_process(sys.argv[1])\n"
     "code = sys.argv[2]\n"
     "subprocess.Popen([sys.executable, '-c', code], env={}, start_new_session=True)\n"
 )

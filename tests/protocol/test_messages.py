@@ -153,8 +153,7 @@ def test_a_message_above_the_limit_is_not_sent() -> None:
 
 def test_another_protocol_version_is_refused_with_both_numbers() -> None:
     control.check_version(PROTOCOL_VERSION)
-    expected = (
-        f"protocol version {PROTOCOL_VERSION + 1} received, this side speaks {PROTOCOL_VERSION}; install"
-    )
+    theirs = PROTOCOL_VERSION + 1
+    expected = f"protocol version {theirs} received, this side uses version {PROTOCOL_VERSION}; install"
     with pytest.raises(VersionMismatch, match=expected):
         control.check_version(PROTOCOL_VERSION + 1)

@@ -224,7 +224,7 @@ def test_the_place_of_text_that_is_no_unicode_is_named(value: object, place: str
     with pytest.raises(EncodingError) as caught:
         encoded(value)
     assert str(caught.value) == (
-        f"Failed to serialize output: output is no valid Unicode text: surrogates not allowed (at {place})"
+        f"Failed to serialize output: output is not valid Unicode text: surrogates not allowed (at {place})"
     )
 
 

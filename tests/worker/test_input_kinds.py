@@ -117,8 +117,8 @@ def test_a_new_type_of_a_path(files: TemporaryFiles) -> None:
     ("annotation", "reason"),
     [
         ("'NoSuchType'", "cannot be evaluated when the model runs: NameError: name 'NoSuchType'"),
-        ("Union[str, Path]", "leaves open what becomes of a text"),
-        ("Secret | str | None", "leaves open what becomes of a text"),
+        ("Union[str, Path]", "is ambiguous for a text"),
+        ("Secret | str | None", "is ambiguous for a text"),
     ],
 )
 def test_without_a_schema_what_says_nothing_is_an_error(
