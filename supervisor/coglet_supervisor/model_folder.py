@@ -1,6 +1,6 @@
-"""Keeps files of the model out of the server's imports: a `json.py` is for the worker alone.
+"""Keeps modules of the model's folder out of the server's imports: a `json.py` is for the worker alone.
 
-`python -m` puts the current folder, which is the model's, in front of `sys.path`.
+`python -m` puts the current folder, which is the model's, at the front of `sys.path`.
 """
 
 import os
@@ -10,7 +10,7 @@ _OURS = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
 
 
 def forget_current_folder() -> None:
-    """Undoes what `-m` has done, and forgets what was imported from that folder since."""
+    """Remove the current folder from `sys.path`, and modules that were imported from it already."""
     if getattr(sys.flags, "safe_path", sys.flags.isolated) or not sys.path:
         return
     folder = os.getcwd()

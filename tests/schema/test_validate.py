@@ -1,4 +1,4 @@
-"""Documents that contradict themselves are refused, whoever wrote them."""
+"""Documents that contradict themselves are rejected, generated or not."""
 
 import json
 from pathlib import Path
@@ -67,7 +67,7 @@ def test_choices_that_are_not_of_the_type(tmp_path: Path) -> None:
         "str = Input(default='x', regex='[')",
         "list = [{}]",
         "Path = 'relative/path'",
-        # A pattern on which Python's engine would not end in a lifetime.
+        # A pattern on which Python's engine takes exponential time.
         f"str = Input(default='{'a' * 60}b', regex='^(a+)+$')",
     ],
 )
@@ -86,7 +86,7 @@ def test_a_default_that_keeps_them(tmp_path: Path, parameter: str) -> None:
         ("components schemas", [], "components.schemas: an object is expected"),
     ],
 )
-def test_a_file_that_is_no_openapi(tmp_path: Path, path: str, value: object, reason: str) -> None:
+def test_a_file_that_is_not_openapi(tmp_path: Path, path: str, value: object, reason: str) -> None:
     assert_invalid(schema_of(tmp_path, "x: int"), path, value, reason)
 
 
@@ -107,7 +107,7 @@ def test_a_file_that_is_no_openapi(tmp_path: Path, path: str, value: object, rea
         ("Output", {"additionalProperties": {"type": "?"}}, "Output.additionalProperties: unknown type '?'"),
     ],
 )
-def test_a_component_that_is_no_schema(tmp_path: Path, path: str, value: object, reason: str) -> None:
+def test_a_component_that_is_not_a_schema(tmp_path: Path, path: str, value: object, reason: str) -> None:
     document = schema_of(tmp_path, "x: int")
     assert_invalid(document, f"components schemas {path}", value, f"components.schemas.{reason}")
 
@@ -129,7 +129,7 @@ def test_a_component_of_another_author(tmp_path: Path, schema: dict[str, Any]) -
 
 
 def assert_invalid(document: dict[str, Any], path: str, value: object, reason: str) -> None:
-    """The document is refused for `reason` once `value` stands at `path`."""
+    """Check that the document is rejected for `reason` with `value` at `path`."""
     parent = document
     *parents, last = path.split()
     for key in parents:
@@ -166,10 +166,10 @@ def test_deep_documents_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"3", b"\xff", b"[" * 100_000])
-def test_a_file_that_is_no_json_object(data: bytes) -> None:
+def test_a_file_that_is_not_a_json_object(data: bytes) -> None:
     with pytest.raises(SchemaError, match=r"^Failed to load model schema JSON: "):
         load_document(data)
 
 
-def test_a_file_that_is_one() -> None:
+def test_a_file_that_is_a_json_object() -> None:
     assert load_document(b'{"openapi": "3.0.2"}') == {"openapi": "3.0.2"}

@@ -11,7 +11,7 @@ SDK = Path(cog.__file__).resolve().parents[1]
 
 
 class BarePython:
-    """Runs code with the SDK, and what the test adds, in a Python that has no site packages."""
+    """Runs code in a Python without site packages, with only the SDK and what the test adds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder

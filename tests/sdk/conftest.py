@@ -49,7 +49,7 @@ def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-# Stands for the supervisor: prints what it is given and returns the exit code it is told.
+# A fake supervisor: prints its arguments and returns the exit code that it is given.
 FAKE_SUPERVISOR = """
 import os
 def serve(ref, **options):

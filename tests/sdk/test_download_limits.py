@@ -1,4 +1,4 @@
-"""hardening.md S9 and S10: whatever a web server sends, a download ends, and no half file is left."""
+"""hardening.md S9 and S10: whatever a web server sends, a download ends, and no partial file is left."""
 
 import gzip
 import threading
@@ -83,7 +83,7 @@ def test_a_download_that_takes_too_long(
 
 
 def trickle(peer: Peer) -> None:
-    """Ten seconds of something that is no failure, and no progress either."""
+    """Send something for ten seconds that is neither a failure nor progress."""
     pause = threading.Event()
     for _ in range(200):
         peer.send(b"x")

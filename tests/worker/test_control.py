@@ -20,10 +20,10 @@ from coglet_worker.control import ControlChannel
 class Pipes:
     """A channel, and the supervisor's ends of its pipes."""
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, log_timeout_s: float) -> None:
         ours, self.writer = os.pipe()
         self.reader, theirs = os.pipe()
-        self.channel = ControlChannel(ours, theirs, CancelationGate(), patience_s=patience_s)
+        self.channel = ControlChannel(ours, theirs, CancelationGate(), log_timeout_s=log_timeout_s)
         self._descriptors = {ours, theirs, self.reader, self.writer}
         self._lines = open(self.reader, "rb", closefd=False)
 
@@ -45,15 +45,15 @@ class Pipes:
 
 
 @contextlib.contextmanager
-def new_pipes(patience_s: float) -> Iterator[Pipes]:
-    pipes = Pipes(patience_s)
+def new_pipes(log_timeout_s: float) -> Iterator[Pipes]:
+    pipes = Pipes(log_timeout_s)
     yield pipes
     pipes.close_all()
 
 
 @pytest.fixture
 def pipes() -> Iterator[Pipes]:
-    with new_pipes(patience_s=10.0) as pipes:
+    with new_pipes(log_timeout_s=10.0) as pipes:
         yield pipes
 
 
@@ -109,7 +109,7 @@ def test_one_that_never_reads_costs_lines_of_logs_and_no_other_message() -> None
     text = "x" * 100_000
     count = BACKLOG_BYTES // len(text) + 3
     messages: list[control.FromWorker] = []
-    with new_pipes(patience_s=0.01) as pipes:
+    with new_pipes(log_timeout_s=0.01) as pipes:
         for _ in range(count):
             pipes.channel.send(log(text))
         pipes.channel.send(control.Pong(id=1))
