@@ -28,7 +28,7 @@ class BarePython:
         )
 
     def add_package(self, name: str, **modules: str) -> None:
-        """Writes a package with the given modules into the folder that is imported from."""
+        """Write a package with the given modules into a folder on the import path."""
         package = self.folder / name
         package.mkdir()
         for module, source in {"__init__": "", **modules}.items():

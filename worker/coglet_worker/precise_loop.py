@@ -22,7 +22,7 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 if sys.platform == "linux":
 
     class _PreciseSelector(selectors.EpollSelector):
-        """Waits for whole ticks with epoll, and for the rest with select, which counts microseconds."""
+        """Waits for whole ticks with epoll, and for the rest with select, whose unit is the microsecond."""
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout is None or timeout <= 0:
