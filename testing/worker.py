@@ -25,7 +25,7 @@ from testing.installation import Installation
 from testing.prediction import Prediction
 from testing.waiting import DEADLINE_S
 
-EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_LOST, EXIT_FAULT = 0, 1, 2, 3, 4
 
 
 @dataclass(frozen=True, kw_only=True)

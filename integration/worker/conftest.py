@@ -17,7 +17,7 @@ _INTERPRETERS: Final = "PYCOGLET_WORKER_PYTHONS"
 
 
 class StartWorker(Protocol):
-    """Starts a worker with a model of the given source; see `Launch`. It ends with the test."""
+    """Starts a worker with a model of the given source; see `Launch`. It is stopped after the test."""
 
     def __call__(
         self,
@@ -44,21 +44,21 @@ def _version_of(python: Path) -> str:
 
 @pytest.fixture(scope="session", params=_interpreters(), ids=_version_of)
 def worker_python(request: pytest.FixtureRequest) -> Path:
-    """The interpreter under which the worker runs."""
+    """Return the interpreter under which the worker runs."""
     python: Path = request.param
     return python
 
 
 @pytest.fixture
 def spawn_worker(worker_python: Path) -> Iterator[StartWorker]:
-    """Starts workers and does not wait for anything."""
+    """Return a function that starts workers and does not wait for anything."""
     with ExitStack() as stack:
         yield lambda source, **launch: stack.enter_context(spawn(worker_python, source, Launch(**launch)))
 
 
 @pytest.fixture
 def start_worker(spawn_worker: StartWorker) -> StartWorker:
-    """Starts workers and waits until they are ready."""
+    """Return a function that starts workers and waits until they are ready."""
 
     def start(source: str, **launch: object) -> Worker:
         worker = spawn_worker(source, **launch)  # type: ignore[arg-type]
@@ -70,27 +70,27 @@ def start_worker(spawn_worker: StartWorker) -> StartWorker:
 
 @pytest.fixture(scope="module")
 def scripted_sync(worker_python: Path) -> Iterator[Scripted]:
-    """A sync model, one for all tests of a module, that runs what they send it."""
+    """Return a sync model, shared by all tests of a module, that runs the code they send it."""
     with spawn(worker_python, SYNC, Launch()) as worker:
         yield Scripted(worker, is_async=False)
 
 
 @pytest.fixture(scope="module")
 def scripted_async(worker_python: Path) -> Iterator[Scripted]:
-    """An async one."""
+    """Return an async model, shared by all tests of a module, that runs the code they send it."""
     with spawn(worker_python, ASYNC, Launch()) as worker:
         yield Scripted(worker, is_async=True)
 
 
 @pytest.fixture(scope="module", params=["sync", "async"])
 def scripted(worker_python: Path, request: pytest.FixtureRequest) -> Scripted:
-    """First the one, then the other."""
+    """Return the sync model, then the async one."""
     either: Scripted = request.getfixturevalue(f"scripted_{request.param}")
     return either
 
 
 @pytest.fixture
 def fifo(tmp_path: Path) -> Path:
-    """A model that reads from it waits until the test has written to it."""
+    """Return a FIFO; a model that reads from it waits until the test has written to it."""
     os.mkfifo(tmp_path / "fifo")
     return tmp_path / "fifo"

@@ -1,4 +1,4 @@
-"""A model that runs what the test sends it, so that a table of cases needs one worker and not one a row."""
+"""A model that runs code from the test, so that a table of cases needs one worker, not one per row."""
 
 import textwrap
 from dataclasses import dataclass
@@ -29,13 +29,13 @@ ASYNC: Final = _MODEL.format(
 
 @dataclass(frozen=True)
 class Scripted:
-    """A worker with such a model. `preamble` is the source that all bodies of a test have in common."""
+    """A worker with such a model. `preamble` is source that all bodies of a test share."""
 
     worker: Worker
     is_async: bool
 
     def start(self, body: str, preamble: str = "", **arguments: object) -> Prediction:
-        """Starts a prediction that does what `body` says; it is written as the body of a function."""
+        """Start a prediction that runs `body`, the body of a function."""
         keyword = "async def" if self.is_async else "def"
         function = (
             f"{keyword} body({', '.join(arguments)}):\n{textwrap.indent(textwrap.dedent(body), '    ')}"

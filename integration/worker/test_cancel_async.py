@@ -1,4 +1,4 @@
-"""A cancel of an async prediction: its task ends, then its slot is free, and nobody else notices."""
+"""A cancel of an async prediction: its task ends, then its slot is free; other predictions are unaffected."""
 
 from pathlib import Path
 
@@ -35,14 +35,14 @@ WAITING = {
 
 
 def start(scripted: Scripted, body: str, fifo: Path) -> Prediction:
-    """Starts a prediction and waits until it has printed `up`."""
+    """Start a prediction and wait until it has printed `up`."""
     prediction = scripted.start(body, PREAMBLE, fifo=str(fifo))
     prediction.wait_log("up\n")
     return prediction
 
 
 def canceled(scripted: Scripted, prediction: Prediction) -> Result:
-    """What comes of the prediction after a cancel; the next one works."""
+    """Cancel the prediction and return its result; check that the next one works."""
     scripted.worker.cancel(prediction.message)
     result = prediction.result()
     assert result.is_canceled
@@ -140,7 +140,7 @@ def test_one_that_comes_late_does_not_hit_the_next_prediction(scripted_async: Sc
     assert running.result().logs == "up\nend\n"
 
 
-def test_the_neighbours_go_on(start_worker: StartWorker) -> None:
+def test_the_other_predictions_continue(start_worker: StartWorker) -> None:
     worker = start_worker(
         """
         import asyncio
@@ -169,5 +169,5 @@ def test_a_cancel_of_an_unknown_slot_is_reported_and_does_no_harm(start_worker: 
     worker = start_worker("async def Runner(): return 1\n")
     worker.say(control.Cancel(slot="no such slot", id="pred_1", sequence=1))
     assert worker.check_health().status == "healthy"
-    assert worker.records == ["cancel of pred_1 on slot no such slot, which is none of this worker"]
+    assert worker.records == ["ignoring cancel of pred_1: this worker has no slot no such slot"]
     assert worker.predict().result().output == 1

@@ -1,4 +1,4 @@
-"""Models that use signals themselves: a cancel reaches them all the same, and they keep what is theirs."""
+"""Models that use signals themselves: a cancel reaches them all the same, and they keep their handlers."""
 
 import os
 import signal
@@ -38,7 +38,7 @@ MODEL = """
 
 
 def cancel(worker: Worker, prediction: Prediction) -> None:
-    """As the supervisor does."""
+    """Send a cancel and the signal, as the supervisor does."""
     worker.say_cancel(prediction.message)
     if number := worker.wait_ready().cancel_signal:
         os.kill(worker.process.pid, number)
@@ -59,7 +59,7 @@ LEFT = ("dump", "theirs")
 
 
 @pytest.mark.parametrize("use", [*USES.values(), *ALL.values()], ids=[*USES, *ALL])
-def test_one_that_uses_it_since_setup_is_canceled_and_told(start_worker: StartWorker, use: str) -> None:
+def test_one_that_uses_it_since_setup_is_canceled_and_reported(start_worker: StartWorker, use: str) -> None:
     worker = start_worker(MODEL.format(at_setup=use, at_run="pass"))
     assert_cancels(worker, "busy", "asleep", "busy")
     worker.check_health()
@@ -83,7 +83,7 @@ def test_one_that_uses_all_while_it_predicts_is_canceled_the_next_time(
         worker.predict(way="use").result()
         assert_cancels(worker, "asleep", "busy")
     worker.check_health()
-    notes = [record for record in worker.records if "it is taken back" in record]
+    notes = [record for record in worker.records if "restored it" in record]
     assert len(notes) == ("blocked" not in use and "SIG_BLOCK" not in use)
 
 

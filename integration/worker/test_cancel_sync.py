@@ -36,14 +36,14 @@ BLOCKED = {
 
 
 def start(scripted: Scripted, body: str, fifo: Path) -> Prediction:
-    """Starts a prediction and waits until it has printed `up`."""
+    """Start a prediction and wait until it has printed `up`."""
     prediction = scripted.start(body, PREAMBLE, fifo=str(fifo))
     prediction.wait_log("up\n")
     return prediction
 
 
 def canceled(scripted: Scripted, prediction: Prediction) -> Result:
-    """What comes of the prediction after a cancel; the next one works."""
+    """Cancel the prediction and return its result; check that the next one works."""
     scripted.worker.cancel(prediction.message)
     result = prediction.result()
     assert result.is_canceled
@@ -103,7 +103,7 @@ def test_except_exception_does_not_swallow_it(scripted_sync: Scripted, fifo: Pat
 
 
 def test_a_signal_that_is_lost_is_repeated(scripted_sync: Scripted, fifo: Path) -> None:
-    """One that comes just before a system call does not end it. Here, the model takes it away."""
+    """One that arrives just before a system call does not interrupt it. Here, the model swallows one."""
     body = f"""
         import signal
         ours = [{scripted_sync.worker.wait_ready().cancel_signal}]
@@ -117,7 +117,7 @@ def test_a_signal_that_is_lost_is_repeated(scripted_sync: Scripted, fifo: Path) 
 
 
 def test_signals_alone_cancel_nothing(scripted_sync: Scripted, fifo: Path) -> None:
-    """The supervisor sends one beside each cancel, perhaps for a prediction that has just ended."""
+    """The supervisor sends one along with each cancel, perhaps for a prediction that has just ended."""
     body = "print('up')\nwhile not os.path.exists(fifo + ' end'): pass\nreturn 'end'"
     prediction = start(scripted_sync, body, fifo)
     for number in (scripted_sync.worker.wait_ready().cancel_signal, signal.SIGUSR1):

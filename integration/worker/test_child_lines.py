@@ -1,4 +1,4 @@
-"""Lines of many children at once, each written at once: none is torn by another's."""
+"""Lines of many children at once, each written in one call: none is split by another's."""
 
 from collections import Counter
 
@@ -55,13 +55,13 @@ PYTHON = ["print", "print in pieces", "write", "bytes", "logging"]
 CASES = {
     # starts, ways, sizes of the lines, rounds
     "of Python, of any length": (["forked", "multiprocessed"], PYTHON, (10, 4000, 9000), 40),
-    "of anybody, up to what a pipe takes at once": (
+    "of any child, up to an atomic write": (
         ["forked", "multiprocessed", "program"],
         [*PYTHON, "descriptor"],
         (10, 4000),
         40,
     ),
-    "of anybody, as long as there is room": (["forked", "program"], ["descriptor"], (9000,), 4),
+    "of any child, as long as there is room": (["forked", "program"], ["descriptor"], (9000,), 4),
 }
 
 
@@ -90,7 +90,7 @@ def test_an_unfinished_line_of_a_child_that_leaves_run_is_kept(start_worker: Sta
 
 
 def test_a_child_of_a_child_keeps_its_descriptors(start_worker: StartWorker) -> None:
-    """The numbers of the worker's own are free in the first child, and may be used there."""
+    """The numbers of the worker's descriptors are free in the first child, which may reuse them."""
     worker = start_worker("""
         import os
 

@@ -1,4 +1,4 @@
-"""What is written around Python's streams: child processes, C libraries, forks (runtime.md 7.1)."""
+"""Output that bypasses Python's streams: child processes, C libraries, forks (runtime.md 7.1)."""
 
 import os
 
@@ -54,7 +54,7 @@ def test_it_is_in_the_logs_of_the_only_prediction(scripted: Scripted, body: str)
     assert scripted.worker.server_log == ""
 
 
-def test_errors_of_a_child_are_told_apart(start_worker: StartWorker) -> None:
+def test_stderr_of_a_child_is_distinguished(start_worker: StartWorker) -> None:
     worker = start_worker("import os\ndef Runner(): os.system('echo hello >&2')\n")
     logs = [each for each in worker.predict().result().messages if isinstance(each, slot.Log)]
     assert [(each.source, each.data) for each in logs] == [("stderr", "hello\n")]
@@ -87,7 +87,7 @@ def test_a_line_of_a_child_does_not_end_up_inside_one_of_the_model(start_worker:
     assert sorted(worker.predict().result().logs.splitlines()) == ["ab", "child"]
 
 
-def test_a_child_that_never_stops_writing_does_not_hold_up_the_end(start_worker: StartWorker) -> None:
+def test_a_child_that_never_stops_writing_does_not_delay_the_end(start_worker: StartWorker) -> None:
     worker = start_worker("""
         import subprocess
 
@@ -100,7 +100,7 @@ def test_a_child_that_never_stops_writing_does_not_hold_up_the_end(start_worker:
     assert isinstance(worker.predict(start=False).result().terminal, slot.Done)
 
 
-def test_with_two_predictions_nobody_knows_whose_child_it_is(start_worker: StartWorker) -> None:
+def test_with_two_predictions_the_owner_of_a_child_is_unknown(start_worker: StartWorker) -> None:
     worker = start_worker(
         """
         import asyncio, os
@@ -125,7 +125,7 @@ def test_with_two_predictions_nobody_knows_whose_child_it_is(start_worker: Start
     assert waiting.result().logs == "waiting\n"
 
 
-def test_a_forked_child_that_leaves_run_ends_and_says_nothing_to_the_supervisor(
+def test_a_forked_child_that_leaves_run_ends_and_sends_nothing_to_the_supervisor(
     start_worker: StartWorker,
 ) -> None:
     worker = start_worker("""
@@ -154,7 +154,7 @@ HELD = """
 
 
 def test_a_child_holds_no_channel_of_ours(start_worker: StartWorker) -> None:
-    """A supervisor waits for the end of a channel; a child that held it open would hide a death."""
+    """A supervisor waits for EOF on a channel; a child that held it open would hide the worker's death."""
     worker = start_worker(
         """
         import os, subprocess, sys

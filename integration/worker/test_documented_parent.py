@@ -1,6 +1,6 @@
-"""A parent that knows no more than the documents: JSON lines on stdin and stdout, MessagePack on the slots.
+"""A parent with only the documented protocol: JSON lines on stdin and stdout, MessagePack on the slots.
 
-It imports nothing of ours: no sequence numbers, no extra fields, no signals.
+It imports none of our code: no sequence numbers, no extra fields, no signals.
 """
 
 import contextlib
@@ -25,7 +25,7 @@ Message = dict[str, Any]
 
 
 class Parent:
-    """Spawns one worker and speaks to it. What is not read stays in the pipes."""
+    """Exchanges messages with one worker. What is not read stays in the pipes."""
 
     def __init__(self, process: "subprocess.Popen[bytes]", folder: Path, num_slots: int) -> None:
         self.process = process
@@ -39,7 +39,7 @@ class Parent:
             listener.listen(1)
             self._listeners.append(listener)
         where = {"type": "named_sockets", "dir": str(folder), "num_slots": num_slots}
-        self.tell(
+        self.send(
             type="init",
             predictor_ref="predict.py:Runner",
             num_slots=num_slots,
@@ -49,16 +49,16 @@ class Parent:
             version=1,
         )
 
-    def tell(self, **message: Any) -> None:
+    def send(self, **message: Any) -> None:
         assert self.process.stdin is not None
         os.write(self.process.stdin.fileno(), json.dumps(message).encode() + b"\n")
 
-    def hear(self) -> Message:
-        """The next control message."""
+    def receive(self) -> Message:
+        """Return the next control message."""
         assert self.process.stdout is not None
         while b"\n" not in self._rest:
             ready, _, _ = select.select([self.process.stdout], [], [], DEADLINE_S)
-            assert ready, f"nothing heard, the rest is {self._rest[:200]!r}"
+            assert ready, f"no message received, the rest is {self._rest[:200]!r}"
             data = os.read(self.process.stdout.fileno(), 1 << 20)
             assert data, "the worker has ended"
             self._rest += data
@@ -66,12 +66,12 @@ class Parent:
         message: Message = json.loads(line)
         return message
 
-    def hear_until(self, kind: str) -> list[Message]:
-        """All control messages up to the first of that type."""
-        heard = [self.hear()]
-        while heard[-1]["type"] != kind:
-            heard.append(self.hear())
-        return heard
+    def receive_until(self, kind: str) -> list[Message]:
+        """Return all control messages up to the first of that type."""
+        received = [self.receive()]
+        while received[-1]["type"] != kind:
+            received.append(self.receive())
+        return received
 
     def accept(self) -> None:
         for listener in self._listeners:
@@ -93,7 +93,7 @@ class Parent:
         self.slots[on].sendall(struct.pack(">I", len(payload)) + payload)
 
     def terminal(self, on: int = 0) -> Message:
-        """The end of the prediction on that slot; what it says before is skipped."""
+        """Return the terminal message of the prediction on that slot; earlier messages are skipped."""
         while True:
             message = self.slot_message(on)
             if message["type"] in {"done", "failed", "cancelled"}:
@@ -123,7 +123,7 @@ class Parent:
 
 
 @contextlib.contextmanager
-def parent(python: Path, source: str, num_slots: int = 1) -> Iterator[Parent]:
+def running_parent(python: Path, source: str, num_slots: int = 1) -> Iterator[Parent]:
     with tempfile.TemporaryDirectory(prefix="cog-") as name:
         folder = Path(name)
         folder.joinpath("predict.py").write_text(textwrap.dedent(source))
@@ -135,11 +135,11 @@ def parent(python: Path, source: str, num_slots: int = 1) -> Iterator[Parent]:
             env=Installation(python, is_ours=True).variables({}),
             start_new_session=True,
         )
-        speaking = Parent(process, folder, num_slots)
+        parent = Parent(process, folder, num_slots)
         try:
-            yield speaking
+            yield parent
         finally:
-            speaking.close()
+            parent.close()
 
 
 PREFIXES = pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async"])
@@ -161,67 +161,69 @@ def model(prefix: str) -> str:
 
 @PREFIXES
 def test_the_slot_is_idle_after_each_prediction(worker_python: Path, prefix: str) -> None:
-    with parent(worker_python, model(prefix)) as speaking:
-        speaking.accept()
-        ready = speaking.hear_until("ready")[-1]
+    with running_parent(worker_python, model(prefix)) as parent:
+        parent.accept()
+        ready = parent.receive_until("ready")[-1]
         for n in range(3):
-            speaking.predict(f"p{n}", wait=False)
-            done = speaking.terminal()
+            parent.predict(f"p{n}", wait=False)
+            done = parent.terminal()
             assert (done["type"], done["id"], done["output"]) == ("done", f"p{n}", b'"value"')
-            assert speaking.hear() == {"type": "idle", "slot": ready["slots"][0]}
-        speaking.tell(type="shutdown")
-        assert speaking.hear()["type"] == "shutting_down"
-        assert speaking.process.wait(DEADLINE_S) == 0
+            assert parent.receive() == {"type": "idle", "slot": ready["slots"][0]}
+        parent.send(type="shutdown")
+        assert parent.receive()["type"] == "shutting_down"
+        assert parent.process.wait(DEADLINE_S) == 0
 
 
 @PREFIXES
-def test_a_cancel_is_told_and_hits_no_other(worker_python: Path, prefix: str) -> None:
-    with parent(worker_python, model(prefix)) as speaking:
-        speaking.accept()
-        (slot_id,) = speaking.hear_until("ready")[-1]["slots"]
+def test_a_cancel_is_reported_and_hits_no_other(worker_python: Path, prefix: str) -> None:
+    with running_parent(worker_python, model(prefix)) as parent:
+        parent.accept()
+        (slot_id,) = parent.receive_until("ready")[-1]["slots"]
         for n in range(3):
-            speaking.predict(f"p{n}", wait=True)
-            assert speaking.slot_message()["data"] == "up\n"
-            speaking.tell(type="cancel", slot=slot_id, id=f"p{n}")
-            assert speaking.terminal() == {"type": "cancelled", "id": f"p{n}"}
-            assert speaking.hear() == {"type": "cancelled", "slot": slot_id}
-            assert speaking.hear() == {"type": "idle", "slot": slot_id}
-            speaking.tell(type="cancel", slot=slot_id, id=f"p{n}")  # too late
-            speaking.predict(f"next {n}", wait=False)
-            assert speaking.terminal()["type"] == "done"
-            assert speaking.hear() == {"type": "idle", "slot": slot_id}
+            parent.predict(f"p{n}", wait=True)
+            assert parent.slot_message()["data"] == "up\n"
+            parent.send(type="cancel", slot=slot_id, id=f"p{n}")
+            assert parent.terminal() == {"type": "cancelled", "id": f"p{n}"}
+            assert parent.receive() == {"type": "cancelled", "slot": slot_id}
+            assert parent.receive() == {"type": "idle", "slot": slot_id}
+            parent.send(type="cancel", slot=slot_id, id=f"p{n}")  # too late
+            parent.predict(f"next {n}", wait=False)
+            assert parent.terminal()["type"] == "done"
+            assert parent.receive() == {"type": "idle", "slot": slot_id}
 
 
 def test_a_cancel_may_overtake_its_prediction(worker_python: Path) -> None:
-    with parent(worker_python, model("")) as speaking:
-        speaking.accept()
-        (slot_id,) = speaking.hear_until("ready")[-1]["slots"]
-        speaking.tell(type="cancel", slot=slot_id, id="p")
-        speaking.tell(type="healthcheck", id="hc")
-        assert speaking.hear()["type"] == "healthcheck_result"  # the cancel has been read
-        speaking.predict("p", wait=True)
-        assert speaking.terminal() == {"type": "cancelled", "id": "p"}
+    with running_parent(worker_python, model("")) as parent:
+        parent.accept()
+        (slot_id,) = parent.receive_until("ready")[-1]["slots"]
+        parent.send(type="cancel", slot=slot_id, id="p")
+        parent.send(type="healthcheck", id="hc")
+        assert parent.receive()["type"] == "healthcheck_result"  # the cancel has been read
+        parent.predict("p", wait=True)
+        assert parent.terminal() == {"type": "cancelled", "id": "p"}
 
 
 def test_two_slots_are_idle_each_for_itself(worker_python: Path) -> None:
-    with parent(worker_python, model("async "), num_slots=2) as speaking:
-        speaking.accept()
-        first, second = speaking.hear_until("ready")[-1]["slots"]
-        speaking.predict("waits", on=0, wait=True)
-        assert speaking.slot_message(on=0)["data"] == "up\n"
-        speaking.predict("ends", on=1, wait=False)
-        assert speaking.terminal(on=1)["id"] == "ends"
-        assert speaking.hear() == {"type": "idle", "slot": second}
-        speaking.tell(type="cancel", slot=first, id="waits")
-        assert speaking.terminal(on=0) == {"type": "cancelled", "id": "waits"}
-        assert speaking.hear() == {"type": "cancelled", "slot": first}
-        assert speaking.hear() == {"type": "idle", "slot": first}
+    with running_parent(worker_python, model("async "), num_slots=2) as parent:
+        parent.accept()
+        first, second = parent.receive_until("ready")[-1]["slots"]
+        parent.predict("waits", on=0, wait=True)
+        assert parent.slot_message(on=0)["data"] == "up\n"
+        parent.predict("ends", on=1, wait=False)
+        assert parent.terminal(on=1)["id"] == "ends"
+        assert parent.receive() == {"type": "idle", "slot": second}
+        parent.send(type="cancel", slot=first, id="waits")
+        assert parent.terminal(on=0) == {"type": "cancelled", "id": "waits"}
+        assert parent.receive() == {"type": "cancelled", "slot": first}
+        assert parent.receive() == {"type": "idle", "slot": first}
 
 
 LINES = 20_000
 
 
-def test_one_that_does_not_read_holds_up_no_model_and_is_told_what_was_dropped(worker_python: Path) -> None:
+def test_one_that_does_not_read_blocks_no_model_and_gets_the_number_of_dropped_lines(
+    worker_python: Path,
+) -> None:
     source = f"""
         class Runner:
             def setup(self):
@@ -230,23 +232,23 @@ def test_one_that_does_not_read_holds_up_no_model_and_is_told_what_was_dropped(w
                 open("set up", "w").close()
             def run(self, n): return n
     """
-    with parent(worker_python, source) as speaking:
-        speaking.accept()
-        wait_for((speaking.folder / "set up").exists, "end of setup")
+    with running_parent(worker_python, source) as parent:
+        parent.accept()
+        wait_for((parent.folder / "set up").exists, "end of setup")
         for n in range(200):  # an Idle for each
-            speaking.predict("p", n=n)
-            assert speaking.terminal()["output"] == str(n).encode()
-        assert peak_memory_mib(speaking.process.pid) < 100
-        heard = speaking.hear_until("idle")
-        ready = heard.index(next(each for each in heard if each["type"] == "ready"))
-        logs = "".join(each["data"] for each in heard[:ready] if each["type"] == "log").splitlines()
-        dropped = [each for each in heard if each["type"] == "dropped_logs"]
+            parent.predict("p", n=n)
+            assert parent.terminal()["output"] == str(n).encode()
+        assert peak_memory_mib(parent.process.pid) < 100
+        received = parent.receive_until("idle")
+        ready = received.index(next(each for each in received if each["type"] == "ready"))
+        logs = "".join(each["data"] for each in received[:ready] if each["type"] == "log").splitlines()
+        dropped = [each for each in received if each["type"] == "dropped_logs"]
         assert 100 < len(logs) < LINES
         assert len(logs) + sum(each["count"] for each in dropped) == LINES + 1
         assert all(each["interval_millis"] >= 0 for each in dropped)
-        # It reads again, and hears everything again.
-        speaking.tell(type="healthcheck", id="hc")
-        assert len(speaking.hear_until("healthcheck_result")) < 200
+        # Once it reads again, it receives everything again.
+        parent.send(type="healthcheck", id="hc")
+        assert len(parent.receive_until("healthcheck_result")) < 200
 
 
 def peak_memory_mib(pid: int) -> int:
@@ -262,8 +264,8 @@ def test_one_that_reads_misses_nothing(worker_python: Path) -> None:
                 for n in range(5000): print(n, "x" * 1000)
             def run(self): ...
     """
-    with parent(worker_python, source) as speaking:
-        speaking.accept()
-        *logs, _ready = speaking.hear_until("ready")
+    with running_parent(worker_python, source) as parent:
+        parent.accept()
+        *logs, _ready = parent.receive_until("ready")
         assert all(each["type"] == "log" for each in logs)
         assert len("".join(each["data"] for each in logs).splitlines()) == 5000

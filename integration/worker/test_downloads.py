@@ -1,4 +1,4 @@
-"""Files that an input names: there before `run`, gone after it, never in the way of a cancel (5.3, 5.6)."""
+"""Input files: downloaded before `run`, deleted after it, and they never delay a cancel (5.3, 5.6)."""
 
 import threading
 from collections.abc import Iterator
@@ -23,7 +23,7 @@ PREFIXES = pytest.mark.parametrize("prefix", ["", "async "], ids=["sync", "async
 
 
 class Gate:
-    """A page that is sent in two halves, the second one when it is opened."""
+    """A page that is sent in two halves, the second one after `open`."""
 
     def __init__(self) -> None:
         self.reached = threading.Event()
@@ -54,12 +54,12 @@ def gate(web: Receiver) -> Iterator[Gate]:
 
 
 def wait_clean(worker: Worker) -> None:
-    """A download that is no longer wanted ends after its answer to the prediction."""
+    """Wait for the temporary folder to be empty: an interrupted download ends after its prediction."""
     wait_for(lambda: not list(worker.temporary.iterdir()), "end of the temporary files")
 
 
 @PREFIXES
-def test_they_are_there_before_run_and_gone_after_it(
+def test_they_exist_before_run_and_are_deleted_after_it(
     start_worker: StartWorker, web: Receiver, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
@@ -70,7 +70,7 @@ def test_they_are_there_before_run_and_gone_after_it(
 
 
 @PREFIXES
-def test_they_are_gone_after_a_failure_of_the_model(
+def test_they_are_deleted_after_a_failure_of_the_model(
     start_worker: StartWorker, web: Receiver, prefix: str
 ) -> None:
     worker = start_worker(MODEL.format(prefix=prefix))
@@ -105,7 +105,7 @@ def test_a_cancel_does_not_wait_for_them(
     wait_clean(worker)
 
 
-def test_neighbours_run_meanwhile(start_worker: StartWorker, web: Receiver, gate: Gate) -> None:
+def test_other_predictions_run_meanwhile(start_worker: StartWorker, web: Receiver, gate: Gate) -> None:
     worker = start_worker(MODEL.format(prefix="async "), slots=2)
     waiting = worker.predict(files=[f"{web.url}/gate"])
     gate.reached.wait()

@@ -1,4 +1,4 @@
-"""How a worker ends: in order, or at once when nobody is left to serve (runtime.md 13)."""
+"""How a worker ends: in order, or at once if its supervisor has exited (runtime.md 13)."""
 
 import os
 import signal
@@ -24,7 +24,7 @@ WAITS = """
 
 
 def waiting(prefix: str) -> str:
-    """A model that prints `up`, reads from `fifo`, prints `done`."""
+    """Return a model that prints `up`, reads from `fifo`, prints `done`."""
     wait = "await asyncio.to_thread(lambda: open(fifo).read())" if prefix else "open(fifo).read()"
     return WAITS.format(prefix=prefix, wait=wait)
 
@@ -94,8 +94,10 @@ def test_a_shutdown_during_setup_comes_after_it(spawn_worker: StartWorker) -> No
     assert isinstance(worker.said.messages[-1], control.ShuttingDown)
 
 
-def test_the_last_words_of_the_model_come_before_those_of_the_worker(start_worker: StartWorker) -> None:
-    """`atexit` is the only hook a model has."""
+def test_the_final_output_of_the_model_comes_before_the_final_messages_of_the_worker(
+    start_worker: StartWorker,
+) -> None:
+    """`atexit` is the only exit hook that a model has."""
     worker = start_worker("""
         import atexit, os
 
@@ -142,7 +144,7 @@ def test_threads_that_never_end_do_not_keep_the_process(start_worker: StartWorke
     assert worker.shut_down() == EXIT_OK
 
 
-# the supervisor has died
+# the supervisor has exited
 
 STARTS_CHILDREN = """
     import asyncio, os, subprocess, time
@@ -209,7 +211,7 @@ def test_a_worker_ends_that_never_had_a_supervisor(spawn_worker: StartWorker) ->
 
 @PREFIXES
 def test_sigterm_ends_it_at_once(start_worker: StartWorker, prefix: str) -> None:
-    """What runs is the supervisor's to finish or not; it asks with Shutdown."""
+    """Whether running predictions are finished is up to the supervisor, which asks for that with Shutdown."""
     worker = start_worker(waiting(prefix))
     worker.new_fifo()
     worker.predict().wait_log("up\n")

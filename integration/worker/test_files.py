@@ -1,4 +1,4 @@
-"""Outputs that are files: a copy is taken at once, whatever happens to them next (runtime.md 6)."""
+"""Outputs that are files: they are copied at once, whatever happens to them later (runtime.md 6)."""
 
 from pathlib import Path
 
@@ -33,12 +33,12 @@ PREAMBLE = """
 
 
 def run(scripted: Scripted, body: str) -> Result:
-    """What comes of a model that does this."""
+    """Return the result of a model that runs `body`."""
     return scripted.start(body, PREAMBLE).result()
 
 
 def left_over(prediction: Prediction) -> list[Path]:
-    """What a prediction has left in its folder, once the files that it handed over are taken."""
+    """Return what a prediction has left in its folder besides the files that it handed over."""
     return list(Path(prediction.message.output_dir).glob("*"))
 
 
@@ -89,7 +89,7 @@ def test_a_file_that_is_written_again_for_each_item_is_different_each_time(scrip
     assert [file.content.decode() for file in output] == [f"version {n}" for n in range(50)]
 
 
-def test_a_file_that_is_gone_after_its_item_is_whole(scripted: Scripted) -> None:
+def test_a_file_that_is_deleted_after_its_item_is_whole(scripted: Scripted) -> None:
     body = "with tempfile.TemporaryDirectory() as d: yield written(f'{d}/a.txt', 'data')"
     (file,) = run(scripted, body).output
     assert file.content == b"data"
@@ -115,7 +115,7 @@ def test_a_file_inside_a_value_leaves_a_placeholder(scripted: Scripted, value: s
     assert str(result.output).count(placeholder) == 1
 
 
-def test_two_files_inside_one_value_are_told_apart(scripted_sync: Scripted) -> None:
+def test_two_files_inside_one_value_are_distinguished(scripted_sync: Scripted) -> None:
     body = "return {'one': written('a', '1'), 'two': [written('b', '2')]}"
     result = run(scripted_sync, body)
     assert result.placeholders[result.output["one"]].content == b"1"
@@ -143,7 +143,7 @@ REFUSED = {
     "socket": ("socket.socket(socket.AF_UNIX).bind('s'); return cog.Path('s')", "s: "),
     "write handle": ("return open('a.txt', 'w')", ""),
     "closed handle": ("file = io.BytesIO(); file.close(); return file", ""),
-    "text that is no Unicode": ("return io.StringIO(chr(0xd800))", ""),
+    "text that is not Unicode": ("return io.StringIO(chr(0xd800))", ""),
 }
 
 
@@ -170,7 +170,7 @@ def test_a_file_that_finds_no_room_fails_the_prediction(start_worker: StartWorke
     assert left_over(prediction) == []
 
 
-def test_a_name_that_is_no_unicode_is_handed_over(scripted_sync: Scripted) -> None:
+def test_a_name_that_is_not_unicode_is_handed_over(scripted_sync: Scripted) -> None:
     body = r"name = os.fsdecode(b'caf\xe9.j\xe9pg'); return written(name, 'data')"
     output = run(scripted_sync, body).output
     assert (output.name, output.content) == ("caf?.j?pg", b"data")

@@ -34,7 +34,9 @@ VERDICTS = {
 
 
 @every_form
-def test_its_verdict_is_told_and_predictions_go_on(start_worker: StartWorker, run: str, check: str) -> None:
+def test_its_result_is_reported_and_predictions_continue(
+    start_worker: StartWorker, run: str, check: str
+) -> None:
     branches = "\n".join(
         f"{'if' if n == 0 else 'elif'} self.n == {n}: {body}" for n, (body, _) in enumerate(VERDICTS.values())
     )
@@ -78,7 +80,7 @@ def test_during_setup_a_worker_is_healthy(spawn_worker: StartWorker) -> None:
     assert worker.check_health().status == "unhealthy"
 
 
-def test_one_that_hangs_is_unhealthy_and_hurts_nobody(start_worker: StartWorker) -> None:
+def test_one_that_hangs_is_unhealthy_and_affects_nothing_else(start_worker: StartWorker) -> None:
     hangs = {"": "open('fifo').read()", "async ": "await asyncio.sleep(600)"}
     workers = [start_worker(MODEL.format(run=run, check=check, body=hangs[check])) for run, check in FORMS]
     for worker in workers:
@@ -122,7 +124,7 @@ def test_it_runs_beside_an_async_prediction(start_worker: StartWorker) -> None:
     assert worker.server_log == "checking\n"
 
 
-def test_an_error_of_any_size_is_told(start_worker: StartWorker) -> None:
+def test_an_error_of_any_size_is_reported(start_worker: StartWorker) -> None:
     body = r"raise ValueError('\ud800\x00' * (20 * 1024 * 1024))"
     worker = start_worker(MODEL.format(run="", check="", body=body))
     error = worker.check_health().error

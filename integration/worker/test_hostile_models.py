@@ -29,7 +29,7 @@ TRICKS = {
     "opens many descriptors": "leak.extend(os.dup(0) for _ in range(300))",
     "exits a thread": "t = threading.Thread(target=sys.exit, args=[3]); t.start(); t.join()",
     "leaves a thread": "threading.Thread(target=threading.Event().wait).start()",
-    "recurses for ever": "f = lambda: f()\\ntry: f()\\nexcept RecursionError: pass",
+    "recurses without limit": "f = lambda: f()\\ntry: f()\\nexcept RecursionError: pass",
     "warns as an error": "warnings.simplefilter('error')",
     "logs all": "logging.basicConfig(level=0, force=True); logging.debug('all')",
 }
@@ -117,7 +117,7 @@ def test_a_forgotten_task_cannot_end_the_loop(start_worker: StartWorker, end: st
 
 BREAKS = {
     "where predictions run": "coglet_worker.runtime.Runtime.begin = None",
-    "where the supervisor is heard": "coglet_worker.worker.Worker._handle = None",
+    "where messages are handled": "coglet_worker.worker.Worker._handle = None",
 }
 
 
@@ -126,7 +126,7 @@ BREAKS = {
 def test_a_fault_of_the_worker_ends_it_with_the_reason(
     start_worker: StartWorker, prefix: str, break_it: str
 ) -> None:
-    """Whatever else the model keeps alive."""
+    """Whatever else the model keeps running."""
     worker = start_worker(f"""
         import threading
         import coglet_worker.worker, coglet_worker.runtime

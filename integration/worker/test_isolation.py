@@ -1,4 +1,4 @@
-"""Concurrent predictions know nothing of each other: logs, context, metrics, scope (runtime.md 7.1, 9)."""
+"""Concurrent predictions are isolated: logs, context, metrics, scope (runtime.md 7.1, 9)."""
 
 import json
 
@@ -26,13 +26,13 @@ BUSY = """
                 await asyncio.sleep(chance.uniform(0, 0.002))
             return [self.running, cog.current_scope().context]
 
-        async def here(self, name, step): self.tell(name, step)
+        async def here(self, name, step): self.emit(name, step)
         async def task(self, name, step): await asyncio.create_task(self.here(name, step))
-        async def thread(self, name, step): await asyncio.to_thread(self.tell, name, step)
+        async def thread(self, name, step): await asyncio.to_thread(self.emit, name, step)
         async def executor(self, name, step):
-            await asyncio.get_running_loop().run_in_executor(None, self.tell, name, step)
+            await asyncio.get_running_loop().run_in_executor(None, self.emit, name, step)
 
-        def tell(self, name, step):
+        def emit(self, name, step):
             assert cog.current_scope().context == {"tenant": name}
             print(f"{name} ", end="")
             print(step)
@@ -94,7 +94,7 @@ def test_the_context_is_that_of_the_prediction(start_worker: StartWorker, prefix
 
 
 def test_a_thread_of_setup_has_no_scope(start_worker: StartWorker) -> None:
-    """Its context may hold tokens of a client; there is no fallback to the one that happens to run."""
+    """A context may hold tokens of a client, so there is no fallback to the prediction that is running."""
     worker = start_worker("""
         import queue, threading
         import cog
@@ -119,7 +119,7 @@ def test_a_thread_of_setup_has_no_scope(start_worker: StartWorker) -> None:
     assert result.metrics == []
 
 
-def test_a_scope_that_is_kept_goes_dead_with_its_prediction(start_worker: StartWorker) -> None:
+def test_a_scope_that_is_kept_becomes_inactive_with_its_prediction(start_worker: StartWorker) -> None:
     worker = start_worker("""
         import cog
 
@@ -164,15 +164,15 @@ def test_metrics_outputs_and_logs_keep_their_order(start_worker: StartWorker) ->
     """)
     messages = worker.predict().result().messages[:-1]
     expected = [each for n in range(100) for each in (f"log {n}\n", n, str(n))]
-    told: list[object] = []
+    sent: list[object] = []
     for message in messages:
         if isinstance(message, slot.Log):
-            told.append(message.data)
+            sent.append(message.data)
         elif isinstance(message, slot.Metric):
-            told.append(int(message.value))
+            sent.append(int(message.value))
         elif isinstance(message, slot.Output):
-            told.append(message.output.decode())
-    assert told == expected
+            sent.append(message.output.decode())
+    assert sent == expected
 
 
 RECORDING = """
@@ -207,7 +207,7 @@ METRICS = {
 
 
 @pytest.mark.parametrize(("body", "metrics"), METRICS.values(), ids=METRICS)
-def test_metrics_are_told_as_they_were_recorded(
+def test_metrics_are_sent_as_they_were_recorded(
     scripted: Scripted, body: str, metrics: list[tuple[str, object]]
 ) -> None:
     result = scripted.start(f"{body}\nprint('after')\nreturn 'fine'", RECORDING).result()
@@ -216,7 +216,7 @@ def test_metrics_are_told_as_they_were_recorded(
     assert [(name, value) for name, value, _ in result.metrics] == metrics
 
 
-def test_metrics_of_a_failed_prediction_have_been_told(scripted: Scripted) -> None:
+def test_metrics_of_a_failed_prediction_have_been_sent(scripted: Scripted) -> None:
     result = scripted.start("import cog; cog.current_scope().record_metric('n', 1, 'incr'); 1 / 0").result()
     assert "ZeroDivisionError" in result.error
     assert result.metrics == [("n", 1, "increment")]

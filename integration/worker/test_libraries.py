@@ -25,13 +25,13 @@ for name in ("pydantic", "numpy", "pillow"):
 
 @functools.cache
 def libraries(python: str) -> list[str]:
-    """What is installed there: names with their major version."""
+    """Return the libraries that are installed for `python`: names with their major version."""
     done = subprocess.run([python, "-c", _VERSIONS], check=True, capture_output=True, text=True)
     return done.stdout.splitlines()
 
 
 def pythons_with(*wanted: str) -> "pytest.MarkDecorator":
-    """Runs a test under each interpreter that has one of these, in any or in this major version."""
+    """Run a test under each interpreter that has one of these, in any or in this major version."""
     pythons = filter(None, os.environ.get(_INTERPRETERS, "").split(os.pathsep))
     cases = [
         pytest.param(Path(python), id=library)
@@ -47,7 +47,7 @@ PYDANTIC = """
     import cog
     from pydantic import BaseModel
 
-    class Colour(enum.Enum):
+    class Color(enum.Enum):
         RED = "red"
 
     class Part(BaseModel):
@@ -56,7 +56,7 @@ PYDANTIC = """
 
     class Whole(BaseModel):
         parts: typing.List[Part]
-        colour: Colour = Colour.RED
+        color: Color = Color.RED
         tags: typing.Set[str] = {"one"}
 
     class Runner(cog.BaseRunner):
@@ -71,7 +71,7 @@ def test_pydantic_models_become_objects(python: Path) -> None:
     with spawn(python, PYDANTIC, Launch()) as worker:
         part = {"name": "a", "size": None}
         assert worker.predict(name="a").result().output == {
-            "whole": {"parts": [part], "colour": "red", "tags": ["one"]},
+            "whole": {"parts": [part], "color": "red", "tags": ["one"]},
             "parts": [part],
             "nothing": None,
         }

@@ -1,4 +1,4 @@
-"""Whose logs a print belongs to, when it comes from Python (runtime.md 7.1, 7.2, 7.4)."""
+"""Which logs get the output of Python code (runtime.md 7.1, 7.2, 7.4)."""
 
 from itertools import groupby
 from operator import itemgetter
@@ -90,7 +90,7 @@ def test_a_pool_that_is_older_than_the_prediction_prints_for_it(
     assert worker.predict().result().logs == "hello\n"
 
 
-def test_the_source_of_each_line_is_told(start_worker: StartWorker) -> None:
+def test_the_source_of_each_line_is_reported(start_worker: StartWorker) -> None:
     worker = start_worker("""
         import sys
 
@@ -247,7 +247,7 @@ def test_a_thread_of_setup_prints_into_the_one_prediction_of_a_sync_model(start_
 
 
 def test_a_thread_of_setup_prints_to_the_server_log_of_an_async_model(start_worker: StartWorker) -> None:
-    """It could not be told for which of several predictions it works."""
+    """It is unknown for which of several predictions it works."""
     worker = start_worker(STRAYS.format(prefix="async "), slots=2)
     assert worker.predict(text="a").result().logs == ""
     worker.wait_server_log("a\n")
@@ -281,7 +281,7 @@ HANDLERS = {
 
 @pytest.mark.parametrize("handler", HANDLERS.values(), ids=HANDLERS)
 def test_signal_handlers_that_print_or_record_do_no_harm(start_worker: StartWorker, handler: str) -> None:
-    """They run in the middle of anything."""
+    """They may run at any point of the worker's own code."""
     worker = start_worker(f"""
         import signal
         import cog
@@ -295,7 +295,7 @@ def test_signal_handlers_that_print_or_record_do_no_harm(start_worker: StartWork
             signal.setitimer(signal.ITIMER_REAL, 0)
     """)
     result = worker.predict().result()
-    told = [*result.logs.splitlines(), *(name for name, _, _ in result.metrics)]
-    assert [line for line in told if line not in ("tick", "n")] == [f"line {n}" for n in range(20_000)]
+    sent = [*result.logs.splitlines(), *(name for name, _, _ in result.metrics)]
+    assert [line for line in sent if line not in ("tick", "n")] == [f"line {n}" for n in range(20_000)]
     assert [value for name, value, _ in result.metrics if name == "n"] == list(range(20_000))
-    assert "tick" in told
+    assert "tick" in sent

@@ -1,4 +1,4 @@
-"""Exceptions and values whose own methods raise, lie or exit: each costs its prediction, no more."""
+"""Exceptions and values whose methods raise, lie or exit: each fails its prediction and nothing else."""
 
 import pytest
 from integration.worker.conftest import StartWorker
@@ -142,11 +142,11 @@ def test_an_exception_fails_its_prediction_with_a_text(
     assert_goes_on(scripted)
 
 
-def test_a_traceback_is_told_in_few_lines(scripted: Scripted) -> None:
+def test_a_traceback_is_reported_in_few_lines(scripted: Scripted) -> None:
     before = len(scripted.worker.records)
     scripted.start("raise ValueError('line\\n' * 1_000_000)").result()
     assert_goes_on(scripted)
-    # They come on another channel than the end of the prediction.
+    # They are sent on another channel than the end of the prediction.
     wait_for(lambda: len(scripted.worker.records) - before >= 1000, "the traceback")
     assert len(scripted.worker.records) - before < 1100
 
@@ -189,7 +189,7 @@ def test_a_value_that_cannot_be_sent_fails_its_prediction(scripted: Scripted, gi
 
 def assert_goes_on(scripted: Scripted) -> None:
     assert scripted.start("return 1").result().output == 1
-    scripted.worker.check_health()  # then all that was said before has been heard
+    scripted.worker.check_health()  # then all earlier messages have arrived
     assert not any(isinstance(each, control.Failed | control.Fatal) for each in scripted.worker.said.messages)
 
 
@@ -207,7 +207,7 @@ def test_a_text_that_does_not_end_can_be_canceled(scripted_sync: Scripted) -> No
     "name", ["str exits", "class exits", "name of the class", "cause exits", "many lines"]
 )
 @pytest.mark.parametrize("place", ["module", "setup", "async setup", "property"])
-def test_a_setup_that_fails_is_told(spawn_worker: StartWorker, place: str, name: str) -> None:
+def test_a_setup_that_fails_is_reported(spawn_worker: StartWorker, place: str, name: str) -> None:
     source, text = EXCEPTIONS[name]
     head = {
         "module": "",

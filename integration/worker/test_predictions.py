@@ -1,4 +1,4 @@
-"""Every kind of model gives its output, and every failure its text (runtime.md 4.2, 6.1, 6.6)."""
+"""Every kind of model sends its output, and every failure its text (runtime.md 4.2, 6.1, 6.6)."""
 
 import textwrap
 
@@ -8,7 +8,7 @@ from integration.worker.scripted import Scripted
 
 from coglet_protocol import slot
 
-# In the order: what a class and what a function is written like.
+# For each kind of model: the source as a class, then as a function.
 SYNC = {"class": "class Runner:\n    def run(self, {}):\n", "function": "def Runner({}):\n"}
 ASYNC = {"class": "class Runner:\n    async def run(self, {}):\n", "function": "async def Runner({}):\n"}
 SHAPES = {
@@ -19,7 +19,7 @@ SHAPES = {
 
 
 def written(shape: str, parameters: str, body: str) -> str:
-    """A model of that shape."""
+    """Return the source of a model of that shape."""
     return shape.format(parameters) + textwrap.indent(textwrap.dedent(body), " " * 8)
 
 
@@ -65,7 +65,7 @@ def test_a_list_is_sent_item_by_item(scripted: Scripted, returned: str, output: 
     assert result.terminal.is_stream
 
 
-def test_none_is_no_output(scripted: Scripted) -> None:
+def test_none_is_not_an_output(scripted: Scripted) -> None:
     terminal = scripted.start("return None").result().terminal
     assert isinstance(terminal, slot.Done)
     assert (terminal.output, terminal.is_stream) == (None, False)
@@ -91,7 +91,7 @@ def test_defaults_declared_with_input_are_used(start_worker: StartWorker) -> Non
     assert worker.predict(text="bye", times=2).result().output == ["bye", 2]
 
 
-def test_the_time_inside_the_model_is_told(scripted_sync: Scripted) -> None:
+def test_the_time_inside_the_model_is_reported(scripted_sync: Scripted) -> None:
     terminal = scripted_sync.start("import time; time.sleep(0.05)").result().terminal
     assert isinstance(terminal, slot.Done)
     assert terminal.predict_time >= 0.05
@@ -114,7 +114,7 @@ ASYNC_FAILURES = {
     "generator": (f"yield 1; {RAISES}", "ValueError: no such cat"),
     "sys.exit": ("import sys; sys.exit(3)", "SystemExit: 3"),
     "interrupt": ("raise KeyboardInterrupt", "KeyboardInterrupt: "),
-    "a cancel nobody asked for": ("import asyncio; raise asyncio.CancelledError", "CancelledError: "),
+    "a cancel without a request": ("import asyncio; raise asyncio.CancelledError", "CancelledError: "),
     "a text about a cancel": (
         "raise RuntimeError('the user cancelled it')",
         "RuntimeError: the user cancelled it",
@@ -167,7 +167,7 @@ def test_an_error_of_any_size_fails_this_prediction_only(start_worker: StartWork
     assert worker.check_health().status == "healthy"
 
 
-def test_an_error_that_is_no_unicode_is_told_with_question_marks(start_worker: StartWorker) -> None:
+def test_an_error_that_is_not_unicode_is_reported_with_question_marks(start_worker: StartWorker) -> None:
     worker = start_worker(written(SYNC["class"], "", r"raise ValueError('\ud800!')"))
     assert worker.predict().result().error == "Prediction failed: Prediction failed: ValueError: ?!"
 
@@ -200,7 +200,7 @@ def test_the_model_runs_where_plain_python_would_run_it(start_worker: StartWorke
     worker = start_worker(
         """
         import os, sys, threading
-        import neighbour
+        import neighbor
 
         class Runner:
             def setup(self):
@@ -210,11 +210,11 @@ def test_the_model_runs_where_plain_python_would_run_it(start_worker: StartWorke
                 assert threading.current_thread() is self.thread is threading.main_thread()
                 assert sys.modules["predict"].Runner is Runner
                 assert sys.path[0] == ""
-                return [os.getcwd(), neighbour.NAME]
+                return [os.getcwd(), neighbor.NAME]
         """,
-        files={"neighbour.py": "NAME = 'neighbour'"},
+        files={"neighbor.py": "NAME = 'neighbor'"},
     )
-    assert worker.predict().result().output == [str(worker.folder), "neighbour"]
+    assert worker.predict().result().output == [str(worker.folder), "neighbor"]
 
 
 def test_a_worker_knows_that_it_is_one(start_worker: StartWorker) -> None:

@@ -1,4 +1,4 @@
-"""From Init to Ready, or to the reason why not (runtime.md 2.3, 2.4, 4.1, 4.2)."""
+"""From Init to Ready, or to the reason of a failure (runtime.md 2.3, 2.4, 4.1, 4.2)."""
 
 import pytest
 from integration.worker.conftest import StartWorker
@@ -70,7 +70,7 @@ def test_setup_gets_the_weights_it_asks_for(
 
 
 def failure(worker: Worker) -> control.SetupFailed:
-    """What a worker says that cannot start, after which it ends."""
+    """Return the last message of a worker that cannot start; check that it exits."""
     failed = worker.said.wait_message(control.SetupFailed)
     assert worker.wait_exit() == EXIT_SETUP_FAILED
     assert worker.said.messages[-1] is failed
@@ -187,7 +187,7 @@ def test_a_setup_that_fails(spawn_worker: StartWorker, prefix: str, body: str, e
     assert "coglet_worker" not in failed.traceback
 
 
-def test_a_failure_of_any_size_is_told(spawn_worker: StartWorker) -> None:
+def test_a_failure_of_any_size_is_reported(spawn_worker: StartWorker) -> None:
     failed = failure(spawn_worker(r"raise ValueError('\ud800\x00' * (20 * 1024 * 1024))"))
     assert failed.error.startswith("failed to load predictor: ValueError: ?\0?\0")
 
@@ -227,7 +227,7 @@ PRINTED = [
 
 
 @pytest.mark.parametrize(("last", "end"), [("", control.Ready), ("1 / 0", control.SetupFailed)])
-def test_all_that_was_printed_is_told_before_the_end_of_setup(
+def test_all_that_was_printed_is_sent_before_the_end_of_setup(
     spawn_worker: StartWorker, last: str, end: type[control.Ready] | type[control.SetupFailed]
 ) -> None:
     worker = spawn_worker(PRINTS.format(last=last))
@@ -241,7 +241,7 @@ def test_all_that_was_printed_is_told_before_the_end_of_setup(
     assert sorted(errors.splitlines()) == ["child error", "error"]
 
 
-def test_deprecations_are_told_to_the_author(start_worker: StartWorker) -> None:
+def test_deprecations_are_reported_to_the_author(start_worker: StartWorker) -> None:
     worker = start_worker(
         "from cog import BasePredictor\nclass Predictor(BasePredictor):\n    def predict(self): pass\n",
         ref="predict.py",
@@ -259,7 +259,7 @@ def test_deprecations_are_told_to_the_author(start_worker: StartWorker) -> None:
     ],
     ids=["class", "class with a check", "function"],
 )
-def test_ready_tells_the_slots_and_whether_the_model_checks_its_health(
+def test_ready_lists_the_slots_and_says_whether_the_model_has_a_healthcheck(
     spawn_worker: StartWorker, source: str, has_healthcheck: bool
 ) -> None:
     ready = spawn_worker(source).wait_ready()
@@ -274,14 +274,14 @@ def test_slots_have_names_of_their_own(start_worker: StartWorker) -> None:
     assert len(set(slots)) == 6
 
 
-# the first words
+# the first messages
 
 
 def test_another_version_ends_the_worker_with_both_numbers(spawn_worker: StartWorker) -> None:
     worker = spawn_worker("", version=PROTOCOL_VERSION + 1)
     reason = worker.said.wait_message(control.Fatal).reason
     assert reason.startswith(
-        f"protocol version {PROTOCOL_VERSION + 1} received, this side speaks {PROTOCOL_VERSION}"
+        f"protocol version {PROTOCOL_VERSION + 1} received, this side uses version {PROTOCOL_VERSION}"
     )
     assert worker.wait_exit() == EXIT_PROTOCOL
 
@@ -294,7 +294,7 @@ def test_another_version_ends_the_worker_with_both_numbers(spawn_worker: StartWo
         (b'{"type":"init","num_slots":1}\n', "missing required field `predictor_ref`"),
     ],
 )
-def test_a_worker_that_hears_no_init_says_what_it_heard(
+def test_a_worker_that_receives_no_init_reports_what_it_received(
     spawn_worker: StartWorker, line: bytes, reason: str
 ) -> None:
     worker = spawn_worker("", first_words=line)
@@ -310,7 +310,7 @@ def test_garbage_after_init_ends_the_worker_with_the_reason(start_worker: StartW
 
 
 def test_a_worker_can_be_driven_by_hand(spawn_worker: StartWorker) -> None:
-    """With no more than the fields that have no default."""
+    """Only the fields without a default are needed."""
     line = (
         b'{"type":"init","predictor_ref":"predict.py:Runner","num_slots":1,'
         b'"transport_info":{"type":"named_sockets","dir":"..","num_slots":1}}\n'

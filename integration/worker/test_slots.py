@@ -27,7 +27,7 @@ TURNS = """
 
 
 def poisoned(worker: Worker, index: int) -> control.Failed:
-    """What the worker says of a lost slot."""
+    """Return what the worker reports about a lost slot."""
     failed = worker.said.wait_message(control.Failed)
     assert failed.slot == worker.wait_ready().slots[index]
     return failed
@@ -88,7 +88,7 @@ def test_a_slot_that_cannot_be_written_is_poisoned_and_the_others_go_on(start_wo
     assert_others_work(worker)
 
 
-def test_a_slot_that_is_closed_between_predictions_is_no_fault(start_worker: StartWorker) -> None:
+def test_a_slot_that_is_closed_between_predictions_is_not_an_error(start_worker: StartWorker) -> None:
     worker = start_worker(TURNS, slots=2)
     worker.slots[0].shut()
     assert_others_work(worker)
@@ -131,7 +131,7 @@ def test_items_of_any_size_keep_their_order(scripted: Scripted) -> None:
 
 
 @PREFIXES
-def test_a_spilled_input_is_read_and_gone(start_worker: StartWorker, prefix: str) -> None:
+def test_a_spilled_input_is_read_and_then_deleted(start_worker: StartWorker, prefix: str) -> None:
     worker = start_worker(ECHO.format(prefix=prefix).replace("return value", "return len(value)"))
     size = 32 * 1024 * 1024
     path = write_spill(worker.temporary, b'{"value":"' + b"x" * size + b'"}')
@@ -184,7 +184,7 @@ LIMITED = """
 
 
 def test_an_output_that_finds_no_room_fails_this_prediction(start_worker: StartWorker) -> None:
-    """A limit of the size of files stands for a full disk."""
+    """A limit on file sizes simulates a full disk."""
     worker = start_worker(LIMITED)
     for _ in range(2):
         error = worker.predict(value="x").result().error
@@ -206,7 +206,7 @@ def test_a_context_of_any_size_fails_or_passes_but_poisons_nothing(start_worker:
 BAD_OUTPUTS = {
     "bytes": ("b'x'", "TypeError: Object of type bytes is not JSON serializable"),
     "NaN": ("{'a': [1, float('nan')]}", "NaN and infinity are not JSON numbers (at output['a'][1])"),
-    "surrogate": (r"['ok', '\ud800']", "output is no valid Unicode text"),
+    "surrogate": (r"['ok', '\ud800']", "output is not valid Unicode text"),
     "cycle": ("cycle()", "Circular reference detected"),
     "too deep": ("deep()", "output is nested too deeply for JSON"),
     "an item": (
@@ -230,7 +230,7 @@ MAKERS = """
 
 
 @pytest.mark.parametrize(("value", "error"), BAD_OUTPUTS.values(), ids=BAD_OUTPUTS)
-def test_an_output_that_is_no_json_fails_this_prediction(scripted: Scripted, value: str, error: str) -> None:
+def test_an_output_that_is_not_json_fails_this_prediction(scripted: Scripted, value: str, error: str) -> None:
     failed = scripted.start(f"return {value}", MAKERS).result().error
     assert failed.startswith(f"Prediction failed: Failed to serialize output: {error}")
     assert scripted.start("return 1").result().output == 1

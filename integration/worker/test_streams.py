@@ -1,4 +1,4 @@
-"""`sys.stdout` as a model sees it, also when it puts something in its place (runtime.md 7.3, 7.7)."""
+"""`sys.stdout` as a model sees it, also if it replaces the stream (runtime.md 7.3, 7.7)."""
 
 import pytest
 from integration.worker.conftest import StartWorker
@@ -110,7 +110,7 @@ ANOTHER_ENCODING = {
 
 
 @pytest.mark.parametrize("replacement", ANOTHER_ENCODING.values(), ids=ANOTHER_ENCODING)
-def test_a_stream_on_top_of_the_own_one_tells_the_text_once(
+def test_a_stream_on_top_of_the_own_one_passes_the_text_on_once(
     start_worker: StartWorker, replacement: str
 ) -> None:
     worker = start_worker(f"""

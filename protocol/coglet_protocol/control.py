@@ -15,7 +15,7 @@ from coglet_protocol.limits import PROTOCOL_VERSION
 LogSource = Literal["stdout", "stderr"]
 HealthStatus = Literal["healthy", "unhealthy"]
 InputKind = Literal["file", "secret", "integer"]
-"""What the schema says of an input, or of its items, and its JSON value does not show."""
+"""The type of an input, or of its items, that the schema declares and the JSON value does not show."""
 
 
 class ControlMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type"):
@@ -30,14 +30,14 @@ class NamedSockets(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", 
 
 
 class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
-    """Supervisor -> worker, the first message. Which model to load, and where the slots are.
+    """Supervisor -> worker, the first message: which model to load, and where the slots are.
 
-    With `idle` the worker says Idle, and Cancelled before it, after each prediction. A supervisor that takes
-    the terminal message of a slot for its return, which comes as soon as the slot is free, needs neither.
+    With `idle` the worker sends Idle after each prediction, and Cancelled before it. A supervisor that treats
+    the terminal message of a slot as the end, which is sent as soon as the slot is free, needs neither.
 
     `is_async` is a field of the documented message that our worker ignores: the model's method shows it.
 
-    `input_kinds` names the inputs that the worker converts, as the schema has them; None stands for a model
+    `input_kinds` names the inputs that the worker converts according to the schema; None stands for a model
     without a schema, whose annotations alone decide.
     """
 
@@ -52,11 +52,11 @@ class Init(ControlMessage, frozen=True, kw_only=True, tag="init"):
 
 
 class Cancel(ControlMessage, frozen=True, kw_only=True, tag="cancel"):
-    """Supervisor -> worker. Cancels the prediction on a slot, if it is still that one.
+    """Supervisor -> worker. Cancels the prediction on a slot if it is still the one named here.
 
     `sequence` repeats the number of its Predict, because an id may be used again: a cancel that arrives
-    late must not hit the next prediction of the same id. Without numbers, an id alone names the prediction:
-    the one that runs on the slot, or the next one there.
+    late must not cancel the next prediction of the same id. Without numbers, the id alone names the
+    prediction: the one that runs on the slot, or the next one there.
     """
 
     slot: str
@@ -71,25 +71,26 @@ class Healthcheck(ControlMessage, frozen=True, kw_only=True, tag="healthcheck"):
 
 
 class Ping(ControlMessage, frozen=True, kw_only=True, tag="ping"):
-    """Supervisor -> worker. Asks for a Pong, on the way that a prediction takes as far as that can be asked:
-    over the event loop of an async model, from the control thread of a sync one.
+    """Supervisor -> worker. Asks for a Pong: from the event loop of an async model, which also runs its
+    predictions; from the control thread of a sync one, whose main thread may be busy.
 
-    The Pong repeats `id`, for a supervisor that has to tell several apart. Ours sends 0, as any Pong is a
-    sign of life.
+    The Pong repeats `id`, for a supervisor that distinguishes several. Ours sends 0, because any Pong shows
+    that the worker is alive.
     """
 
     id: int
 
 
 class Shutdown(ControlMessage, frozen=True, kw_only=True, tag="shutdown"):
-    """Supervisor -> worker. End in order."""
+    """Supervisor -> worker. Finish the running predictions, then exit."""
 
 
 class Ready(ControlMessage, frozen=True, kw_only=True, tag="ready"):
     """Worker -> supervisor. Setup is done; `slots` are the ids in the order of their sockets.
 
-    A supervisor may send `cancel_signal` to the process beside each Cancel, so that a model that holds the
-    interpreter lets the worker read it; 0 stands for none. A model may use SIGUSR1, the default, for itself.
+    A supervisor may send signal `cancel_signal` to the process along with each Cancel, so that a model that
+    holds the interpreter lets the worker read it; 0 stands for none. A model may use SIGUSR1, the default,
+    itself.
     """
 
     slots: list[str]
@@ -114,14 +115,14 @@ class WorkerLog(ControlMessage, frozen=True, kw_only=True, tag="worker_log"):
 
 
 class Idle(ControlMessage, frozen=True, kw_only=True, tag="idle"):
-    """Worker -> supervisor. The slot takes the next prediction. Comes after the terminal message of the slot,
-    unless Init asks for none; never for a slot that is poisoned."""
+    """Worker -> supervisor. The slot takes the next prediction. Sent after the terminal message of the slot,
+    unless `Init.idle` is false; never for a slot that is poisoned."""
 
     slot: str
 
 
 class Cancelled(ControlMessage, frozen=True, kw_only=True, tag="cancelled"):
-    """Worker -> supervisor. The prediction on that slot was cancelled. Comes before its Idle."""
+    """Worker -> supervisor. The prediction on that slot was canceled. Sent before its Idle."""
 
     slot: str
 
@@ -134,14 +135,14 @@ class Failed(ControlMessage, frozen=True, kw_only=True, tag="failed"):
 
 
 class Fatal(ControlMessage, frozen=True, kw_only=True, tag="fatal"):
-    """Worker -> supervisor. Unrecoverable; the worker exits right after."""
+    """Worker -> supervisor. An unrecoverable error; the worker exits right after."""
 
     reason: str
 
 
 class DroppedLogs(ControlMessage, frozen=True, kw_only=True, tag="dropped_logs"):
-    """Worker -> supervisor. So many lines of Log and WorkerLog were dropped here, in so many milliseconds,
-    because the supervisor did not read. All other messages wait for it."""
+    """Worker -> supervisor. `count` lines of Log and WorkerLog were dropped at this position, within
+    `interval_millis`, because the supervisor did not read. Other messages are never dropped."""
 
     count: int
     interval_millis: int
@@ -162,7 +163,7 @@ class Pong(ControlMessage, frozen=True, kw_only=True, tag="pong"):
 
 
 class ShuttingDown(ControlMessage, frozen=True, kw_only=True, tag="shutting_down"):
-    """Worker -> supervisor. The last message of an orderly end."""
+    """Worker -> supervisor. The last message before an orderly exit."""
 
 
 class SetupFailed(ControlMessage, frozen=True, kw_only=True, tag="setup_failed"):
@@ -198,12 +199,15 @@ _from_worker: msgspec.json.Decoder[FromWorker] = msgspec.json.Decoder(FromWorker
 
 
 def encode_line(message: ToWorker | FromWorker) -> bytes:
-    """One message as one JSON line, the newline included."""
+    """Return one message as one JSON line, including the newline."""
     return _encoder.encode(message) + b"\n"
 
 
 def decode_to_worker(line: bytes) -> ToWorker:
-    """The worker's side. Raises ProtocolError with msgspec's path to the offending field."""
+    """Decode a message on the worker's side.
+
+    Raises ProtocolError, with msgspec's path to the offending field, if the line is not a message.
+    """
     try:
         return _to_worker.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -211,7 +215,10 @@ def decode_to_worker(line: bytes) -> ToWorker:
 
 
 def decode_from_worker(line: bytes) -> FromWorker:
-    """The supervisor's side. Raises ProtocolError with msgspec's path to the offending field."""
+    """Decode a message on the supervisor's side.
+
+    Raises ProtocolError, with msgspec's path to the offending field, if the line is not a message.
+    """
     try:
         return _from_worker.decode(line)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -219,7 +226,7 @@ def decode_from_worker(line: bytes) -> FromWorker:
 
 
 def check_version(theirs: int) -> None:
-    """Raises VersionMismatch unless the peer speaks `PROTOCOL_VERSION`."""
+    """Raise VersionMismatch unless the peer's version is `PROTOCOL_VERSION`."""
     if theirs != PROTOCOL_VERSION:
         raise VersionMismatch(PROTOCOL_VERSION, theirs)
 

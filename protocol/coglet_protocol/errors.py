@@ -1,10 +1,10 @@
-"""What can go wrong between the two processes."""
+"""Errors of the communication between supervisor and worker."""
 
 from coglet_protocol.limits import MAX_FRAME_BYTES
 
 
 class ProtocolError(Exception):
-    """Base of all errors of the wire; the stream it came from is unusable."""
+    """Base of all wire errors; the stream it came from is unusable."""
 
 
 class FrameTooLarge(ProtocolError):
@@ -19,10 +19,10 @@ class VersionMismatch(ProtocolError):
 
     def __init__(self, ours: int, theirs: int) -> None:
         super().__init__(
-            f"protocol version {theirs} received, this side speaks {ours}; "
+            f"protocol version {theirs} received, this side uses version {ours}; "
             "install the same pycoglet in the worker's and the supervisor's environment"
         )
 
 
 class SpillError(ProtocolError):
-    """A payload that travelled through a file could not be read; concerns one prediction only."""
+    """A payload that was passed in a file could not be read; concerns one prediction only."""

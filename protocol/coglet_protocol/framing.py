@@ -10,7 +10,7 @@ HEADER_BYTES: Final = 4
 
 
 def frame(payload: bytes) -> bytes:
-    """The bytes of one frame. Raises FrameTooLarge above `MAX_FRAME_BYTES`."""
+    """Return the bytes of one frame. Raises FrameTooLarge above `MAX_FRAME_BYTES`."""
     length = len(payload)
     if length > MAX_FRAME_BYTES:
         raise FrameTooLarge(length)
@@ -24,7 +24,10 @@ class Deframer:
         self._rest = bytearray()
 
     def feed(self, chunk: bytes) -> Iterator[bytes]:
-        """Yields each payload that `chunk` completes, in order. Raises FrameTooLarge."""
+        """Yield each payload that `chunk` completes, in order.
+
+        Raises FrameTooLarge if a header announces more than `MAX_FRAME_BYTES`.
+        """
         # A chunk that begins and ends with a frame, which is the usual case, is never copied
         # into the buffer.
         data: bytes | bytearray = chunk
@@ -36,8 +39,8 @@ class Deframer:
             while available - start >= HEADER_BYTES:
                 body = start + HEADER_BYTES
                 length = int.from_bytes(data[start:body], "big")
-                # Before the payload arrives: a corrupt header must not make us wait for, and
-                # buffer, up to 4 GiB.
+                # Checked before the payload arrives: a corrupt header must not make us wait for,
+                # and buffer, up to 4 GiB.
                 if length > MAX_FRAME_BYTES:
                     raise FrameTooLarge(length)
                 end = body + length

@@ -1,4 +1,4 @@
-"""Sizes both sides agree on. Source of each: the protocol page of the founding design."""
+"""Sizes that both sides agree on. Source of each: the protocol page of the founding design."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -10,7 +10,7 @@ MAX_FRAME_BYTES: Final = 8 * 1024 * 1024
 """Largest payload of one slot frame, in both directions."""
 
 MAX_INLINE_BYTES: Final = 6 * 1024 * 1024
-"""Largest input or output that travels inside its frame; 2 MiB stay for the other fields."""
+"""Largest input or output that travels inside its frame; 2 MiB remain for the other fields."""
 
 MAX_LOG_BYTES: Final = 4 * 1024 * 1024
 """Largest UTF-8 text of one log message, the truncation notice included."""
@@ -24,18 +24,18 @@ TEXT_TRUNCATED_NOTICE: Final = "... [truncated]"
 
 
 def cut_text(text: str) -> str:
-    """Gives `text` as a message can carry it: cut to `MAX_TEXT_CHARS`, and `?` for each lone surrogate."""
+    """Return `text` as a message can carry it: cut to `MAX_TEXT_CHARS`, and `?` for each lone surrogate."""
     if len(text) > MAX_TEXT_CHARS:
         text = text[: MAX_TEXT_CHARS - len(TEXT_TRUNCATED_NOTICE)] + TEXT_TRUNCATED_NOTICE
     return text.encode("utf-8", "replace").decode()
 
 
 def split_log(text: str) -> Iterator[str]:
-    """Gives `text` in pieces that fit one message, cut between lines.
+    """Yield `text` in pieces that fit one message, split between lines.
 
     Only a line that is too large by itself loses something: it is cut at a character boundary to
-    `MAX_LOG_BYTES`, the notice included, and what followed, with its newline, is gone. A lone surrogate
-    cannot cross the wire and becomes `?`.
+    `MAX_LOG_BYTES`, including the notice, and its rest is dropped with the newline. A lone surrogate cannot
+    be sent and becomes `?`.
     """
     # One character is at most four bytes, so most texts need no encoding to be measured.
     if text.isascii() and len(text) <= MAX_LOG_BYTES:

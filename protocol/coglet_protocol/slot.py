@@ -1,7 +1,7 @@
 """Messages of a slot: MessagePack in length-prefixed frames (`coglet_protocol.framing`).
 
-Inputs and outputs are JSON text inside a binary field, so that neither the frame's reader nor its writer
-scans, escapes or decodes what it only passes on.
+Inputs and outputs are JSON text inside a binary field, so that neither side scans, escapes or decodes what it
+only passes on.
 """
 
 from typing import Literal
@@ -53,7 +53,7 @@ class Output(SlotMessage, frozen=True, kw_only=True, tag="output"):
 class FileOutput(SlotMessage, frozen=True, kw_only=True, tag="file_output"):
     """Worker -> supervisor. An item in a file: the model's own, or an oversized one (JSON text).
 
-    The file belongs to the supervisor from now on, which removes it. `name` is what the model called it.
+    The file belongs to the supervisor from now on, which removes it. `name` is its name in the model.
     A file met inside a value has a `placeholder`: the text that stands for its URL in the Output of the
     same index. `mime_type` is a field of the documented message that our worker leaves out: our supervisor
     takes the type from the name.
@@ -80,8 +80,8 @@ class Done(SlotMessage, frozen=True, kw_only=True, tag="done"):
 
     `predict_time` is the wall time inside the model in seconds, a field of the documented message. Our
     supervisor reports its own measurement, which also exists for predictions that fail or are canceled.
-    `output` is the result as JSON text, when it is a single value; `is_stream` tells that the result was
-    a list, generator or iterator, whose items came before.
+    `output` is the result as JSON text if it is a single value; `is_stream` means that the result was a list,
+    generator or iterator, whose items were sent before.
     """
 
     id: str
@@ -112,12 +112,18 @@ _from_worker: msgspec.msgpack.Decoder[FromWorker] = msgspec.msgpack.Decoder(From
 
 
 def encode_frame(message: ToWorker | FromWorker) -> bytes:
-    """One message as one frame. Raises FrameTooLarge; the caller spills or cuts before."""
+    """Return one message as one frame.
+
+    Raises FrameTooLarge if it does not fit; callers spill or cut large values before.
+    """
     return frame(_encoder.encode(message))
 
 
 def decode_to_worker(payload: bytes) -> ToWorker:
-    """The worker's side. Raises ProtocolError with msgspec's path to the offending field."""
+    """Decode a message on the worker's side.
+
+    Raises ProtocolError, with msgspec's path to the offending field, if the payload is not a message.
+    """
     try:
         return _to_worker.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:
@@ -125,7 +131,10 @@ def decode_to_worker(payload: bytes) -> ToWorker:
 
 
 def decode_from_worker(payload: bytes) -> FromWorker:
-    """The supervisor's side. Raises ProtocolError with msgspec's path to the offending field."""
+    """Decode a message on the supervisor's side.
+
+    Raises ProtocolError, with msgspec's path to the offending field, if the payload is not a message.
+    """
     try:
         return _from_worker.decode(payload)
     except (msgspec.DecodeError, UnicodeDecodeError, RecursionError) as error:

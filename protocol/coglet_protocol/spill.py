@@ -1,6 +1,6 @@
-"""Payloads too large for a frame travel through a file; the receiver deletes it as soon as it is read.
+"""Spill files: payloads too large for a frame. The receiver deletes the file as soon as it is read.
 
-Where others can write, too, a name may have been planted: neither side ever follows a link.
+In a folder that other users can write to, a symbolic link may be planted, so neither side follows links.
 """
 
 import contextlib
@@ -16,9 +16,9 @@ from coglet_protocol.errors import SpillError
 
 
 def write_spill(folder: Path, payload: bytes | memoryview) -> Path:
-    """Writes `payload` to a new file in `folder` (created when missing, mode 0700) and gives its path.
+    """Write `payload` to a new file in `folder` (created if missing, mode 0700). Return its path.
 
-    Raises OSError when the disk refuses, and when the folder is a link or somebody else's; nothing is left
+    Raises OSError if writing fails, or if the folder is a link or belongs to another user; no file is left
     behind then.
     """
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
@@ -48,24 +48,25 @@ def _own_folder(folder: Path) -> Iterator[int]:
 
 
 def read_spill(path: Path) -> bytes:
-    """Reads a spill file and deletes it. Raises SpillError, which names the file, when it cannot be read."""
+    """Read a spill file and delete it. Raises SpillError, which names the file, if it cannot be read."""
     with mapped_spill(path) as payload:
         return bytes(payload)
 
 
 @contextlib.contextmanager
 def mapped_spill(path: Path) -> Iterator[mmap.mmap | bytes]:
-    """The content of a spill file, not copied, within the block. Raises SpillError as `read_spill`.
+    """Map the content of a spill file into memory, without a copy, within the block.
 
-    The file is deleted before anybody parses it, so that a corrupt one is gone too.
+    The file is deleted before its content is parsed, so that a corrupt one is deleted, too. Raises SpillError
+    as `read_spill` does.
     """
     try:
-        # Not blocking, so that a FIFO is refused and not waited for.
+        # Non-blocking, so that a FIFO is rejected below instead of being waited for.
         with open(os.open(path, os.O_RDONLY | os.O_NOFOLLOW | os.O_NONBLOCK), "rb") as file:
             status = os.fstat(file.fileno())
             if not stat.S_ISREG(status.st_mode):
-                raise SpillError(f"cannot read spill file {path.name}: it is no regular file")
-            # Nothing cannot be mapped.
+                raise SpillError(f"cannot read spill file {path.name}: not a regular file")
+            # mmap rejects an empty file.
             payload = mmap.mmap(file.fileno(), 0, prot=mmap.PROT_READ) if status.st_size else b""
     except OSError as error:
         raise SpillError(f"cannot read spill file {path.name}: {error.strerror}") from error

@@ -1,4 +1,4 @@
-"""stdin, stdout and stderr of a process that was perhaps started without them, as by a daemon wrapper."""
+"""stdin, stdout and stderr of a process that may have been started without them, as by a daemon wrapper."""
 
 import os
 from typing import Final
@@ -7,11 +7,11 @@ _LAST: Final = 2
 
 
 def fill_standard_streams() -> None:
-    """Opens `/dev/null` as each of them that is closed, to be called before anything else is opened.
+    """Open `/dev/null` for each of them that is closed. Call it before anything else is opened.
 
-    The system gives the lowest free number to what is opened next. So a connection to a client would become
+    The system assigns the lowest free number to the next descriptor. So a connection to a client could become
     stderr, and the log would be sent to the client.
     """
     while (descriptor := os.open(os.devnull, os.O_RDWR)) <= _LAST:
-        os.set_inheritable(descriptor, True)  # as those are that a process is started with
+        os.set_inheritable(descriptor, True)  # like the descriptors that a process is started with
     os.close(descriptor)

@@ -1,7 +1,7 @@
-"""Which addresses a URL that a client has named may lead to.
+"""Rules for the addresses that a URL from a client may lead to (protection against SSRF).
 
-The check is made on the address that is then connected to, never on the name alone: a name may resolve to
-something else the next time. Both processes follow the same rules, the worker for inputs, the supervisor for
+The address that is then connected to is checked, never the name alone, because a name may resolve differently
+the next time (DNS rebinding). Both processes apply the same rules: the worker to inputs, the supervisor to
 uploads and webhooks.
 """
 
@@ -15,17 +15,17 @@ from typing import Final
 Address = ipaddress.IPv4Address | ipaddress.IPv6Address
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
-# Where cloud providers answer with credentials: AWS and most others, AWS over IPv6, Alibaba.
+# Metadata services of cloud providers, which return credentials: AWS and most others, AWS over IPv6, Alibaba.
 _METADATA: Final = frozenset({"169.254.169.254", "fd00:ec2::254", "100.100.100.200"})
 _SHARED: Final = ipaddress.ip_network("100.64.0.0/10")  # RFC 6598, which `is_private` leaves out
 
 
 class AddressRefused(OSError):
-    """The URL leads to an address that it must not reach. The text names both and says what allows it."""
+    """The URL leads to a blocked address. The text names both, and the settings that allow it."""
 
     def __init__(self, host: str, address: str) -> None:
         super().__init__(
-            f"{host} is at {address}, which may not be reached (see COG_URL_GUARD, COG_ALLOW_URLS)"
+            f"refusing to connect to {host} ({address}): address blocked (see COG_URL_GUARD, COG_ALLOW_URLS)"
         )
 
 
@@ -33,8 +33,8 @@ class AddressRefused(OSError):
 class UrlGuard:
     """The rules of one server.
 
-    Link-local and metadata addresses are always refused; with `strict` also loopback, private and all other
-    addresses that are not public. What `hosts` (patterns) and `networks` name is allowed all the same.
+    Link-local and metadata addresses are always blocked; with `strict` also loopback, private and all other
+    addresses that are not public. Matches of `hosts` (patterns) and `networks` are allowed in any case.
     """
 
     strict: bool = False
@@ -43,7 +43,7 @@ class UrlGuard:
 
     @classmethod
     def from_environment(cls, environment: Mapping[str, str]) -> "UrlGuard":
-        """`COG_URL_GUARD=strict`, and `COG_ALLOW_URLS`: host patterns and networks, parted by commas."""
+        """Read `COG_URL_GUARD=strict` and `COG_ALLOW_URLS`, comma-separated host patterns and networks."""
         hosts: list[str] = []
         networks: list[Network] = []
         for entry in environment.get("COG_ALLOW_URLS", "").replace(",", " ").split():
@@ -54,11 +54,11 @@ class UrlGuard:
         return cls(environment.get("COG_URL_GUARD") == "strict", tuple(hosts), tuple(networks))
 
     def allowing(self, host: str) -> "UrlGuard":
-        """The same rules, with this host as one more exception."""
+        """Return the same rules with one more allowed host."""
         return replace(self, hosts=(*self.hosts, host.lower()))
 
     def allows(self, host: str, address: str) -> bool:
-        """True when `host`, which resolves to `address`, may be connected to there."""
+        """Return True if `host`, which resolves to `address`, may be connected to at that address."""
         if any(fnmatch.fnmatchcase(host.lower(), pattern) for pattern in self.hosts):
             return True
         ip = _unwrapped(ipaddress.ip_address(address.partition("%")[0]))
@@ -69,7 +69,10 @@ class UrlGuard:
         return not self.strict or (ip.is_global and not ip.is_multicast and ip not in _SHARED)
 
     def resolve(self, host: str, port: int) -> list[str]:
-        """The addresses of `host` that may be connected to. Blocks. Raises AddressRefused and OSError."""
+        """Return the addresses of `host` that may be connected to. Blocks.
+
+        Raises AddressRefused if all are blocked, and OSError if `host` cannot be resolved.
+        """
         found = [entry[4][0] for entry in socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)]
         allowed = [str(address) for address in found if self.allows(host, str(address))]
         if not allowed:
@@ -77,12 +80,12 @@ class UrlGuard:
         return allowed
 
     def check_literal(self, host: str, port: int) -> None:
-        """For a request through a proxy, which looks names up itself: checks `host` if it is an address.
+        """Check `host` if it is an address, for a request through a proxy, which resolves names itself.
 
-        Raises AddressRefused.
+        Raises AddressRefused if the address is blocked.
         """
         try:
-            # As the resolver reads it: 2130706433 and 0177.0.0.1 are addresses, too.
+            # By the resolver, because 2130706433 and 0177.0.0.1 are addresses, too.
             found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM, flags=socket.AI_NUMERICHOST)
         except OSError:
             return  # a name
@@ -92,7 +95,7 @@ class UrlGuard:
 
 
 def _unwrapped(ip: Address) -> Address:
-    """The IPv4 address inside an IPv6 one, which leads to the same place."""
+    """Return the IPv4 address inside an IPv6 one, which leads to the same host; others unchanged."""
     if isinstance(ip, ipaddress.IPv6Address):
         return ip.ipv4_mapped or ip.sixtofour or ip
     return ip

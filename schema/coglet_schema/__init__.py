@@ -1,4 +1,4 @@
-"""OpenAPI documents from the source text of a model, without importing it."""
+"""Generates OpenAPI documents from the source text of a model, without importing it."""
 
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Final
@@ -10,7 +10,7 @@ if TYPE_CHECKING:
     from coglet_schema.generation import generate, generate_combined, generate_info, generate_infos
     from coglet_schema.inputs import InputField
     from coglet_schema.predictor import PredictorInfo
-    from coglet_schema.serialise import dump
+    from coglet_schema.serialize import dump
     from coglet_schema.server_routes import with_server_routes
     from coglet_schema.storage import SCHEMA_PATH, load_schema, write_schema
     from coglet_schema.validate import load_document, validate_document
@@ -37,7 +37,7 @@ __all__ = [
     "write_schema",
 ]
 
-# Loaded when first asked for: a server that finds a written schema never needs the parser.
+# Loaded on first access: a server that finds a stored schema never needs the parser.
 _HOMES: Final = {
     "build_document": "document",
     "ErrorKind": "errors",
@@ -51,7 +51,7 @@ _HOMES: Final = {
     "generate_infos": "generation",
     "InputField": "inputs",
     "PredictorInfo": "predictor",
-    "dump": "serialise",
+    "dump": "serialize",
     "with_server_routes": "server_routes",
     "SCHEMA_PATH": "storage",
     "load_schema": "storage",

@@ -9,12 +9,12 @@ from coglet_schema.document import build_document
 from coglet_schema.errors import SchemaError
 from coglet_schema.external_tool import chosen_tool, run_tool
 from coglet_schema.generation import generate_infos
-from coglet_schema.serialise import dump
+from coglet_schema.serialize import dump
 from coglet_schema.storage import load_schema
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """Runs the command; returns its exit code."""
+    """Run the command. Return its exit code."""
     options = _parser().parse_args(arguments)
     try:
         document = _document(options.source_dir, options.predict_ref or None, options.train_ref or None)
@@ -29,9 +29,9 @@ def _print(document: bytes) -> int:
         sys.stdout.buffer.write(document)
         sys.stdout.buffer.flush()
     except OSError as error:
-        if not isinstance(error, BrokenPipeError):  # then nobody reads on
+        if not isinstance(error, BrokenPipeError):  # the reader has closed the pipe: nothing to report
             sys.stderr.write(f"cannot write the schema to stdout: {error.strerror}\n")
-        # Python would fail once more when it flushes stdout at its end.
+        # Python would fail once more when it flushes stdout at exit.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 1
     return 0
@@ -43,7 +43,7 @@ def _parser() -> argparse.ArgumentParser:
         description="Print the OpenAPI document of a model, read from its source without importing it.",
         epilog="example: cog-schema-gen . predict.py:Predictor",
     )
-    parser.add_argument("source_dir", help="the folder that holds the model's source")
+    parser.add_argument("source_dir", help="the folder with the model's source")
     parser.add_argument("predict_ref", nargs="?", default="", help="file.py:Name of the predictor, or ''")
     parser.add_argument("train_ref", nargs="?", default="", help="file.py:Name of the training, or ''")
     return parser

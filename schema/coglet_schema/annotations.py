@@ -1,6 +1,6 @@
 """Annotations as type forms: aliases followed, quotes removed, unions flattened, `Annotated` unwrapped.
 
-What a form is, is decided here; which forms are accepted, in `input_types` and `output_types`.
+This module determines the form; `input_types` and `output_types` decide which forms are accepted.
 """
 
 from dataclasses import dataclass, replace
@@ -13,13 +13,13 @@ from coglet_schema.syntax.parser import parse_quoted
 
 # Names that mean the same wherever they are imported from.
 _SPELLINGS: Final = {"List": "list", "Dict": "dict"}
-# A type takes longer to read than a literal.
+# Reading a type takes longer than reading a literal.
 _STEPS_PER_TYPE: Final = 5
 
 
 @dataclass(frozen=True)
 class TypeForm:
-    """Any annotation; one of none of the classes below is no type."""
+    """Any annotation. One that is of none of the classes below is not a type."""
 
     written: Bound
 
@@ -56,7 +56,7 @@ class Generic(TypeForm):
 
 @dataclass(frozen=True)
 class Union(TypeForm):
-    """`A | B`, `Union[A, B]` or `Optional[A]`; members of `Union[...]` alone may be unions themselves."""
+    """`A | B`, `Union[A, B]` or `Optional[A]`; only members of `Union[...]` may be unions themselves."""
 
     members: tuple[TypeForm, ...]
 
@@ -77,7 +77,10 @@ class LiteralForm(TypeForm):
 
 
 def read_annotation(bound: Bound, aliases: tuple[Expression, ...] = ()) -> TypeForm:
-    """The form of an annotation; `aliases` are the ones being followed, so that a cycle ends."""
+    """Return the form of an annotation; `aliases` are those being followed, so that a cycle ends.
+
+    Raises SchemaError for an annotation that is malformed.
+    """
     bound.scope.module.project.spend(_STEPS_PER_TYPE)
     match bound.expression:
         case Constant(value=None):
@@ -100,13 +103,13 @@ def read_annotation(bound: Bound, aliases: tuple[Expression, ...] = ()) -> TypeF
 
 
 def unsupported(form: TypeForm, message: str, hint: str = "") -> SchemaError:
-    """An error about a type that is understood but not allowed where it stands."""
+    """Return an error about a type that is understood but not allowed in this position."""
     text = f"unsupported type: {message}"
     return SchemaError(ErrorKind.UNSUPPORTED_TYPE, text, form.written.place, hint)
 
 
 def unresolvable_import(form: TypeForm, symbol: External) -> SchemaError:
-    """An error about a type that comes from elsewhere, and how to declare it nevertheless."""
+    """Return an error about a type from outside the project, which says how to declare it."""
     name = form.text
     message = (
         f"cannot resolve type '{name}' (imported from '{symbol.origin or symbol.name}') - external types "
@@ -182,7 +185,7 @@ def _is_opaque(metadata: Bound) -> bool:
 
 
 def _opaque(form: TypeForm) -> TypeForm:
-    """The form with its innermost type replaced: lists and optionals stay visible."""
+    """Return the form with its innermost type replaced by OpaqueForm; lists and optionals are kept."""
     match form:
         case Generic(name="list"):
             return replace(form, arguments=(OpaqueForm(form.written),))

@@ -1,14 +1,15 @@
-"""Whether a JSON value satisfies a schema, as far as defaults and choices need it."""
+"""Checks whether a JSON value satisfies a schema, as far as defaults and choices need it."""
 
 import re
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any, Final
 
 _PREFIX: Final = "#/components/schemas/"
-# Ends references that lead to themselves.
+# Stops references that refer to themselves.
 _MAX_DEPTH: Final = 100
 
-# On such patterns `re` may take for ever, as on `(a+)+$`; the server's engine does not, and will tell.
+# On such patterns, for example `(a+)+$`, `re` may need exponential time. They are not checked here; the
+# server's engine takes linear time and checks them.
 _REPEATED_GROUP: Final = re.compile(r"\)[*+{]")
 
 TYPES: Final[dict[str, Callable[[Any], bool]]] = {
@@ -36,7 +37,7 @@ class Resolver:
 
 
 def violation(value: Any, schema: Any, resolver: Resolver, depth: int = 0) -> str | None:
-    """Why the value does not satisfy the schema; None when it does."""
+    """Return why the value does not satisfy the schema; None if it does."""
     if not isinstance(schema, Mapping) or depth > _MAX_DEPTH or (value is None and schema.get("nullable")):
         return None
     return next(_violations(value, schema, resolver, depth), None)
@@ -51,7 +52,7 @@ def _violations(value: Any, schema: Mapping[str, Any], resolver: Resolver, depth
     for key in ("anyOf", "oneOf"):
         options = schema.get(key, ())
         if options and all(violation(value, option, resolver, depth + 1) for option in options):
-            yield "fits none of the types"
+            yield "matches none of the types"
     yield from _own_violations(value, schema)
     if isinstance(value, list) and "items" in schema:
         for item in value:
@@ -62,9 +63,9 @@ def _violations(value: Any, schema: Mapping[str, Any], resolver: Resolver, depth
 def _own_violations(value: Any, schema: Mapping[str, Any]) -> Iterator[str]:
     types = [schema["type"]] if isinstance(schema.get("type"), str) else schema.get("type", [])
     if types and not any(TYPES[name](value) for name in types if name in TYPES):
-        yield f"is no {' or '.join(types)}"
+        yield f"is not of type {' or '.join(types)}"
     if "enum" in schema and value not in schema["enum"]:
-        yield f"is none of {schema['enum']}"
+        yield f"is not one of {schema['enum']}"
     if TYPES["number"](value):
         if value < schema.get("minimum", value):
             yield f"is less than the minimum {schema['minimum']}"
@@ -84,5 +85,5 @@ def _matches(pattern: str, value: str) -> bool:
         return True
     try:
         return re.search(pattern, value) is not None
-    except re.error:  # a pattern of another dialect; the server will tell
+    except re.error:  # a pattern of another dialect, which the server checks
         return True

@@ -1,4 +1,4 @@
-"""The facts that `@streaming` and `@concurrent` state about a method, and the decorators of the past."""
+"""What `@streaming` and `@concurrent` declare about a method; rejects decorators of old releases."""
 
 from typing import Final, NoReturn
 
@@ -13,7 +13,10 @@ _MAX_INTEGER: Final = 2**63 - 1
 
 
 def supports_streaming(function: Function, scope: Scope, output: TypeForm) -> bool:
-    """Whether the method is marked `@streaming`, which its return type must allow."""
+    """Return whether the method is marked `@streaming`.
+
+    Raises SchemaError if it is and its return type is not an iterator.
+    """
     decorator = _find(function, scope, "streaming")
     if decorator and not (isinstance(output, Generic) and output.name in ITERATOR_TYPES):
         _fail(
@@ -26,7 +29,11 @@ def supports_streaming(function: Function, scope: Scope, output: TypeForm) -> bo
 
 
 def concurrency_max(function: Function, scope: Scope) -> int | None:
-    """The number in `@concurrent(max=...)`, 1 without a number, None without the decorator."""
+    """Return the number in `@concurrent(max=...)`, 1 without a number, None without the decorator.
+
+    Raises SchemaError if the arguments are not a literal integer `max` of at least 1, or above 1 for a method
+    that is not async.
+    """
     decorator = _find(function, scope, "concurrent")
     if decorator is None:
         return None
@@ -44,8 +51,8 @@ def concurrency_max(function: Function, scope: Scope) -> int | None:
     return maximum
 
 
-def refuse_input_decorators(function: Function, scope: Scope) -> None:
-    """Raises SchemaError for `@cog.input(...)`, with which cog before 0.1 declared inputs."""
+def reject_input_decorators(function: Function, scope: Scope) -> None:
+    """Raise SchemaError for `@cog.input(...)`, which declared inputs in cog before 0.1."""
     decorator = _find(function, scope, "input")
     if isinstance(decorator, Call):
         _fail(
@@ -66,7 +73,7 @@ def _integer(bound: Bound) -> int:
 
 
 def _find(function: Function, scope: Scope, name: str) -> Expression | None:
-    """The decorator of that name, from `cog` or, when it is imported conditionally, of that spelling."""
+    """Return the decorator of that name if it is from `cog`, or if its import is not found."""
     for decorator in function.decorators:
         called = decorator.function if isinstance(decorator, Call) else decorator
         symbol = resolve(Bound(called, scope))

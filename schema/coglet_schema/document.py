@@ -17,14 +17,14 @@ _FIXED_COMPONENTS: Final = frozenset({"Status", "HTTPValidationError", "Validati
     *({f"{noun}Request", f"{noun}Response"} for noun in _NOUNS.values()),
     *({f"{prefix}Input", f"{prefix}Output"} for prefix in _PREFIXES.values()),
 )
-# What OpenAPI allows in the name of a component; Python allows more.
+# Characters that Python allows in a name and OpenAPI does not allow in the name of a component.
 _NOT_IN_COMPONENT_NAMES: Final = re.compile(r"[^A-Za-z0-9._-]")
 
 
 def build_document(predict: PredictorInfo | None, train: PredictorInfo | None) -> Schema:
-    """The document of a model that predicts, trains, or does both.
+    """Return the OpenAPI document of a model that predicts, trains, or does both.
 
-    The parts of training are added to those of prediction; what both describe is described once.
+    The parts of training are added to those of prediction; shared parts appear once.
     """
     components: Schema = {}
     paths: Schema = {}
@@ -56,7 +56,7 @@ def _components(info: PredictorInfo, taken: Mapping[str, Any]) -> Schema:
 
 
 def _enumeration_names(info: PredictorInfo, taken: Mapping[str, Any]) -> dict[str, str]:
-    """The components that list the choices, by input: named like the input unless that name is taken."""
+    """Return the names of the components that list choices, by input: the input's name unless it is taken."""
     names: dict[str, str] = {}
     for field in info.inputs:
         if field.enumeration is None:

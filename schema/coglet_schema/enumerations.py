@@ -1,5 +1,6 @@
-"""Fixed sets of values written as types: `Literal[...]` and `Enum` classes. As inputs they are choices, which
-are all strings or all integers; an output may have any values.
+"""Fixed sets of values written as types: `Literal[...]` and `Enum` classes.
+
+As inputs they are choices, which are all strings or all integers; an output may have any values.
 """
 
 import json
@@ -22,7 +23,7 @@ _TYPES: Final[dict[frozenset[type], str]] = {
     frozenset({float}): "number",
     frozenset({int, float}): "number",
 }
-# Methods that decide on the values of members.
+# Methods that determine the values of members.
 _MAKERS: Final = frozenset({"__new__", "_generate_next_value_"})
 _FLAGS: Final = frozenset({"Flag", "IntFlag"})
 _TEXTS: Final = frozenset({"str", "StrEnum"})
@@ -30,7 +31,10 @@ _INTEGERS: Final = frozenset({"int", "IntEnum"})
 
 
 def literal_values(form: LiteralForm) -> list[JsonValue]:
-    """The members of `Literal[...]`; None among them stands for null."""
+    """Return the members of `Literal[...]`; None among them stands for null.
+
+    Raises SchemaError unless the others are all str or all int.
+    """
     try:
         values = [evaluate(value) for value in form.values]
     except NotLiteral:
@@ -41,7 +45,10 @@ def literal_values(form: LiteralForm) -> list[JsonValue]:
 
 
 def enum_values(symbol: ClassSymbol) -> list[JsonValue]:
-    """The values of an enum's members, in their order."""
+    """Return the values of an enum's members, in order.
+
+    Raises SchemaError unless they are literals, and all str or all int.
+    """
     class_name = symbol.definition.name
     values = [_member_value(value, f"{class_name}.{name}") for name, value in enum_members(symbol)]
     if not _alike(values):
@@ -52,7 +59,7 @@ def enum_values(symbol: ClassSymbol) -> list[JsonValue]:
 
 
 def literal_schema(form: LiteralForm) -> dict[str, Any]:
-    """The schema of an output of these values."""
+    """Return the schema of an output of these values. Raises SchemaError if a member cannot be read."""
     try:
         values = [evaluate(value) for value in form.values]
     except NotLiteral:
@@ -62,9 +69,9 @@ def literal_schema(form: LiteralForm) -> dict[str, Any]:
 
 
 def enum_schema(symbol: ClassSymbol) -> dict[str, Any] | None:
-    """The schema of an output that is a member of this enum, None when the class is no enum.
+    """Return the schema of an output that is a member of this enum, None if the class is not an enum.
 
-    When the values cannot be read, it says of which type they are, as far as that is known.
+    If the values cannot be read, the schema has only their type, as far as that is known.
     """
     names = foreign_bases(symbol)
     if names & _FLAGS:  # a value may combine members
@@ -78,7 +85,7 @@ def enum_schema(symbol: ClassSymbol) -> dict[str, Any] | None:
 
 
 def _output_values(symbol: ClassSymbol, base_names: Set[str]) -> Iterator[JsonValue]:
-    """The values of the members. Raises NotLiteral."""
+    """Yield the values of the members. Raises NotLiteral if one cannot be known."""
     if any(owner.definition.body.names.keys() & _MAKERS for owner in ancestry(symbol)):
         raise NotLiteral
     last: JsonValue = 0
@@ -102,7 +109,7 @@ def _is_auto(bound: Bound) -> bool:
 
 
 def _one_of(values: list[JsonValue]) -> dict[str, Any]:
-    different = list({json.dumps(value): value for value in values}.values())  # 1 and true are two
+    different = list({json.dumps(value): value for value in values}.values())  # 1 and true differ in JSON
     type_name = _TYPES.get(frozenset(map(type, values)))
     return {**({"type": type_name} if type_name else {}), **({"enum": different} if different else {})}
 

@@ -1,4 +1,4 @@
-"""The one exception of this package, and where in the source it points."""
+"""The one exception of this package, with the position in the source."""
 
 from dataclasses import dataclass
 from enum import StrEnum
@@ -31,7 +31,7 @@ _COMPUTED: Final = (
     "what can be computed from constants at the top level without running the model; "
     "or give the whole document with `--openapi-schema FILE` or COG_OPENAPI_SCHEMA"
 )
-# What to write instead, where the kind alone tells; a raiser that knows more passes its own hint.
+# What to write instead, if the kind determines it; a caller that knows more passes its own hint.
 _HINTS: Final = {
     ErrorKind.PREDICTOR_NOT_FOUND: "define it at the top level of the file, not inside an `if` or `try`",
     ErrorKind.METHOD_NOT_FOUND: "add a method `def run(self, ...) -> <type>:` to the class",
@@ -40,7 +40,7 @@ _HINTS: Final = {
     ErrorKind.DEFAULT_FACTORY_NOT_SUPPORTED: "write a literal default: `Input(default=...)`",
     ErrorKind.METHOD_CONFLICT: "keep one of them and delete the other",
     ErrorKind.OPTIONAL_OUTPUT: "always return a value, or a BaseModel with an optional field",
-    ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[T]` for items that are no text",
+    ErrorKind.CONCAT_ITERATOR_NOT_STR: "use `Iterator[T]` for items that are not text",
     ErrorKind.CHOICES_NOT_RESOLVABLE: f"write a list of literals, or {_COMPUTED}",
     ErrorKind.DEFAULT_NOT_RESOLVABLE: f"write a literal, or {_COMPUTED}",
     ErrorKind.ACCEPT_ON_NON_FILE_TYPE: "remove `accept`, or annotate the input as `Path`",
@@ -57,7 +57,7 @@ class Place:
 
 
 class SchemaError(Exception):
-    """The source cannot be turned into a schema. `str()` is the message alone."""
+    """The source cannot be converted to a schema. `str()` is the message alone."""
 
     def __init__(self, kind: ErrorKind, message: str, place: Place | None = None, hint: str = "") -> None:
         super().__init__(message)
@@ -81,18 +81,18 @@ class SchemaError(Exception):
 
     @property
     def location(self) -> str | None:
-        """`file:line`, or None when no source line is to blame."""
+        """`file:line`, or None if the error does not concern a source line."""
         return f"{self.place.file}:{self.place.line}" if self.place else None
 
     def describe(self) -> str:
-        """The text for a terminal: `file:line: message`, then a blank line and the hint."""
+        """Return the text for a terminal: `file:line: message`, then a blank line and the hint."""
         located = f"{self.location}: {self.message}" if self.place else self.message
         return f"{located}\n\nhint: {self.hint}" if self.hint else located
 
     def at(self, place: Place) -> "SchemaError":
-        """The same error, located at `place` unless it is located already."""
+        """Return the same error, located at `place` unless it is located already."""
         return self if self.place else SchemaError(self.kind, self.message, place, self.hint)
 
     def prefixed(self, prefix: str) -> "SchemaError":
-        """The same error with a message that says in which part it happened."""
+        """Return the same error with `prefix`, which names the part it concerns, before the message."""
         return SchemaError(self.kind, prefix + self.message, self.place, self.hint)

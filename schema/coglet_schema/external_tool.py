@@ -1,4 +1,4 @@
-"""Running another generator in place of ours (`COG_SCHEMA_GEN_TOOL`)."""
+"""Runs another generator instead of ours (`COG_SCHEMA_GEN_TOOL`)."""
 
 import hashlib
 import os
@@ -12,18 +12,18 @@ from typing import Final
 from coglet_schema.errors import ErrorKind, SchemaError
 from coglet_schema.storage import write_atomically
 
-# The earlier spelling counts too.
+# The earlier name is supported, too.
 TOOL_VARIABLES: Final = ("COG_SCHEMA_GEN_TOOL", "COG_SCHEMA_GEN_BINARY")
 _DOWNLOAD_TIMEOUT_S: Final = 60
 
 
 def chosen_tool(environment: Mapping[str, str]) -> str | None:
-    """The program that the environment asks for, a path or an `https://` URL."""
+    """Return the program that the environment names, a path or an `https://` URL; None without one."""
     return next((environment[name] for name in TOOL_VARIABLES if environment.get(name)), None)
 
 
 def download(url: str) -> bytes:
-    """Fetches a program over HTTPS. Raises OSError."""
+    """Download a program over HTTPS. Raises OSError if that fails."""
     with urllib.request.urlopen(url, timeout=_DOWNLOAD_TIMEOUT_S) as response:
         body: bytes = response.read()
         return body
@@ -36,10 +36,13 @@ def run_tool(
     train_ref: str | None,
     fetch: Callable[[str], bytes] = download,
 ) -> bytes:
-    """What the tool prints for the same three arguments that `cog-schema-gen` takes. Raises SchemaError."""
+    """Run the tool with the three arguments of `cog-schema-gen` and return what it prints.
+
+    Raises SchemaError if it cannot be started or exits with an error.
+    """
     try:
         program = _installed(tool, fetch) if tool.startswith("https://") else Path(tool)
-        # A tool that is `cog-schema-gen` itself must not start itself for ever.
+        # Without the variables, because a tool that is `cog-schema-gen` itself would start itself endlessly.
         environment = {name: value for name, value in os.environ.items() if name not in TOOL_VARIABLES}
         command = [str(program), str(source_dir), predict_ref or "", train_ref or ""]
         result = subprocess.run(command, capture_output=True, env=environment, check=False)
@@ -53,7 +56,7 @@ def run_tool(
 
 
 def _installed(url: str, fetch: Callable[[str], bytes]) -> Path:
-    """The downloaded program, fetched only the first time."""
+    """Return the path of the program, which is downloaded only the first time."""
     digest = hashlib.sha256(url.encode()).hexdigest()[:16]
     program = Path.home() / ".cache" / "cog" / "bin" / f"cog-schema-gen-{digest}"
     if not program.exists():

@@ -1,4 +1,4 @@
-"""Defaults of fields, as JSON: of constants, and of models that are made of constants."""
+"""Defaults of fields as JSON: constants, and models that are constructed from constants."""
 
 from typing import Any
 
@@ -8,16 +8,16 @@ from coglet_schema.models import ModelKind, model_fields, model_kind
 from coglet_schema.names import Bound, ClassSymbol, resolve
 from coglet_schema.syntax.expressions import Call, Items
 
-# The models that are being made, outermost first.
+# The models that are being constructed, outermost first.
 _Open = tuple[ClassSymbol, ...]
 
 
 def with_default(schema: dict[str, Any], default: Bound | None) -> dict[str, Any]:
-    """The schema with that default, when it can be known and the schema allows it.
+    """Return the schema with that default, if it can be known and the schema allows it.
 
     A field whose default is None may be null, whatever its annotation says.
     """
-    if default is None or schema.get("writeOnly"):  # the default of a secret is one
+    if default is None or schema.get("writeOnly"):  # the default of a secret is a secret, too
         return schema
     try:
         value = _value(default, ())
@@ -25,7 +25,7 @@ def with_default(schema: dict[str, Any], default: Bound | None) -> dict[str, Any
         return schema
     if value is None:
         return {**schema, "nullable": True, "default": None}
-    # Nothing checks the types of defaults when the model runs, and a document must not contradict itself.
+    # The types of defaults are not checked when the model runs, and a document must not contradict itself.
     return schema if violation(value, schema, Resolver({})) else {**schema, "default": value}
 
 
@@ -35,14 +35,14 @@ def _value(bound: Bound, open_models: _Open) -> JsonValue:
     except NotLiteral:
         match bound.expression:
             case Call(unpacked=()) as call:
-                return _made(call, bound, open_models)
+                return _constructed(call, bound, open_models)
             case Items(kind="list" | "tuple", items=items):
                 return [_value(bound.with_(item), open_models) for item in items]
         raise
 
 
-def _made(call: Call, bound: Bound, open_models: _Open) -> JsonValue:
-    """What the worker gives for `Model(...)`. Raises NotLiteral."""
+def _constructed(call: Call, bound: Bound, open_models: _Open) -> JsonValue:
+    """Return the JSON that the worker sends for `Model(...)`. Raises NotLiteral if it cannot be known."""
     symbol = resolve(bound.with_(call.function))
     if not isinstance(symbol, ClassSymbol) or symbol in open_models:
         raise NotLiteral

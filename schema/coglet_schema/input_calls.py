@@ -1,4 +1,4 @@
-"""Finding the `Input(...)` behind a parameter's default, directly or through a shared registry or helper.
+"""Finds the `Input(...)` of a parameter's default, written directly or in a shared registry or helper.
 
 prompt: str = Input(description="...")     # directly
 prompt: str = Inputs.prompt                # attribute of a class, or a constant
@@ -15,7 +15,7 @@ _RECEIVERS = frozenset({"self", "cls"})
 
 
 class UnreadableCall(Exception):
-    """An `Input(...)` whose arguments cannot be told apart."""
+    """The arguments of an `Input(...)` cannot be determined; `hint` says what to write instead."""
 
     def __init__(self, reason: str, hint: str) -> None:
         super().__init__(reason)
@@ -23,7 +23,10 @@ class UnreadableCall(Exception):
 
 
 def find_input_call(default: Bound) -> Mapping[str, Bound] | None:
-    """The arguments of the `Input(...)` that `default` is, by name; None when it is something else."""
+    """Return the arguments of the `Input(...)` that `default` is, by name; None if it is something else.
+
+    Raises UnreadableCall if the arguments cannot be determined.
+    """
     default.scope.module.project.spend()
     match default.expression:
         case Call() as call:
@@ -76,7 +79,7 @@ def _returned_input(helper: FunctionSymbol, bound: Bound, call: Call) -> Mapping
 
 
 def _call_arguments(helper: FunctionSymbol, bound: Bound, call: Call) -> dict[str, Bound]:
-    """What the helper's parameters stand for in this call."""
+    """Return the helper's parameters with their values in this call."""
     arguments: dict[str, Bound] = {}
     positional = list(call.positional)
     keywords = dict(call.keywords)

@@ -12,14 +12,14 @@ from coglet_schema.syntax.expressions import Constant, Dots
 
 @dataclass(frozen=True)
 class Metadata:
-    """What is known of an input besides its type."""
+    """What `Input(...)` declares besides the type."""
 
     has_default: bool = False
     default: JsonValue = None
     keywords: Mapping[str, Any] = field(default_factory=dict)
     choices: tuple[JsonValue, ...] = ()
     warnings: tuple[str, ...] = ()
-    # Where `accept` was given, for an error about the type it does not fit.
+    # The expression of `accept`, for an error about a type that does not allow it.
     accept: Bound | None = None
 
 
@@ -57,12 +57,12 @@ _CONSTRAINTS: Final = {
     "accept": _Constraint("x-cog-accept", _is_text, "a string", 'accept="image/*"'),
 }
 _ARGUMENTS: Final = frozenset({"default", "default_factory", "description", "choices", *_CONSTRAINTS})
-# Keywords that restrict the value itself; in a union it would be unclear which member they restrict.
+# Keywords that restrict the value itself; in a union it is unclear which member they would restrict.
 RESTRICTIONS: Final = frozenset({"minimum", "maximum", "minLength", "maxLength", "pattern"})
 
 
 def read_metadata(parameter: str, arguments: Mapping[str, Bound]) -> Metadata:
-    """Reads the arguments of one `Input(...)`. Raises SchemaError for those that cannot be read."""
+    """Read the arguments of one `Input(...)`. Raises SchemaError if one cannot be read or is not allowed."""
     _check_names(parameter, arguments)
     notes: list[str] = []
     description = _description(arguments.get("description"), notes)
@@ -92,7 +92,7 @@ def _warnings(
 
 
 def read_default(parameter: str, bound: Bound, notes: list[str]) -> JsonValue:
-    """The value of a default. Raises SchemaError when it cannot be known. `notes` is as for `evaluate`."""
+    """Return the value of a default; `notes` as for `evaluate`. Raises SchemaError if it cannot be known."""
     try:
         return evaluate(bound, notes)
     except NotLiteral:
@@ -113,14 +113,14 @@ def _check_names(parameter: str, arguments: Mapping[str, Bound]) -> None:
 
 
 def _is_given(argument: Bound | None) -> bool:
-    """Whether an argument is there and is not None, which means the same as leaving it out."""
+    """Return whether an argument is present and not None, which means the same as omitting it."""
     return argument is not None and not (
         isinstance(argument.expression, Constant) and argument.expression.value is None
     )
 
 
 def _description(argument: Bound | None, notes: list[str]) -> str | None:
-    """The text, or None: a model that builds it with an f-string or `dedent` must still get a schema."""
+    """Return the text, or None if it is computed: a model with such a description must still get a schema."""
     try:
         text = evaluate(argument, notes) if argument else None
     except NotLiteral:
@@ -133,7 +133,7 @@ def _constraint(parameter: str, name: str, argument: Bound, notes: list[str]) ->
     try:
         value = evaluate(argument, notes)
     except NotLiteral:
-        value = []  # fits no constraint
+        value = []  # valid for no constraint
     if value is None or (name == "deprecated" and value is False):
         return {}
     if not constraint.is_valid(value):

@@ -1,4 +1,4 @@
-"""Which types an input may have, and their JSON Schema."""
+"""The types that an input may have, and their JSON Schema."""
 
 from dataclasses import dataclass, replace
 from typing import Any, Final
@@ -22,7 +22,7 @@ from coglet_schema.models import ModelKind, model_kind
 from coglet_schema.names import ClassSymbol, External
 from coglet_schema.simple_types import FILE_TYPES, any_object, simple_schema
 
-# The worker makes objects of these; in a union it could not tell which strings to take.
+# The worker converts strings to these; in a union it could not decide which strings to convert.
 _NOT_IN_UNIONS: Final = frozenset({*FILE_TYPES, "Secret"})
 _HINT: Final = (
     "an input may be a str, int, float, bool, Path, Secret, dict or Any, a list of these, "
@@ -33,11 +33,11 @@ _NESTED_UNION_HINT: Final = "write all members into one union: `int | str | None
 
 @dataclass(frozen=True)
 class InputType:
-    """What an annotation says about an input."""
+    """The type of an input as its annotation declares it."""
 
     # Without `nullable`.
     schema: dict[str, Any]
-    # The canonical name of the type, or of a list's items; empty when there is no single one.
+    # The canonical name of the type, or of a list's items; empty if there is no single one.
     element: str
     is_list: bool = False
     is_union: bool = False
@@ -45,7 +45,7 @@ class InputType:
     choices: tuple[JsonValue, ...] = ()
 
     def or_null(self) -> "InputType":
-        """The same type, which takes null too."""
+        """Return the same type, which also accepts null."""
         schema = self.schema
         if self.is_union and not self.is_nullable:
             schema = {"anyOf": [{**variant, "nullable": True} for variant in schema["anyOf"]]}
@@ -53,7 +53,7 @@ class InputType:
 
 
 def read_input_type(form: TypeForm) -> InputType:
-    """The input type of an annotation. Raises SchemaError for what cannot be an input."""
+    """Return the input type of an annotation. Raises SchemaError if it is not allowed for an input."""
     match form:
         case Union():
             return _union_type(form)
@@ -100,7 +100,7 @@ def _union_member(form: TypeForm) -> InputType:
 
 
 def restricted_union(form: TypeForm) -> SchemaError:
-    """An error about a union that does not take every value of its types."""
+    """Return an error about a union that does not accept every value of its types."""
     message = "constraints and choices are not supported on union inputs"
     return unsupported(form, message, "check the value in the method, or use one type")
 
@@ -129,7 +129,7 @@ def _nested(item: TypeForm) -> SchemaError:
 
 
 def _element_type(form: TypeForm) -> InputType:
-    """The type of a single value that is no list."""
+    """Return the type of a value that is not a list."""
     match form:
         case Plain(name=name) if schema := simple_schema(name):
             return InputType(schema, name)
@@ -141,7 +141,7 @@ def _element_type(form: TypeForm) -> InputType:
             return InputType(any_object(), "dict")
         case Plain(symbol=ClassSymbol() as symbol) if is_enum(symbol):
             return _choice_type(enum_values(symbol))
-    raise _refusal(form)
+    raise _rejection(form)
 
 
 def _choice_type(values: list[JsonValue]) -> InputType:
@@ -150,7 +150,7 @@ def _choice_type(values: list[JsonValue]) -> InputType:
     return InputType({"type": type_name}, element, is_nullable=None in values, choices=choices)
 
 
-def _refusal(form: TypeForm) -> SchemaError:
+def _rejection(form: TypeForm) -> SchemaError:
     match form:
         case Generic(name=name):
             return unsupported(form, f"{name}[...] is not a supported input type", _HINT)

@@ -1,4 +1,4 @@
-"""From the parameters of a function to the inputs of a model."""
+"""Converts the parameters of a function to the inputs of a model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,13 +23,13 @@ class InputField:
     # Everything but the reference to the choices.
     keywords: Mapping[str, Any]
     required: bool
-    # The component that lists the choices, when there are any.
+    # The component that lists the choices, if there are any.
     enumeration: Mapping[str, Any] | None = None
     is_list: bool = False
     warnings: tuple[str, ...] = ()
 
     def property_schema(self, component: str) -> dict[str, Any]:
-        """The schema of the property; `component` is where its enumeration is found."""
+        """Return the schema of the property; `component` is the name of the component of its choices."""
         if self.enumeration is None:
             return dict(self.keywords)
         reference = {"$ref": f"#/components/schemas/{component}"}
@@ -37,7 +37,10 @@ class InputField:
 
 
 def read_inputs(function: Function, scope: Scope) -> tuple[InputField, ...]:
-    """The inputs of `function`, in order. `scope` is where its defaults are evaluated."""
+    """Return the inputs of `function`, in order. Its defaults are evaluated in `scope`.
+
+    Raises SchemaError for a parameter that cannot be an input.
+    """
     fields: list[InputField] = []
     for parameter in function.parameters:
         if _is_input(parameter, function, scope):
@@ -72,10 +75,10 @@ def _read_input(parameter: Parameter, scope: Scope, order: int) -> InputField:
     input_type = _checked(input_type, metadata, parameter.name, annotation)
     default, required = _default(input_type, metadata)
     if default == {"default": None}:
-        # Authors write `seed: int = Input(default=None)` for an input that may be left out.
+        # Authors write `seed: int = Input(default=None)` for an optional input.
         input_type = input_type.or_null()
     schema = dict(input_type.schema)
-    if input_type.choices:  # the type is told by the component, of a list by `items`
+    if input_type.choices:  # the component has the type; a list refers to it in `items`
         schema = {"type": "array"} if input_type.is_list else {}
     if input_type.is_list or not input_type.choices:
         schema["title"] = title_of(parameter.name)
@@ -113,7 +116,10 @@ def _read_metadata(parameter: Parameter, scope: Scope) -> Metadata:
 
 
 def _checked(input_type: InputType, metadata: Metadata, name: str, annotation: Bound) -> InputType:
-    """The input type with the choices of `Input(...)`, if all that `Input(...)` says fits the type."""
+    """Return the input type with the choices of `Input(...)`.
+
+    Raises SchemaError if an argument of `Input(...)` is not allowed for the type.
+    """
     if input_type.is_union and (metadata.choices or RESTRICTIONS & metadata.keywords.keys()):
         raise restricted_union(TypeForm(annotation))
     if metadata.accept and input_type.element not in FILE_TYPES:
@@ -126,7 +132,7 @@ def _checked(input_type: InputType, metadata: Metadata, name: str, annotation: B
 
 
 def _default(input_type: InputType, metadata: Metadata) -> tuple[dict[str, Any], bool]:
-    """The `default` keyword, if any, and whether the input is required."""
+    """Return the `default` keyword, if any, and whether the input is required."""
     if metadata.has_default:
         return {"default": metadata.default}, False
     return {}, input_type.is_union or not input_type.is_nullable

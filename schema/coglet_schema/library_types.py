@@ -1,7 +1,7 @@
 """Types of the standard library and of pydantic that an output may hold.
 
-Schemas say what `coglet_worker.encoding` makes of the values. The formats are those of pydantic 2,
-except that a path is a file, which the client gets.
+The schemas describe how `coglet_worker.encoding` encodes the values. The formats are those of pydantic 2,
+except that a path is a file, which the client receives.
 """
 
 from typing import Any, Final
@@ -63,7 +63,7 @@ _PYDANTIC_TYPES: Final[dict[str, dict[str, Any]]] = {
 
 
 def library_schema(symbol: External) -> dict[str, Any] | None:
-    """The schema of a type of those libraries, also of what a function such as `constr` makes; else None."""
+    """Return the schema of a type of these libraries, also of a function such as `constr`; else None."""
     schema = _STANDARD_TYPES.get(symbol.dotted_name)
     if schema is None and is_of_pydantic(symbol):
         schema = _PYDANTIC_TYPES.get(symbol.name)
@@ -71,5 +71,5 @@ def library_schema(symbol: External) -> dict[str, Any] | None:
 
 
 def is_of_pydantic(symbol: External) -> bool:
-    """True for what a module of pydantic defines, that of its first version included."""
+    """Return True if a module of pydantic defines the symbol, including its version 1 API."""
     return symbol.imported and symbol.origin.partition(".")[0] == "pydantic"

@@ -8,15 +8,15 @@ __all__ = ["JsonValue", "NotLiteral", "evaluate", "evaluate_choices"]
 
 
 def evaluate(bound: Bound, notes: list[str] | None = None) -> JsonValue:
-    """The JSON value of a constant expression. Raises NotLiteral.
+    """Return the JSON value of a constant expression. Raises NotLiteral if it cannot be known.
 
-    `notes` takes sentences about what was assumed of the machine that runs the model.
+    Sentences about assumptions on the machine that runs the model are appended to `notes`.
     """
     return to_json(_value(bound, notes), bound.scope.module.project)
 
 
 def evaluate_choices(bound: Bound, notes: list[str] | None = None) -> list[JsonValue]:
-    """Like `evaluate`, for a list, a tuple or whatever else gives items; of a dict its keys."""
+    """Return the items of a list, tuple or other iterable, or the keys of a dict. Otherwise as `evaluate`."""
     value = _value(bound, notes)
     if not isinstance(value, list | tuple | dict | Sequenced):
         raise NotLiteral

@@ -1,6 +1,6 @@
-"""Media types of files by their extension, and back: a table of our own, the same on every machine.
+"""Media types of files by their extension, and back: our own table, the same on every machine.
 
-Two components that cannot import each other have this file; a test holds the copies equal.
+Two components that cannot import each other have a copy of this file; a test keeps the copies equal.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 UNKNOWN_TYPE: Final = "application/octet-stream"
 
-# A type and its extensions, the usual one first.
+# A type and its extensions, the most common one first.
 _TYPES: Final = """
 application/dicom .dcm
 application/epub+zip .epub
@@ -191,7 +191,7 @@ video/x-ms-wmv .wmv
 video/x-msvideo .avi
 video/x-sgi-movie .movie
 """
-# Other names of types above.
+# Other names of the types above.
 _ALIASES: Final = """
 application/csv .csv
 application/gguf .gguf
@@ -237,7 +237,7 @@ video/matroska .mkv
 
 
 def type_of(file_name: str | os.PathLike[str]) -> str:
-    """The media type of a file; `application/octet-stream` when its extension says nothing."""
+    """Return the media type of a file; `application/octet-stream` if its extension is unknown."""
     extension = os.path.splitext(os.path.basename(os.fspath(file_name)))[1].lower()
     for media_type, extensions in _rows(_TYPES):
         if extension in extensions:
@@ -246,7 +246,7 @@ def type_of(file_name: str | os.PathLike[str]) -> str:
 
 
 def extension_of(media_type: str) -> str:
-    """The extension for a media type, with its dot; empty when nobody knows one."""
+    """Return the extension for a media type, with its dot; empty if none is known."""
     bare = media_type.partition(";")[0].strip().lower()
     for table in (_TYPES, _ALIASES):
         for known, extensions in _rows(table):

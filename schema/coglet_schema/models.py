@@ -14,14 +14,14 @@ from coglet_schema.syntax.expressions import Attribute, Call, Constant, Dots, Ex
 
 _MODEL_PACKAGES: Final = frozenset({"cog", "pydantic"})
 _FIELD_FUNCTIONS: Final = frozenset({"Field", "field"})
-# Annotations of what is no field of the value.
-_NO_FIELDS: Final = frozenset({"ClassVar", "InitVar"})
-# A field takes longer to describe than a literal.
+# Annotations of names that are not fields.
+_NOT_FIELDS: Final = frozenset({"ClassVar", "InitVar"})
+# Describing a field takes longer than reading a literal.
 _STEPS_PER_FIELD: Final = 5
 
 
 class ModelKind(Enum):
-    """What makes a class a model."""
+    """The kind of class that a model is."""
 
     BASE_MODEL = "BaseModel"
     TYPED_DICT = "TypedDict"
@@ -31,7 +31,7 @@ class ModelKind(Enum):
 
 @dataclass(frozen=True)
 class Field:
-    """One field of a model. `default` is missing where `has_default` says that something else makes it."""
+    """One field of a model. With `has_default` but no `default`, a function makes the default."""
 
     name: str
     form: TypeForm
@@ -40,7 +40,7 @@ class Field:
 
 
 def model_kind(symbol: ClassSymbol) -> ModelKind | None:
-    """What kind of model the class is, by itself or by inheritance; None when it is none."""
+    """Return the kind of model that the class is, by itself or by inheritance; None if it is not one."""
     for owner in ancestry(symbol):
         if _is_dataclass(owner):
             return ModelKind.DATACLASS
@@ -56,7 +56,7 @@ def model_kind(symbol: ClassSymbol) -> ModelKind | None:
 
 
 def model_fields(symbol: ClassSymbol) -> dict[str, Field]:
-    """The fields by name, those of the parents first."""
+    """Return the fields by name, those of the parents first."""
     kind = model_kind(symbol)
     fields: dict[str, Field] = {}
     for owner in _parents_first(symbol, kind, set()):
@@ -66,7 +66,7 @@ def model_fields(symbol: ClassSymbol) -> dict[str, Field]:
 
 
 def _defines_fields(owner: ClassSymbol, kind: ModelKind | None) -> bool:
-    """Whether what is annotated in a class among the parents, or in the model itself, is a field."""
+    """Return whether annotated names of a class, one of the parents or the model itself, are fields."""
     match kind:
         case ModelKind.DATACLASS:
             return _is_dataclass(owner)
@@ -76,13 +76,13 @@ def _defines_fields(owner: ClassSymbol, kind: ModelKind | None) -> bool:
 
 
 def _parents_first(symbol: ClassSymbol, kind: ModelKind | None, seen: set[Class]) -> Iterator[ClassSymbol]:
-    """The models among the class and its parents, in the order in which fields are collected; each once."""
+    """Yield the models among the class and its parents, each once, in the order of their fields."""
     if symbol.definition in seen:
         return
     seen.add(symbol.definition)
     parents = [base for base in bases(symbol) if isinstance(base, ClassSymbol)]
     if kind is not ModelKind.TYPED_DICT:
-        parents.reverse()  # as dataclasses and pydantic do, which go up the method resolution order
+        parents.reverse()  # as in dataclasses and pydantic, which walk the method resolution order backwards
     for parent in parents:
         yield from _parents_first(parent, kind, seen)
     if model_kind(symbol):
@@ -91,7 +91,7 @@ def _parents_first(symbol: ClassSymbol, kind: ModelKind | None, seen: set[Class]
 
 @contextmanager
 def errors_of_field(name: str) -> Iterator[None]:
-    """Says in errors which field they are about."""
+    """Prefix errors raised in the block with the name of the field."""
     try:
         yield
     except SchemaError as error:
@@ -108,14 +108,14 @@ def _own_fields(symbol: ClassSymbol, kind: ModelKind | None) -> Iterator[Field]:
         symbol.scope.module.project.spend(_STEPS_PER_FIELD)
         with errors_of_field(name):
             form = read_annotation(Bound(definition.annotation, annotations))
-        if isinstance(form, Plain | Generic) and form.name in _NO_FIELDS:
+        if isinstance(form, Plain | Generic) and form.name in _NOT_FIELDS:
             continue
         has_default, default = _default(definition.value, values)
         yield _without_qualifier(Field(name, form, optional or has_default, default))
 
 
 def _without_qualifier(field: Field) -> Field:
-    """Undoes `Required[T]` and `NotRequired[T]`."""
+    """Return the field without `Required[T]`, `NotRequired[T]` and `ReadOnly[T]`."""
     match field.form:
         case Generic(name="Required" | "NotRequired" as qualifier, arguments=(inner,)):
             return Field(field.name, inner, qualifier == "NotRequired")
@@ -125,7 +125,7 @@ def _without_qualifier(field: Field) -> Field:
 
 
 def _default(value: Expression | None, scope: Scope) -> tuple[bool, Bound | None]:
-    """Whether a field has a default, and the default itself unless a function makes it."""
+    """Return whether a field has a default, and the default itself unless a function makes it."""
     match value:
         case Call(function=function, positional=positional, keywords=keywords):
             called = resolve(Bound(function, scope))

@@ -1,4 +1,4 @@
-"""What a name means: a definition of the project, or something imported from elsewhere."""
+"""Name resolution: a name is a definition of the project, or imported from outside."""
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
@@ -9,9 +9,9 @@ from coglet_schema.project import Module, Namespace
 from coglet_schema.syntax.definitions import Assignment, Class, Definition, Function, Import
 from coglet_schema.syntax.expressions import Attribute, Expression, Name, Subscript
 
-# Names that exist without an import; other builtins are no types a schema can show.
+# Builtins that are types a schema can express.
 _BUILTINS: Final = frozenset({"str", "int", "float", "bool", "list", "dict", "set"})
-# Ends chains of names that never arrive, such as two modules that import a name from each other.
+# Stops chains of names that never end, such as two modules that import a name from each other.
 _MAX_HOPS: Final = 50
 # Looking up the bases of a class takes longer than reading a literal.
 _STEPS_PER_CLASS: Final = 5
@@ -30,7 +30,7 @@ class Scope:
 
 @dataclass(frozen=True)
 class Bound:
-    """An expression together with the scope that gives its names a meaning."""
+    """An expression together with the scope in which its names are resolved."""
 
     expression: Expression
     scope: Scope
@@ -46,7 +46,7 @@ class Bound:
         return text if len(text) <= 200 else text[:200] + "..."
 
     def with_(self, expression: Expression) -> "Bound":
-        """Another expression of the same scope."""
+        """Return another expression in the same scope."""
         return Bound(expression, self.scope)
 
 
@@ -59,14 +59,14 @@ class ClassSymbol:
 
     @property
     def body_scope(self) -> Scope:
-        """Where annotations and defaults of methods are evaluated."""
-        # Without the methods: one named like a type would hide it, though it may well come later in the body.
+        """The scope in which annotations and defaults of methods are evaluated."""
+        # Without methods: one named like a type would hide the type, although it may be defined later.
         names = self.definition.body.names.items()
         return Scope(self.scope.module, {name: d for name, d in names if not isinstance(d, Function)})
 
     @property
     def nested_scope(self) -> Scope:
-        """Where annotations of fields are evaluated: a field named like a type must not hide it."""
+        """The scope of the annotations of fields: a field named like a type must not hide the type."""
         names = self.definition.body.names.items()
         return Scope(self.scope.module, {name: d for name, d in names if isinstance(d, Class)})
 
@@ -99,7 +99,7 @@ class External:
     """A name that no file of the project defines."""
 
     dotted_name: str
-    # False for a name that occurs in no import and is no builtin.
+    # False for a name that is neither imported nor a builtin.
     imported: bool
 
     @property
@@ -115,7 +115,7 @@ Symbol = ClassSymbol | FunctionSymbol | ValueSymbol | ModuleSymbol | External
 
 
 def resolve(bound: Bound, hops: int = 0) -> Symbol:
-    """What names, attributes and aliases stand for in the end; any other expression stands for itself."""
+    """Follow names, attributes and aliases to their definition; other expressions resolve to themselves."""
     if hops < _MAX_HOPS:
         match bound.expression:
             case Name(name=name):
@@ -126,7 +126,7 @@ def resolve(bound: Bound, hops: int = 0) -> Symbol:
 
 
 def lookup(name: str, scope: Scope, hops: int = 0) -> Symbol:
-    """The meaning of `name` in `scope`."""
+    """Return what `name` means in `scope`."""
     local = scope.local.get(name)
     if isinstance(local, Bound):
         return resolve(local, hops + 1)
@@ -137,7 +137,7 @@ def lookup(name: str, scope: Scope, hops: int = 0) -> Symbol:
 
 
 def member(symbol: Symbol, name: str, hops: int = 0) -> Symbol:
-    """The meaning of `symbol.name`."""
+    """Return what `symbol.name` means."""
     match symbol:
         case ModuleSymbol(module=module):
             dotted_name = ".".join((*module.dotted_name, name))
@@ -152,15 +152,15 @@ def member(symbol: Symbol, name: str, hops: int = 0) -> Symbol:
 
 
 def bases(symbol: ClassSymbol) -> list[Symbol]:
-    """What the bases of a class stand for, in their order."""
+    """Return the resolved bases of a class, in order."""
     written = symbol.definition.bases
-    # `Base[int]` is the class `Base`; what is between the brackets is for the type checker.
+    # `Base[int]` is the class `Base`; the arguments are for the type checker.
     named = [base.base if isinstance(base, Subscript) else base for base in written]
     return [resolve(Bound(base, symbol.scope)) for base in named]
 
 
 def ancestry(symbol: ClassSymbol) -> Iterator[ClassSymbol]:
-    """The class and its parents within the project, depth first, each once."""
+    """Yield the class and its parents within the project, depth first, each once."""
     seen: set[Class] = set()
     pending = [symbol]
     while pending:
@@ -181,7 +181,7 @@ def _global(name: str, module: Module, hops: int) -> Symbol | None:
 
 
 def _star_imported(module: Module) -> Iterator[Module]:
-    """The module, and those whose names it takes over by `from ... import *`, each once."""
+    """Yield the module and those that it imports by `from ... import *`, each once."""
     seen: set[Module] = set()
     pending = [module]
     while pending:

@@ -1,4 +1,4 @@
-"""Which types an output may have, and their JSON Schema."""
+"""The types that an output may have, and their JSON Schema."""
 
 import json
 from typing import Any, Final
@@ -29,18 +29,18 @@ _ITERATORS: Final = frozenset({"Iterator", "AsyncIterator"})
 _TEXT_ITERATORS: Final = frozenset({"ConcatenateIterator", "AsyncConcatenateIterator"})
 _SETS: Final = frozenset({"set", "Set", "frozenset", "FrozenSet"})
 _TUPLES: Final = frozenset({"tuple", "Tuple"})
-# Functions of pydantic that make types of many values, and what those are.
+# Functions of pydantic that make collection types, and the kind of collection.
 _MADE_LISTS: Final = {"conlist": "list", "conset": "set", "confrozenset": "set"}
 _HINT: Final = (
     "an output may be a str, int, float, bool, Path, Enum, datetime, dict, list, set, tuple or Any, "
     "an iterator of these, or a BaseModel, TypedDict, NamedTuple or dataclass made of these"
 )
-_TEXT_HINT: Final = "write `ConcatenateIterator[str]`, or `Iterator[T]` for items that are no text"
+_TEXT_HINT: Final = "write `ConcatenateIterator[str]`, or `Iterator[T]` for items that are not text"
 ITERATOR_TYPES: Final = _ITERATORS | _TEXT_ITERATORS
 
 
 def read_output_type(form: TypeForm) -> dict[str, Any]:
-    """The schema of what a call returns. Raises SchemaError for what cannot be an output."""
+    """Return the schema of a return annotation. Raises SchemaError if it is not allowed for an output."""
     match form:
         case NoneForm():
             message = "-> None is not a valid output; return a value or annotate Any"
@@ -71,7 +71,7 @@ def _text_iterator(form: Generic) -> dict[str, Any]:
     raise unsupported(form, f"{form.name} expects exactly 1 type argument", _TEXT_HINT)
 
 
-# The models that are being described, outermost first; a model inside itself is shown as any object.
+# The models that are being described, outermost first; a model inside itself is described as any object.
 _Open = tuple[ClassSymbol, ...]
 
 
@@ -90,7 +90,7 @@ def _schema(form: TypeForm, open_models: _Open) -> dict[str, Any]:
     if schema is None:
         schema = _made_by_pydantic(form, open_models)
     if schema is None:
-        raise _refusal(form)
+        raise _rejection(form)
     return schema
 
 
@@ -108,7 +108,7 @@ def _with_arguments(form: Generic, open_models: _Open) -> dict[str, Any] | None:
 
 
 def _named(form: Plain, open_models: _Open) -> dict[str, Any] | None:
-    """The schema of a name that needs an explanation; None for what is no output."""
+    """Return the schema of a name other than a simple type; None if it is not an output type."""
     match form.symbol:
         case ClassSymbol() as symbol:
             return _model(symbol, open_models) if model_kind(symbol) else enum_schema(symbol)
@@ -122,7 +122,7 @@ def _named(form: Plain, open_models: _Open) -> dict[str, Any] | None:
 
 
 def _made_by_pydantic(form: TypeForm, open_models: _Open) -> dict[str, Any] | None:
-    """The schema of `constr(...)` and its like, also under a name of their own."""
+    """Return the schema of `constr(...)` and similar calls, written directly or assigned to a name."""
     symbol = resolve(form.written)
     written = symbol.value if isinstance(symbol, ValueSymbol) else form.written
     if not isinstance(written.expression, Call):
@@ -155,7 +155,7 @@ def _tuple(form: Generic, open_models: _Open) -> dict[str, Any]:
 
 
 def _row(items: list[dict[str, Any]]) -> dict[str, Any]:
-    """The schema of an array with an item of each of these schemas; OpenAPI 3.0 cannot say which is where."""
+    """Return the schema of an array with one item per schema; OpenAPI 3.0 cannot express their order."""
     different = list({json.dumps(item, sort_keys=True): item for item in items}.values())
     one = different[0] if len(different) == 1 else {"anyOf": different} if different else {}
     return {**_array(one), "minItems": len(items), "maxItems": len(items)}
@@ -209,7 +209,7 @@ def _is_optional(form: TypeForm) -> bool:
     return isinstance(form, Union) and form.is_nullable and len(form.non_null) == 1
 
 
-def _refusal(form: TypeForm) -> SchemaError:
+def _rejection(form: TypeForm) -> SchemaError:
     match form:
         case Union() if _is_optional(form):
             message = "unsupported output type: Optional is not allowed as a return type"

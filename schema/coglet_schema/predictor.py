@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from coglet_schema.annotations import read_annotation
-from coglet_schema.decorators import concurrency_max, refuse_input_decorators, supports_streaming
+from coglet_schema.decorators import concurrency_max, reject_input_decorators, supports_streaming
 from coglet_schema.errors import ErrorKind, Place, SchemaError
 from coglet_schema.inputs import InputField, read_inputs
 from coglet_schema.names import Bound
@@ -16,7 +16,7 @@ from coglet_schema.target import Mode, Target, find_target, split_reference
 
 @dataclass(frozen=True)
 class PredictorInfo:
-    """What can be known of a model without running it."""
+    """The facts about a model that can be read without running it."""
 
     mode: Mode
     # The class the reference names; None for a function.
@@ -25,29 +25,29 @@ class PredictorInfo:
     # JSON Schema of what a call returns.
     output: Mapping[str, Any]
     is_async: bool
-    # Marked `@streaming`.
+    # Whether it is marked `@streaming`.
     supports_streaming: bool
-    # Of `@concurrent`; None without it.
+    # The number in `@concurrent`; None without the decorator.
     concurrency_max: int | None
-    # Sentences for the model's author, about what works but should be changed.
+    # Sentences for the model's author about code that works but should be changed.
     warnings: tuple[str, ...]
 
 
 def read_predictor(project: Project, ref: str, mode: Mode) -> PredictorInfo:
-    """Reads the predictor that `ref` names. Raises SchemaError."""
+    """Read the predictor that `ref` names. Raises SchemaError if that cannot be converted to a schema."""
     file, name = split_reference(ref)
     try:
         return _describe(find_target(project.open(file), name, mode), mode)
     except RecursionError:
-        # Source that nests beyond reason: bases of bases, models in models, operators without brackets.
-        message = f"{name} is nested too deeply to be analysed"
+        # Excessively nested source: bases of bases, models in models, operators without brackets.
+        message = f"{name} is nested too deeply to be analyzed"
         hint = "annotate deep structures as `dict` or `Any`"
         raise SchemaError(ErrorKind.OTHER, message, Place(file, 1, 1), hint) from None
 
 
 def _describe(target: Target, mode: Mode) -> PredictorInfo:
     function, scope = target.function, target.scope
-    refuse_input_decorators(function, scope)
+    reject_input_decorators(function, scope)
     inputs = read_inputs(function, scope)
     if function.returns is None:
         message = f"missing return type annotation on {function.name}"

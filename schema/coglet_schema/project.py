@@ -1,6 +1,6 @@
-"""The model's folder: which file a module name means, and each file parsed once.
+"""The model's folder: finds the file of a module name, and parses each file once.
 
-Nothing outside the folder is read, and no more bytes than a person would ever write.
+Nothing outside the folder is read, and at most MAX_SOURCE_BYTES.
 """
 
 import os
@@ -14,10 +14,10 @@ from coglet_schema.syntax.definitions import Body
 from coglet_schema.syntax.parser import parse_module
 from coglet_schema.syntax.source import Source, read_source
 
-# What one schema may hold: constants, aliases and models that multiply each other must not take for ever.
+# Work allowed for one schema, because constants, aliases and models can grow exponentially.
 MAX_STEPS: Final = 50_000
 
-# Over all files that one schema needs. Parsing this much takes about half a second.
+# For all files that one schema needs. Parsing this much takes about half a second.
 MAX_SOURCE_BYTES: Final = 2 * 1024 * 1024
 
 
@@ -27,7 +27,7 @@ class Module:
 
     project: "Project"
     source: Source
-    # Of the package that relative imports start from.
+    # The package that relative imports start from.
     package: tuple[str, ...]
     dotted_name: tuple[str, ...]
     body: Body
@@ -53,14 +53,17 @@ class Project:
         self._steps_left = MAX_STEPS
 
     def spend(self, steps: int = 1) -> None:
-        """Counts a literal, or a few steps for more. Raises SchemaError when a schema gets absurdly large."""
+        """Count steps of work: 1 for a literal. Raises SchemaError if a schema exceeds MAX_STEPS."""
         self._steps_left -= steps
         if self._steps_left < 0:
             message = "the schema is too large: its types and literals multiply each other"
             raise SchemaError(ErrorKind.OTHER, message, hint="annotate large structures as `dict`")
 
     def open(self, path: str) -> Module:
-        """The module in the file `path`, which is relative to the source directory."""
+        """Return the module in the file `path`, which is relative to the source directory.
+
+        Raises SchemaError if the file is outside it, cannot be read, or is not Python.
+        """
         relative = PurePosixPath(os.path.normpath(path))
         try:
             if relative.is_absolute() or relative.parts[:1] == ("..",) or not self._contains(relative):
@@ -73,7 +76,10 @@ class Project:
             raise SchemaError(ErrorKind.OTHER, message) from None
 
     def find(self, dotted_name: tuple[str, ...]) -> Module | Namespace | None:
-        """What `import a.b` means; None when the project has no such module."""
+        """Return the module that `import a.b` means; None if the project has no such module.
+
+        Raises SchemaError if its file is outside the source directory, cannot be read, or is not Python.
+        """
         if dotted_name not in self._found:
             self._found[dotted_name] = self._search(dotted_name)
         return self._found[dotted_name]
@@ -105,7 +111,7 @@ class Project:
     def _module(self, path: PurePosixPath, dotted_name: tuple[str, ...]) -> Module:
         if path not in self._modules:
             full_path = self._root / path
-            # Opening a named pipe would wait for a writer for ever.
+            # Opening a named pipe would block until a writer opens it.
             if not S_ISREG(full_path.stat().st_mode):
                 raise OSError(0, "not a regular file")
             source = read_source(full_path, str(path), self._bytes_left)

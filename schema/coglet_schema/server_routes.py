@@ -1,6 +1,6 @@
-"""What the server offers beyond the document that is stored with a model (`--full-openapi`).
+"""Routes of the server that the document stored with a model does not describe (`--full-openapi`).
 
-The stored document stays as the peer's, since registries and clients compare it.
+The stored document is the same as the peer's, because registries and clients compare it.
 """
 
 import copy
@@ -38,7 +38,7 @@ _SHUTDOWN: Final[dict[str, Any]] = {
 
 
 def with_server_routes(document: Mapping[str, Any]) -> dict[str, Any]:
-    """A copy that also describes creation under a given id, webhooks, context and shutdown."""
+    """Return a copy that also describes creation under a given id, webhooks, context and shutdown."""
     full: dict[str, Any] = copy.deepcopy(dict(document))
     paths, schemas = full["paths"], full["components"]["schemas"]
     for noun in ("Prediction", "Training"):
@@ -53,7 +53,7 @@ def with_server_routes(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _idempotent(create: Mapping[str, Any], parameters: list[Any], noun: str) -> dict[str, Any]:
-    """The operation that creates under an id of the caller's choice, or returns what runs under it."""
+    """Return the operation that creates under the caller's id, or attaches to what runs under it."""
     name = noun.lower()
     return {
         **copy.deepcopy(dict(create)),

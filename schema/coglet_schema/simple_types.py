@@ -19,11 +19,11 @@ FILE_TYPES: Final = frozenset({"Path", "File"})
 
 
 def simple_schema(name: str) -> dict[str, Any] | None:
-    """The schema of a type that needs no further explanation, or None."""
+    """Return the schema of a simple type, or None."""
     schema = _SIMPLE_TYPES.get(name)
     return None if schema is None else dict(schema)
 
 
 def any_object() -> dict[str, Any]:
-    """The schema of any JSON object."""
+    """Return the schema of any JSON object."""
     return dict(_OBJECT)

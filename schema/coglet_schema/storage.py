@@ -1,4 +1,4 @@
-"""Schema files: the one a build writes, and the one that replaces generation."""
+"""Schema files: the one that a build writes, and the one that replaces generation."""
 
 import os
 import secrets
@@ -11,7 +11,7 @@ SCHEMA_PATH: Final = Path(".cog") / "openapi_schema.json"
 
 
 def load_schema(path: Path | str) -> bytes:
-    """The bytes of the file that `COG_OPENAPI_SCHEMA` names, as they are. Raises SchemaError."""
+    """Return the bytes of the file that `COG_OPENAPI_SCHEMA` names. Raises SchemaError if that fails."""
     try:
         return Path(path).read_bytes()
     except OSError as error:
@@ -20,7 +20,10 @@ def load_schema(path: Path | str) -> bytes:
 
 
 def write_schema(project_dir: Path | str, data: bytes) -> Path:
-    """Writes `.cog/openapi_schema.json` in one step: no reader ever sees half of it. Raises OSError."""
+    """Write `.cog/openapi_schema.json` atomically, so that no reader sees a partial file. Return its path.
+
+    Raises OSError if it cannot be written.
+    """
     target = Path(project_dir) / SCHEMA_PATH
     target.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(target, data, mode=0o666)
@@ -28,7 +31,10 @@ def write_schema(project_dir: Path | str, data: bytes) -> Path:
 
 
 def write_atomically(target: Path, data: bytes, mode: int) -> None:
-    """Replaces `target` by a file with these contents; `mode` is subject to the umask."""
+    """Replace `target` atomically by a file with content `data`; `mode` is subject to the umask.
+
+    Raises OSError if it cannot be written.
+    """
     temporary = target.with_name(f".{target.name}.{os.getpid()}.{secrets.token_hex(4)}")
     try:
         descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, mode)

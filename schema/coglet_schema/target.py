@@ -1,4 +1,4 @@
-"""Finding the function that a reference such as `run.py:Runner` names."""
+"""Finds the function that a reference such as `predict.py:Predictor` names."""
 
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
@@ -16,15 +16,15 @@ class Target:
     """The callable behind a model."""
 
     function: Function
-    # Where the names in its signature are looked up.
+    # The scope in which the names in its signature are resolved.
     scope: Scope
-    # The class the reference names; None for a function.
+    # The class that the reference names; None for a function.
     class_name: str | None
     warnings: tuple[str, ...] = ()
 
 
 def split_reference(ref: str) -> tuple[str, str]:
-    """File and name of a reference."""
+    """Return file and name of a reference. Raises SchemaError if one is missing."""
     file, _, name = ref.partition(":")
     if not file or not name:
         message = (
@@ -35,8 +35,11 @@ def split_reference(ref: str) -> tuple[str, str]:
 
 
 def find_target(module: Module, name: str, mode: Mode) -> Target:
-    """The function or method that handles a prediction or training."""
-    # The literal name is what a function called otherwise may be found by, as in the peer.
+    """Return the function or method that handles a prediction or training.
+
+    Raises SchemaError if there is none, or both `run` and `predict`.
+    """
+    # If `name` is not found, a function with the name of the mode is used, as by the peer.
     for candidate in (name, mode):
         match lookup(candidate, Scope(module)):
             case ClassSymbol() as symbol if candidate == name:
@@ -59,7 +62,7 @@ def _training_method(symbol: ClassSymbol) -> Target:
 def _prediction_method(symbol: ClassSymbol) -> Target:
     name = symbol.definition.name
     place = symbol.scope.place(symbol.definition.start)
-    _refuse_oldest_base(symbol)
+    _reject_oldest_base(symbol)
     run, predict = (_find_method(symbol, method) for method in ("run", "predict"))
     if run and predict:
         message = f"{name} must define either run() or predict(), not both"
@@ -72,12 +75,14 @@ def _prediction_method(symbol: ClassSymbol) -> Target:
     raise SchemaError(ErrorKind.METHOD_NOT_FOUND, message, place)
 
 
-def _refuse_oldest_base(symbol: ClassSymbol) -> None:
-    """Raises SchemaError for a class that derives from `cog.Predictor`, the base class before cog 0.1."""
+def _reject_oldest_base(symbol: ClassSymbol) -> None:
+    """Raise SchemaError for a class that derives from `cog.Predictor`, the base class before cog 0.1."""
     for owner in ancestry(symbol):
         for base in bases(owner):
             if isinstance(base, External) and base.dotted_name == "cog.Predictor":
-                message = f"{owner.definition.name} derives from cog.Predictor, which cog has had before 0.1"
+                message = (
+                    f"{owner.definition.name} derives from cog.Predictor, the base class of cog before 0.1"
+                )
                 hint = (
                     "derive it from cog.BasePredictor, and declare each input in the signature of predict(): "
                     "`scale: float = cog.Input(default=1.5)`"
@@ -87,7 +92,7 @@ def _refuse_oldest_base(symbol: ClassSymbol) -> None:
 
 
 def _find_method(symbol: ClassSymbol, name: str) -> tuple[Function, Scope] | None:
-    """The method in the class or, depth first, in its parents."""
+    """Return the method of the class or, depth first, of its parents, with its scope."""
     for owner in ancestry(symbol):
         method = owner.definition.body.names.get(name)
         if isinstance(method, Function):

@@ -2,5 +2,5 @@
 
 
 def title_of(name: str) -> str:
-    """`my_long_name` becomes `My Long Name`; letters but the first of each piece stay as they are."""
+    """Return `My Long Name` for `my_long_name`; only the first letter of each word is changed."""
     return " ".join(piece[:1].upper() + piece[1:] for piece in name.split("_"))

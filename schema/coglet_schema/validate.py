@@ -1,6 +1,6 @@
-"""Checks of a finished document, from the generator or from a file that a person wrote.
+"""Checks of a finished document, from the generator or from a file of the user's.
 
-This is where a default that breaks its own constraints is found.
+They also find a default that violates its own constraints.
 """
 
 import json
@@ -20,12 +20,12 @@ _SHAPES: Final[dict[str, type]] = {
     "oneOf": list,
     "$ref": str,
 }
-# Deeper than any schema a person writes, and short of the interpreter's recursion limit.
+# Deeper than any schema written by hand, and below the interpreter's recursion limit.
 _MAX_DEPTH: Final = 100
 
 
 def load_document(data: bytes) -> dict[str, Any]:
-    """The document in `data`. Raises SchemaError when that is no JSON object."""
+    """Return the document in `data`. Raises SchemaError if that is not a JSON object."""
     try:
         document = json.loads(data)
     except (ValueError, RecursionError) as error:
@@ -36,7 +36,7 @@ def load_document(data: bytes) -> dict[str, Any]:
 
 
 def validate_document(document: Mapping[str, Any]) -> None:
-    """Raises SchemaError when the document is no OpenAPI 3 or contradicts itself."""
+    """Raise SchemaError if the document is not OpenAPI 3 or contradicts itself."""
     for reason in _faults(document):
         text = json.dumps(document, indent=2, ensure_ascii=False)
         raise SchemaError(ErrorKind.OTHER, f"Model schema is invalid: {reason}\n\n{text}")
@@ -79,7 +79,7 @@ def _dangling_references(value: Any, where: str, resolver: Resolver, depth: int)
         and isinstance(value.get("$ref"), str)
         and not resolver.knows(value["$ref"])
     ):
-        yield f"{where}: $ref {value['$ref']!r} leads nowhere"
+        yield f"{where}: $ref {value['$ref']!r} does not resolve"
     if depth < _MAX_DEPTH:
         pairs = (
             value.items()
@@ -109,7 +109,7 @@ def _schema_faults(schema: Any, where: str, resolver: Resolver, depth: int) -> I
 
 def _own_faults(schema: Mapping[str, Any], where: str, resolver: Resolver) -> Iterator[str]:
     if "$ref" in schema and not resolver.knows(schema["$ref"]):
-        yield f"{where}: $ref {schema['$ref']!r} leads nowhere"
+        yield f"{where}: $ref {schema['$ref']!r} does not resolve"
     types = schema.get("type", [])
     unknown = [name for name in ([types] if isinstance(types, str) else types) if name not in TYPES]
     if unknown:
@@ -117,7 +117,7 @@ def _own_faults(schema: Mapping[str, Any], where: str, resolver: Resolver) -> It
         return
     for name in schema.get("required", ()):
         if name not in schema.get("properties", {}):
-            yield f"{where}: required names {name!r}, which is no property"
+            yield f"{where}: required names {name!r}, which is not a property"
     for value in schema.get("enum", ()):
         if reason := violation(value, {"type": types} if types else {}, resolver):
             yield f"{where}: enum value {json.dumps(value)} {reason}"

@@ -1,14 +1,14 @@
-"""What model code imports: base classes, inputs, types, the running prediction."""
+"""The names that model code imports: base classes, inputs, types, the running prediction."""
 
 from __future__ import annotations
 
 import sys
 
-# While `python -m` imports the packages of what it is to run.
+# `python -m cog.server.http` imports this package before it sets `sys.argv`.
 if sys.argv[:1] == ["-m"] and any(word.endswith("cog.server.http") for word in sys.orig_argv):
     from cog._model_folder import forget_current_folder
 
-    forget_current_folder()  # before any import that a file in there could answer
+    forget_current_folder()  # before any import that a file of that folder could shadow
 
 from importlib import import_module
 
@@ -82,11 +82,11 @@ def _load(name: str) -> object:
     notice = getattr(home, "NOTICES", {}).get(name)
     if notice:
         sys.stderr.write(f"{notice}\n")
-    value = globals()[name] = getattr(home, name)  # kept: the next access does not come here, nor the notice
+    value = globals()[name] = getattr(home, name)  # cached, so that the notice is printed only once
     return value
 
 
-if not TYPE_CHECKING:  # a checker that sees it takes every name for a public one
+if not TYPE_CHECKING:  # a type checker that sees it would accept any name
     __getattr__ = _load
 
 

@@ -1,4 +1,4 @@
-"""The connection of one download: to an address that the rules of the server allow, until its deadline."""
+"""The connection of one download: to an allowed address, with a deadline."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ if TYPE_CHECKING:
 
     from _typeshed import WriteableBuffer
 
-    # Gives the addresses of a host that may be connected to, or raises OSError.
+    # Returns the addresses of a host that may be connected to, or raises OSError.
     Resolve = Callable[[str, int], Sequence[str]]
 
-# To connect, and for each read: a slow download goes on as long as something arrives, until its deadline.
+# To connect, and for each read: a slow download continues while data arrives, until its deadline.
 TIMEOUT_S: Final = 10
 
 _resolve: Resolve | None = None
 
 
 def restrict_addresses(resolve: Resolve) -> None:
-    """From now on downloads connect to the addresses that `resolve` gives, and to no others.
+    """Restrict all later downloads to the addresses that `resolve` returns.
 
-    The worker calls it with the server's rules; outside a worker every address may be reached.
+    The worker calls it with the server's rules; outside a worker every address is allowed.
     """
     global _resolve
     _resolve = resolve
 
 
 def seconds_left(ends: float) -> float:
-    """How long a wait may take. Raises ValueError at the deadline, which is on the monotonic clock."""
+    """Return how long a wait may take, in seconds. Raises ValueError after `ends`, on the monotonic clock."""
     left = ends - time.monotonic()
     if left <= 0:
         raise ValueError("not complete in time (COG_DOWNLOAD_TIMEOUT)")
@@ -48,13 +48,13 @@ def seconds_left(ends: float) -> float:
 
 @dataclass(frozen=True)
 class _Route:
-    """How to get to a host: by which rules, and until when."""
+    """How to connect to a host: the rules for its addresses, and the deadline."""
 
     ends: float
     resolve: Resolve | None
 
     def connect(self, address: tuple[str, int], _timeout: float, source: Any = None) -> socket.socket:
-        """`socket.create_connection`, but for addresses that were checked nothing is resolved again."""
+        """Connect like `socket.create_connection`, but do not resolve again what was checked."""
         host, port = address
         failure: OSError | None = None
         for allowed in [host] if self.resolve is None else self.resolve(host, port):
@@ -68,9 +68,9 @@ class _Route:
                         sock.bind(source)
                     sock.settimeout(seconds_left(self.ends))
                     sock.connect(sockaddr)
-                    interruptible(sock)  # what was interrupted just before has connected all the same
+                    interruptible(sock)  # an interruption just before `connect` had no effect on it
                     return sock
-                except BaseException as error:  # a cancelation too: the socket must not stay open
+                except BaseException as error:  # a cancel, too: the socket must not stay open
                     sock.close()
                     if not isinstance(error, OSError) or isinstance(error, InterruptedError):
                         raise
@@ -82,7 +82,7 @@ def _route_of(request: Request, ends: float) -> _Route:
     is_proxied = request.has_proxy() or getattr(request, "_tunnel_host", None) is not None
     if not is_proxied or _resolve is None:
         return _Route(ends, _resolve)
-    # The proxy is the operator's, whatever its address, and looks names up itself.
+    # The proxy is the operator's, so its address is allowed; it resolves names itself.
     target = urlsplit(request.full_url)
     if _is_literal(target.hostname or ""):
         _resolve(target.hostname or "", target.port or 0)
@@ -98,7 +98,7 @@ def _is_literal(host: str) -> bool:
 
 
 class _BoundedReader(io.RawIOBase):
-    """What arrives on a socket, until the deadline: also a head that comes byte by byte."""
+    """Reads from a socket until the deadline, even if a response head arrives byte by byte."""
 
     def __init__(self, sock: socket.socket, raw: io.RawIOBase, ends: float) -> None:
         self._socket = sock
@@ -113,7 +113,7 @@ class _BoundedReader(io.RawIOBase):
         try:
             return self._raw.readinto(buffer)
         except TimeoutError:
-            seconds_left(self._ends)  # raises when it was the deadline that came
+            seconds_left(self._ends)  # raises ValueError if this was the deadline
             raise
 
     def close(self) -> None:
@@ -145,7 +145,7 @@ class _HTTPSConnection(HTTPSConnection):
 
 
 class BoundedHTTPHandler(HTTPHandler):
-    """`http:`, until the deadline."""
+    """Handles `http:` URLs, until the deadline."""
 
     def __init__(self, ends: float) -> None:
         super().__init__()
@@ -156,7 +156,7 @@ class BoundedHTTPHandler(HTTPHandler):
 
 
 class BoundedHTTPSHandler(HTTPSHandler):
-    """`https:`, until the deadline."""
+    """Handles `https:` URLs, until the deadline."""
 
     def __init__(self, ends: float) -> None:
         super().__init__()

@@ -16,9 +16,9 @@ def streaming(fn: F) -> F: ...
 @overload
 def streaming(fn: None = None) -> Callable[[F], F]: ...
 def streaming(fn: F | None = None) -> F | Callable[[F], F]:
-    """Declares that clients may ask for the output as a stream: `@streaming` or `@streaming()`.
+    """Declare that clients may request the output as a stream: `@streaming` or `@streaming()`.
 
-    Read from the source when the schema is made; at run time the function is unchanged.
+    The schema generator reads it from the source; at run time the function is unchanged.
     """
     return _unchanged if fn is None else fn
 
@@ -28,9 +28,10 @@ def concurrent(fn: F) -> F: ...
 @overload
 def concurrent(fn: None = None, *, max: int = 1) -> Callable[[F], F]: ...
 def concurrent(fn: F | None = None, *, max: int = 1) -> F | Callable[[F], F]:
-    """Declares how many predictions an async method runs at once: `@concurrent(max=4)`.
+    """Declare how many predictions an async method runs at once: `@concurrent(max=4)`.
 
-    `COG_MAX_CONCURRENCY` overrides it. Raises TypeError and ValueError for a `max` that cannot be.
+    `COG_MAX_CONCURRENCY` overrides it. Raises TypeError if `max` is not an int, or is above 1 for a function
+    that is not async; ValueError if it is below 1.
     """
     if fn is not None and not callable(fn):
         raise TypeError("concurrent must be used as @concurrent or @concurrent(max=...)")

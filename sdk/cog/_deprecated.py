@@ -1,4 +1,4 @@
-"""Names that still import and say so; `cog.__getattr__` prints the notice at the first access."""
+"""Deprecated names; `cog.__getattr__` prints the notice at the first access."""
 
 from __future__ import annotations
 
@@ -18,9 +18,9 @@ NOTICES = {
 
 
 class ExperimentalFeatureWarning(FutureWarning):
-    """Nothing warns with it any more; models import it to silence it."""
+    """No longer issued; models import it to filter it."""
 
 
 def emit_metric(name: str, value: float) -> None:
-    """The former spelling of `current_scope().record_metric(name, value)`."""
+    """Record a metric: the former spelling of `current_scope().record_metric(name, value)`."""
     current_scope().record_metric(name, value)

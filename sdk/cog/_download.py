@@ -1,4 +1,4 @@
-"""One GET, streamed: redirects, gzip, limits, and errors in the words that users of `requests` know.
+"""One streamed GET: redirects, gzip, limits, and error texts like those of `requests`.
 
 Imported at the first download, since the HTTP modules of the standard library take 30 ms to import.
 """
@@ -35,11 +35,11 @@ if TYPE_CHECKING:
     from http.client import HTTPResponse
 
 _CHUNK_BYTES: Final = 256 * 1024
-# What follows a gzip member is copied, so that many empty members in one piece would cost its square.
+# The data after a gzip member is copied, so many empty members in one piece would take quadratic time.
 _INFLATE_BYTES: Final = 8 * 1024
 _MAX_BYTES: Final = 10 * 1024**3
 _MAX_S: Final = 3600.0
-# What may stand in a request line unescaped, and "%", since URLs mostly arrive escaped.
+# Allowed unescaped in a request line, and "%", since most URLs arrive escaped.
 _URL_CHARACTERS: Final = "!#$%&'()*+,/:;=?@[]~"
 
 
@@ -53,10 +53,10 @@ class _Redirects(HTTPRedirectHandler):
 
 
 def download(url: str) -> Iterator[bytes]:
-    """Yields the decoded body of `url` as it arrives; the request is made when the first piece is asked for.
+    """Yield the decoded body of `url` as it arrives; the request is made when the first piece is requested.
 
     Raises DownloadError for a status other than 2xx, a timeout, a connection that fails or ends too early,
-    and for what is larger or takes longer than the environment allows.
+    and a body that is larger or takes longer than COG_MAX_DOWNLOAD_BYTES and COG_DOWNLOAD_TIMEOUT allow.
     """
     ends = time.monotonic() + _limit("COG_DOWNLOAD_TIMEOUT", _MAX_S)
     with _download_errors(url), _opener(ends).open(_request(url), timeout=_connection.TIMEOUT_S) as response:
@@ -67,7 +67,7 @@ def download(url: str) -> Iterator[bytes]:
 
 
 def _limited(chunks: Iterator[bytes], announced_bytes: int, ends: float) -> Iterator[bytes]:
-    """The chunks, as long as they are neither too many nor too late. Decoded bytes count."""
+    """Yield the chunks. Raises ValueError if the decoded bytes or the time exceed their limits."""
     limit_bytes = _limit("COG_MAX_DOWNLOAD_BYTES", _MAX_BYTES)
     too_large = f"larger than {limit_bytes:.0f} bytes (COG_MAX_DOWNLOAD_BYTES)"
     if announced_bytes > limit_bytes:
@@ -77,12 +77,12 @@ def _limited(chunks: Iterator[bytes], announced_bytes: int, ends: float) -> Iter
         size_bytes += len(chunk)
         if size_bytes > limit_bytes:
             raise ValueError(too_large)
-        seconds_left(ends)  # unpacking takes time, too
+        seconds_left(ends)  # decompression takes time, too
         yield chunk
 
 
 def _limit(name: str, default: float) -> float:
-    """A limit of the environment; the default for what is none, 0 for no limit."""
+    """Return a limit from the environment: the default if it is not a number, no limit if it is 0."""
     try:
         value = float(os.environ.get(name) or default)
     except ValueError:
@@ -91,7 +91,7 @@ def _limit(name: str, default: float) -> float:
 
 
 def _opener(ends: float) -> OpenerDirector:
-    """Knows HTTP and HTTPS alone: a redirect must not lead to `file:` or `ftp:`."""
+    """Return an opener for HTTP and HTTPS only: a redirect must not lead to `file:` or `ftp:`."""
     opener = OpenerDirector()
     for handler in (
         ProxyHandler(),
@@ -123,7 +123,7 @@ def _request(url: str) -> Request:
     request = Request(urlunsplit((parts.scheme.lower(), netloc, path or "/", query, "")), headers=headers)
     if parts.username is not None:
         credentials = f"{unquote(parts.username)}:{unquote(parts.password or '')}".encode()
-        # Unredirected: they are meant for this host.
+        # Not sent on after a redirect: the credentials are for this host only.
         request.add_unredirected_header("Authorization", f"Basic {base64.b64encode(credentials).decode()}")
     return request
 
@@ -131,13 +131,13 @@ def _request(url: str) -> Request:
 def _body(response: HTTPResponse) -> Iterator[bytes]:
     while chunk := response.read1(_CHUNK_BYTES):
         yield chunk
-    # http.client reports an early end of a chunked body only; a file must not be cut short in silence.
+    # http.client reports a truncated body only if it is chunked; a file must not be truncated silently.
     if response.length:
         raise EOFError(f"connection closed with {response.length} bytes left to read")
 
 
 def _inflate(chunks: Iterator[bytes]) -> Iterator[bytes]:
-    """Decodes gzip, of any number of members, and zlib, with output bounded per piece."""
+    """Decode gzip, of any number of members, and zlib. The output per piece is bounded."""
     decoder = None
     for piece in _pieces(chunks, _INFLATE_BYTES):
         encoded = piece

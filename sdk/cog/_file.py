@@ -1,4 +1,4 @@
-"""`File` and `URLFile`: inputs that are read like files, fetched when first read."""
+"""`File` and `URLFile`: inputs that are read like files, downloaded when first read."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ class File(io.BufferedIOBase):
 
     @classmethod
     def validate(cls, value: object) -> io.IOBase:
-        """Turns a `data:`, `http:` or `https:` URL into a file object; file objects pass.
+        """Convert a `data:`, `http:` or `https:` URL to a file object; file objects are returned unchanged.
 
         Raises ValueError for anything else.
         """
@@ -37,7 +37,7 @@ class File(io.BufferedIOBase):
 
 
 class ChunkReader(io.RawIOBase):
-    """A raw stream over an iterator of byte strings, which is asked only when something is read."""
+    """A raw stream over an iterator of byte strings, which is advanced only when something is read."""
 
     def __init__(self, chunks: Iterator[bytes], name: str = "") -> None:
         self._chunks = chunks
@@ -69,9 +69,9 @@ class ChunkReader(io.RawIOBase):
         super().close()
 
     def _next_chunk(self) -> bytes:
-        """The next piece that is not empty; empty at the end. Fails again after a failure.
+        """Return the next piece that is not empty; empty at the end. Raises an earlier error again.
 
-        An iterator that has failed only says that it has ended, and half a file would look complete.
+        A generator that has failed only reports its end, and a partial file would look complete.
         """
         if self._error is not None:
             raise self._error
@@ -83,9 +83,10 @@ class ChunkReader(io.RawIOBase):
 
 
 class URLFile(io.BufferedReader):
-    """The content behind an HTTP(S) URL; the request is made at the first read.
+    """The content of an HTTP(S) URL; the request is made at the first read.
 
-    Not seekable. Pickles as URL and name, and is fetched anew on the other side.
+    Not seekable. Pickled as URL and name, and downloaded again by the unpickled copy. Raises ValueError for
+    another scheme.
     """
 
     def __init__(self, url: str, filename: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""Ending a download from another thread, whatever it waits for. Apart, because importing HTTP takes 30 ms."""
+"""Interrupts downloads from another thread. A module of its own, because importing HTTP takes 30 ms."""
 
 from __future__ import annotations
 
@@ -15,24 +15,24 @@ _current: ContextVar[Interruption | None] = ContextVar("cog_interruption", defau
 
 
 class Interruption:
-    """Ends downloads from another thread, also one that waits for a connection or for data."""
+    """Interrupts downloads from another thread, even while they wait for a connection or for data."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
-        self._sockets: dict[int, socket.socket] = {}  # of each thread, the one that it waits for
+        self._sockets: dict[int, socket.socket] = {}  # thread id -> the socket that it waits for
         self._interrupted = False
 
     def interrupt(self) -> None:
-        """Ends those that run and those still to come. Safe to repeat."""
+        """Interrupt running and future downloads. Safe to repeat."""
         with self._lock:
             self._interrupted = True
             for each in self._sockets.values():
-                with suppress(OSError):  # the server has hung up, or was never reached
+                with suppress(OSError):  # closed by the server, or never connected
                     each.shutdown(socket.SHUT_RDWR)
 
     @contextmanager
     def covering(self) -> Iterator[None]:
-        """The downloads that this thread makes in the block can be interrupted."""
+        """Make the downloads of this thread in the block interruptible."""
         token = _current.set(self)
         try:
             yield
@@ -41,8 +41,11 @@ class Interruption:
             self._replace(None)
 
     def add(self, sock: socket.socket) -> None:
-        """A socket for which this thread will wait, and for no earlier one. Raises InterruptedError."""
-        # With TLS, the descriptor goes over to another object, of which we do not hear.
+        """Register the socket that this thread waits for from now on, in place of an earlier one.
+
+        Raises InterruptedError if the downloads are interrupted already.
+        """
+        # A duplicate, because TLS moves the descriptor to a socket object that is unknown here.
         self._replace(sock.dup())
         if self._interrupted:
             raise InterruptedError("the download is no longer wanted")
@@ -57,9 +60,9 @@ class Interruption:
 
 
 def interruptible(sock: socket.socket) -> None:
-    """Lets the interruption that covers this thread, if any, end what waits for `sock`.
+    """Let the interruption that covers this thread, if any, end waits for `sock`.
 
-    Raises InterruptedError when it was interrupted already.
+    Raises InterruptedError if it was interrupted already.
     """
     if interruption := _current.get():
         interruption.add(sock)

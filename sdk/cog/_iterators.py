@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, TypeVar
 T = TypeVar("T")
 
 if TYPE_CHECKING:
-    # A checker lets a generator return nothing but an Iterator or its bases.
+    # A type checker allows only Iterator and its bases as the return type of a generator.
     ConcatenateIterator = Iterator
     AsyncConcatenateIterator = AsyncIterator
 else:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 
 class _OpaqueMarker:
-    """One of a kind: `Annotated[ThirdPartyType, Opaque]` means "any JSON object here"."""
+    """Singleton: `Annotated[ThirdPartyType, Opaque]` means "any JSON object here"."""
 
     __slots__ = ()
 

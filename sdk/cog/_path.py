@@ -1,4 +1,4 @@
-"""`Path` and `URLPath`: files that go into a model and come out of it."""
+"""`Path` and `URLPath`: input and output files of a model."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Path(pathlib.PosixPath):
 
     @classmethod
     def validate(cls, value: object) -> pathlib.Path:
-        """Turns a `data:`, `http:` or `https:` URL into a `URLPath`, other text into a `Path`; paths pass.
+        """Convert a `data:`, `http:` or `https:` URL to a `URLPath`, other text to a `Path`; keep paths.
 
         Raises ValueError for a value of another type.
         """
@@ -43,12 +43,12 @@ class Path(pathlib.PosixPath):
 
     @classmethod
     def __get_pydantic_core_schema__(cls, _source: Any, handler: Any) -> Any:
-        """Makes pydantic 2 treat it as `pathlib.Path`, as pydantic 1 does by itself."""
+        """Make pydantic 2 treat it as `pathlib.Path`, as pydantic 1 does by itself."""
         return handler.generate_schema(pathlib.Path)
 
 
 class URLPath(pathlib.PosixPath):
-    """A file that is still remote. `convert` fetches it, `unlink` removes what was fetched."""
+    """A file that is still remote. `convert` downloads it, `unlink` removes the downloaded file."""
 
     def __new__(cls, *, source: str, filename: str, fileobj: ByteStream) -> URLPath:
         return super().__new__(cls, shorten_name(filename))
@@ -63,18 +63,19 @@ class URLPath(pathlib.PosixPath):
         self._unlinked = False
 
     def convert(self) -> Path:
-        """Copies the content to a temporary file whose name ends in `filename`; once, later calls return it.
+        """Copy the content to a temporary file whose name ends in `filename`; later calls return that file.
 
-        A file that could not be completed is removed, whatever ended the copy.
+        A partial file is removed, whatever ended the copy. Raises DownloadError if the download fails, and
+        InterruptedError if `unlink` was called meanwhile.
         """
         if self._converted is None:
             self._converted = Path(self._copy())
-            if self._unlinked:  # meanwhile, by another thread, which saw nothing to remove
+            if self._unlinked:  # meanwhile by another thread, when there was no file yet
                 self._converted.unlink(missing_ok=True)
         return self._converted
 
     def unlink(self, missing_ok: bool = False) -> None:
-        """Removes the temporary file. A `convert` at work in another thread stops and removes its own."""
+        """Remove the temporary file. A `convert` running in another thread stops and removes its file."""
         self._unlinked = True
         if self._converted is not None:
             self._converted.unlink(missing_ok=missing_ok)
@@ -85,13 +86,13 @@ class URLPath(pathlib.PosixPath):
         descriptor, name = tempfile.mkstemp(suffix=self.filename)
         try:
             with open(descriptor, "wb") as target, self.fileobj as source:
-                # read1 gives what has arrived, so that a slow download notices soon that it is not wanted.
+                # read1 returns what has arrived, so that a slow download soon notices `unlink`.
                 read = getattr(source, "read1", source.read)
                 while chunk := read(_COPY_BYTES):
                     if self._unlinked:
                         raise InterruptedError(f"download of {self} is no longer wanted")
                     target.write(chunk)
-        except BaseException:  # a cancelation too
+        except BaseException:  # a cancel, too
             os.unlink(name)
             raise
         return name

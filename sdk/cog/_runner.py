@@ -15,9 +15,9 @@ if TYPE_CHECKING:
 
 
 def method_owner(cls: type, name: str) -> type | None:
-    """The class whose own `name` a model of class `cls` uses; None when that is ours, or nobody's.
+    """Return the class that defines the method `name` of `cls`; None if it is one of our bases, or none.
 
-    What comes after our bases in the MRO does not count: a mixin has to be listed before them.
+    Classes after our bases in the MRO do not count: a mixin has to be listed before them.
     """
     for candidate in cls.__mro__:
         if candidate.__module__ == __name__:
@@ -28,7 +28,7 @@ def method_owner(cls: type, name: str) -> type | None:
 
 
 def predict_deprecated(cls: type) -> str:
-    """The warning for a model with a `predict` method, which Python hides unless asked."""
+    """Return the warning for a model with a `predict` method, which Python hides by default."""
     return f"{cls.__name__}.predict() is deprecated; use run() instead"
 
 
@@ -44,21 +44,24 @@ class BaseRunner:
         cls._predict_owner = method_owner(cls, "predict")
 
     if TYPE_CHECKING:
-        # Models override it with or without `weights`, sync or async; a type checker takes both.
+        # Models override it with or without `weights`, sync or async; a type checker accepts all of these.
         def setup(self, *args: Any, **kwargs: Any) -> Any: ...
     else:
 
         def setup(self, weights: Path | str | None = None) -> None:
-            """Prepares the model; `weights` is `COG_WEIGHTS` or the folder `weights`."""
+            """Prepare the model; `weights` is `COG_WEIGHTS` or the folder `weights`."""
 
     def run(self, *args: Any, **kwargs: Any) -> Any:
-        """Makes one prediction. A model defines this or `predict`; its annotations are the model's API."""
+        """Make one prediction. A model defines this or `predict`; its annotations are the model's API.
+
+        Raises NotImplementedError if a model defines neither.
+        """
         if self._predict_owner is not None and self._run_owner is None:
             return self.predict(*args, **kwargs)
         raise NotImplementedError("run has not been implemented by parent class.")
 
     def predict(self, *args: Any, **kwargs: Any) -> Any:
-        """Calls `run` of a model that defines that one, with a DeprecationWarning."""
+        """Call `run` of a model that defines `run`, with a DeprecationWarning."""
         warnings.warn(predict_deprecated(type(self)), DeprecationWarning, stacklevel=2)
         return self.run(*args, **kwargs)
 
@@ -68,9 +71,9 @@ class BaseRunner:
         return current_scope()
 
     def record_metric(self, key: str, value: Any, mode: str = "replace") -> None:
-        """Records a metric of the running prediction."""
+        """Record a metric of the running prediction; see `MetricRecorder.record`."""
         self.scope.record_metric(key, value, mode)
 
 
 class BasePredictor(BaseRunner):
-    """Another name of `BaseRunner`, and the one of the documentation."""
+    """Another name of `BaseRunner`, which the documentation uses."""

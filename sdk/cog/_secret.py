@@ -1,4 +1,4 @@
-"""`Secret`: a string that does not show itself."""
+"""`Secret`: a string that is hidden when printed."""
 
 from __future__ import annotations
 
@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Secret:
-    """A string that prints as asterisks; `get_secret_value()` returns it in clear."""
+    """A string that prints as asterisks; `get_secret_value()` returns the plain text."""
 
     secret_value: str | None = None
 
@@ -21,5 +21,5 @@ class Secret:
         return format(str(self), spec)
 
     def get_secret_value(self) -> str | None:
-        """Returns the clear text."""
+        """Return the plain text."""
         return self.secret_value

@@ -1,4 +1,4 @@
-"""What a URL says about a file: its name, and the bytes inside a `data:` URL. No I/O."""
+"""The file name in a URL, and the content of a `data:` URL. No I/O."""
 
 from __future__ import annotations
 
@@ -12,28 +12,28 @@ if TYPE_CHECKING:
 
 # File systems allow 255 bytes; the rest is for the random part of a temporary file's name.
 MAX_NAME_LENGTH: Final = 200
-# Decoded at a time; a multiple of 4, so that most slices are whole base64 groups.
+# Decoded in one step; a multiple of 4, so that most slices are whole base64 groups.
 _SLICE_CHARACTERS: Final = 256 * 1024
 # Both alphabets of RFC 4648 become the standard one.
 _TO_STANDARD: Final = bytes.maketrans(b"-_", b"+/")
 _ALPHABET: Final = b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
-# Tools break long lines. A blank is not among them: it is what becomes of `+` on a wrong way.
+# Some tools break long lines. A space is not ignored: it would be a `+` that was decoded wrongly.
 _LINE_BREAKS: Final = b"\r\n\t"
 
 
 def scheme_of(url: str) -> str:
-    """The scheme of `url` in lower case, empty when there is none."""
+    """Return the scheme of `url` in lower case, empty if there is none."""
     scheme, colon, _ = url[:16].partition(":")
     return scheme.lower() if colon else ""
 
 
 def is_remote(text: str) -> bool:
-    """True for what names a file that comes from elsewhere, and not one of this machine."""
+    """Return True if `text` is a URL of a file to download or decode, and not a path on this machine."""
     return scheme_of(text) in ("data", "http", "https")
 
 
 def get_filename(url: str) -> str:
-    """The name a download of `url` is given, at most 200 bytes; empty when the URL has none."""
+    """Return the name for a download of `url`, at most 200 bytes; empty if the URL has none."""
     if scheme_of(url) == "data":
         return _plain_name(_name_in_data_url(url))
     return _plain_name(unquote_plus(os.path.basename(urlsplit(url).path)))
@@ -44,8 +44,8 @@ def _plain_name(name: str) -> str:
 
 
 def _name_in_data_url(url: str) -> str:
-    """The client's own name of the file, when it is given as the parameter `name`, else `file`; with an
-    extension in any case, if there is one for the media type."""
+    """Return the client's name of the file, if it is given as the parameter `name`, else `file`. An extension
+    is added if the name has none and the media type has one."""
     from cog._media_types import UNKNOWN_TYPE, extension_of
 
     media_type, parameters = _split_data_header(url)
@@ -57,18 +57,18 @@ def _name_in_data_url(url: str) -> str:
 
 
 def shorten_name(name: str) -> str:
-    """Cuts `name` to 200 bytes of UTF-8 as `stem~.ext`: models look at the extension."""
+    """Cut `name` to 200 bytes of UTF-8 as `stem~.ext`: models use the extension."""
     if len(name.encode(errors="replace")) <= MAX_NAME_LENGTH:
         return name
     stem, extension = os.path.splitext(name)
-    # An "extension" that leaves no room is no extension.
+    # An "extension" that leaves no room for a stem is dropped.
     tail = f"~{extension}" if len(extension.encode(errors="replace")) < MAX_NAME_LENGTH // 2 else "~"
     room = MAX_NAME_LENGTH - len(tail.encode(errors="replace"))
     return stem.encode(errors="replace")[:room].decode(errors="ignore") + tail
 
 
 def decode_data_url(url: str) -> Iterator[bytes]:
-    """Yields the content of a `data:` URL piece by piece, so that a large one is not in memory twice.
+    """Yield the content of a `data:` URL piece by piece, so that a large one is not in memory twice.
 
     Base64 may use the standard or the URL-safe alphabet. Raises ValueError for a URL without a comma and for
     broken base64.
@@ -79,7 +79,7 @@ def decode_data_url(url: str) -> Iterator[bytes]:
 
 
 def _split_data_header(url: str) -> tuple[str, list[str]]:
-    """Media type (default `text/plain`, RFC 2397) and parameters, with their names in lower case."""
+    """Return the media type (default `text/plain`, RFC 2397) and the parameters, names in lower case."""
     comma = url.find(",")  # not partition(), which copies the content
     if comma < 0:
         raise ValueError(f"data URL has no comma between its media type and its content: {url[:40]!r}")
@@ -92,7 +92,7 @@ def _split_data_header(url: str) -> tuple[str, list[str]]:
 def _unquoted_slices(text: str, start: int) -> Iterator[bytes]:
     while start < len(text):
         end = start + _SLICE_CHARACTERS
-        # Not inside a percent escape: `%2B` has to arrive whole.
+        # Do not cut inside a percent escape such as `%2B`.
         percent = text.rfind("%", max(start, end - 2), end)
         if percent > start:
             end = percent
@@ -107,7 +107,7 @@ def _decode_base64(pieces: Iterator[bytes]) -> Iterator[bytes]:
     for piece in pieces:
         encoded = rest + piece.translate(_TO_STANDARD, _LINE_BREAKS)
         digits = encoded.rstrip(b"=")
-        if wrong := digits.translate(None, _ALPHABET):  # Python's decoder would pass over it in silence
+        if wrong := digits.translate(None, _ALPHABET):  # Python's decoder would ignore it silently
             raise ValueError(f"data URL is not base64: it contains {chr(wrong[0])!r}")
         whole = len(digits) - len(digits) % 4
         rest = encoded[whole:]

@@ -1,4 +1,4 @@
-"""`Coder`: conversions between Python types and JSON objects, for tools. The runtime never asks it."""
+"""`Coder`: conversions between Python types and JSON objects, for tools. The runtime does not use it."""
 
 from __future__ import annotations
 
@@ -13,23 +13,23 @@ class Coder(ABC):
 
     @staticmethod
     def register(coder: type[Coder]) -> None:
-        """Adds a class of coders; the one registered first is asked first."""
+        """Add a class of coders; `lookup` tries the classes in the order of registration."""
         Coder._registered[coder] = None
 
     @staticmethod
     def lookup(tpe: type | Any) -> Coder | None:
-        """A coder for values of type `tpe`, or None."""
+        """Return a coder for values of type `tpe`, or None."""
         return next((found for coder in Coder._registered if (found := coder.factory(tpe))), None)
 
     @staticmethod
     @abstractmethod
     def factory(tpe: type[Any]) -> Coder | None:
-        """A coder for values of type `tpe`, or None when this class has none."""
+        """Return a coder for values of type `tpe`, or None if this class has none."""
 
     @abstractmethod
     def encode(self, x: Any) -> dict[str, Any]:
-        """Turns `x` into a JSON object."""
+        """Convert `x` to a JSON object."""
 
     @abstractmethod
     def decode(self, x: dict[str, Any]) -> Any:
-        """Turns a JSON object into a value."""
+        """Convert a JSON object to a value."""

@@ -2,7 +2,7 @@
 
 
 class CogError(Exception):
-    """Base of the errors that cog raises on its own account."""
+    """Base of cog's own errors."""
 
 
 class ConfigDoesNotExist(CogError):
@@ -14,4 +14,4 @@ class PredictorNotSet(CogError):
 
 
 class DownloadError(CogError, OSError):
-    """A file input could not be fetched; the text names the URL and the reason."""
+    """A file input could not be downloaded; the text names the URL and the reason."""

@@ -1,3 +1,3 @@
-"""The place where the public documentation of cog has `CancelationException`."""
+"""`CancelationException`, at the import path of cog's public documentation."""
 
 from coglet import CancelationException as CancelationException

@@ -1,4 +1,4 @@
-"""`Input`: what the schema says about one parameter of a model."""
+"""`Input`: the declaration of one parameter of a model."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class FieldInfo:
-    """What `Input()` returns; `default` is None both for "no default" and for `default=None`."""
+    """The value that `Input()` returns; `default` is None both for "no default" and for `default=None`."""
 
     default: Any = None
     description: str | None = None
@@ -39,9 +39,10 @@ def Input(  # noqa: PLR0913 - one argument per schema keyword
     deprecated: bool | None = None,
     accept: str | None = None,
 ) -> Any:
-    """Declares default, description and limits of a parameter: `def run(self, n: int = Input(ge=1)) -> str`.
+    """Declare default, description and limits of a parameter: `def run(self, n: int = Input(ge=1)) -> str`.
 
     Typed as `Any`, to be a default of any annotation. `accept` is the filter of a file picker, for `Path`.
+    Raises TypeError for a `default_factory`, which a static schema cannot express.
     """
     if default_factory is not None:
         raise TypeError(

@@ -1,4 +1,4 @@
-"""What a server does with its model."""
+"""Mode of a server: prediction or training."""
 
 from enum import Enum
 

@@ -17,18 +17,18 @@ else:
         return lambda cls: cls
 
 
-# What a dataclass takes for no field, written as a type or as text.
-_NO_FIELD = re.compile(r"[\w.]*\b(ClassVar|InitVar)\b")
+# Annotations that a dataclass does not treat as a field, written as a type or as text.
+_NOT_A_FIELD = re.compile(r"[\w.]*\b(ClassVar|InitVar)\b")
 
 
 @dataclass_transform()
 class BaseModel:
     """Base of structured outputs: every subclass becomes a dataclass. There is no validation.
 
-    A default that can be changed, such as `[]`, is copied for each object.
+    A mutable default, such as `[]`, is copied for each object.
 
     `class Output(BaseModel, auto_dataclass=False)` leaves construction to the class; other class arguments
-    go to `dataclass`.
+    go to `dataclass`. Raises TypeError, ValueError or RuntimeError for bases that cannot be combined.
     """
 
     _auto_dataclass = True
@@ -44,7 +44,7 @@ class BaseModel:
 
 
 def _translate_pydantic_fields(cls: type[BaseModel]) -> None:
-    """Replaces what pydantic's `Field(...)` gives by the field of a dataclass that it describes."""
+    """Replace the values of pydantic's `Field(...)` by equivalent dataclass fields."""
     for name, value in list(vars(cls).items()):
         kind = type(value)
         if kind.__name__ != "FieldInfo" or kind.__module__.partition(".")[0] != "pydantic":
@@ -59,10 +59,10 @@ def _translate_pydantic_fields(cls: type[BaseModel]) -> None:
 
 
 def _copy_mutable_defaults(cls: type[BaseModel]) -> None:
-    """Gives each object its own copy of the defaults that can be changed, as pydantic does."""
+    """Copy mutable defaults for each object, as pydantic does."""
     for name, annotation in _annotations_of(cls).items():
         default = vars(cls).get(name)
-        if not _is_hashable(default) and not _NO_FIELD.match(str(annotation)):
+        if not _is_hashable(default) and not _NOT_A_FIELD.match(str(annotation)):
             setattr(cls, name, field(default_factory=partial(copy.deepcopy, default)))
 
 

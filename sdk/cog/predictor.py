@@ -1,4 +1,4 @@
-"""Predictors: how one is loaded from a reference, and what its `setup` is given."""
+"""Loads predictors from references, and finds their methods and weights."""
 
 from __future__ import annotations
 
@@ -32,10 +32,12 @@ _CHOICES = "__cog_choices__"
 
 
 def load_predictor_from_ref(ref: str, *, train: bool = False) -> Any:
-    """Executes the file of `ref` (`predict.py:Predictor` or `predict.py`) and returns the predictor it names.
+    """Execute the file of `ref` (`predict.py:Predictor` or `predict.py`) and return the predictor it names.
 
     A class is checked and instantiated, anything else is returned as it is. `Input(...)` defaults are
-    replaced by the defaults they declare. With `train`, a class that defines only `train` will do.
+    replaced by the defaults they declare. With `train`, a class that defines only `train` suffices.
+    Raises ImportError or AttributeError if there is no such module or name, TypeError or ValueError if it is
+    not a predictor, and whatever the author's code raises.
     """
     file, _, name = ref.partition(":")
     module = _load_module(file)
@@ -50,7 +52,10 @@ def load_predictor_from_ref(ref: str, *, train: bool = False) -> Any:
 
 
 def prediction_method(predictor: Any) -> Callable[..., Any]:
-    """The callable that makes a prediction: `run`, else `predict`, else the predictor itself."""
+    """Return the callable that makes a prediction: `run`, else `predict`, else the predictor itself.
+
+    Raises ValueError if there are both, or none and the predictor cannot be called.
+    """
     names = [name for name in ("run", "predict") if method_owner(type(predictor), name)]
     if len(names) == 2:
         raise ValueError("predictor must define either run() or predict(), not both")
@@ -62,7 +67,7 @@ def prediction_method(predictor: Any) -> Callable[..., Any]:
 
 
 def training_method(predictor: Any) -> Callable[..., Any] | None:
-    """The callable that trains: the method `train`, or the predictor itself when it is a function."""
+    """Return the callable that trains: the method `train`, or the predictor itself if it is a function."""
     if isinstance(predictor, types.FunctionType):
         return predictor
     method = getattr(predictor, "train", None)
@@ -70,7 +75,7 @@ def training_method(predictor: Any) -> Callable[..., Any] | None:
 
 
 def declared_choices(function: Callable[..., Any]) -> Mapping[str, Sequence[Any]]:
-    """The choices that `Input(choices=...)` offers, by parameter, of a function of a loaded predictor."""
+    """Return the `Input(choices=...)` of a function of a loaded predictor, by parameter."""
     found: Mapping[str, Sequence[Any]] = {}
     inner: Any = function
     while inner is not None and not found:
@@ -80,7 +85,7 @@ def declared_choices(function: Callable[..., Any]) -> Mapping[str, Sequence[Any]
 
 
 def has_setup_weights(predictor: Any) -> bool:
-    """True when `predictor.setup` has a parameter named `weights`."""
+    """Return True if `predictor.setup` has a parameter named `weights`."""
     setup = getattr(predictor, "setup", None)
     if setup is None:
         return False
@@ -90,7 +95,7 @@ def has_setup_weights(predictor: Any) -> bool:
 
 
 def extract_setup_weights(predictor: Any) -> Path | str | None:
-    """What `setup(weights)` is given: `COG_WEIGHTS`, else a folder `weights` beside the model, else None."""
+    """Return the argument of `setup`: `COG_WEIGHTS`, else the folder `weights` of the model, else None."""
     if weights := os.environ.get("COG_WEIGHTS"):
         return weights
     module = sys.modules.get(type(predictor).__module__)
@@ -110,10 +115,10 @@ def _load_module(file: str) -> types.ModuleType:
     if spec is None or spec.loader is None:
         raise ImportError(f"Cannot load module from {file}")
     module = module_from_spec(spec)
-    sys.modules[name] = module  # before it runs: pickle and dataclasses look themselves up there
+    sys.modules[name] = module  # before it runs, because pickle and dataclasses look modules up there
     try:
         spec.loader.exec_module(module)
-    except BaseException:  # whatever the author's code raises: the next import must not find half a module
+    except BaseException:  # whatever the author's code raises: a later import must not find a partial module
         del sys.modules[name]
         raise
     return module
@@ -141,7 +146,7 @@ def _default_predictor(module: types.ModuleType, *, train: bool) -> Any:
 
 
 def _problem(candidate: Any, *, train: bool) -> Exception | None:
-    """Why `candidate` cannot be the predictor."""
+    """Return why `candidate` cannot be the predictor, None if it can."""
     if not callable(candidate):
         return TypeError("Runner exists but is not a class or callable")
     if isinstance(candidate, type):
@@ -170,7 +175,7 @@ def _warn_deprecated_class(cls: type) -> None:
 
 
 def _warn(message: str, category: type[Warning], model: Any) -> None:
-    """Warns at the model's own source, in the name of its module, so that Python's filter decides."""
+    """Issue a warning at the model's source, in the name of its module, so that Python's filter applies."""
     method = model
     for name in ("run", "predict"):
         if isinstance(model, type) and method_owner(model, name):
@@ -180,12 +185,12 @@ def _warn(message: str, category: type[Warning], model: Any) -> None:
     module = getattr(model, "__module__", None) or "<model>"
     try:
         warnings.warn_explicit(message, category, file, line, module=module)
-    except Warning:  # PYTHONWARNINGS=error is for faults of the author's code; this is advice of ours
+    except Warning:  # PYTHONWARNINGS=error is for faults in the author's code; this is only advice
         sys.stderr.write(f"{file}:{line}: {category.__name__}: {message}\n")
 
 
 def _replace_field_defaults(function: Any) -> None:
-    """Replaces `Input(...)` by the default it declares, also in what a decorator has wrapped."""
+    """Replace `Input(...)` by the default it declares, also in functions that a decorator has wrapped."""
     while function is not None:
         plain = getattr(function, "__func__", function)
         if isinstance(plain, types.FunctionType):

@@ -1,4 +1,4 @@
-"""`suppress_output`: silence for libraries that write to the descriptors."""
+"""`suppress_output`: discards output of libraries that write to the descriptors."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 @contextmanager
 def suppress_output() -> Iterator[None]:
-    """Sends what is written to descriptors 1 and 2 to nowhere, for the whole process."""
+    """Discard what is written to descriptors 1 and 2 within the block, for the whole process."""
     _flush()
     saved = [os.dup(1), os.dup(2)]
     null = os.open(os.devnull, os.O_WRONLY)

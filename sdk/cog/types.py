@@ -23,10 +23,10 @@ __all__ = [
 ]
 
 
-if not TYPE_CHECKING:  # a checker that sees it takes every name for one of ours
+if not TYPE_CHECKING:  # a type checker that sees it would accept any name
 
     def __getattr__(name):
-        # A dataclass, and `dataclasses` takes longer to import than all of `cog`: only those who use it pay.
+        # Loaded on demand: it needs `dataclasses`, which takes longer to import than all of `cog`.
         if name == "Secret":
             from cog._secret import Secret
 

@@ -1,4 +1,4 @@
-"""The runtime as model code sees it: cancelation, the running prediction, and a server to start."""
+"""The runtime as model code sees it: cancels, the running prediction, and a server to start."""
 
 from coglet import _sdk as _sdk  # models look for it after `import coglet` alone
 from coglet._build import __build__

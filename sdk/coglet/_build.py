@@ -1,4 +1,4 @@
-"""What is known about this build, in the shape that callers of the Rust runtime read."""
+"""Information about this build, in the shape that callers of the Rust runtime read."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from coglet._version import __version__
 
 
 class BuildInfo:
-    """Where this runtime comes from. Frozen; a pure-Python build has no compiler and records no commit."""
+    """Origin of this runtime. Frozen; a pure-Python build has no compiler and records no commit."""
 
     __slots__ = ()
 

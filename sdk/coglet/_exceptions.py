@@ -4,7 +4,7 @@
 class CancelationException(BaseException):
     """Raised inside a synchronous `run` when its prediction is canceled.
 
-    A `BaseException`, so that `except Exception` in a model does not swallow it. Clean up and raise it again.
+    A `BaseException`, so that `except Exception` in a model does not swallow it. Clean up and re-raise it.
     """
 
 

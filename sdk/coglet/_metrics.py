@@ -1,4 +1,4 @@
-"""Metrics of a prediction: what may be recorded under which name, and the recorder models use."""
+"""Metrics of a prediction: rules for names and values, and the recorder that models use."""
 
 from __future__ import annotations
 
@@ -43,10 +43,11 @@ class MetricRecorder:
         raise TypeError("cannot create 'MetricRecorder' instances; use cog.current_scope().metrics")
 
     def record(self, key: str, value: MetricValue, mode: str | None = None) -> None:
-        """Sets, increments or appends to the metric `key`; None deletes it.
+        """Set, increment or append to the metric `key`; None deletes it.
 
         `mode` is `replace` (also None), `incr` (alias `increment`) or `append`. A metric keeps its type until
-        it is deleted. Raises ValueError for the name, TypeError for mode, value or a change of type.
+        it is deleted. Raises ValueError for a bad name, TypeError for a bad mode or value, or a change of
+        type.
         """
         wire_mode = _wire_mode(mode)
         if self._emit is None:
@@ -66,7 +67,10 @@ class MetricRecorder:
             self._emit(key, plain, wire_mode)
 
     def delete(self, key: str) -> None:
-        """Removes the metric `key`, whose type is then free again. A missing one is fine."""
+        """Remove the metric `key`, which may then get another type. A missing one is ignored.
+
+        Raises TypeError if the name is not a string, ValueError if it is not allowed.
+        """
         if self._emit is None:
             return
         _check_type(key)
@@ -85,13 +89,13 @@ class MetricRecorder:
 
     def _lock_kind(self, key: str, kind: str, wire_mode: str) -> None:
         locked = self._kinds.setdefault(key, kind)
-        # A list grows by items of any type; everything else stays what it was first.
+        # Items of any type may be appended to a list; every other metric keeps its first type.
         if kind != locked and not (wire_mode == "append" and locked == "list"):
             raise TypeError(f"Metric '{key}' has type {locked}, cannot set to {kind} without deleting first")
 
 
 def new_recorder(emit: Emit | None) -> MetricRecorder:
-    """Makes a recorder for one prediction, or an inactive one."""
+    """Make a recorder for one prediction, or an inactive one if `emit` is None."""
     recorder = object.__new__(MetricRecorder)
     recorder._emit = emit
     recorder._kinds = {}
@@ -152,9 +156,10 @@ def _check_segment(segment: str) -> None:
 
 
 def _plain(value: object) -> tuple[str, MetricValue]:
-    """Names the type of `value` and copies it into plain JSON types, so that later changes do not show.
+    """Return the type's name and a copy of `value` in plain JSON types, which later changes cannot alter.
 
-    A float without a JSON form (NaN, infinity) becomes None: at the top it is left out, inside it is null.
+    A float without a JSON form (NaN, infinity) becomes None: dropped at the top level, null inside a value.
+    Raises TypeError for other types.
     """
     if isinstance(value, bool):
         return "bool", value

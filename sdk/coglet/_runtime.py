@@ -1,4 +1,4 @@
-"""Whether this process is a worker. Set once, at the start of the worker, and never taken back."""
+"""Whether this process is a worker. Set once, at the start of the worker, and never reset."""
 
 from __future__ import annotations
 
@@ -6,11 +6,11 @@ _active = False
 
 
 def mark_active() -> None:
-    """Declares this process a worker; the worker calls it before it loads the model."""
+    """Declare this process a worker; the worker calls it before it loads the model."""
     global _active
     _active = True
 
 
 def active() -> bool:
-    """True inside a worker process, where the model runs."""
+    """Return True inside a worker process, where the model runs."""
     return _active

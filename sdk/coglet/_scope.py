@@ -1,8 +1,8 @@
-"""The running prediction, as model code sees it, and the one variable that binds code to it.
+"""The running prediction as model code sees it, and the context variable that binds code to it.
 
-For the worker: `activate` before `run`, `deactivate` when the prediction has ended. Whatever copies the
-context (asyncio tasks, `asyncio.to_thread`) keeps the scope of its own prediction; there is no fallback to
-another one.
+The worker calls `activate` before `run`, and `deactivate` when the prediction has ended. Code that runs in a
+copy of the context (asyncio tasks, `asyncio.to_thread`) keeps the scope of its own prediction; there is no
+fallback to another one.
 """
 
 from __future__ import annotations
@@ -39,20 +39,20 @@ class Scope:
     @property
     def metrics(self) -> MetricRecorder:
         """The recorder of this prediction."""
-        # Made on first use: most predictions record nothing, and activate() is on the way of each.
+        # Made on first use: most predictions record nothing, and each one calls activate().
         if self._recorder is None:
             self._recorder = new_recorder(self._emit)
         return self._recorder
 
     def record_metric(self, key: str, value: MetricValue, mode: str | None = None) -> None:
-        """Shortcut for `scope.metrics.record(...)`."""
+        """Record a metric: shortcut for `scope.metrics.record(...)`."""
         self.metrics.record(key, value, mode)
 
     def __repr__(self) -> str:
         return f"Scope({self.metrics!r})"
 
     def _close(self) -> None:
-        """Makes this scope and its recorder inactive, also where the model has kept them."""
+        """Make this scope and its recorder inactive, also if the model has kept references to them."""
         self._emit = None
         if self._recorder is not None:
             self._recorder._emit = None
@@ -62,12 +62,12 @@ active_scope: ContextVar[Scope | None] = ContextVar("coglet_active_scope", defau
 
 
 def current_scope() -> Scope:
-    """The scope of the prediction this code runs for, or an inactive one; never None."""
+    """Return the scope of the prediction that this code runs for, or an inactive one; never None."""
     return active_scope.get() or _new_scope({}, None)
 
 
 def activate(context: dict[str, str], emit: Emit) -> Scope:
-    """Binds the current execution context to a new prediction.
+    """Bind the current execution context to a new prediction.
 
     `emit(name, value, mode)` is called for each accepted change of a metric, in the thread that made it.
     `mode` is `replace`, `increment` or `append`; `value` is a private copy in plain JSON types, None for a
@@ -79,7 +79,7 @@ def activate(context: dict[str, str], emit: Emit) -> Scope:
 
 
 def deactivate(scope: Scope) -> None:
-    """Ends `scope` everywhere and unbinds the current execution context."""
+    """Make `scope` inactive everywhere and unbind the current execution context."""
     scope._close()
     active_scope.set(None)
 

@@ -1,4 +1,4 @@
-"""The names that `cog` and third parties take from the runtime."""
+"""The names that `cog` and third parties import from the runtime."""
 
 from coglet._metrics import MetricRecorder as MetricRecorder
 from coglet._scope import Scope as Scope

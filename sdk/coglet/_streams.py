@@ -1,4 +1,4 @@
-"""What stands for `sys.stdout` and `sys.stderr` in a worker, which says where the text goes."""
+"""Base classes of `sys.stdout` and `sys.stderr` in a worker, which decides where the text goes."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ if TYPE_CHECKING:
 
 
 class _SlotLogWriter(io.TextIOBase):
-    """Text written by the model, on its way to the log of the running prediction.
+    """A stream that passes the model's text to the log of the running prediction.
 
     A library that closes `sys.stdout` must not silence the model, so closing only sets a flag.
     """
@@ -38,7 +38,7 @@ class _SlotLogWriter(io.TextIOBase):
         return False
 
     def reconfigure(self, **_options: object) -> None:
-        """Accepts what `TextIOWrapper.reconfigure` does; a log has one encoding and is always flushed."""
+        """Ignore the options of `TextIOWrapper.reconfigure`: a log has one encoding and is always flushed."""
 
     @property
     def closed(self) -> bool:
@@ -51,8 +51,8 @@ class _SlotLogWriter(io.TextIOBase):
 class _TeeWriter:
     """Writes to the log (`inner`) and to the stream that the model put in its place (`user_stream`).
 
-    Everything but writing is the model's stream, so that `getvalue()`, `seek()` and `close()` keep working.
-    All that is asked of it is a `write`; what else a stream has is made up where it is missing.
+    Everything but writing is passed to the model's stream, so that `getvalue()`, `seek()` and `close()` keep
+    working. That stream only needs a `write`; other attributes get defaults if it lacks them.
     """
 
     def __init__(self, inner: TextIO | io.TextIOBase, user_stream: TextIO, name: str) -> None:
@@ -63,7 +63,7 @@ class _TeeWriter:
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        self.inner.write(text)  # first: the log has the text even when the model's stream refuses it
+        self.inner.write(text)  # first, so that the log has the text even if the model's stream raises
         self.user_stream.write(text)
         return len(text)
 
@@ -87,7 +87,7 @@ class _TeeWriter:
         return getattr(self.user_stream, "errors", None)
 
     def __getattr__(self, name: str) -> Any:
-        if name == "user_stream":  # not set yet: a copy or an unpickled tee, which must not recurse
+        if name == "user_stream":  # not set yet in a copied or unpickled tee, which must not recurse
             raise AttributeError(name)
         return getattr(self.user_stream, name)
 

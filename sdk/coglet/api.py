@@ -11,4 +11,4 @@ if TYPE_CHECKING:
 else:
 
     def __getattr__(name):
-        return getattr(cog, name)  # one by one: the deprecated names speak up when they are taken
+        return getattr(cog, name)  # on access, because deprecated names then print a notice

@@ -11,12 +11,12 @@ if TYPE_CHECKING:
     from typing import NoReturn
 
 _MISSING = "{module} is not installed in this Python; the server needs: pip install 'pycoglet[server]'"
-# In an image, the server has a Python of its own; the image says which.
+# In an image, the server has its own Python; the image sets this variable to its path.
 _SUPERVISOR_PYTHON = "COG_SUPERVISOR_PYTHON"
 
 
 class Server:
-    """Frozen; the one instance is `coglet.server`."""
+    """The class of `coglet.server`, its only instance. Read-only."""
 
     __slots__ = ()
 
@@ -35,10 +35,10 @@ class Server:
         output_temp_dir_base: str = "/tmp/coglet/output",
         upload_url: str | None = None,
     ) -> None:
-        """Serves `predictor_ref` (`predict.py:Predictor`) until stopped; without a reference, health only.
+        """Serve `predictor_ref` (`predict.py:Predictor`) until stopped; without a reference, health only.
 
-        `output_temp_dir_base` is accepted for old callers and ignored. Raises SystemExit when the server
-        fails and ImportError when its dependencies are not installed.
+        `output_temp_dir_base` is accepted for old callers and ignored. Raises SystemExit if the server fails,
+        and ImportError if its dependencies are not installed.
         """
         try:
             from coglet_supervisor.main import serve
@@ -59,7 +59,7 @@ class Server:
         )
 
     def _run_command(self, arguments: list[str], program: str) -> None:
-        """Serves what the flags in `arguments` say. Raises SystemExit and ImportError, as `serve` does."""
+        """Serve as the flags in `arguments` say. Raises SystemExit and ImportError, as `serve` does."""
         try:
             from coglet_supervisor.command_line import main
         except ModuleNotFoundError as error:
@@ -67,7 +67,7 @@ class Server:
         _exit_with(main(arguments, program))
 
     def _run_worker(self) -> None:
-        """Runs the worker end of the protocol on this process's stdin and stdout."""
+        """Run the worker end of the protocol on this process's stdin and stdout."""
         from coglet_worker.__main__ import main
 
         main()
@@ -80,11 +80,11 @@ class Server:
 
 
 def _become_server(arguments: list[str], missing: ModuleNotFoundError) -> NoReturn:
-    """Replaces this process by the server of the image. Raises ImportError when there is none."""
+    """Replace this process by the server of the image. Raises ImportError if there is none."""
     python = os.environ.get(_SUPERVISOR_PYTHON)
     if not python:
         raise ImportError(_MISSING.format(module=missing.name), name=missing.name) from missing
-    # -P: the model's folder, where we are, may hold modules of any name.
+    # -P, because the current folder is the model's and may hold modules of any name.
     os.execv(python, [python, "-P", "-m", "coglet_supervisor", *arguments])
 
 

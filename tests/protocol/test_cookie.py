@@ -1,4 +1,4 @@
-"""A worker's children are found by what they inherit, wherever they have moved to."""
+"""A worker's children are found by what they inherit, whatever session and group they have moved to."""
 
 import os
 import secrets
@@ -14,7 +14,7 @@ from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, processes_with
 
 pytestmark = pytest.mark.skipif(not os.path.isdir("/proc/self"), reason="needs /proc")
 
-# Numbers are given from the one after this.
+# The kernel assigns pids from the one after this.
 LAST_PID = Path("/proc/sys/kernel/ns_last_pid")
 
 STORM = (
@@ -34,8 +34,8 @@ RELAY = (
 )
 STARTS_WITHOUT_ENVIRONMENT = (
     "import subprocess, sys\n"
-    "from coglet_protocol.cookie import carry\n"
-    "carry(sys.argv[1])\n"
+    "from coglet_protocol.cookie import tag_process\n"
+    "tag_process(sys.argv[1])\n"
     "code = sys.argv[2]\n"
     "subprocess.Popen([sys.executable, '-c', code], env={}, start_new_session=True)\n"
 )
@@ -79,7 +79,7 @@ def test_all_with_the_cookie_are_killed(cookie: str, child: "subprocess.Popen[by
     assert processes_with(cookie) == []
 
 
-def test_nobody_escapes_while_a_program_is_just_being_started(cookie: str) -> None:
+def test_no_process_escapes_while_a_program_is_being_started(cookie: str) -> None:
     for _ in range(20):
         with subprocess.Popen(
             [sys.executable, "-c", STORM],
@@ -90,12 +90,12 @@ def test_nobody_escapes_while_a_program_is_just_being_started(cookie: str) -> No
             process.stdout.readline()
             process.kill()
         kill_all(cookie)
-        # Each is looked at again, long after any exec.
+        # Checked again, long after any exec.
         assert not [each.pid for each in psutil.process_iter() if carries(each, cookie)]
 
 
 def start_without_environment(code: str, cookie: str) -> None:
-    """Runs `code` in an orphan of a process that carries `cookie`."""
+    """Run `code` in an orphan of a process that carries `cookie`."""
     with subprocess.Popen(
         [sys.executable, "-c", STARTS_WITHOUT_ENVIRONMENT, cookie, code],
         stdin=subprocess.DEVNULL,
@@ -123,9 +123,9 @@ def test_what_forks_and_ends_all_the_time_is_caught(cookie: str) -> None:
 
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the numbers of processes cannot be set")
-def test_it_is_caught_when_numbers_have_started_again(cookie: str) -> None:
+def test_it_is_caught_after_pids_have_wrapped_around(cookie: str) -> None:
     for _ in range(5):
-        LAST_PID.write_text("400")  # all that had a number before are above
+        LAST_PID.write_text("400")  # all earlier processes have higher pids
         start_without_environment(RELAY, cookie)
         kill_all(cookie)
         for _ in range(5):
@@ -149,7 +149,7 @@ def carries(process: psutil.Process, cookie: str) -> bool:
         return False
 
 
-def test_who_asks_is_spared(cookie: str) -> None:
+def test_the_calling_process_is_not_killed(cookie: str) -> None:
     code = f"from coglet_protocol.cookie import kill_all; kill_all({cookie!r}); print('alive')"
     done = subprocess.run(
         [sys.executable, "-c", code],

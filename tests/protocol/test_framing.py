@@ -1,4 +1,4 @@
-"""Frames: however the bytes are cut, the payloads are the same; what is too large is refused early."""
+"""Frames: however the bytes are cut, the payloads are the same; an oversized frame is rejected early."""
 
 from collections.abc import Generator
 from itertools import pairwise

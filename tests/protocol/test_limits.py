@@ -87,5 +87,5 @@ def test_a_text_that_is_too_long_ends_in_a_notice(character: str) -> None:
     assert set(cut.removesuffix(TEXT_TRUNCATED_NOTICE)) == {character}
 
 
-def test_a_text_that_is_no_unicode_has_question_marks() -> None:
+def test_a_text_that_is_not_unicode_has_question_marks() -> None:
     assert cut_text("a\ud800b") == "a?b"

@@ -1,4 +1,4 @@
-"""Messages survive the way there and back, whatever they hold; what is no message is refused."""
+"""Messages survive encoding and decoding, whatever they hold; what is not a message is rejected."""
 
 import signal
 import typing
@@ -39,14 +39,14 @@ def any_of(union: Any) -> st.SearchStrategy[Any]:
 
 
 @given(any_of(control.ToWorker))
-def test_the_worker_hears_what_the_supervisor_says(message: control.ToWorker) -> None:
+def test_the_worker_decodes_what_the_supervisor_sends(message: control.ToWorker) -> None:
     line = control.encode_line(message)
     assert line.index(b"\n") == len(line) - 1
     assert control.decode_to_worker(line) == message
 
 
 @given(any_of(control.FromWorker))
-def test_the_supervisor_hears_what_the_worker_says(message: control.FromWorker) -> None:
+def test_the_supervisor_decodes_what_the_worker_sends(message: control.FromWorker) -> None:
     line = control.encode_line(message)
     assert line.index(b"\n") == len(line) - 1
     assert control.decode_from_worker(line) == message
@@ -58,12 +58,12 @@ def test_a_prediction_arrives_as_it_was_sent(message: slot.ToWorker) -> None:
 
 
 @given(any_of(slot.FromWorker))
-def test_what_a_prediction_gives_arrives_as_it_was_sent(message: slot.FromWorker) -> None:
+def test_the_results_of_a_prediction_arrive_as_they_were_sent(message: slot.FromWorker) -> None:
     assert slot.decode_from_worker(slot.encode_frame(message)[4:]) == message
 
 
 @given(st.binary(max_size=200))
-def test_bytes_that_are_no_message_raise_nothing_but_protocol_errors(payload: bytes) -> None:
+def test_bytes_that_are_not_a_message_raise_nothing_but_protocol_errors(payload: bytes) -> None:
     for decode in (
         control.decode_to_worker,
         control.decode_from_worker,
@@ -100,7 +100,7 @@ def test_a_field_that_a_newer_peer_added_is_ignored() -> None:
     assert slot.decode_from_worker(payload) == slot.Cancelled(id="pred_1")
 
 
-def test_text_that_is_no_utf_8_is_refused_on_a_slot_too() -> None:
+def test_text_that_is_not_utf_8_is_refused_on_a_slot_too() -> None:
     with pytest.raises(ProtocolError, match="unreadable slot message: 'utf-8' codec can't decode byte 0xff"):
         slot.decode_from_worker(b"\x82\xa4type\xa9cancelled\xa2id\xa1\xff")
 
@@ -124,8 +124,8 @@ def test_a_field_with_a_default_may_be_left_out_by_hand() -> None:
     assert message.version == PROTOCOL_VERSION
 
 
-def test_what_an_earlier_release_says_is_understood() -> None:
-    """It leaves out what came later."""
+def test_what_an_earlier_release_sends_is_understood() -> None:
+    """It omits fields that were added later."""
     ready = control.decode_from_worker(b'{"type":"ready","slots":["s"],"has_healthcheck":true,"version":1}')
     assert ready == control.Ready(slots=["s"], cancel_signal=signal.SIGUSR1)
     init = control.decode_to_worker(
@@ -136,7 +136,7 @@ def test_what_an_earlier_release_says_is_understood() -> None:
     assert init.idle
 
 
-def test_no_signal_is_sent_that_is_none() -> None:
+def test_a_number_that_is_not_a_signal_is_refused() -> None:
     with pytest.raises(ProtocolError, match=r"Expected `int` <= 64 - at `\$.cancel_signal`"):
         control.decode_from_worker(b'{"type":"ready","slots":["s"],"cancel_signal":65}')
 
@@ -153,8 +153,7 @@ def test_a_message_above_the_limit_is_not_sent() -> None:
 
 def test_another_protocol_version_is_refused_with_both_numbers() -> None:
     control.check_version(PROTOCOL_VERSION)
-    expected = (
-        f"protocol version {PROTOCOL_VERSION + 1} received, this side speaks {PROTOCOL_VERSION}; install"
-    )
+    theirs = PROTOCOL_VERSION + 1
+    expected = f"protocol version {theirs} received, this side uses version {PROTOCOL_VERSION}; install"
     with pytest.raises(VersionMismatch, match=expected):
         control.check_version(PROTOCOL_VERSION + 1)

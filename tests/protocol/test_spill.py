@@ -16,7 +16,7 @@ from coglet_protocol.spill import read_spill, write_spill
 
 @given(payload=st.binary())
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
-def test_any_payload_comes_back_and_its_file_is_gone(tmp_path: Path, payload: bytes) -> None:
+def test_any_payload_comes_back_and_its_file_is_deleted(tmp_path: Path, payload: bytes) -> None:
     path = write_spill(tmp_path, payload)
     assert path.parent == tmp_path
     assert read_spill(path) == payload
@@ -38,8 +38,8 @@ def test_a_link_in_the_place_of_the_folder_is_refused(tmp_path: Path) -> None:
     assert list(foreign.iterdir()) == []
 
 
-@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of somebody else")
-def test_a_folder_of_somebody_else_is_refused(tmp_path: Path) -> None:
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root can make a folder of another user")
+def test_a_folder_of_another_user_is_refused(tmp_path: Path) -> None:
     os.chown(tmp_path, 65534, 65534)
     with pytest.raises(PermissionError, match="belongs to another user"):
         write_spill(tmp_path, b"{}")
@@ -70,7 +70,7 @@ def test_a_missing_file_is_named_without_its_folder(tmp_path: Path) -> None:
     assert str(caught.value) == "cannot read spill file spill_1.json: No such file or directory"
 
 
-def test_what_is_no_file_is_named(tmp_path: Path) -> None:
+def test_what_is_not_a_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(SpillError, match=f"cannot read spill file {tmp_path.name}: Is a directory"):
         read_spill(tmp_path)
 

@@ -16,10 +16,10 @@
 
     hint: ...
 
-    -- expect text --             pieces of the serialised document, a line each
+    -- expect text --             pieces of the serialized document, a line each
     -- expect order --            the names of the components, as JSON
 
-Of the components, those with choices must all be given; the others are looked at when they are given.
+Of the components, all those with choices must be given; the others are compared only if they are given.
 """
 
 import re

@@ -1,4 +1,4 @@
-"""Values of expressions, by our evaluation and by Python, and whether they are alike."""
+"""Evaluates expressions by our code and by Python, and compares the values."""
 
 import warnings
 from pathlib import Path
@@ -21,7 +21,7 @@ E = (True, -4)
 
 
 def evaluated(expression: str, folder: Path, preamble: str = PREAMBLE) -> Any:
-    """The value of `expression` below the preamble. Raises NotLiteral and SchemaError."""
+    """Return our value of `expression` after the preamble. Raises NotLiteral or SchemaError."""
     folder.joinpath("run.py").write_text(f"{preamble}\nVALUE = {expression}\n")
     module = Project(folder).open("run.py")
     definition = module.body.names["VALUE"]
@@ -31,7 +31,7 @@ def evaluated(expression: str, folder: Path, preamble: str = PREAMBLE) -> Any:
 
 
 def by_python(expression: str) -> Any:
-    """What Python makes of `expression` below the preamble. Raises what the expression raises."""
+    """Return Python's value of `expression` after the preamble. Raises what the expression raises."""
     names: dict[str, Any] = {}
     exec(PREAMBLE, names)
     with warnings.catch_warnings(action="ignore"):
@@ -39,7 +39,7 @@ def by_python(expression: str) -> Any:
 
 
 def alike(ours: Any, theirs: Any) -> bool:
-    """The same value as far as it is known; iterables give the same items, a set in any order."""
+    """Return whether the values are equal as far as known; iterables by their items, a set in any order."""
     if isinstance(ours, Unknown):
         return True
     if isinstance(theirs, set | frozenset):

@@ -1,4 +1,4 @@
-"""`cog-schema-gen`, and the programs that may take its place."""
+"""`cog-schema-gen`, and the programs that may replace it."""
 
 import json
 import subprocess
@@ -126,9 +126,9 @@ def test_a_download_that_fails(folder: Path, tmp_path: Path, monkeypatch: pytest
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
 
     def fetch(url: str) -> bytes:
-        raise OSError(f"{url} is gone")
+        raise OSError(f"{url} is unreachable")
 
     with pytest.raises(
-        SchemaError, match=r"failed to run https://tools\.example/t: https://tools\.example/t is gone"
+        SchemaError, match=r"failed to run https://tools\.example/t: https://tools\.example/t is unreachable"
     ):
         run_tool("https://tools.example/t", folder, "run.py:run", None, fetch)

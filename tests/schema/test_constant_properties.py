@@ -1,4 +1,4 @@
-"""What Python computes of the expressions that authors write is known, and nothing exceeds its limits."""
+"""Expressions that authors write get the values that Python computes, and nothing exceeds its limits."""
 
 import contextlib
 import tempfile
@@ -23,7 +23,7 @@ Source = st.SearchStrategy[str]
 
 
 def form(text: str, *parts: Source) -> Source:
-    """`text` with a part in the place of each `_`."""
+    """Return a strategy for `text` with a part in place of each `_`."""
     return st.tuples(*parts).map(
         lambda drawn: text.replace("{", "{{").replace("}", "}}").replace("_", "({})").format(*drawn)
     )
@@ -33,7 +33,7 @@ def form(text: str, *parts: Source) -> Source:
 
 
 def of_types(depth: int) -> tuple[Source, Source, Source, Source, Source]:
-    """Expressions that give an integer, a float, a truth, a text, and a list of integers."""
+    """Return strategies for expressions: an integer, a float, a truth value, a text, a list of integers."""
     small = st.integers(-5, 40).map(repr)
     integer = st.one_of(small, st.sampled_from(["A", "C['large']", "E[1]", "len(D)", "2**10", "0xff"]))
     number = st.one_of(st.sampled_from(["0.5", "1e-3", "-2.25", "math.pi", "B[1]", "3e8"]))
@@ -200,13 +200,13 @@ GROWTH: Final = [
 
 
 def chain(first: str, steps: list[str]) -> str:
-    """Constants C0, C1, ..., each made of the one before it."""
+    """Return constants C0, C1, ..., each computed from the one before it."""
     lines = [f"C{number} = {step}".replace("_", f"C{number - 1}") for number, step in enumerate(steps, 1)]
     return "\n".join([f"C0 = {first}", *lines])
 
 
 def is_within_limits(value: Any) -> bool:
-    """Looks at each container once, wherever it appears."""
+    """Check each container once, wherever it appears."""
     seen, waiting = set(), [value]
     while waiting:
         each = waiting.pop()
@@ -226,9 +226,9 @@ FIRST: Final = ["2", "'a' * 50", "[1, 2, 3]", "{'a': 1}"]
 
 
 def check_limits(first: str, steps: list[str]) -> None:
-    """Fails when one of the constants is too large."""
+    """Fail if one of the constants is too large."""
     source = chain(first, steps)
-    # RecursionError: who describes a whole model makes a SchemaError of it.
+    # RecursionError: the code that describes a whole model converts it to a SchemaError.
     stops = contextlib.suppress(NotLiteral, SchemaError, RecursionError)
     with tempfile.TemporaryDirectory() as folder, stops:
         for number in range(len(steps) + 1):  # until one is refused
@@ -254,5 +254,5 @@ def test_no_chain_of_constants_grows_beyond_the_limits(first: str, steps: list[s
 def test_a_long_chain_of_constants_is_refused(step: str, levels: int, tmp_path: Path) -> None:
     source = chain("1", [step] * levels)
     tmp_path.joinpath("run.py").write_text(f"{source}\ndef run(a: str = C{levels}) -> str: ...\n")
-    with pytest.raises(SchemaError, match="run is nested too deeply to be analysed"):
+    with pytest.raises(SchemaError, match="run is nested too deeply to be analyzed"):
         generate(tmp_path, "run.py:run")

@@ -1,4 +1,4 @@
-"""Constant expressions have the value that Python gives them, or none; and no source makes them slow."""
+"""Constant expressions get the value that Python gives them, or none; no source makes evaluation slow."""
 
 import contextlib
 import math

@@ -1,4 +1,4 @@
-"""Every case of the corpus gives the document or the error that it says."""
+"""Every case of the corpus results in the document or the error that it states."""
 
 import json
 from dataclasses import asdict
@@ -13,13 +13,13 @@ import coglet_schema
 CASES = all_cases()
 DOCUMENTS = [case for case in CASES if not case.is_error]
 ERRORS = [case for case in CASES if case.is_error]
-# Described by the same words in every document; golden files hold them.
+# The same in every document; golden files hold them.
 FIXED_COMPONENTS = {
     *("Status", "HTTPValidationError", "ValidationError"),
     *("Input", "Output", "PredictionRequest", "PredictionResponse"),
     *("TrainingInput", "TrainingOutput", "TrainingRequest", "TrainingResponse"),
 }
-# Expectations that are about something else than one component.
+# Expectations that do not concern one component.
 WHOLE_DOCUMENT = {"text", "order", "info"}
 
 
@@ -33,7 +33,7 @@ def test_document(case: Case, tmp_path: Path) -> None:
     document = coglet_schema.generate_combined(tmp_path, case.predict_ref, case.train_ref)
     schemas = document["components"]["schemas"]
     expected = {name: json.loads(text) for name, text in case.expected.items() if name not in WHOLE_DOCUMENT}
-    is_merged = bool(case.predict_ref and case.train_ref)  # then consumers must not count on the order
+    is_merged = bool(case.predict_ref and case.train_ref)  # then consumers must not rely on the order
     for name, component in expected.items():
         assert schemas[name] == component
         assert is_merged or list(schemas[name].get("properties", {})) == list(component.get("properties", {}))

@@ -1,4 +1,4 @@
-"""Whatever happens to a source, there is a document or an error that says where: never a crash."""
+"""However a source is damaged, the result is a document or an error with a place, never a crash."""
 
 import tempfile
 from dataclasses import replace
@@ -64,7 +64,7 @@ cases = st.sampled_from(all_cases())
 
 @st.composite
 def damaged(draw: st.DrawFn, text: str) -> str:
-    """The text with up to four cuts, copies and insertions."""
+    """Return the text with up to four cuts, copies and insertions."""
     for _ in range(draw(st.integers(1, 4))):
         start = draw(st.integers(0, len(text)))
         end = draw(st.integers(start, min(len(text), start + 40)))

@@ -1,4 +1,4 @@
-"""Source that means harm, or that is none at all, ends in an error that says what is wrong with it."""
+"""Malicious source, and text that is not source, result in an error that says what is wrong."""
 
 import os
 from collections.abc import Callable
@@ -30,7 +30,7 @@ def error_of(folder: Path, source: str | bytes, **modules: str | bytes) -> Schem
 
 
 def doubled(first: str, step: str, levels: int = 40) -> str:
-    """A0 = first, and each A(n) = step with two A(n-1)."""
+    """Return A0 = first, and each A(n) = step with two A(n-1)."""
     lines = [f"A{n} = {step.replace('_', f'A{n - 1}')}\n" for n in range(1, levels + 1)]
     return f"from typing import Union\nA0 = {first}\n{''.join(lines)}"
 
@@ -50,7 +50,7 @@ def test_a_mistake_at_the_end_of_100_000_lines_is_found(tmp_path: Path) -> None:
 
 def test_source_beyond_the_limit_is_refused_unread(tmp_path: Path) -> None:
     error = error_of(tmp_path, "x = '0123456789012345678'\n" * 100_000 + RUN)
-    assert str(error) == "failed to parse Python source: too many bytes of source to analyse (run.py:1:1)"
+    assert str(error) == "failed to parse Python source: too many bytes of source to analyze (run.py:1:1)"
     assert "large data" in error.hint
 
 
@@ -97,7 +97,7 @@ def test_100_nested_types_are_described(tmp_path: Path) -> None:
 )
 def test_other_nesting_ends_too(tmp_path: Path, source: str) -> None:
     error = error_of(tmp_path, source)
-    assert str(error) == "run is nested too deeply to be analysed"
+    assert str(error) == "run is nested too deeply to be analyzed"
     assert error.location == "run.py:1"
 
 
@@ -163,12 +163,12 @@ def test_star_imports_in_all_directions_are_followed_once(tmp_path: Path) -> Non
     assert error.kind is ErrorKind.UNRESOLVABLE_TYPE
 
 
-def test_a_large_literal_is_no_default(tmp_path: Path) -> None:
+def test_a_large_literal_is_not_a_default(tmp_path: Path) -> None:
     error = error_of(tmp_path, f"L = [{'1,' * 500_000}]\ndef run(a: list[int] = L) -> str: ...\n")
     assert str(error) == "parameter 'a': default `L` cannot be statically resolved"
 
 
-# ---- text that is no Python source
+# ---- text that is not Python source
 
 
 @pytest.mark.parametrize(
@@ -183,9 +183,9 @@ def test_a_large_literal_is_no_default(tmp_path: Path) -> None:
         (b"\x7fELF\x02\x01\x01", "invalid syntax (run.py:1:"),
         (b"<html><body>&nbsp;</body></html>", "invalid syntax (run.py:1:"),
     ],
-    ids=["null", "utf-16", "latin-1", "invalid", "unknown coding", "no text coding", "binary", "html"],
+    ids=["null", "utf-16", "latin-1", "invalid", "unknown coding", "not a text encoding", "binary", "html"],
 )
-def test_no_python_text(tmp_path: Path, content: bytes, reason: str) -> None:
+def test_text_that_is_not_python(tmp_path: Path, content: bytes, reason: str) -> None:
     error = error_of(tmp_path, content)
     assert error.kind is ErrorKind.PARSE
     assert str(error).startswith("failed to parse Python source: ")
@@ -227,7 +227,7 @@ def test_missing_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, os.mkdir], ids=["pipe", "folder"])
-def test_what_is_no_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
+def test_what_is_not_a_file(tmp_path: Path, make: Callable[[Path], None]) -> None:
     make(tmp_path / "run.py")
     with pytest.raises(SchemaError, match=r"failed to read predictor source .*run\.py: not a regular file"):
         generate(tmp_path, "run.py:run")
@@ -272,11 +272,11 @@ def test_a_link_to_itself(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("ref", ["ru\0n.py:run", f"{'a' * 5_000}:run", "\udcff.py:run"])
-def test_references_that_are_no_paths(tmp_path: Path, ref: str) -> None:
+def test_references_that_are_not_paths(tmp_path: Path, ref: str) -> None:
     with pytest.raises(SchemaError, match="failed to read predictor source"):
         generate(tmp_path, ref)
 
 
-def test_an_import_that_is_no_path(tmp_path: Path) -> None:
+def test_an_import_that_is_not_a_path(tmp_path: Path) -> None:
     error = error_of(tmp_path, f"from {'a' * 5_000} import A\ndef run() -> A: ...\n")
     assert error.kind is ErrorKind.UNRESOLVABLE_TYPE

@@ -1,4 +1,4 @@
-"""What generation touches: files of the project, as text, and nothing else."""
+"""What generation accesses: files of the project, as text, and nothing else."""
 
 import json
 import os
@@ -59,7 +59,7 @@ def test_every_public_name_can_be_loaded() -> None:
 
 @pytest.mark.parametrize("folder", [".", "asyncio", "json", "concurrent/futures"])
 def test_the_standard_library_is_python(folder: str) -> None:
-    """What the layout checks refuse, CPython refuses too."""
+    """The layout checks reject nothing that CPython accepts."""
     library = Path(os.__file__).parent
     for path in sorted((library / folder).glob("*.py")):
         with pytest.raises(SchemaError, match="predictor not found: no_such_name"):

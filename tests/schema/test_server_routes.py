@@ -1,4 +1,4 @@
-"""The document that a server shows of itself."""
+"""The document that a server publishes with all its routes."""
 
 import copy
 from pathlib import Path

@@ -1,4 +1,4 @@
-"""Random models: what is read from the source agrees with what Python sees when it imports it."""
+"""Random models: what is read from the source agrees with what Python sees when it imports the source."""
 
 import importlib.util
 import inspect
@@ -85,7 +85,7 @@ optional_forms = st.sampled_from(["{}", "Optional[{}]", "{} | None", "Union[None
 
 @st.composite
 def annotations_and_values(draw: st.DrawFn) -> tuple[str, st.SearchStrategy[Any]]:
-    """An annotation, and the defaults that fit it."""
+    """Return an annotation, and the defaults that it allows."""
     kind = draw(st.integers(0, 3))
     if kind == 0:
         return draw(st.sampled_from(UNIONS)), st.none() | integers
@@ -210,7 +210,8 @@ def compare(schemas: dict[str, Any], parameter: inspect.Parameter, hint: Any, or
         else FieldInfo(None if default is parameter.empty else default)
     )
     described = dict(schemas["Input"]["properties"][name])
-    # A default of None makes the input optional; only the source tells Input() from Input(default=None).
+    # A default of None makes the input optional; only the source shows whether it is Input() or
+    # Input(default=None).
     may_be_none = default is None or (isinstance(default, FieldInfo) and described.get("default", 0) is None)
     expected, choices = input_schema(hint | None if may_be_none else hint, field)
     assert described.pop("x-order") == order

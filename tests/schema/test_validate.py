@@ -1,4 +1,4 @@
-"""Documents that contradict themselves are refused, whoever wrote them."""
+"""Documents that contradict themselves are rejected, generated or not."""
 
 import json
 from pathlib import Path
@@ -23,21 +23,21 @@ def schema_of(folder: Path, signature: str) -> dict[str, Any]:
         ("str = Input(default='ab', min_length=3)", 'default "ab" is shorter than 3 characters'),
         ("str = Input(default='ab', max_length=1)", 'default "ab" is longer than 1 characters'),
         ("str = Input(default='ab', regex='^b')", "default \"ab\" does not match '^b'"),
-        ("str = Input(default='c', choices=['a', 'b'])", "default \"c\" is none of ['a', 'b']"),
+        ("str = Input(default='c', choices=['a', 'b'])", "default \"c\" is not one of ['a', 'b']"),
         (
             "list[str] = Input(default=['c'], choices=['a'])",
-            "default [\"c\"] has an item that is none of ['a']",
+            "default [\"c\"] has an item that is not one of ['a']",
         ),
-        ("int = '3'", 'default "3" is no integer'),
-        ("int = 1.5", "default 1.5 is no integer"),
-        ("int = True", "default true is no integer"),
-        ("bool = 1", "default 1 is no boolean"),
-        ("str = 1", "default 1 is no string"),
-        ("list[int] = 3", "default 3 is no array"),
-        ("dict = []", "default [] is no object"),
-        ("list[int] = [1, 'a']", 'default [1, "a"] has an item that is no integer'),
-        ("int | str = 1.5", "default 1.5 fits none of the types"),
-        ("Optional[int] = 'x'", 'default "x" is no integer'),
+        ("int = '3'", 'default "3" is not of type integer'),
+        ("int = 1.5", "default 1.5 is not of type integer"),
+        ("int = True", "default true is not of type integer"),
+        ("bool = 1", "default 1 is not of type boolean"),
+        ("str = 1", "default 1 is not of type string"),
+        ("list[int] = 3", "default 3 is not of type array"),
+        ("dict = []", "default [] is not of type object"),
+        ("list[int] = [1, 'a']", 'default [1, "a"] has an item that is not of type integer'),
+        ("int | str = 1.5", "default 1.5 matches none of the types"),
+        ("Optional[int] = 'x'", 'default "x" is not of type integer'),
     ],
 )
 def test_a_default_that_breaks_its_own_limits(tmp_path: Path, parameter: str, reason: str) -> None:
@@ -52,7 +52,7 @@ def test_a_default_that_breaks_its_own_limits(tmp_path: Path, parameter: str, re
 
 def test_choices_that_are_not_of_the_type(tmp_path: Path) -> None:
     document = schema_of(tmp_path, "x: int = Input(choices=['a'])")
-    with pytest.raises(SchemaError, match=r'components\.schemas\.x: enum value "a" is no integer'):
+    with pytest.raises(SchemaError, match=r'components\.schemas\.x: enum value "a" is not of type integer'):
         validate_document(document)
 
 
@@ -67,7 +67,7 @@ def test_choices_that_are_not_of_the_type(tmp_path: Path) -> None:
         "str = Input(default='x', regex='[')",
         "list = [{}]",
         "Path = 'relative/path'",
-        # A pattern on which Python's engine would not end in a lifetime.
+        # A pattern on which Python's engine takes exponential time.
         f"str = Input(default='{'a' * 60}b', regex='^(a+)+$')",
     ],
 )
@@ -86,7 +86,7 @@ def test_a_default_that_keeps_them(tmp_path: Path, parameter: str) -> None:
         ("components schemas", [], "components.schemas: an object is expected"),
     ],
 )
-def test_a_file_that_is_no_openapi(tmp_path: Path, path: str, value: object, reason: str) -> None:
+def test_a_file_that_is_not_openapi(tmp_path: Path, path: str, value: object, reason: str) -> None:
     assert_invalid(schema_of(tmp_path, "x: int"), path, value, reason)
 
 
@@ -96,18 +96,18 @@ def test_a_file_that_is_no_openapi(tmp_path: Path, path: str, value: object, rea
         ("Input", 3, "Input: a schema is expected"),
         ("Input type", "text", "Input: unknown type 'text'"),
         ("Input properties", [], "Input: properties has the wrong type"),
-        ("Input required", ["y"], "Input: required names 'y', which is no property"),
+        ("Input required", ["y"], "Input: required names 'y', which is not a property"),
         (
             "Output",
             {"$ref": "#/components/schemas/No"},
-            "Output: $ref '#/components/schemas/No' leads nowhere",
+            "Output: $ref '#/components/schemas/No' does not resolve",
         ),
-        ("Output", {"$ref": "other.json"}, "Output: $ref 'other.json' leads nowhere"),
+        ("Output", {"$ref": "other.json"}, "Output: $ref 'other.json' does not resolve"),
         ("Output", {"items": {"anyOf": [{}, {"type": "?"}]}}, "Output.items.anyOf.1: unknown type '?'"),
         ("Output", {"additionalProperties": {"type": "?"}}, "Output.additionalProperties: unknown type '?'"),
     ],
 )
-def test_a_component_that_is_no_schema(tmp_path: Path, path: str, value: object, reason: str) -> None:
+def test_a_component_that_is_not_a_schema(tmp_path: Path, path: str, value: object, reason: str) -> None:
     document = schema_of(tmp_path, "x: int")
     assert_invalid(document, f"components schemas {path}", value, f"components.schemas.{reason}")
 
@@ -129,7 +129,7 @@ def test_a_component_of_another_author(tmp_path: Path, schema: dict[str, Any]) -
 
 
 def assert_invalid(document: dict[str, Any], path: str, value: object, reason: str) -> None:
-    """The document is refused for `reason` once `value` stands at `path`."""
+    """Check that the document is rejected for `reason` with `value` at `path`."""
     parent = document
     *parents, last = path.split()
     for key in parents:
@@ -143,7 +143,7 @@ def assert_invalid(document: dict[str, Any], path: str, value: object, reason: s
 def test_a_removed_component_leaves_a_dangling_reference(tmp_path: Path) -> None:
     document = schema_of(tmp_path, "x: int")
     del document["components"]["schemas"]["PredictionRequest"]
-    with pytest.raises(SchemaError, match=r"PredictionRequest' leads nowhere"):
+    with pytest.raises(SchemaError, match=r"PredictionRequest' does not resolve"):
         validate_document(document)
 
 
@@ -166,10 +166,10 @@ def test_deep_documents_end(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("data", [b"", b"{", b"[1]", b"3", b"\xff", b"[" * 100_000])
-def test_a_file_that_is_no_json_object(data: bytes) -> None:
+def test_a_file_that_is_not_a_json_object(data: bytes) -> None:
     with pytest.raises(SchemaError, match=r"^Failed to load model schema JSON: "):
         load_document(data)
 
 
-def test_a_file_that_is_one() -> None:
+def test_a_file_that_is_a_json_object() -> None:
     assert load_document(b'{"openapi": "3.0.2"}') == {"openapi": "3.0.2"}

@@ -11,7 +11,7 @@ SDK = Path(cog.__file__).resolve().parents[1]
 
 
 class BarePython:
-    """Runs code with the SDK, and what the test adds, in a Python that has no site packages."""
+    """Runs code in a Python without site packages, with only the SDK and what the test adds."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
@@ -28,7 +28,7 @@ class BarePython:
         )
 
     def add_package(self, name: str, **modules: str) -> None:
-        """Writes a package with the given modules into the folder that is imported from."""
+        """Write a package with the given modules into a folder on the import path."""
         package = self.folder / name
         package.mkdir()
         for module, source in {"__init__": "", **modules}.items():

@@ -16,7 +16,7 @@ def bare_python(tmp_path: Path) -> BarePython:
 
 @pytest.fixture
 def model(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[str], str]:
-    """Writes a module in a folder of its own, which becomes the working directory; returns its file name."""
+    """Return a function that writes a module in a new working directory and returns its file name."""
     monkeypatch.chdir(tmp_path)
 
     def write(source: str) -> str:
@@ -49,7 +49,7 @@ def temp_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return folder
 
 
-# Stands for the supervisor: prints what it is given and returns the exit code it is told.
+# A fake supervisor: prints its arguments and returns the exit code that it is given.
 FAKE_SUPERVISOR = """
 import os
 def serve(ref, **options):

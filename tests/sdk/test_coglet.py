@@ -1,4 +1,4 @@
-"""The module `coglet`: build information, the frozen `server` object, and the way to the supervisor."""
+"""The module `coglet`: build information, the frozen `server` object, and the start of the supervisor."""
 
 import re
 import sys

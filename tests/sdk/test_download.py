@@ -282,7 +282,9 @@ def test_validating_and_showing_download_nothing(web: Receiver) -> None:
 
 
 @pytest.mark.parametrize("error", [CancelationException, KeyboardInterrupt, OSError])
-def test_whatever_ends_a_download_the_half_file_goes(temp_folder: Path, error: type[BaseException]) -> None:
+def test_whatever_ends_a_download_the_partial_file_is_removed(
+    temp_folder: Path, error: type[BaseException]
+) -> None:
     class Interrupted(io.RawIOBase):
         def read(self, size: int = -1) -> bytes:
             assert [file.name[-5:] for file in temp_folder.iterdir()] == ["x.bin"]

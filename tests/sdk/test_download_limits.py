@@ -1,4 +1,4 @@
-"""hardening.md S9 and S10: whatever a web server sends, a download ends, and no half file is left."""
+"""hardening.md S9 and S10: whatever a web server sends, a download ends, and no partial file is left."""
 
 import gzip
 import threading
@@ -83,7 +83,7 @@ def test_a_download_that_takes_too_long(
 
 
 def trickle(peer: Peer) -> None:
-    """Ten seconds of something that is no failure, and no progress either."""
+    """Send something for ten seconds that is neither a failure nor progress."""
     pause = threading.Event()
     for _ in range(200):
         peer.send(b"x")
@@ -131,7 +131,7 @@ def test_twenty_redirects_are_too_many(web: Receiver, temp_folder: Path) -> None
 
 def nothing_local(host: str, _port: int) -> list[str]:
     if host in ("127.0.0.1", "2130706433"):
-        raise OSError(f"{host} may not be reached")
+        raise OSError(f"{host} is blocked")
     return [host]
 
 
@@ -142,7 +142,7 @@ def test_a_proxy_is_reached_by_no_rules_but_asked_for_no_refused_address(
     monkeypatch.setenv("http_proxy", web.url)
     web.pages["http://files.invalid/x"] = Reply(body=b"by proxy")
     assert cog.URLFile("http://files.invalid/x").read() == b"by proxy"
-    assert "may not be reached" in refused("http://2130706433/x", temp_folder)
+    assert "is blocked" in refused("http://2130706433/x", temp_folder)
     assert [request.path for request in web.received] == ["http://files.invalid/x"]
 
 

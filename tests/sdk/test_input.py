@@ -1,4 +1,4 @@
-"""`Input()`: what it keeps, and the one thing it refuses."""
+"""`Input()`: the arguments that it keeps, and the one that it rejects."""
 
 import dataclasses
 
@@ -7,7 +7,7 @@ import pytest
 import cog
 
 
-def test_input_keeps_what_it_is_told() -> None:
+def test_input_keeps_its_arguments() -> None:
     info = cog.Input(
         3,
         description="d",

@@ -1,4 +1,4 @@
-"""A download that another thread ends, whatever it waits for (hardening.md E2)."""
+"""A download that another thread interrupts, whatever it waits for (hardening.md E2)."""
 
 import contextlib
 import socket
@@ -12,7 +12,7 @@ import cog
 from cog._interruption import Interruption
 from cog.errors import DownloadError
 
-# Well below the 10 s after which a download that waits gives up by itself.
+# Well below the 10 s after which a waiting download times out.
 WITHIN_S = 5.0
 
 

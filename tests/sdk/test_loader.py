@@ -1,4 +1,4 @@
-"""How a predictor is found, checked, made, and told about its deprecated ways."""
+"""How a predictor is found, checked and instantiated, and which deprecations it is warned about."""
 
 import pickle  # noqa: TID251 - models are pickled by libraries they use
 import sys
@@ -70,7 +70,7 @@ def test_without_a_name_runner_comes_before_predictor(model: Model, source: str,
         ("class Runner:\n    run = 5", ValueError, "run or predict method not found: Runner"),
     ],
 )
-def test_what_is_no_predictor(model: Model, source: str, error: type[Exception], message: str) -> None:
+def test_what_is_not_a_predictor(model: Model, source: str, error: type[Exception], message: str) -> None:
     with pytest.raises(error) as caught:
         load_quietly(model(HEAD + source))
     assert str(caught.value) == message
@@ -91,7 +91,7 @@ def test_a_named_class_is_checked_too(model: Model, train: bool) -> None:
         load_quietly(f"{model('class Empty: pass')}:Empty", train=train)
 
 
-def test_a_file_that_is_no_module(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_module(tmp_path: Path) -> None:
     with pytest.raises(ImportError, match=r"^Cannot load module from model\.txt$"):
         load_predictor_from_ref("model.txt:Runner")
     with pytest.raises(FileNotFoundError, match=r"absent\.py"):
@@ -223,7 +223,7 @@ def test_training_with_a_function_and_without_any(model: Model) -> None:
     assert training_method(load_quietly(file, train=True)) is None
 
 
-def test_the_method_of_a_predictor_that_is_no_class() -> None:
+def test_the_method_of_a_predictor_that_is_not_a_class() -> None:
     class Both:
         def run(self) -> None: ...
 

@@ -63,7 +63,7 @@ def test_good_names(recording: SimpleNamespace, name: str) -> None:
     assert recording.emitted == [(name, 1, "replace")]
 
 
-def test_a_name_that_is_no_text(metrics: MetricRecorder) -> None:
+def test_a_name_that_is_not_text(metrics: MetricRecorder) -> None:
     with pytest.raises(TypeError, match="metric name must be str, got int"):
         metrics.record(5, 1)  # type: ignore[arg-type]
     with pytest.raises(TypeError, match="metric name must be str, got int"):

@@ -105,7 +105,7 @@ def test_children_inherit_defaults_that_can_be_changed() -> None:
     assert (second.many, second.more) == ([], [1])
 
 
-def test_the_base_itself_is_none() -> None:
+def test_the_base_itself_is_not_a_dataclass() -> None:
     assert not dataclasses.is_dataclass(BaseModel)
 
 

@@ -1,4 +1,4 @@
-"""What `import cog` offers, what it costs, and what the deprecated names say."""
+"""The names of `import cog`, the cost of the import, and the notices of deprecated names."""
 
 import json
 

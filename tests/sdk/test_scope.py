@@ -1,4 +1,4 @@
-"""The running prediction as model code sees it: who gets which scope, and until when."""
+"""The running prediction as model code sees it: which code gets which scope, and until when."""
 
 import asyncio
 from collections.abc import Iterator
@@ -77,7 +77,7 @@ def test_a_scope_cannot_be_assigned_to(prediction: SimpleNamespace, name: str) -
         setattr(prediction.scope, name, {})
 
 
-def test_scope_and_recorder_that_are_kept_die_with_their_prediction() -> None:
+def test_scope_and_recorder_that_are_kept_become_inactive_with_their_prediction() -> None:
     recorded: Recorded = []
     scope = _scope.activate({}, partial(collect, recorded))
     recorder = scope.metrics

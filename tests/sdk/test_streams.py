@@ -19,7 +19,7 @@ def log() -> list[str]:
 
 
 class Writer(_SlotLogWriter):
-    """What a worker makes of it, with a list as the log."""
+    """The stream as a worker subclasses it, with a list as the log."""
 
     def __init__(self, log: list[str]) -> None:
         self.log = log
@@ -56,7 +56,7 @@ def test_a_log_writer_is_a_text_stream(writer: Writer) -> None:
     writer.reconfigure(line_buffering=True, encoding="utf-8")
 
 
-def test_nobody_but_the_worker_makes_a_log_writer() -> None:
+def test_only_the_worker_makes_a_log_writer() -> None:
     with pytest.raises(TypeError, match="the worker makes one a stream"):
         _SlotLogWriter()
 

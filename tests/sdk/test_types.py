@@ -90,7 +90,7 @@ def test_validating_a_path_passes_paths() -> None:
 
 
 @pytest.mark.parametrize("value", [5, None, b"x", ["a"]])
-def test_values_that_are_no_path_and_no_file(value: object) -> None:
+def test_values_that_are_neither_path_nor_file(value: object) -> None:
     name = type(value).__name__
     with pytest.raises(ValueError, match=f"^a path must be a string or a pathlib.Path, not {name}$"):
         cog.Path.validate(value)
@@ -203,7 +203,7 @@ def test_a_url_file_is_on_the_web(url: str) -> None:
         cog.URLFile(url)
 
 
-def test_a_secret_shows_itself_only_when_asked() -> None:
+def test_a_secret_shows_its_text_only_on_request() -> None:
     secret = cog.Secret("s3cret")
     shown = f"{secret} {secret!s} {secret!r} {secret:>12} {[secret]}"
     assert "s3cret" not in shown
@@ -229,7 +229,7 @@ def test_the_markers_of_text_streams() -> None:
         cog.ConcatenateIterator()  # type: ignore[misc]
 
 
-def test_opaque_is_one_of_a_kind() -> None:
+def test_opaque_is_a_singleton() -> None:
     assert repr(cog.Opaque) == "cog.Opaque"
     assert type(cog.Opaque)() is cog.Opaque
     assert pickle.loads(pickle.dumps(cog.Opaque)) is cog.Opaque

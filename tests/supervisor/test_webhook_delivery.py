@@ -221,7 +221,7 @@ async def test_a_blocked_address_is_reported_once_and_not_retried(
         prediction.produce(b"1")
         prediction.finish("succeeded")
     (notice,) = caplog.messages
-    assert notice.endswith("which may not be reached (see COG_URL_GUARD, COG_ALLOW_URLS)")
+    assert notice.endswith("address blocked (see COG_URL_GUARD, COG_ALLOW_URLS)")
     assert not receiver.connections
 
 

@@ -17,7 +17,7 @@ def files(tmp_path: pathlib.Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[T
     yield kept
     kept.remove_all()
     for thread in threading.enumerate():
-        if thread.name == "cog-download":  # one that another's failure made superfluous
+        if thread.name == "cog-download":  # one that was interrupted because another failed
             thread.join()
     assert list(tmp_path.iterdir()) == []
 

@@ -21,7 +21,7 @@ from coglet_worker.slot import Flusher, SlotConnection
 from coglet_worker.streams import LogRouter, OrphanLog
 
 TERMINAL: Final = (slot.Done, slot.Failed, slot.Cancelled)
-_FLUSHER: Final = Flusher()  # its thread lives as long as the process
+_FLUSHER: Final = Flusher()  # its thread runs until the process exits
 
 
 class SlotEnd:
@@ -38,7 +38,7 @@ class SlotEnd:
         self._said: list[slot.FromWorker] = []
 
     def predict(self, prediction_id: str = "p", **arguments: Any) -> None:
-        """The worker is to run the model with these arguments. Predictions are numbered from 1."""
+        """Send a prediction with these arguments. Predictions are numbered from 1."""
         self._sent += 1
         message = slot.Predict(
             id=prediction_id,
@@ -50,12 +50,12 @@ class SlotEnd:
         self.peer.sendall(slot.encode_frame(message))
 
     def end(self) -> None:
-        """No prediction follows."""
+        """Close the supervisor's sending side: no prediction follows."""
         self.peer.shutdown(socket.SHUT_WR)
 
     @property
     def said(self) -> list[slot.FromWorker]:
-        """All that the worker has sent."""
+        """Return all messages that the worker has sent."""
         with contextlib.suppress(BlockingIOError):
             while data := self.peer.recv(65536, socket.MSG_DONTWAIT):
                 self._said += map(slot.decode_from_worker, self._deframer.feed(data))
@@ -63,7 +63,7 @@ class SlotEnd:
 
     @property
     def has_ended(self) -> bool:
-        """Every prediction has come to its end."""
+        """Return whether every prediction has ended."""
         return sum(isinstance(message, TERMINAL) for message in self.said) == self._sent
 
 
@@ -87,20 +87,20 @@ class Parts:
         return self.slots[-1]
 
     def runtime(
-        self, call: Callable[..., Any] | None, *, is_train: bool = False, tells_idle: bool = False
+        self, call: Callable[..., Any] | None, *, is_train: bool = False, reports_idle: bool = False
     ) -> Runtime:
-        """The runtime around a model that is this function."""
+        """Return the runtime of a model that is this function."""
         inputs = None if call is None else InputConverter(call)
         model = Model(call, call, inputs, is_train)
-        return Runtime(self.control, self.gate, self.router, (), model, tells_idle)
+        return Runtime(self.control, self.gate, self.router, (), model, reports_idle)
 
-    def tell(self, message: control.ToWorker) -> None:
-        """The supervisor writes to the control channel."""
+    def send(self, message: control.ToWorker) -> None:
+        """Send a message of the supervisor on the control channel."""
         os.write(self._control_writer, control.encode_line(message))
 
     @property
     def reported(self) -> list[control.FromWorker]:
-        """What the worker has said on the control channel since the last look."""
+        """The messages that the worker has sent on the control channel since the last access."""
         with contextlib.suppress(BlockingIOError):
             data = os.read(self._control_reader, 1024 * 1024)
             return [control.decode_from_worker(line) for line in data.splitlines()]
@@ -111,7 +111,7 @@ class Parts:
             each.peer.close()
             each.connection.close()
         os.close(self._control_reader)
-        # Gives up what waits for that reader: its descriptor may soon belong to another test.
+        # Drop the backlog for that reader: its descriptor may soon belong to another test.
         self.control.send_last(control.ShuttingDown())
         for descriptor in (*self._descriptors, self._control_writer):
             os.close(descriptor)
@@ -119,7 +119,7 @@ class Parts:
 
 @contextlib.contextmanager
 def parts_in(folder: Path) -> Iterator[Parts]:
-    """Past the block the signals that a cancel needs belong to the test run again."""
+    """Make the parts; after the block, the signals that cancels need belong to the test run again."""
     gate = CancelationGate()
     gate.install()
     parts = Parts(folder, gate)

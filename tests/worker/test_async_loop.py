@@ -1,4 +1,4 @@
-"""The loop of an async model: predictions side by side, and what ends one of them, a slot, or the loop."""
+"""The loop of an async model: concurrent predictions, and the end of a prediction, a slot, or the loop."""
 
 import asyncio
 from collections.abc import AsyncIterator, Callable, Iterator
@@ -15,7 +15,7 @@ from coglet_worker.slot import SlotBroken
 
 
 class Bench:
-    """A loop over slots, and what it has said on each of them."""
+    """A loop over slots, and the messages that it has sent on each of them."""
 
     def __init__(self, parts: Parts) -> None:
         self.parts = parts
@@ -28,22 +28,22 @@ class Bench:
         return self.parts.slots[0] if self.parts.slots else self.parts.add_slot()
 
     def make(self, call: Callable[..., Any] | None) -> None:
-        """A loop that runs until the test, or the model, ends it."""
+        """Make a loop that runs until the test or the model ends it."""
         connections = [each.connection for each in [self.slot_end, *self.parts.slots[1:]]]
         self.loop = AsyncLoop(self.parts.runtime(call), connections, self.event_loop)
 
     def serve(self, call: Callable[..., Any] | None) -> None:
-        """Runs all that was sent, and stops."""
+        """Run all predictions that were sent, and stop."""
         self.make(call)
         self.serve_on()
 
     def serve_on(self) -> None:
-        """The same with the loop that was made."""
+        """Do the same with the loop that was made."""
         self.event_loop.call_soon(self._stop_at_the_end)
         self.loop.serve()
 
     def run(self, call: Callable[..., Any] | None, **arguments: Any) -> list[slot.FromWorker]:
-        """One prediction; gives what the worker has said of it."""
+        """Run one prediction. Return the messages that the worker has sent about it."""
         self.slot_end.predict(**arguments)
         self.serve(call)
         return self.slot_end.said
@@ -213,7 +213,7 @@ def test_a_background_task_cannot_end_the_loop(bench: Bench) -> None:
     assert outcome(end) == (b'"still there"', False)
     (warning,) = bench.parts.reported
     assert isinstance(warning, control.WorkerLog)
-    assert warning.message == "a background task of the model raised SystemExit: 1; the loop goes on"
+    assert warning.message == "a background task of the model raised SystemExit: 1; the event loop continues"
     assert isinstance(left[0].exception(), SystemExit)
 
 
@@ -311,7 +311,7 @@ def test_a_cancel_on_an_unknown_slot_is_logged(bench: Bench) -> None:
     assert isinstance(end, slot.Done)
     (warning,) = bench.parts.reported
     assert isinstance(warning, control.WorkerLog)
-    assert "cancel of p on slot elsewhere" in warning.message
+    assert warning.message == "ignoring cancel of p: this worker has no slot elsewhere"
 
 
 # the end of a slot, and of the loop
@@ -326,7 +326,7 @@ def test_stop_lets_what_runs_come_to_its_end(bench: Bench) -> None:
 
     bench.slot_end.predict()
     bench.make(run)
-    bench.loop.serve()  # returns, though the supervisor has closed nothing
+    bench.loop.serve()  # returns, although the supervisor has closed nothing
     assert [outcome(end) for end in bench.slot_end.said] == [(b'"whole"', False)]
 
 
@@ -336,7 +336,7 @@ def test_a_slot_that_breaks_costs_its_own_prediction_alone(bench: Bench) -> None
 
     async def run(waits: bool) -> str:
         if not waits:
-            first.peer.sendall(b"\xff\xff\xff\xff")  # the length of no frame
+            first.peer.sendall(b"\xff\xff\xff\xff")  # an impossible frame length
             await broken.wait()
             return "unharmed"
         try:

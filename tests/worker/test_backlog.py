@@ -1,4 +1,4 @@
-"""What waits for a supervisor that does not read: in order, bounded, and counted where it is not kept."""
+"""Messages that wait for a supervisor that does not read: in order, bounded; dropped logs are counted."""
 
 from collections.abc import Iterator
 
@@ -32,7 +32,7 @@ def test_nothing_is_lost_below_the_limit() -> None:
     assert not backlog
 
 
-def test_lines_above_the_limit_are_counted_and_told_in_their_place() -> None:
+def test_lines_above_the_limit_are_counted_and_reported_in_their_place() -> None:
     now = 10.0
     backlog = Backlog(limit_bytes=50, clock=lambda: now)
     backlog.add(log("x" * 50))
@@ -87,7 +87,7 @@ def test_equal_lines_of_logs_are_all_kept() -> None:
     assert list(written(backlog)) == [log("same\n"), of_a_traceback] * 3
 
 
-def test_nobody_reads_what_is_cleared() -> None:
+def test_cleared_messages_are_dropped() -> None:
     backlog = Backlog(limit_bytes=1)
     for _ in range(3):
         backlog.add(log("x"))

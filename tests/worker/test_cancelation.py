@@ -1,4 +1,4 @@
-"""The gate: when a cancel may interrupt the main thread, and what waits for the end of a shielded block."""
+"""The gate: when a cancel may interrupt the main thread, and what a shielded block postpones."""
 
 import threading
 from collections.abc import Iterator
@@ -63,7 +63,7 @@ def test_each_prediction_is_interrupted_anew(gate: CancelationGate) -> None:
             gate.request(sequence)
 
 
-def test_a_late_cancel_does_not_take_the_place_of_a_newer_one(gate: CancelationGate) -> None:
+def test_a_late_cancel_does_not_replace_a_newer_one(gate: CancelationGate) -> None:
     gate.request(2)
     gate.request(1)
     with pytest.raises(CancelationException), gate.region(2):

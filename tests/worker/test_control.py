@@ -1,4 +1,4 @@
-"""The worker's end of the control channel: a supervisor that reads late, or never, or is gone."""
+"""The worker's end of the control channel: a supervisor that reads late, or never, or has exited."""
 
 import contextlib
 import os
@@ -20,15 +20,15 @@ from coglet_worker.control import ControlChannel
 class Pipes:
     """A channel, and the supervisor's ends of its pipes."""
 
-    def __init__(self, patience_s: float) -> None:
+    def __init__(self, log_timeout_s: float) -> None:
         ours, self.writer = os.pipe()
         self.reader, theirs = os.pipe()
-        self.channel = ControlChannel(ours, theirs, CancelationGate(), patience_s=patience_s)
+        self.channel = ControlChannel(ours, theirs, CancelationGate(), log_timeout_s=log_timeout_s)
         self._descriptors = {ours, theirs, self.reader, self.writer}
         self._lines = open(self.reader, "rb", closefd=False)
 
     def read_lines(self, count: int) -> list[control.FromWorker]:
-        """So many messages, as soon as they are there."""
+        """Return `count` messages as soon as they have arrived."""
         return [control.decode_from_worker(self._lines.readline()) for _ in range(count)]
 
     def close(self, descriptor: int) -> None:
@@ -38,22 +38,22 @@ class Pipes:
     def close_all(self) -> None:
         if self.reader in self._descriptors:
             self.close(self.reader)
-        # Gives up what waits for that reader: its descriptor may soon belong to another test.
+        # Drop the backlog for that reader: its descriptor may soon belong to another test.
         self.channel.send_last(control.ShuttingDown())
         for descriptor in list(self._descriptors):
             self.close(descriptor)
 
 
 @contextlib.contextmanager
-def new_pipes(patience_s: float) -> Iterator[Pipes]:
-    pipes = Pipes(patience_s)
+def new_pipes(log_timeout_s: float) -> Iterator[Pipes]:
+    pipes = Pipes(log_timeout_s)
     yield pipes
     pipes.close_all()
 
 
 @pytest.fixture
 def pipes() -> Iterator[Pipes]:
-    with new_pipes(patience_s=10.0) as pipes:
+    with new_pipes(log_timeout_s=10.0) as pipes:
         yield pipes
 
 
@@ -61,10 +61,10 @@ def log(text: str) -> control.Log:
     return control.Log(source="stdout", data=text)
 
 
-def test_messages_of_the_supervisor_until_it_is_gone(parts: Parts) -> None:
+def test_messages_of_the_supervisor_until_it_has_exited(parts: Parts) -> None:
     messages: list[control.ToWorker] = [control.Ping(id=1), control.Shutdown()]
     for message in messages:
-        parts.tell(message)
+        parts.send(message)
     assert [parts.control.receive(), parts.control.receive()] == messages
 
 
@@ -109,7 +109,7 @@ def test_one_that_never_reads_costs_lines_of_logs_and_no_other_message() -> None
     text = "x" * 100_000
     count = BACKLOG_BYTES // len(text) + 3
     messages: list[control.FromWorker] = []
-    with new_pipes(patience_s=0.01) as pipes:
+    with new_pipes(log_timeout_s=0.01) as pipes:
         for _ in range(count):
             pipes.channel.send(log(text))
         pipes.channel.send(control.Pong(id=1))
@@ -130,14 +130,14 @@ def test_the_last_message_comes_after_all_before_it(pipes: Pipes) -> None:
     last.join()
 
 
-def test_a_supervisor_that_is_gone_is_no_error(pipes: Pipes) -> None:
+def test_a_supervisor_that_has_exited_is_not_an_error(pipes: Pipes) -> None:
     pipes.close(pipes.reader)
     for number in range(3):
         pipes.channel.send(control.Pong(id=number))
     pipes.channel.send_last(control.ShuttingDown())
 
 
-def test_what_waits_is_given_up_when_the_supervisor_goes(pipes: Pipes) -> None:
+def test_the_backlog_is_dropped_when_the_supervisor_exits(pipes: Pipes) -> None:
     pipes.channel.send(log("x" * 200_000))
     last = threading.Thread(target=pipes.channel.send_last, args=(control.ShuttingDown(),))
     last.start()

@@ -1,4 +1,4 @@
-"""What becomes of each value that a model may return: the rows of runtime.md 6.3."""
+"""How each value that a model may return is encoded: the rows of runtime.md 6.3."""
 
 import collections
 import dataclasses
@@ -31,7 +31,7 @@ def encoded(value: object) -> str:
     ).decode()
 
 
-class Colour(enum.Enum):
+class Color(enum.Enum):
     RED = "red"
     NESTED = ("a", 1)
 
@@ -64,7 +64,7 @@ class Answer(cog.BaseModel):
 
 class Pydantic2:
     def model_dump(self) -> dict[str, object]:
-        return {"a": Colour.RED, "none": None}
+        return {"a": Color.RED, "none": None}
 
     def dict(self) -> object:
         raise AssertionError("model_dump comes first")
@@ -88,7 +88,7 @@ Pair = collections.namedtuple("Pair", "left right")
 
 def generate() -> Iterator[object]:
     yield 1
-    yield Colour.RED
+    yield Color.RED
 
 
 CONVERTED: dict[str, tuple[Callable[[], object], str]] = {
@@ -107,7 +107,7 @@ CONVERTED: dict[str, tuple[Callable[[], object], str]] = {
     "set": (lambda: {5}, "[5]"),
     "frozenset": (lambda: frozenset("a"), '["a"]'),
     "generator": (generate, '[1,"red"]'),
-    "enum": (lambda: [Colour.RED, Colour.NESTED], '["red",["a",1]]'),
+    "enum": (lambda: [Color.RED, Color.NESTED], '["red",["a",1]]'),
     "IntEnum": (lambda: [Level.LOW], "[1]"),
     "str enum": (lambda: {Name.ANNA: Name.ANNA}, '{"anna":"anna"}'),
     "datetime": (
@@ -133,7 +133,7 @@ CONVERTED: dict[str, tuple[Callable[[], object], str]] = {
     ),
     "enum of dates": (lambda: Holiday.NEW_YEAR, '"2026-01-01"'),
     "keys": (lambda: {2: 0, 1.5: 0, True: 0, None: 0}, '{"2":0,"1.5":0,"true":0,"null":0}'),
-    "OrderedDict": (lambda: collections.OrderedDict(a=Colour.RED), '{"a":"red"}'),
+    "OrderedDict": (lambda: collections.OrderedDict(a=Color.RED), '{"a":"red"}'),
     "defaultdict": (lambda: collections.defaultdict(list, a=[Point(1)]), '{"a":[{"x":1,"y":null}]}'),
     "Counter": (lambda: collections.Counter("aab"), '{"a":2,"b":1}'),
     "secret": (lambda: cog.Secret("hush"), '"**********"'),
@@ -163,7 +163,7 @@ REFUSED: dict[str, object] = {
     "list_iterator": iter([1]),
     "Plain": Plain(),
     "type": Plain,
-    "EnumType": Colour,
+    "EnumType": Color,
     "function": encoded,
     "_TemporaryFileWrapper": tempfile.NamedTemporaryFile(),
 }
@@ -179,7 +179,7 @@ def test_what_json_does_not_know_is_named(value: object, inside: Callable[[objec
     assert str(caught.value) == expected
 
 
-def test_a_key_that_is_no_text_is_refused() -> None:
+def test_a_key_that_is_not_text_is_refused() -> None:
     with pytest.raises(
         EncodingError, match="TypeError: keys must be str, int, float, bool or None, not tuple"
     ):
@@ -220,11 +220,11 @@ def test_the_place_of_a_number_that_json_does_not_know_is_named(
         ({"\ud800": 1}, "output['\\ud800']"),
     ],
 )
-def test_the_place_of_text_that_is_no_unicode_is_named(value: object, place: str) -> None:
+def test_the_place_of_text_that_is_not_unicode_is_named(value: object, place: str) -> None:
     with pytest.raises(EncodingError) as caught:
         encoded(value)
     assert str(caught.value) == (
-        f"Failed to serialize output: output is no valid Unicode text: surrogates not allowed (at {place})"
+        f"Failed to serialize output: output is not valid Unicode text: surrogates not allowed (at {place})"
     )
 
 
@@ -243,7 +243,7 @@ def test_what_is_nested_too_deeply_is_refused() -> None:
         encoded(value)
 
 
-def test_what_the_author_s_conversion_raises_goes_on() -> None:
+def test_what_the_author_s_conversion_raises_propagates() -> None:
     class Broken:
         def model_dump(self) -> object:
             raise KeyError("the author's")

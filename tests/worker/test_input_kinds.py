@@ -1,4 +1,4 @@
-"""Which inputs are converted: what the schema says, and annotations where it says nothing."""
+"""Which inputs are converted: as the schema says, and by annotation where it has no entry."""
 
 import sys
 import textwrap
@@ -14,7 +14,7 @@ URL = "data:text/plain;base64,aGVsbG8="  # hello
 
 
 def arguments_of(source: str, kinds: dict[str, Any] | None, files: TemporaryFiles, **given: Any) -> Any:
-    """What the `run` of a source gets for these JSON values."""
+    """Return the arguments that `run` of a source gets for these JSON values."""
     names: dict[str, Any] = {}
     exec(textwrap.dedent(source), names)
     InputConverter(names["run"], kinds).convert(given, files)
@@ -117,8 +117,8 @@ def test_a_new_type_of_a_path(files: TemporaryFiles) -> None:
     ("annotation", "reason"),
     [
         ("'NoSuchType'", "cannot be evaluated when the model runs: NameError: name 'NoSuchType'"),
-        ("Union[str, Path]", "leaves open what becomes of a text"),
-        ("Secret | str | None", "leaves open what becomes of a text"),
+        ("Union[str, Path]", "is ambiguous for a text"),
+        ("Secret | str | None", "is ambiguous for a text"),
     ],
 )
 def test_without_a_schema_what_says_nothing_is_an_error(

@@ -19,7 +19,7 @@ URL = "data:text/plain;base64,aGVsbG8="  # hello
 
 
 def converted(annotation: object, value: object, files: TemporaryFiles) -> Any:
-    """What `run(x: annotation)` gets for the JSON value."""
+    """Return what `run(x: annotation)` gets for the JSON value."""
 
     def run(x: Any) -> None: ...
 
@@ -59,7 +59,7 @@ def test_each_url_of_a_list_becomes_a_local_file(annotation: object, files: Temp
     assert paths[0] != paths[1]
 
 
-# What names a file of this machine, or what no scheme of ours fetches.
+# Names of files of this machine, and URLs of schemes that are not supported.
 LOCAL = (
     "/etc/passwd",
     "../../etc/passwd",
@@ -199,7 +199,9 @@ def test_everything_else_is_untouched(annotation: object, value: object, files: 
 
 @pytest.mark.parametrize("annotation", [cog.Path, cog.File, cog.Secret, list[cog.Path]], ids=str)
 @pytest.mark.parametrize("value", [None, 5, 1.5, True, {"a": URL}], ids=repr)
-def test_what_is_no_text_is_untouched(annotation: object, value: object, files: TemporaryFiles) -> None:
+def test_values_that_are_not_text_are_untouched(
+    annotation: object, value: object, files: TemporaryFiles
+) -> None:
     assert converted(annotation, value, files) is value
 
 
@@ -271,7 +273,7 @@ def test_a_spilled_input_is_read_and_deleted(tmp_path: pathlib.Path) -> None:
 
 
 @pytest.mark.parametrize("payload", [b"[1]", b"null", b'"text"', b"5"])
-def test_an_input_that_is_no_object_is_refused(payload: bytes) -> None:
+def test_an_input_that_is_not_an_object_is_refused(payload: bytes) -> None:
     with pytest.raises(InputError, match=r"^Input validation error: Input must be a JSON object$"):
         decode(input=payload)
 
@@ -280,6 +282,6 @@ def test_an_input_that_is_no_object_is_refused(payload: bytes) -> None:
     "payload",
     [b"", b"{", b"{} x", b'{"a":NaN}', b'{"a":"\xff"}', b'{"a":"\\ud800"}', b'{"a":' + b"[" * 100_000],
 )
-def test_an_input_that_is_no_json_is_refused(payload: bytes) -> None:
+def test_an_input_that_is_not_json_is_refused(payload: bytes) -> None:
     with pytest.raises(InputError, match=r"^Failed to rehydrate input: "):
         decode(input=payload)

@@ -15,7 +15,7 @@ def test_nothing_is_lost_or_moved(pieces: list[str]) -> None:
 
 
 @given(PIECES)
-def test_what_comes_out_is_whole_lines_and_what_stays_is_none(pieces: list[str]) -> None:
+def test_whole_lines_come_out_and_an_unfinished_one_stays(pieces: list[str]) -> None:
     lines = LineBuffer()
     for piece in pieces:
         ready = lines.write(piece)
@@ -24,7 +24,7 @@ def test_what_comes_out_is_whole_lines_and_what_stays_is_none(pieces: list[str])
     assert "\n" not in lines.take()
 
 
-def test_what_was_taken_is_gone() -> None:
+def test_taken_text_is_removed() -> None:
     lines = LineBuffer()
     lines.write("unfinished")
     assert (lines.take(), lines.take()) == ("unfinished", "")

@@ -1,4 +1,4 @@
-"""Which prediction a cancel names when the supervisor numbers none."""
+"""Which prediction a cancel names if the supervisor sends no numbers."""
 
 from coglet_protocol import control, slot
 from coglet_worker.numbering import Numbering

@@ -1,4 +1,4 @@
-"""What becomes of a result: values, items, copies of files, and what fits into no frame."""
+"""How a result is sent: values, items, copies of files, and values that are too large for a frame."""
 
 import io
 import os
@@ -19,7 +19,7 @@ LARGE = "x" * MAX_INLINE_BYTES
 
 
 class Outputs:
-    """A prediction that runs, and the outputs that its supervisor has got."""
+    """A running prediction, and the outputs that its supervisor has received."""
 
     def __init__(self, parts: Parts) -> None:
         self.folder = parts.folder / "outputs"
@@ -36,7 +36,7 @@ class Outputs:
         return send_result(self.prediction, value)
 
     def file(self) -> slot.FileOutput:
-        """The one file that was sent."""
+        """Return the one file that was sent."""
         (message,) = self.sent
         assert isinstance(message, slot.FileOutput)
         return message
@@ -55,7 +55,7 @@ def test_a_value_goes_into_the_end(outputs: Outputs, value: object, text: bytes)
     assert outputs.sent == []
 
 
-def test_none_is_no_output(outputs: Outputs) -> None:
+def test_none_is_not_an_output(outputs: Outputs) -> None:
     assert outputs.result(None) == (None, False)
     assert outputs.sent == []
 
@@ -73,7 +73,7 @@ def test_an_empty_list_is_a_stream_without_items(outputs: Outputs) -> None:
     assert outputs.sent == []
 
 
-def test_what_has_next_alone_can_be_sent(outputs: Outputs) -> None:
+def test_an_object_with_only_next_can_be_sent(outputs: Outputs) -> None:
     class Once:
         left = True
 
@@ -175,7 +175,7 @@ def test_a_copy_that_fails_leaves_nothing(outputs: Outputs) -> None:
     assert list(outputs.folder.iterdir()) == []
 
 
-# what fits into no frame
+# too large for a frame
 
 
 def test_a_large_value_travels_in_a_file(outputs: Outputs) -> None:

@@ -1,4 +1,4 @@
-"""The loop of async models: its timers, and that it still is a loop."""
+"""The loop of async models: its timers are precise, and it still works as an asyncio loop."""
 
 import asyncio
 import threading

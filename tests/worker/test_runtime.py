@@ -1,4 +1,4 @@
-"""What both loops leave to the runtime: metrics of a prediction, and words for what went wrong."""
+"""What both loops leave to the runtime: metrics of a prediction, and the texts of its errors."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -23,7 +23,7 @@ class Bench:
 
     @contextmanager
     def running(self) -> Iterator[RunningPrediction]:
-        """The block is the code of a prediction."""
+        """Run the block as the code of a prediction."""
         message = slot.Predict(id="p", output_dir="/nonexistent", input=b"{}", sequence=1)
         prediction = self.runtime.begin(message, self.slot.connection)
         yield prediction
@@ -84,7 +84,7 @@ def test_the_traceback_is_reported_unless_it_was_canceled(bench: Bench, is_cance
 
 def test_a_poisoned_slot_is_never_idle(parts: Parts) -> None:
     bench = Bench(parts)
-    bench.runtime = parts.runtime(lambda: None, tells_idle=True)
+    bench.runtime = parts.runtime(lambda: None, reports_idle=True)
     with bench.running():
         bench.runtime.poison(bench.slot.connection, "broken")
     assert parts.reported == [control.Failed(slot=bench.slot.connection.id, error="broken")]

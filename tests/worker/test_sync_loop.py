@@ -1,4 +1,4 @@
-"""The loop of a sync model: what becomes of each prediction, and which cancel reaches it."""
+"""The loop of a sync model: how each prediction ends, and which cancel takes effect."""
 
 from collections.abc import Awaitable, Callable, Iterator
 from typing import Any
@@ -25,7 +25,7 @@ class Bench:
         self.loop: SyncLoop
 
     def serve(self, call: Callable[..., Any] | None, **options: Any) -> list[slot.FromWorker]:
-        """Runs them; gives what the worker has said on the slot."""
+        """Run them. Return the messages that the worker has sent on the slot."""
         self.slot.end()
         event_loop = new_event_loop()
         self.loop = SyncLoop(
@@ -38,12 +38,12 @@ class Bench:
         return self.slot.said
 
     def run(self, call: Callable[..., Any] | None, **arguments: Any) -> list[slot.FromWorker]:
-        """One prediction."""
+        """Run one prediction."""
         self.slot.predict(**arguments)
         return self.serve(call)
 
     def ends(self, call: Callable[..., Any], **options: Any) -> list[slot.FromWorker]:
-        """The terminal messages alone."""
+        """Run them. Return only the terminal messages."""
         return [message for message in self.serve(call, **options) if isinstance(message, TERMINAL)]
 
 
@@ -71,7 +71,7 @@ def test_a_value_travels_in_the_end(bench: Bench) -> None:
     assert outcome(end) == (b"2", False)
 
 
-def test_nothing_is_no_output(bench: Bench) -> None:
+def test_none_is_not_an_output(bench: Bench) -> None:
     (end,) = bench.run(lambda: None)
     assert outcome(end) == (None, False)
 
@@ -249,15 +249,15 @@ def test_code_that_fails_in_its_clean_up_is_canceled(bench: Bench) -> None:
 # the control channel
 
 
-@pytest.mark.parametrize("tells_idle", [True, False])
-def test_who_wants_to_know_hears_when_the_slot_is_idle(bench: Bench, tells_idle: bool) -> None:
+@pytest.mark.parametrize("reports_idle", [True, False])
+def test_an_idle_slot_is_reported_if_init_asks_for_it(bench: Bench, reports_idle: bool) -> None:
     bench.parts.gate.request(2)
     bench.slot.predict()
     bench.slot.predict()
-    bench.ends(lambda: 1, tells_idle=tells_idle)
+    bench.ends(lambda: 1, reports_idle=reports_idle)
     slot_id = bench.slot.connection.id
     idle = control.Idle(slot=slot_id)
-    assert bench.parts.reported == ([idle, control.Cancelled(slot=slot_id), idle] if tells_idle else [])
+    assert bench.parts.reported == ([idle, control.Cancelled(slot=slot_id), idle] if reports_idle else [])
 
 
 def test_a_ping_is_answered_while_the_model_runs(bench: Bench) -> None:

@@ -7,13 +7,13 @@ from coglet_worker.guard import start_guard
 
 
 def main() -> None:
-    """Runs one worker and ends the process."""
+    """Run one worker and exit the process."""
     fill_standard_streams()
     guard = start_guard(control_in=0)
-    # Now, because the guard would have to keep what was imported before.
+    # Not at the top: the guard is forked and would keep in memory all that was imported before.
     from coglet_worker.worker import main as run_worker
 
-    # Not `sys.exit`: what the model leaves behind could keep a process that nobody serves.
+    # Not `sys.exit`: what the model leaves behind could keep the process alive.
     os._exit(run_worker(guard))
 
 

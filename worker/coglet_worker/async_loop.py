@@ -1,7 +1,6 @@
-"""The loop of an async model: one asyncio loop on the main thread, one task a running prediction.
+"""The loop of an async model: one asyncio loop on the main thread, one task per running prediction.
 
-Each slot is read by that loop, too. A cancel is `task.cancel()`, once; the slot is free when the task has
-ended.
+The same loop reads the slots. A cancel calls `task.cancel()` once; the slot is free when the task has ended.
 """
 
 import asyncio
@@ -23,7 +22,7 @@ from coglet_worker.slot import SlotBroken, SlotConnection
 
 
 class AsyncLoop:
-    """Runs as many predictions at once as there are slots. `cancel` and `stop` are for other threads."""
+    """Runs one prediction per slot concurrently. `cancel`, `ping` and `stop` are called by other threads."""
 
     def __init__(
         self, runtime: Runtime, connections: Sequence[SlotConnection], loop: asyncio.AbstractEventLoop
@@ -39,9 +38,9 @@ class AsyncLoop:
         return self._loop
 
     def serve(self) -> None:
-        """Returns after `stop`, when what ran has ended.
+        """Serve until `stop` is called and the running predictions have ended.
 
-        Raises SlotBroken when no slot is left, and what one of our own callbacks has raised.
+        Raises SlotBroken if no slot is left, and whatever one of our own callbacks has raised.
         """
         for each in self._slots.values():
             each.start_reading()
@@ -49,9 +48,9 @@ class AsyncLoop:
             try:
                 self._loop.run_forever()
             except (SystemExit, KeyboardInterrupt) as error:
-                # asyncio lets these two end the loop, even out of a task that the model has forgotten.
+                # asyncio lets these two end the loop, even if they come from a background task.
                 self._runtime.warn(
-                    f"a background task of the model raised {describe(error)}; the loop goes on"
+                    f"a background task of the model raised {describe(error)}; the event loop continues"
                 )
                 continue
             if self._fault is not None:
@@ -60,30 +59,33 @@ class AsyncLoop:
             raise SlotBroken("every slot is closed")
 
     def cancel(self, slot_id: str, prediction_id: str, sequence: int) -> None:
-        """From the control thread."""
+        """Cancel the task of prediction number `sequence`, now or when it starts. For the control thread."""
         if slot_id in self._slots:
             self._loop.call_soon_threadsafe(self.guarded, self._slots[slot_id].cancel, sequence)
         else:
-            self._runtime.warn(f"cancel of {prediction_id} on slot {slot_id}, which is none of this worker")
+            self._runtime.warn(f"ignoring cancel of {prediction_id}: this worker has no slot {slot_id}")
 
     def ping(self, ping_id: int) -> None:
-        """From the control thread; the loop answers, for a loop that is blocked serves nobody."""
+        """Answer from the event loop, so that no Pong comes from a blocked one. For the control thread."""
         self._loop.call_soon_threadsafe(self._runtime.control.send, control.Pong(id=ping_id))
 
     def stop(self) -> None:
-        """From the control thread: what runs is finished, then `serve` returns."""
+        """Make `serve` return once the running predictions have ended. For the control thread."""
         self._loop.call_soon_threadsafe(self.guarded, self._stop)
 
     def guarded(self, callback: Callable[..., None], *arguments: Any) -> None:
-        """Calls a callback of ours. asyncio would log what it raises, and the slot would hang for ever."""
+        """Call one of our own callbacks; `serve` raises what it raises.
+
+        asyncio would only log the error, and the slot would hang.
+        """
         try:
             callback(*arguments)
-        except BaseException as error:  # noqa: BLE001 - raised again by `serve`
+        except BaseException as error:  # noqa: BLE001 - re-raised by `serve`
             self._fault = error
             self._loop.stop()
 
     def slot_closed(self) -> None:
-        """A slot takes no further prediction."""
+        """Stop the loop if this was the last open slot."""
         if not self._open_slots():
             self._loop.stop()
 
@@ -97,7 +99,7 @@ class AsyncLoop:
 
 
 class _AsyncSlot:
-    """One slot on the loop: at most one task, and the cancel that may have come before it."""
+    """One slot on the loop: at most one task, and a cancel that may have arrived before it."""
 
     def __init__(self, runtime: Runtime, connection: SlotConnection, owner: AsyncLoop) -> None:
         self._runtime = runtime
@@ -124,7 +126,7 @@ class _AsyncSlot:
 
     def cancel(self, sequence: int) -> None:
         if self._cancel_requested >= sequence:
-            return  # once is enough: a second one would interrupt the clean-up of the first
+            return  # a second cancel would interrupt the clean-up that the first one started
         self._cancel_requested = sequence
         if self._task is not None and self._sequence == sequence:
             self._task.cancel()
@@ -200,9 +202,9 @@ class _AsyncSlot:
 
 
 async def _in_own_thread(function: Callable[[], None]) -> None:
-    """Runs a function that blocks.
+    """Run a blocking function in a new thread.
 
-    The threads of `asyncio.to_thread` are few, and the model's: no download may wait for another in them.
+    Not in `asyncio.to_thread`, whose few threads are the model's: downloads must not queue for them.
     """
     loop = asyncio.get_running_loop()
     ended: asyncio.Future[None] = loop.create_future()
@@ -219,7 +221,7 @@ async def _in_own_thread(function: Callable[[], None]) -> None:
         error: BaseException | None = None
         try:
             function()
-        except BaseException as raised:  # noqa: BLE001 - raised again on the loop
+        except BaseException as raised:  # noqa: BLE001 - re-raised on the loop
             error = raised
         with contextlib.suppress(RuntimeError):  # the loop has ended meanwhile
             loop.call_soon_threadsafe(report, error)
@@ -230,7 +232,7 @@ async def _in_own_thread(function: Callable[[], None]) -> None:
 
 
 async def _send(model: Model, prediction: RunningPrediction, result: Any) -> tuple[bytes | None, bool]:
-    """Sends what the call gave, a coroutine's result included. Gives (JSON text for Done, is_stream)."""
+    """Send the result of the call, awaited if necessary. Return (JSON text for Done, is_stream)."""
     if hasattr(result, "__await__"):
         result = await result
     if model.is_iterator(result):

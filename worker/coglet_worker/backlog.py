@@ -1,4 +1,4 @@
-"""What the control channel has still to say while the supervisor does not read. Holds lines, does no I/O."""
+"""Messages that wait while the supervisor does not read the control channel. Holds lines, does no I/O."""
 
 import time
 from collections import deque
@@ -11,10 +11,10 @@ BACKLOG_BYTES: Final = 1024 * 1024
 
 
 class Backlog:
-    """Lines in their order. Logs above the limit are dropped and counted; other messages never.
+    """Encoded lines in order. Logs above the limit are dropped and counted; other messages are always kept.
 
-    Of these others, what waits already is not added once more, so that a supervisor that never reads costs no
-    memory however many predictions it asks for.
+    Except for logs, a message that is waiting already is not added again, so that a supervisor that never
+    reads costs bounded memory, however many predictions it requests.
     """
 
     def __init__(self, limit_bytes: int = BACKLOG_BYTES, clock: Callable[[], float] = time.monotonic) -> None:
@@ -35,7 +35,7 @@ class Backlog:
         return self._bytes >= self._limit_bytes
 
     def add(self, message: control.FromWorker) -> None:
-        """Puts a message behind the others."""
+        """Append a message, or count it as dropped if it is a log and the backlog is full."""
         line = control.encode_line(message)
         if isinstance(message, control.Log | control.WorkerLog):
             if self.is_full:
@@ -47,20 +47,20 @@ class Backlog:
         self._append(line)
 
     def front(self, most_bytes: int) -> memoryview:
-        """What is to be written next."""
+        """Return the bytes to be written next, at most `most_bytes`."""
         if not self._lines:
             self._report_dropped()
         return memoryview(self._lines[0])[self._front_written : self._front_written + most_bytes]
 
     def written(self, count: int) -> None:
-        """So many bytes of the front are on their way."""
+        """Remove `count` bytes, which have been written, from the front."""
         self._front_written += count
         if self._front_written == len(self._lines[0]):
             self._bytes -= len(self._lines.popleft())
             self._front_written = 0
 
     def clear(self) -> None:
-        """Forgets everything; nobody will read it."""
+        """Drop everything, because the supervisor has closed its end."""
         self._lines.clear()
         self._bytes = self._front_written = self._dropped = 0
 

@@ -1,7 +1,7 @@
-"""Which signal wakes the main thread for a cancel: one that the model does not use.
+"""Choice of the signal that wakes the main thread for a cancel: one that the model does not use.
 
-Real-time signals come first, as models hardly know them. SIGUSR1 is there for supervisors of earlier
-releases, which send no other, and where there are no real-time signals; a model that uses it keeps it.
+Real-time signals come first, because models rarely use them. SIGUSR1 is for supervisors of earlier releases,
+which send no other, and for systems without real-time signals; a model that uses SIGUSR1 keeps it.
 """
 
 import contextlib
@@ -21,14 +21,14 @@ _CANDIDATES: Final = (*_REAL_TIME, signal.SIGUSR1, signal.SIGUSR2)
 
 @dataclass(frozen=True)
 class TakenSignals:
-    """`numbers` lead to the handler, the preferred one first; `notes` are for the log."""
+    """`numbers`: the signals with our handler, the preferred one first. `notes`: lines for the log."""
 
     numbers: tuple[int, ...]
     notes: tuple[str, ...]
 
 
 def take_signals(handler: Handler) -> TakenSignals:
-    """Takes one signal, and SIGUSR1 if it is free. Main thread only, as CPython demands."""
+    """Install `handler` for one signal, and for SIGUSR1 if it is free. Main thread only (CPython's rule)."""
     uses = _uses()
     first = next((number for number in _CANDIDATES if uses[number] is None), _CANDIDATES[0])
     numbers = [first] if uses[signal.SIGUSR1] or first == signal.SIGUSR1 else [first, signal.SIGUSR1]
@@ -42,13 +42,13 @@ def take_signals(handler: Handler) -> TakenSignals:
         )
     if uses[first]:
         notes.append(
-            f"the model {uses[first]} every signal; signal {first} is taken back, to cancel predictions"
+            f"the model {uses[first]} every candidate signal; the worker takes signal {first} for cancels"
         )
     return TakenSignals(tuple(numbers), tuple(notes))
 
 
 def _uses() -> dict[int, str | None]:
-    """What the model does with each candidate; None for nothing."""
+    """Return what the model does with each candidate: "ignores", "handles", "blocks" or None."""
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, [])
     caught, ignored = _kernel_lists()
     uses: dict[int, str | None] = {}
@@ -56,7 +56,7 @@ def _uses() -> dict[int, str | None]:
         handler = signal.getsignal(number)
         if handler is signal.SIG_IGN or ignored >> (number - 1) & 1:
             uses[number] = "ignores"
-        # C code, such as faulthandler, does not tell Python.
+        # Python does not know of handlers that C code has installed, such as faulthandler.
         elif handler is not signal.SIG_DFL or caught >> (number - 1) & 1:
             uses[number] = "handles"
         else:
@@ -65,7 +65,7 @@ def _uses() -> dict[int, str | None]:
 
 
 def _kernel_lists() -> tuple[int, int]:
-    """The signals that this process catches and ignores, a bit each; none where no such list is kept."""
+    """Return the caught and the ignored signals of this process as bit masks; 0 without /proc."""
     bits = {"SigCgt": 0, "SigIgn": 0}
     with contextlib.suppress(OSError), open("/proc/self/status") as status:
         for line in status:

@@ -1,12 +1,12 @@
-"""Cancellation of a sync model: a signal raises CancelationException in the main thread, where that is safe.
+"""Cancels of a sync model: a signal raises CancelationException in the main thread, where that is safe.
 
-The control thread asks (`request`), the signal wakes the main thread out of whatever blocks it, and the
-handler raises if, and only if, the asked-for prediction is inside its cancelable region, was not interrupted
-before, and the main thread is not inside a piece of the runtime that must not be torn (`shielded`): a frame
-half written would end the slot.
+The control thread calls `request`, and the signal interrupts whatever blocks the main thread. The handler
+raises only if the requested prediction is inside its cancelable region and was not interrupted before, and
+the main thread is not in a critical section of the runtime (`shielded`): a partly written frame would break
+the slot.
 
-Other code of the model gets into such a piece, too: a signal handler, or a `__del__` that the garbage
-collector calls. What it prints waits for the end of the piece, since its own thread holds the locks.
+A signal handler of the model, or a `__del__` that the garbage collector calls, may run inside such a section.
+What it prints is postponed to the end of the section, because its own thread holds the locks.
 """
 
 import _thread
@@ -24,12 +24,15 @@ from coglet_worker.cancel_signal import take_signals
 
 _FIRST_PAUSE_S: Final = 0.01
 _LAST_PAUSE_S: Final = 1.0
-_HEARING_PAUSES: Final = 20
-_HEARING_PAUSE_S: Final = 0.0005
+_YIELDS: Final = 20
+_YIELD_S: Final = 0.0005
 
 
 class CancelationGate:
-    """Decides when a cancel may interrupt the main thread. All but `request` is for the main thread."""
+    """Decides when a cancel may interrupt the main thread.
+
+    Any thread may call `request` and `shielded`; the other methods are for the main thread.
+    """
 
     def __init__(self) -> None:
         self._main_thread = threading.main_thread().ident
@@ -41,21 +44,21 @@ class CancelationGate:
         self._signals: Sequence[int] = ()
         self._handler = self._on_signal
         self._has_reinstalled = False
-        self._is_listening = False  # the handler lets the control thread read
+        self._is_yielding = False  # the handler is letting the control thread read
 
     def install(self) -> Sequence[str]:
-        """Takes over a signal that the model does not use, once its setup has shown which. Main thread only.
+        """Install the handler for a signal that the model does not use, after its setup. Main thread only.
 
-        Gives what the log should say.
+        Return notes for the log.
         """
         taken = take_signals(self._handler)
         self._signals = taken.numbers
         return taken.notes
 
     def reinstall(self) -> str | None:
-        """Between predictions: takes the signal back if the last one has taken it. Main thread only.
+        """Restore the handler between predictions if the model has replaced it. Main thread only.
 
-        Gives what the log should say, once.
+        Return a note for the log the first time, else None.
         """
         first = self._signals[0]
         signal.pthread_sigmask(signal.SIG_UNBLOCK, self._signals[:1])
@@ -65,7 +68,7 @@ class CancelationGate:
         if self._has_reinstalled:
             return None
         self._has_reinstalled = True
-        return f"the model has taken signal {first}, by which its predictions are canceled; it is taken back"
+        return f"the model replaced the handler of signal {first}, which cancels predictions; restored it"
 
     @property
     def cancel_signal(self) -> int:
@@ -73,24 +76,24 @@ class CancelationGate:
         return self._signals[0]
 
     def uninstall(self) -> None:
-        """Gives the signals back, as in a child after a fork. What the model has taken for itself stays."""
+        """Reset the signals to their defaults, in a forked child. Handlers of the model stay."""
         for number in self._own_signals():
             signal.signal(number, signal.SIG_DFL)
 
     def request(self, sequence: int) -> None:
-        """From any thread: cancels prediction number `sequence`, now or as soon as it starts."""
-        # A cancel of an earlier prediction may come late, and must not take the place of this one's.
+        """Cancel prediction number `sequence`, now or as soon as it starts. Any thread may call it."""
+        # A late cancel of an earlier prediction must not replace the request for a newer one.
         self._requested = max(self._requested, sequence)
         self._wake_main_thread()
-        threading.Thread(target=self._insist, args=(sequence,), name="cog-cancel", daemon=True).start()
+        threading.Thread(target=self._repeat_signal, args=(sequence,), name="cog-cancel", daemon=True).start()
 
     def requested(self, sequence: int) -> bool:
-        """True once a cancel of this prediction has arrived, whether or not it had an effect."""
+        """Return True once a cancel of this prediction has arrived, whether or not it had an effect."""
         return self._requested == sequence
 
     @contextmanager
     def region(self, sequence: int) -> Iterator[None]:
-        """The code between may be interrupted by a cancel of prediction `sequence`, once."""
+        """Allow a cancel of prediction `sequence` to interrupt the block, once."""
         self._interrupted = False
         self._running = sequence
         try:
@@ -100,13 +103,17 @@ class CancelationGate:
             self._running = None
 
     def shielded(self) -> "Shield":
-        """A block that a cancel must not tear; it is raised at the end of the block instead."""
+        """Return a block that a cancel must not interrupt; it raises at the end of the block instead."""
         if threading.get_ident() == self._main_thread:
             return self._shield
         return self._others.shield
 
-    def _insist(self, sequence: int) -> None:
-        """A signal that comes just before a system call does not end it: there, Python has not looked yet."""
+    def _repeat_signal(self, sequence: int) -> None:
+        """Re-send the signal until the prediction is interrupted or has ended.
+
+        CPython checks for signals only between bytecodes, so one that arrives just before a blocking call is
+        missed.
+        """
         pause_s = _FIRST_PAUSE_S
         time.sleep(pause_s)
         while self._running == sequence and not self._interrupted:
@@ -116,12 +123,12 @@ class CancelationGate:
 
     def _wake_main_thread(self) -> None:
         if self._main_thread is not None and (own := self._own_signals()):
-            # The handler runs even when the signal is blocked; the signal itself ends a system call.
+            # `interrupt_main` runs the handler even if the signal is blocked; the signal ends a system call.
             _thread.interrupt_main(own[0])  # type: ignore[arg-type]
             signal.pthread_kill(self._main_thread, own[0])
 
     def _own_signals(self) -> list[int]:
-        """Those that still lead here; the model may have taken one."""
+        """Return the signals whose handler is still ours; the model may have replaced one."""
         return [number for number in self._signals if signal.getsignal(number) is self._handler]
 
     def _on_signal(self, _number: int, _frame: FrameType | None) -> None:
@@ -130,19 +137,19 @@ class CancelationGate:
         self._raise_if_due()
 
     def _let_control_thread_read(self, running: int) -> None:
-        # The supervisor signals as soon as it has written. The control thread, which reads what it wrote,
-        # would get the interpreter from a busy model after 5 ms; here it gets it at once. No lock and no
-        # second wait, as the next signal may come while this one is handled.
-        if self._is_listening:
+        # The supervisor sends the signal as soon as it has written the cancel. The control thread, which
+        # reads the cancel, would get the interpreter from a busy model only after 5 ms; a sleep releases it
+        # at once. No lock and no nested wait, because the next signal may arrive while this one is handled.
+        if self._is_yielding:
             return
-        self._is_listening = True
+        self._is_yielding = True
         try:
-            for _ in range(_HEARING_PAUSES):
+            for _ in range(_YIELDS):
                 if self._requested >= running:
                     break
-                time.sleep(_HEARING_PAUSE_S)
+                time.sleep(_YIELD_S)
         finally:
-            self._is_listening = False
+            self._is_yielding = False
 
     def _raise_if_due(self) -> None:
         if self._running is None or self._requested != self._running:
@@ -154,7 +161,7 @@ class CancelationGate:
 
 
 class Shield:
-    """A block of one thread, and what has to wait for its end. Reused, because a print enters it."""
+    """A block of one thread, and actions postponed to its end. Reused, because every print enters it."""
 
     __slots__ = ("_at_end", "_ending", "_postponed", "depth")
 
@@ -165,7 +172,7 @@ class Shield:
         self._postponed: deque[Callable[[], None]] = deque()
 
     def postpone(self, action: Callable[[], None]) -> None:
-        """Calls `action` at the end of the block."""
+        """Call `action` at the end of the block."""
         self._postponed.append(action)
 
     def __enter__(self) -> None:
@@ -177,11 +184,11 @@ class Shield:
         self.depth -= 1
         if not self.depth and not self._ending:
             if self._postponed:
-                self._catch_up()
+                self._run_postponed()
             self._at_end()
 
-    def _catch_up(self) -> None:
-        self._ending = True  # what is postponed meanwhile is done by this loop, not inside of it
+    def _run_postponed(self) -> None:
+        self._ending = True  # actions postponed meanwhile are run by this loop, not by a nested one
         try:
             while self._postponed:
                 self._postponed.popleft()()
@@ -190,7 +197,7 @@ class Shield:
 
 
 class _ShieldOfThread(threading.local):
-    """Of any thread but the main one, which no signal interrupts."""
+    """The shield of a thread other than the main one, which no signal interrupts."""
 
     def __init__(self) -> None:
         self.shield = Shield(lambda: None)

@@ -1,7 +1,7 @@
-"""What goes around Python's streams: child processes, C libraries and `os.write` on descriptors 1 and 2.
+"""Output that bypasses Python's streams: child processes, C libraries and `os.write` on descriptors 1 and 2.
 
-A pipe stands behind each descriptor and a thread drains it. The text belongs to the one running prediction
-when there is exactly one, else to the server log: a descriptor does not tell who wrote.
+Each descriptor is the write end of a pipe that a thread drains. The text belongs to the running prediction if
+there is exactly one, else to the server log, because a descriptor does not show which code wrote.
 """
 
 import codecs
@@ -22,8 +22,8 @@ _READ_BYTES: Final = 64 * 1024
 
 
 class DescriptorCapture:
-    """Drains one pipe. `drain` may be called by the thread that ends a prediction, so that its children's
-    last words are in its logs."""
+    """Drains one pipe. The thread that ends a prediction calls `drain`, so that all output of its children
+    so far is in its logs."""
 
     def __init__(
         self, source: LogSource, descriptor: int, gate: CancelationGate, target: Callable[[], LogTarget]
@@ -36,11 +36,11 @@ class DescriptorCapture:
         self._lock = threading.Lock()
 
     def start(self) -> None:
-        """Starts the thread, which lives as long as the process."""
+        """Start the thread, which runs until the process exits."""
         threading.Thread(target=self._run, name=f"cog-capture-{self._source}", daemon=True).start()
 
     def drain(self) -> None:
-        """Delivers all that has been written so far; not more, as a child may go on writing for ever."""
+        """Deliver what has been written so far and no more, because a child may never stop writing."""
         with self._gate.shielded(), self._lock:
             unread = _unread_bytes(self._descriptor)
             while unread > 0 and (read := self._deliver(unread)):
@@ -53,11 +53,11 @@ class DescriptorCapture:
         while open_for_writing:
             poll.poll()
             with self._lock:
-                # All at once: a pipe that is full tears the lines of those who wait for room.
+                # Everything at once: when a pipe is full, lines of waiting writers are interleaved.
                 open_for_writing = self._deliver(max(_READ_BYTES, _unread_bytes(self._descriptor))) != 0
 
     def _deliver(self, most_bytes: int) -> int | None:
-        """Gives the number of bytes: 0 at the end, None when there is nothing now."""
+        """Read once. Return the number of bytes: 0 at EOF, None if there is nothing to read now."""
         try:
             data = os.read(self._descriptor, most_bytes)
         except BlockingIOError:

@@ -1,7 +1,7 @@
-"""What a child that the model has forked prints: whole lines on its descriptors, which the capture reads.
+"""Output of a child that the model has forked: whole lines on its descriptors, which `capture` reads.
 
-All children write to the same pipes. A line is therefore written at once, and the processes take turns: what
-is longer than `PIPE_BUF` can be torn even in a single write, when the pipe is full.
+All children write to the same pipes. So each line is written in one call, and the processes take turns: a
+write longer than `PIPE_BUF` may be interleaved with others when the pipe is full.
 """
 
 import contextlib
@@ -33,14 +33,14 @@ class ChildLog:
         return self
 
     def write(self, source: LogSource, text: str) -> None:
-        """Whole lines go out, the rest waits for its end."""
+        """Write complete lines; keep the rest until its line ends."""
         with self._lock:
             _write(_DESCRIPTORS[source], self._lines[source].write(text))
 
     write_captured = write
 
     def flush(self, source: LogSource) -> None:
-        """Writes an unfinished line."""
+        """Write an unfinished line."""
         with self._lock:
             _write(_DESCRIPTORS[source], self._lines[source].take())
 
@@ -59,7 +59,7 @@ def _write(descriptor: int, text: str) -> None:
 
 
 def _pieces(data: bytes) -> Iterator[bytes]:
-    """Whole lines, as many as a pipe takes without a foreign byte in between; a longer one by itself."""
+    """Yield whole lines, as many as fit an atomic write (PIPE_BUF); a longer line comes alone."""
     start = 0
     while start < len(data):
         end = (
@@ -71,8 +71,8 @@ def _pieces(data: bytes) -> Iterator[bytes]:
 
 @contextlib.contextmanager
 def _turn(descriptor: int) -> Iterator[None]:
-    """One process at a time. The lock goes with the process, however it ends."""
-    with contextlib.suppress(OSError):  # not a pipe any more, or on a system that locks files alone
+    """Let one process write at a time. The kernel releases the lock when the process ends."""
+    with contextlib.suppress(OSError):  # no longer a pipe, or a system that locks only regular files
         fcntl.lockf(descriptor, fcntl.LOCK_EX)
     try:
         yield

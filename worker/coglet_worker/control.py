@@ -14,15 +14,15 @@ from coglet_protocol.limits import split_log
 from coglet_worker.backlog import Backlog
 from coglet_worker.cancelation import CancelationGate
 
-PATIENCE_S: Final = 5.0
-"""How long a log waits for a supervisor that is slow, before the first one is dropped."""
+LOG_TIMEOUT_S: Final = 5.0
+"""How long a log waits for a slow supervisor before the first one is dropped."""
 
 
 class ControlChannel:
     """JSON lines over two private descriptors. Any thread may send; one thread reads.
 
     While the supervisor does not read, messages wait in a bounded backlog: a model that prints much is slowed
-    down first, and then its lines are dropped and counted, so that it neither stops nor fills the memory.
+    down first; then its lines are dropped and counted, so that it neither blocks nor fills the memory.
     """
 
     def __init__(
@@ -31,7 +31,7 @@ class ControlChannel:
         write_descriptor: int,
         gate: CancelationGate,
         *,
-        patience_s: float = PATIENCE_S,
+        log_timeout_s: float = LOG_TIMEOUT_S,
     ) -> None:
         self._reader = open(read_descriptor, "rb", closefd=False)
         self._write_descriptor = write_descriptor
@@ -39,16 +39,19 @@ class ControlChannel:
         self._gate = gate
         self._broken = False
         self._backlog = Backlog()
-        self._patience_s = patience_s
-        self._has_lost_patience = False
+        self._log_timeout_s = log_timeout_s
+        self._has_timed_out = False
         self._room = self._new_poll()
         self._is_draining = False
         self._due: SimpleQueue[None] | None = (
-            None  # for the thread that drains the backlog, once there is one
+            None  # wakes the thread that drains the backlog; None until that thread is started
         )
 
     def receive(self) -> control.ToWorker | None:
-        """The next message, or None when the supervisor is gone. Raises ProtocolError."""
+        """Return the next message, or None if the supervisor has closed its end.
+
+        Raises ProtocolError if a line is not a message.
+        """
         line = self._reader.readline()
         return control.decode_to_worker(line) if line else None
 
@@ -57,7 +60,7 @@ class ControlChannel:
             yield message
 
     def send(self, message: control.FromWorker) -> None:
-        """Writes one message, or leaves it in the backlog. Does nothing once the supervisor is gone."""
+        """Write one message, or leave it in the backlog. Do nothing if the supervisor has closed its end."""
         with self._gate.shielded(), self._lock:
             if self._backlog.is_full:
                 self._make_room()
@@ -68,14 +71,14 @@ class ControlChannel:
                 self._hand_over()
 
     def send_last(self, message: control.FromWorker) -> None:
-        """Writes one message and all before it. Blocks until that is done or the supervisor is gone."""
+        """Write the backlog and this message. Block until that is done or the supervisor closes its end."""
         with self._gate.shielded(), self._lock:
             self._add(message)
             while self._backlog:
                 self._write_some(None)
 
     def write_log(self, source: LogSource, text: str) -> None:
-        """Text printed outside any prediction."""
+        """Send text that was printed outside any prediction."""
         for piece in split_log(text):
             self.send(control.Log(source=source, data=piece))
 
@@ -84,13 +87,13 @@ class ControlChannel:
             self._backlog.add(message)
 
     def _make_room(self) -> None:
-        deadline = time.monotonic() + (0 if self._has_lost_patience else self._patience_s)
+        deadline = time.monotonic() + (0 if self._has_timed_out else self._log_timeout_s)
         while self._backlog.is_full and self._write_some(max(0, deadline - time.monotonic())):
             pass
-        self._has_lost_patience = self._backlog.is_full
+        self._has_timed_out = self._backlog.is_full
 
     def _write_some(self, wait_s: float | None) -> bool:
-        """Writes what a pipe takes without blocking; False when there was no room for that long."""
+        """Write what the pipe takes without blocking. Return False if it stayed full for `wait_s` seconds."""
         if not self._room.poll(None if wait_s is None else wait_s * 1000):
             return False
         try:

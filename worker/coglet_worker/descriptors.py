@@ -1,4 +1,4 @@
-"""File descriptors of the worker: which are the supervisor's, and which the model may use.
+"""File descriptors of the worker: those of the supervisor's channels, and those that the model may use.
 
 The process starts with the control channel on 0 and 1. It moves both to private close-on-exec descriptors, so
 that neither the model nor its children can read or write them by accident, and gives the model `/dev/null` as
@@ -15,9 +15,9 @@ from typing import Final
 
 STDIN, STDOUT, STDERR = 0, 1, 2
 
-_PIPE_BYTES: Final = 1024 * 1024  # the most that Linux gives to anybody
+_PIPE_BYTES: Final = 1024 * 1024  # the default maximum of Linux for unprivileged users
 
-# Above what daemon idioms close ("everything from 3 to 100", "to 255").
+# Above the range that daemon idioms close ("everything from 3 to 100", "to 255").
 _FIRST_PRIVATE: Final = 256
 
 
@@ -31,19 +31,19 @@ class Descriptors:
     captured_stderr: int
 
     def close_in_child(self) -> None:
-        """After a fork without exec: a child of the model must not hold the supervisor's channels open."""
+        """Close them in a forked child of the model, which must not hold the supervisor's channels open."""
         for descriptor in (self.control_in, self.control_out, self.captured_stdout, self.captured_stderr):
             os.close(descriptor)
 
 
 def private_duplicate(descriptor: int) -> int:
-    """A close-on-exec duplicate out of the way of the model's own descriptors."""
+    """Return a close-on-exec duplicate above the range of the model's own descriptors."""
     return fcntl.fcntl(descriptor, fcntl.F_DUPFD_CLOEXEC, _first_private())
 
 
 @contextlib.contextmanager
-def out_of_the_way() -> Iterator[None]:
-    """What is opened within the block gets a number out of the way: a selector cannot be moved afterwards."""
+def private_numbers() -> Iterator[None]:
+    """Give private numbers to descriptors opened within the block: a selector's cannot be moved later."""
     first = _first_private()
     taken = [os.open(os.devnull, os.O_RDONLY | os.O_CLOEXEC)]
     try:
@@ -62,7 +62,7 @@ def _first_private() -> int:
 
 
 def take_over() -> Descriptors:
-    """Moves the control channel away from 0 and 1 and puts null and capture pipes in the model's place."""
+    """Move the control channel away from 0 and 1; put `/dev/null` on 0 and capture pipes on 1 and 2."""
     control_in, control_out = private_duplicate(STDIN), private_duplicate(STDOUT)
     null = os.open(os.devnull, os.O_RDONLY)
     os.dup2(null, STDIN)
@@ -76,14 +76,14 @@ def take_over() -> Descriptors:
 
 
 def _enlarge(pipe: int) -> None:
-    """Makes it hold more: the system tears a write of more than a page when the pipe is full."""
+    """Raise the capacity of a pipe: the kernel splits a write of more than a page when the pipe is full."""
     if hasattr(fcntl, "F_SETPIPE_SZ"):
-        with contextlib.suppress(OSError):  # the user has used up what the system grants to one
+        with contextlib.suppress(OSError):  # the user's limit for pipe memory is reached
             fcntl.fcntl(pipe, fcntl.F_SETPIPE_SZ, _PIPE_BYTES)
 
 
 def _pipe_into(target: int) -> int:
-    """Replaces `target` by the write end of a new pipe and gives the read end."""
+    """Replace `target` by the write end of a new pipe. Return the read end."""
     read_end, write_end = os.pipe()
     _enlarge(write_end)
     os.dup2(write_end, target)

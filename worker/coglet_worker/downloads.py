@@ -1,4 +1,4 @@
-"""Files that an input names by URL, fetched before the model runs, several at a time."""
+"""Input files given by URL: downloaded before the model runs, several at a time."""
 
 import functools
 import os
@@ -16,7 +16,7 @@ PARALLEL_DOWNLOADS: Final = 8
 
 
 def fetch_all(arguments: dict[str, Any], names: Iterable[str], files: TemporaryFiles) -> None:
-    """Downloads every URLPath among the named arguments and puts the files in their place.
+    """Download every URLPath among the named arguments and replace it by its file.
 
     Raises what the first failing download raised. Every file is kept in `files`.
     """
@@ -48,7 +48,7 @@ def _apply_url_guard() -> None:
 
 
 class _Downloads:
-    """A few threads over one queue. The end of the prediction ends them, whatever they wait for."""
+    """A few threads over one queue, interrupted when the prediction ends, whatever they wait for."""
 
     def __init__(self, urls: Sequence[URLPath], files: TemporaryFiles) -> None:
         self._todo = deque(enumerate(urls))
@@ -60,17 +60,17 @@ class _Downloads:
         self._interruption = Interruption()
 
     def run(self) -> list[Any]:
-        """What the URLs have become, in their order. Raises InterruptedError when the prediction ends."""
+        """Return the files in the order of the URLs. Raises InterruptedError if the prediction ends first."""
         self._files.when_closed(self._interrupt)
         for _ in range(min(PARALLEL_DOWNLOADS, len(self._todo))):
-            # Not daemons: the end of the worker waits a moment for one that removes its half file.
+            # Not daemons: the exiting worker waits a moment for a thread to remove its partial file.
             threading.Thread(target=self._work, name="cog-download").start()
         with self._changed:
             self._changed.wait_for(lambda: self._error or not self._missing or self._files.closed)
         if self._error is not None:
             raise self._error
         if self._missing:
-            raise InterruptedError("the prediction has ended while its files were fetched")
+            raise InterruptedError("the prediction ended while its files were being downloaded")
         return self._results
 
     def _interrupt(self) -> None:
@@ -87,7 +87,7 @@ class _Downloads:
             try:
                 with self._interruption.covering():
                     file = url.convert()
-            except Exception as error:  # noqa: BLE001 - raised again in the thread that waits
+            except Exception as error:  # noqa: BLE001 - re-raised in the thread that waits
                 self._report(error)
                 return
             self._files.keep(Path(os.fspath(file)))

@@ -1,11 +1,11 @@
-"""Python values to JSON text: what a model may return, and what becomes of it.
+"""Python values to JSON text: which types a model may return, and how each is encoded.
 
-The standard library's encoder does the work; it calls `default` only for what it does not know, so plain
-data costs nothing extra. Its parts in C are taken before the model is imported: what a model, or a library of
-its own, puts in the place of `json.dumps` or `json.JSONEncoder` has no effect here. numpy, pydantic and rare
-modules of the standard library are recognised by the names of their classes, never imported.
+The standard library's encoder does the work; it calls `default` only for types that it does not know, so
+plain data costs nothing extra. Its C functions are looked up before the model is imported: a model or library
+that replaces `json.dumps` or `json.JSONEncoder` has no effect here. numpy, pydantic and rarely used modules
+of the standard library are recognized by their class names, never imported.
 
-What becomes of a type is in the schema of the output, too: see `coglet_schema.library_types`.
+The schema of the output must agree with these encodings: see `coglet_schema.library_types`.
 """
 
 import contextlib
@@ -26,7 +26,7 @@ from coglet_worker.error_text import simple_name, text_of
 _make_encoder: Final[Any] = c_make_encoder
 _encode_text: Final = encode_basestring
 _join: Final = "".join
-# Classes whose objects, and those of their subclasses, become the text that `str` makes of them.
+# Objects of these classes and of their subclasses are encoded as the text that `str` returns.
 _TEXT_CLASSES: Final = frozenset(
     {
         "decimal.Decimal",
@@ -42,10 +42,10 @@ _TEXT_CLASSES: Final = frozenset(
         "uuid.UUID",
     }
 )
-_MAX_SEARCHED: Final = 1_000_000  # values; what gives new ones without end has no place that could be found
+_MAX_SEARCHED: Final = 1_000_000  # values; an object may generate new ones without limit
 
 FileHook = Callable[["os.PathLike[str] | io.IOBase"], str]
-"""Takes a file met inside a value and gives the text that stands for it."""
+"""Takes a file found inside a value and returns the text that stands for it."""
 
 
 class OutputError(Exception):
@@ -53,16 +53,16 @@ class OutputError(Exception):
 
 
 class EncodingError(OutputError):
-    """JSON cannot hold the output. The text names the place inside the output."""
+    """The output cannot be expressed in JSON. The text names the place inside the output."""
 
     def __init__(self, reason: str) -> None:
         super().__init__(f"Failed to serialize output: {reason}")
 
 
 def encode_json(value: object, on_file: FileHook) -> bytes:
-    """`value` as compact JSON text in UTF-8.
+    """Return `value` as compact JSON text in UTF-8.
 
-    Raises EncodingError for what JSON cannot hold, and what `on_file` raises.
+    Raises EncodingError if JSON cannot express the value, and whatever `on_file` raises.
     """
 
     def default(unknown: object) -> object:
@@ -74,10 +74,10 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
         return to_json(value, default).encode()
     except UnicodeEncodeError as error:
         raise EncodingError(
-            f"output is no valid Unicode text: {error.reason}{_place(value, _has_surrogate)}"
+            f"output is not valid Unicode text: {error.reason}{_place(value, _has_surrogate)}"
         ) from error
     except ValueError as error:
-        # Only now, because the walk costs as much as the encoding.
+        # Checked only after the failure, because the walk costs as much as the encoding.
         raise EncodingError(f"{_reason(error)}{_place(value, _is_not_finite)}") from error
     except TypeError as error:
         raise EncodingError(f"TypeError: {text_of(error)}") from error
@@ -86,14 +86,14 @@ def encode_json(value: object, on_file: FileHook) -> bytes:
 
 
 def to_json(value: object, default: Callable[[object], object]) -> str:
-    """Compact JSON text. Raises what `json.dumps(allow_nan=False)` raises."""
+    """Return compact JSON text. Raises what `json.dumps(allow_nan=False)` raises."""
     # circular references, default, strings, indent, key and item separators, sort_keys, skipkeys, allow_nan
     encoder = _make_encoder({}, default, _encode_text, None, ":", ",", False, False, False)
     return _join(encoder(value, 0))
 
 
 def to_plain(value: object) -> object:
-    """One step towards what JSON knows. Raises TypeError, worded as the standard library words it."""
+    """Convert `value` one step towards JSON types. Raises TypeError with the standard library's text."""
     for method in ("model_dump", "dict"):  # pydantic 2, pydantic 1 and look-alikes
         dump = getattr(value, method, None)
         if callable(dump) and not isinstance(value, type):
@@ -116,9 +116,9 @@ def to_plain(value: object) -> object:
 
 
 def _duration(value: datetime.timedelta) -> str:
-    """A duration of ISO 8601: `P1DT2H3M4.5S`, `-PT1S`, `PT0S`.
+    """Return an ISO 8601 duration: `P1DT2H3M4.5S`, `-PT1S`, `PT0S`.
 
-    It is that of pydantic 2, which however takes 365 days for a year.
+    Equal to pydantic 2's, except that pydantic converts 365 days to a year.
     """
     rest = abs(value)
     hours, seconds = divmod(rest.seconds, 3600)
@@ -144,7 +144,7 @@ def _is_secret(value: object) -> bool:
 
 
 def _from_numpy(value: object) -> object:
-    """numpy scalars and arrays, recognised by their module so that numpy is never imported by us."""
+    """Convert numpy scalars and arrays, recognized by their module so that we never import numpy."""
     kind = type(value)
     module = getattr(kind, "__module__", None)
     if isinstance(module, str) and module.partition(".")[0] == "numpy":
@@ -165,7 +165,7 @@ def _place(value: object, is_culprit: Callable[[object], bool]) -> str:
         for path, leaf in _leaves(value):
             if is_culprit(leaf):
                 return f" (at {path})"
-    except BaseException:  # noqa: BLE001 - methods of the author's; the reason itself is known without a place
+    except BaseException:  # noqa: BLE001 - the author's methods; the reason is reported without a place
         return ""
     return ""
 
@@ -179,9 +179,9 @@ def _has_surrogate(leaf: object) -> bool:
 
 
 def _leaves(root: object) -> Iterator[tuple[str, Any]]:
-    """Each leaf with its path, breadth first, through what the encoder itself walks through."""
+    """Yield each leaf with its path, breadth first, through the containers that the encoder walks."""
     queue: deque[tuple[str, object]] = deque([("output", root)])
-    seen: dict[int, object] = {}  # with the objects, as a freed one's id would come again
+    seen: dict[int, object] = {}  # keeps the objects alive, because the id of a freed one is reused
     for _ in range(_MAX_SEARCHED):
         if not queue:
             return
@@ -198,5 +198,5 @@ def _leaves(root: object) -> Iterator[tuple[str, Any]]:
                 yield f"{path}[{key!r}]", key
                 queue.append((f"{path}[{key!r}]", item))
         else:
-            with contextlib.suppress(TypeError):  # a file, or what the encoder has not come to
+            with contextlib.suppress(TypeError):  # a file, or a value that the encoder has not reached
                 queue.append((path, to_plain(value)))

@@ -1,7 +1,7 @@
-"""The end of the worker's Python, which the model may hold up: with threads, children, and hooks of its own.
+"""Bounded shutdown of the worker's interpreter, which threads, children and hooks of the model may block.
 
-What the interpreter does at its end is done for a second at most; then the process is gone, and the log says
-what held it. Only C code that never lets go of the interpreter is left to the supervisor.
+The interpreter's shutdown steps get one second at most; then the process exits, and the log says what blocked
+it. Only C code that never releases the interpreter is left to the supervisor.
 """
 
 import atexit
@@ -18,7 +18,7 @@ from typing import Final
 LIMIT_S: Final = 1.0
 
 _SWITCH_S: Final = 1e-5
-"""After this time a busy thread of the model has to let others run, once the worker gives it up."""
+"""Switch interval of threads while the worker gives up, so that a busy one of the model cannot stall it."""
 
 _OURS: Final = str(Path(__file__).parent)
 _MAX_NAMED: Final = 8
@@ -26,10 +26,10 @@ _MAX_COMMAND_CHARS: Final = 80
 
 
 class Ending:
-    """Bounds the time between the last work of this process and its end.
+    """Bounds the time between the last work of this process and its exit.
 
-    `is_at_work` tells whether there is something to be finished first; `give_up` gets the text that says what
-    held the end, and ends the process. `children` gives the processes that the model has started.
+    `is_at_work` returns True while there is work to be finished first. `give_up` receives the text that says
+    what blocks the exit, and exits the process. `children` returns the pids that the model has started.
     """
 
     def __init__(
@@ -47,22 +47,22 @@ class Ending:
         self._lock = threading.Lock()
 
     def expect(self) -> None:
-        """Counts from now on, or from the end of the work that is still done. From any thread, repeatedly."""
+        """Start the limit now, or at the end of the remaining work. Any thread may call it, repeatedly."""
         self._deadline = time.monotonic() + LIMIT_S
         with (
             self._lock,
             contextlib.suppress(RuntimeError),
-        ):  # started before, or there is no room for a thread
+        ):  # started before, or the limit of threads is reached
             self._watch.start()
 
     def finish(self) -> None:
-        """Does what the interpreter does at its end: waits for threads, and calls hooks. Main thread only."""
+        """Do what the interpreter does at its exit: join threads and call exit hooks. Main thread only."""
         self.expect()
-        # `multiprocessing` counts on this order: its hook waits for processes that hooks of threads release.
+        # `multiprocessing` relies on this order: its hook waits for processes that hooks of threads release.
         for step in (threading._shutdown, atexit._run_exitfuncs):  # type: ignore[attr-defined]
             try:
                 step()
-            except BaseException as error:  # noqa: BLE001 - the author's code; the interpreter goes on, too
+            except BaseException as error:  # noqa: BLE001 - the author's code; the interpreter continues, too
                 traceback.print_exception(error)
 
     def _run(self) -> None:
@@ -71,13 +71,13 @@ class Ending:
                 self._deadline = time.monotonic() + LIMIT_S
             else:
                 time.sleep(left_s)
-        sys.setswitchinterval(_SWITCH_S)  # what follows reads many small files, and lets others run at each
+        sys.setswitchinterval(_SWITCH_S)  # the code below reads many small files and yields at each of them
         self._give_up(
             f"the model kept the worker from ending within {LIMIT_S:g} s, "
-            f"and all that is left of it is killed: {'; '.join(self._holders())}"
+            f"killing its remaining processes: {'; '.join(self._blockers())}"
         )
 
-    def _holders(self) -> Iterator[str]:
+    def _blockers(self) -> Iterator[str]:
         yield f"its main thread is in {_where(sys._current_frames()[self._main_thread])}"
         for thread in threading.enumerate()[:_MAX_NAMED]:
             if thread.ident != self._main_thread and not thread.daemon:
@@ -87,7 +87,7 @@ class Ending:
 
 
 def _where(frame: FrameType) -> str:
-    """The calls that are not ours, the outermost first."""
+    """Return the calls that are not ours, the outermost first."""
     calls = [
         f"{call.name} ({call.filename}:{call.lineno})"
         for call in traceback.extract_stack(frame)
@@ -100,5 +100,5 @@ def _command(pid: int) -> str:
     try:
         words = Path("/proc", str(pid), "cmdline").read_bytes().decode(errors="replace").split("\0")
     except OSError:
-        return "it has ended"
+        return "ended meanwhile"
     return " ".join(words).strip()[:_MAX_COMMAND_CHARS]

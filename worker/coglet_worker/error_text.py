@@ -1,7 +1,7 @@
-"""Text of what a model's code raised. Its classes are the author's, too: whatever they do, there is a text.
+"""Text for exceptions of a model's code, whatever the author's exception classes do.
 
 `str`, a property or a metaclass of theirs may raise anything, `SystemExit` included. Nothing here raises, and
-no method of theirs is called outside of a `try`.
+no method of theirs is called outside a `try`.
 """
 
 import os
@@ -11,16 +11,16 @@ from typing import Any, Final
 
 from coglet_protocol.limits import MAX_TEXT_CHARS
 
-_MAX_LINES: Final = 1000  # of a traceback: each is a record of its own in the server log
+_MAX_LINES: Final = 1000  # of a traceback; each line is a separate record in the server log
 
 
 def describe(error: BaseException) -> str:
-    """`ValueError: boom`; the type is the class's qualified name without module."""
+    """Return `ValueError: boom`; the type is the class's qualified name without module."""
     return f"{qualified_name(type(error))}: {text_of(error)}"
 
 
 def text_of(error: BaseException) -> str:
-    """`str(error)`, at most as long as one message can carry, or the reason why there is none."""
+    """Return `str(error)`, cut to what one message can carry, or the reason why there is no text."""
     try:
         return _plain(str(error))
     except BaseException as second:  # noqa: BLE001 - the author's `__str__`; sys.exit() there ends nothing
@@ -28,29 +28,29 @@ def text_of(error: BaseException) -> str:
 
 
 def qualified_name(kind: type) -> str:
-    """`kind.__qualname__`, which a metaclass cannot hide."""
+    """Return `kind.__qualname__`, which a metaclass cannot hide."""
     return _plain(type.__dict__["__qualname__"].__get__(kind))
 
 
 def simple_name(kind: type) -> str:
-    """`kind.__name__`, likewise."""
+    """Return `kind.__name__`, which a metaclass cannot hide."""
     return _plain(type.__dict__["__name__"].__get__(kind))
 
 
 def author_traceback(error: BaseException) -> str:
-    """The traceback without our own frames in front of the author's; the middle of a long one is left out."""
+    """Return the traceback without our own frames before the author's, a long one without its middle."""
     return _format(error, _skip_ours(trace_of(error)))
 
 
 def full_traceback(error: BaseException) -> str:
-    """The same with our own frames."""
+    """Return the traceback with our own frames, a long one without its middle."""
     return _format(error, trace_of(error))
 
 
 def _format(error: BaseException, trace: TracebackType | None) -> str:
     try:
         text = _plain("".join(traceback.format_exception(type(error), error, trace)))
-    except BaseException:  # noqa: BLE001 - causes, notes, groups and loaders of the author, all of them may raise
+    except BaseException:  # noqa: BLE001 - causes, notes, groups and loaders of the author's may raise
         text = f"{_frames(trace)}{describe(error)}\n"
     lines = text.split("\n")
     if len(lines) > _MAX_LINES:
@@ -60,7 +60,7 @@ def _format(error: BaseException, trace: TracebackType | None) -> str:
 
 
 def _frames(trace: TracebackType | None) -> str:
-    """The frames alone, without their source lines, which come from the author's loader."""
+    """Return the frames without their source lines, which come from the author's loader."""
     lines = ["Traceback (most recent call last):\n"]
     while trace is not None and len(lines) < _MAX_LINES:
         code = trace.tb_frame.f_code
@@ -70,17 +70,17 @@ def _frames(trace: TracebackType | None) -> str:
 
 
 def _plain(text: str) -> str:
-    """The same text without the methods of a subclass of `str`, and without what no message can carry."""
+    """Return `text` as an exact `str`, not a subclass, cut just above what one message can carry."""
     return str.__getitem__(text, slice(MAX_TEXT_CHARS + 1))
 
 
 def built_in_attribute(error: BaseException, owner: type[BaseException], name: str) -> Any:
-    """The attribute as `owner` has it, whatever the class of `error` makes of it."""
+    """Return the attribute that `owner` defines, even if the class of `error` overrides it."""
     return owner.__dict__[name].__get__(error)
 
 
 def trace_of(error: BaseException) -> TracebackType | None:
-    """`error.__traceback__`, likewise."""
+    """Return `error.__traceback__`, even if the class of `error` overrides it."""
     trace: TracebackType | None = built_in_attribute(error, BaseException, "__traceback__")
     return trace
 

@@ -1,7 +1,7 @@
-"""A second process that ends a worker and all that it has started, as soon as the supervisor is gone.
+"""Watchdog process: kills the worker's process tree when the supervisor dies.
 
-The worker itself may be stopped, or hold the interpreter in C code for minutes. PR_SET_PDEATHSIG would end it
-all the same, but then nobody would be left to end what it has started.
+The worker itself may be stopped, or hold the interpreter in C code for minutes. PR_SET_PDEATHSIG would kill
+it all the same, but then no process would be left to kill what it has started.
 """
 
 import contextlib
@@ -11,26 +11,26 @@ import signal
 import termios
 from fcntl import ioctl
 
-from coglet_protocol.cookie import COOKIE_VARIABLE, carry, kill_all
+from coglet_protocol.cookie import COOKIE_VARIABLE, kill_all, tag_process
 
 
 def start_guard(control_in: int) -> int:
-    """Marks this process, forks the guard, and moves to another group, while there is only one thread.
+    """Tag this process, fork the guard, and move to another process group. Needs a single-threaded process.
 
-    The guard holds nothing but `control_in`, and never reads it.
-    It is no child of this process: a model that waits for all its children, or kills them, does not meet it.
-    Gives its pid; 0 when nobody has marked our processes, as when a worker is driven by hand.
+    The guard holds nothing but `control_in`, and never reads it. It is not a child of this process, so a
+    model that waits for all its children, or kills them, does not affect it.
+    Return its pid; 0 if the environment has no cookie, as when a worker is driven by hand.
 
-    The group is led by a process that has ended: who leads one may not call setsid(2), who leads a session
-    not even setpgrp(2), and the model may want to.
+    The leader of the group is a process that has ended: a group leader may not call setsid(2), and a session
+    leader not even setpgrp(2), and the model may want to.
     """
     cookie = os.environ.get(COOKIE_VARIABLE)
     if not cookie:
         return 0
-    carry(cookie)
+    tag_process(cookie)
     _leave_terminal()
     worker = os.getpid()
-    told, tell = os.pipe()
+    pid_reader, pid_writer = os.pipe()
     between = os.fork()
     if between == 0:
         try:
@@ -38,23 +38,23 @@ def start_guard(control_in: int) -> int:
             group = os.getpid()
             if os.fork() == 0:
                 os.setsid()  # what stops or kills the worker's group must not hit it
-                os.write(tell, b"%d" % os.getpid())
-                os.close(tell)
+                os.write(pid_writer, b"%d" % os.getpid())
+                os.close(pid_writer)
                 _guard(worker, group, control_in, cookie)
         finally:
             os._exit(0)
-    os.close(tell)
-    with open(told, "rb") as answer:
+    os.close(pid_writer)
+    with open(pid_reader, "rb") as answer:
         guard = int(answer.read() or b"0")
-    with contextlib.suppress(PermissionError):  # a parent that is not our supervisor gave us a session
-        os.setpgid(0, between)  # not reaped yet, so that there is such a group
+    with contextlib.suppress(PermissionError):  # a parent other than our supervisor made us a session leader
+        os.setpgid(0, between)  # not reaped yet, so the group still exists
     os.waitpid(between, 0)
     return guard
 
 
 def _leave_terminal() -> None:
-    """Gives up the terminal of the supervisor's session, which would stop us when the model reads from it."""
-    if os.getsid(0) != os.getpid():  # the end of a leader's terminal is told to its whole session
+    """Detach from the terminal of the supervisor's session, which would stop a model that reads from it."""
+    if os.getsid(0) != os.getpid():  # a leader that detaches takes the terminal from its session
         with contextlib.suppress(OSError):  # there is no terminal
             terminal = os.open("/dev/tty", os.O_RDWR | os.O_NOCTTY)
             try:
@@ -70,7 +70,7 @@ def _guard(worker: int, group: int, control_in: int, cookie: str) -> None:
     hang_up.register(own_end, 0)  # POLLHUP alone: the supervisor's end is closed
     hang_up.poll()
     kill_all(cookie)
-    # Where there is no /proc to find it by its cookie.
+    # On a system without /proc, the worker cannot be found by its cookie.
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if os.getpgid(worker) in (group, worker):
             os.killpg(os.getpgid(worker), signal.SIGKILL)

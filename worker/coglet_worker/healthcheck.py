@@ -1,4 +1,4 @@
-"""The model's own health check: away from the thread that predicts, with a time limit."""
+"""The model's own health check, run outside the thread that predicts, with a time limit."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ _LOOP_MARGIN_S: Final = 1.0
 
 
 class _TimedOut(Exception):
-    """Ours, because the author's check may raise any TimeoutError of its own."""
+    """A class of our own, because the author's check may raise TimeoutError itself."""
 
 
 class HealthChecker:
-    """Answers Healthcheck messages. A check that hangs costs its own thread and nothing else."""
+    """Answers Healthcheck messages. A check that hangs blocks only its own thread."""
 
     def __init__(
         self,
@@ -40,7 +40,7 @@ class HealthChecker:
         self._log = log
 
     def start(self, message: Healthcheck) -> None:
-        """From the control thread; the answer follows."""
+        """Start the check; its result is sent when it ends. For the control thread."""
         if self._check is None:
             self._reply(HealthcheckResult(id=message.id, status="healthy"))
             return
@@ -49,7 +49,7 @@ class HealthChecker:
         ).start()
 
     def _answer(self, check_id: str, check: Callable[[], Any]) -> None:
-        log_target.set(self._log)  # not the log of the prediction that happens to run
+        log_target.set(self._log)  # not the log of a prediction that runs at the same time
         problem = self._run(check)
         if problem is None:
             self._reply(HealthcheckResult(id=check_id, status="healthy"))
@@ -94,14 +94,14 @@ async def _await_with_limit(awaitable: Any) -> Outcome:
 
 
 def _call_with_limit(check: Callable[[], Any]) -> Any:
-    """Calls a check that may block for ever. Raises _TimedOut, or what the check raised."""
+    """Call a check that may never return. Raises _TimedOut, or what the check raised."""
     outcome: list[Any] = []
     failure: list[BaseException] = []
 
     def call() -> None:
         try:
             outcome.append(check())
-        except BaseException as error:  # noqa: BLE001 - raised again in the thread that waits
+        except BaseException as error:  # noqa: BLE001 - re-raised in the thread that waits
             failure.append(error)
 
     thread = threading.Thread(target=call, name="cog-healthcheck-call", daemon=True)

@@ -1,5 +1,5 @@
-"""What the annotations of a callable say while the model runs. Each is read for itself: one that cannot be
-evaluated says nothing about the others."""
+"""The annotations of a callable at run time. Each is evaluated separately, so that one that fails does not
+affect the others."""
 
 import importlib
 import sys
@@ -28,8 +28,8 @@ class Hints:
         return [name for name in self._annotations if name != "return"]
 
     @property
-    def gives_iterator(self) -> bool:
-        """True when the function is declared to return an iterator of items."""
+    def returns_iterator(self) -> bool:
+        """True if the function is declared to return an iterator of items."""
         if "return" not in self._annotations:
             return False
         try:
@@ -39,14 +39,14 @@ class Hints:
         return any(isinstance(kind, type) and issubclass(kind, Iterator | AsyncIterator) for kind in kinds)
 
     def text_of(self, name: str) -> str:
-        """The annotation as the author wrote it, or nearly so."""
+        """Return the annotation as the author wrote it, or nearly so."""
         annotation = self._annotations[name]
         return annotation if isinstance(annotation, str) else str(annotation).replace("typing.", "")
 
     def types_in(self, name: str) -> list[Any]:
-        """The types of single values that the parameter takes: `[T]` for `T`, `list[T]` and `T | None`.
+        """Return the types of single values that the parameter takes: `[T]` for `T`, `list[T]`, `T | None`.
 
-        Raises UnreadableHint.
+        Raises UnreadableHint if the annotation cannot be evaluated.
         """
         try:
             return list(dict.fromkeys(self._leaves(self._annotations[name])))
@@ -69,7 +69,7 @@ class Hints:
             yield hint
 
     def _evaluate(self, annotation: Any) -> Any:
-        """The annotation without quotes and `Annotated`, also inside."""
+        """Return the annotation without quotes and `Annotated`, also in its arguments."""
 
         def holder() -> None: ...
 
@@ -79,10 +79,10 @@ class Hints:
 
 def _annotations_of(function: Callable[..., Any]) -> dict[str, Any]:
     if not hasattr(function, "__code__") and not hasattr(function, "__wrapped__"):
-        return {}  # the attributes of an object that can be called describe its class
+        return {}  # a callable object: its annotations describe attributes of its class
     if sys.version_info < (3, 14):
         return dict(getattr(function, "__annotations__", {}))
-    # Read as a whole, they would fail as a whole.
+    # FORWARDREF, because otherwise one name that cannot be resolved would fail all annotations.
     annotationlib: Any = importlib.import_module("annotationlib")
     found: dict[str, Any] = annotationlib.get_annotations(function, format=annotationlib.Format.FORWARDREF)
     return found
@@ -95,7 +95,7 @@ def _innermost(function: Any) -> Any:
 
 
 def _names_around(function: Any, inner: Any) -> dict[str, Any]:
-    """What the source of a method can name beside the globals: its class, its type parameters."""
+    """Return the names besides globals in scope of a method's source: those of its class, type parameters."""
     names: dict[str, Any] = {}
     for cls in type(getattr(function, "__self__", None)).__mro__:
         if getattr(function, "__name__", None) in vars(cls):

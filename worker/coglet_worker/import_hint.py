@@ -1,4 +1,4 @@
-"""Why an import of the model's failed although the file is there: it was looked for in another folder."""
+"""Hint for an import of the model's that failed although the file exists, but in another folder."""
 
 import os
 from types import TracebackType
@@ -10,7 +10,7 @@ _NO_PACKAGE: Final = "attempted relative import with no known parent package"
 
 
 def import_hint(error: BaseException) -> str:
-    """What to write instead, when the module lies beside a file of the model below its folder; else ""."""
+    """Return what to write instead if the module lies beside the importing file in a subfolder, else ""."""
     kind, trace = type(error), trace_of(error)
     if trace is None or not issubclass(kind, ImportError):
         return ""
@@ -28,7 +28,7 @@ def import_hint(error: BaseException) -> str:
 
 
 def _beside(folder: str, name: str) -> str:
-    """The hint for a module that is in `folder`, where nothing looks for it."""
+    """Return the hint for a module that is in `folder`, which is not on the import path."""
     found = [
         path
         for path in (os.path.join(folder, f"{name}.py"), os.path.join(folder, name))
@@ -43,7 +43,7 @@ def _beside(folder: str, name: str) -> str:
 
 
 def _spelling(folder: str, name: str) -> str:
-    """The import that works for `name` in `folder`, which is relative to the model's."""
+    """Return the import that works for `name` in `folder`, which is relative to the model's folder."""
     parts = [*filter(None, folder.split(os.sep)), name]
     if not all(part.isidentifier() for part in parts):
         return f"an import from the model's folder, and give {folder} a name that Python can import"
@@ -51,7 +51,7 @@ def _spelling(folder: str, name: str) -> str:
 
 
 def _importing_file(trace: TracebackType) -> str:
-    """The file whose statement was the import: the last frame that is not of the import system."""
+    """Return the file whose statement was the import: the last frame outside the import system."""
     file = trace.tb_frame.f_code.co_filename
     while trace.tb_next is not None:
         trace = trace.tb_next

@@ -1,7 +1,7 @@
-"""From the JSON of a request to the arguments of `run`: files fetched, secrets wrapped.
+"""Converts the JSON of a request to the arguments of `run`: downloads files, wraps secrets.
 
-The schema decides what is converted, and the annotation where it says nothing; never the value: a `str` that
-looks like a URL stays one.
+The schema decides what is converted; where it has no entry, the annotation does. The value never decides: a
+`str` that looks like a URL stays a `str`.
 """
 
 import enum
@@ -34,23 +34,23 @@ class InputError(Exception):
 
 
 class UnclearInput(Exception):
-    """Nothing says what an input is; the text is for the author."""
+    """Neither schema nor annotation determines the type of an input; the text is for the author."""
 
 
 class InputConverter:
-    """Knows which arguments of one callable need conversion: from the schema, else from its annotations."""
+    """Converts the arguments of one callable as the schema requires, else as its annotations do."""
 
     def __init__(self, function: Callable[..., Any], kinds: Mapping[str, InputKind] | None = None) -> None:
-        """`kinds` is what the schema says; without one, an annotation that says nothing is an error.
+        """`kinds` comes from the schema; None means that there is no schema and the annotations decide alone.
 
-        Raises UnclearInput.
+        Raises UnclearInput if they do not.
         """
         self._converters = _converters(function, kinds)
         self._files = [name for name, convert in self._converters.items() if convert in (_to_path, _to_file)]
         self._choices = cog.predictor.declared_choices(function)
 
     def fetches(self, arguments: dict[str, Any]) -> bool:
-        """True when converting these arguments may take time: a file among them is given by a URL."""
+        """Return True if converting these arguments may take time: a file among them is given by a URL."""
         return any(
             isinstance(item, str) and is_remote(item)
             for name in self._files
@@ -58,7 +58,7 @@ class InputConverter:
         )
 
     def decode(self, message: slot.Predict) -> dict[str, Any]:
-        """The arguments as plain JSON values. Raises InputError."""
+        """Return the arguments as plain JSON values. Raises InputError if they are not a JSON object."""
         if message.input is not None:
             return _object_of(message.input)
         if message.input_file is None:
@@ -70,11 +70,12 @@ class InputConverter:
             raise InputError(f"Failed to rehydrate input: {error}") from error
 
     def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
-        """Replaces, in place, what the schema and the annotations ask for. Blocks while files are fetched.
+        """Convert `arguments` in place, as the schema and the annotations require. Blocks during downloads.
 
-        A client must not name a file of this machine. What the model's schema marks as a file the supervisor
-        has refused; this holds for the annotation, whatever the schema says.
-        Every file that it makes is kept in `files`, also when it raises. Raises InputError.
+        A client must not name a file of this machine. The supervisor has rejected that for inputs that the
+        schema marks as files; this check is for those of the annotations, whatever the schema says.
+        Every file that is created is kept in `files`, also on failure. Raises InputError if a value is wrong
+        or a download fails.
         """
         try:
             for name in self._files:
@@ -83,7 +84,7 @@ class InputConverter:
                 if arguments.get(name) is not None:
                     arguments[name] = _each(convert, arguments[name])
             fetch_all(arguments, self._files, files)
-        except Exception as error:  # whatever a URL or a value provokes, it is the client's to know
+        except Exception as error:  # whatever a URL or a value causes is reported to the client
             raise InputError(f"Input validation error: {text_of(error)}") from error
 
 
@@ -116,14 +117,14 @@ def _converters(function: Callable[..., Any], kinds: Mapping[str, InputKind] | N
             found[name] = convert
         elif kinds is None and _CONVERTED & set(possible):
             raise UnclearInput(
-                f"the annotation of input `{name}`, `{hints.text_of(name)}`, leaves open what becomes "
-                "of a text; write one type, or serve the model with a schema"
+                f"the annotation of input `{name}`, `{hints.text_of(name)}`, is ambiguous for a text; "
+                "write one type, or serve the model with a schema"
             )
     return found
 
 
 def _by_kind(kind: InputKind, possible: list[Any]) -> Convert:
-    """What the schema asks for; only the annotation knows an Enum, and what a file is opened as."""
+    """Return the conversion that the schema requires; the annotation adds the Enum, or a file's class."""
     by_type = _by_type(possible)
     if kind == "file":
         return _to_file if by_type is _to_file else _to_path
@@ -146,7 +147,7 @@ def _is_enum(kind: object) -> bool:
 
 
 def _to_member_of(members: type[enum.Enum]) -> Convert:
-    """The schema offers the values of an Enum as choices; the author's code gets its members."""
+    """Return a conversion to members of the Enum; the schema offers their values as choices."""
     return lambda value: value if isinstance(value, members) else members(value)
 
 
@@ -171,7 +172,7 @@ def _to_secret(value: object) -> object:
 
 
 def _check_is_remote(name: str, value: object, choices: Collection[object]) -> None:
-    """Raises ValueError for text that is neither the URL of a file nor what the author offers to choose."""
+    """Raise ValueError for a text that is neither the URL of a file nor one of the author's choices."""
     for item in _items(value):
         if isinstance(item, str) and item not in choices and not is_remote(item):
             shown = repr(item) if len(item) <= _MAX_SHOWN else repr(item[:_MAX_SHOWN]) + "..."
@@ -179,13 +180,13 @@ def _check_is_remote(name: str, value: object, choices: Collection[object]) -> N
 
 
 def _to_int(value: object) -> object:
-    """JSON knows one kind of number: 3.0 is an integer there, and no index in Python."""
+    """Convert 3.0 to 3: it is an integer in JSON, but in Python it cannot be used as an index."""
     return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 _BY_TYPE: Final[dict[Any, Convert]] = {
     cog.types.Path: _to_path,
-    Path: _to_path,  # which authors import by mistake; the schema has it as a file, too
+    Path: _to_path,  # authors import it by mistake; the schema treats it as a file, too
     cog.types.File: _to_file,
     cog.types.Secret: _to_secret,
     int: _to_int,

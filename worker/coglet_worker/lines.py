@@ -13,9 +13,9 @@ class LineBuffer:
         self._chars = 0
 
     def write(self, text: str) -> str:
-        """Takes `text` and gives what is complete: everything up to the last newline, or nothing.
+        """Add `text` and return what is complete: everything up to the last newline, or nothing.
 
-        A line that grows beyond the limit of one message is given unfinished, so that memory stays bounded.
+        A line that grows beyond the limit of one message is returned unfinished, to keep memory bounded.
         """
         if not text:
             return ""
@@ -30,7 +30,7 @@ class LineBuffer:
         return self.take() if self._chars > _MAX_UNFINISHED_CHARS else ""
 
     def take(self) -> str:
-        """Gives the unfinished rest."""
+        """Remove and return the unfinished rest."""
         rest = "".join(self._parts)
         self._parts = []
         self._chars = 0

@@ -1,4 +1,4 @@
-"""The model of this worker: loaded, set up, and described by what the loops need to know of it."""
+"""The model of this worker: loading, setup, and the properties that the loops need."""
 
 import functools
 from collections.abc import Callable, Mapping
@@ -14,12 +14,12 @@ from coglet_worker.import_hint import import_hint
 from coglet_worker.inputs import InputConverter, UnclearInput
 from coglet_worker.outcome import Outcome, outcome_of
 
-_CO_COROUTINE: Final = 0x80  # the flags of `inspect`, whose import costs more than a start can afford
+_CO_COROUTINE: Final = 0x80  # flags of `inspect`, whose import would slow the start
 _CO_ASYNC_GENERATOR: Final = 0x200
 
 
 class SetupError(Exception):
-    """The model cannot be loaded or set up. `kind` tells which; `traceback` is the author's part of it."""
+    """The model cannot be loaded or set up, as `kind` says; `traceback` is the author's part of it."""
 
     def __init__(self, kind: Literal["load", "setup"], text: str, traceback: str = "") -> None:
         prefix = "failed to load predictor" if kind == "load" else "setup failed"
@@ -29,7 +29,7 @@ class SetupError(Exception):
 
     @classmethod
     def of(cls, kind: Literal["load", "setup"], error: BaseException) -> "SetupError":
-        """What becomes of an exception of the author's code."""
+        """Return the SetupError for an exception of the author's code."""
         hint = import_hint(error)
         return cls(kind, f"{describe(error)}\n{hint}" if hint else describe(error), author_traceback(error))
 
@@ -42,21 +42,21 @@ class Model:
     call: Callable[..., Any] | None
     inputs: InputConverter | None
     is_train: bool
-    gives_iterator: bool = False
+    returns_iterator: bool = False
 
     @property
     def is_async(self) -> bool:
-        """True when the call gives a coroutine or an async generator."""
+        """True if the call returns a coroutine or an async generator."""
         return self.call is not None and bool(_flags(self.call) & (_CO_COROUTINE | _CO_ASYNC_GENERATOR))
 
     def is_iterator(self, result: object) -> bool:
-        """True when the items of a result are the output: of a generator, and of any iterator when the model
-        says that it returns one."""
+        """Return True if the items of `result` are the output: if it is a generator, or any iterator of a
+        model that declares to return one."""
         kind = type(result)
-        return kind is GeneratorType or (self.gives_iterator and hasattr(kind, "__next__"))
+        return kind is GeneratorType or (self.returns_iterator and hasattr(kind, "__next__"))
 
     def failure(self, error: BaseException, *, in_generator: bool = False) -> str:
-        """The text a client gets when the model's code raised `error`."""
+        """Return the text that a client gets when the model's code raised `error`."""
         if self.is_train:
             stage = "Async training failed" if self.is_async else "Training failed"
         elif in_generator:
@@ -67,18 +67,18 @@ class Model:
 
     @property
     def healthcheck(self) -> Callable[[], Any] | None:
-        """The model's own check, if it has one. A plain function has none."""
+        """The model's own check, or None. A plain function has none."""
         try:
             check = getattr(self.instance, "healthcheck", None)
-        except BaseException as error:  # noqa: BLE001 - a property of the author's; its check fails
+        except BaseException as error:  # noqa: BLE001 - a property of the author's; then the check fails
             return functools.partial(_raise, error)
         return check if callable(check) and not _is_function(self.instance) else None
 
 
 def load(ref: str, *, is_train: bool, input_kinds: Mapping[str, InputKind] | None) -> Model:
-    """Imports and instantiates the model. Raises SetupError; runs the author's module code.
+    """Import and instantiate the model; this runs the author's module code.
 
-    `input_kinds` is what the schema says of the inputs, None without a schema.
+    `input_kinds` comes from the schema, None without a schema. Raises SetupError if anything fails.
     """
     try:
         instance = cog.predictor.load_predictor_from_ref(ref, train=is_train)
@@ -90,12 +90,15 @@ def load(ref: str, *, is_train: bool, input_kinds: Mapping[str, InputKind] | Non
         raise SetupError("load", str(error)) from error
     except BaseException as error:  # the author's module may raise anything, SystemExit too
         raise SetupError.of("load", error) from error
-    gives_iterator = call is not None and Hints(call).gives_iterator
-    return Model(instance, call, inputs, is_train, gives_iterator)
+    returns_iterator = call is not None and Hints(call).returns_iterator
+    return Model(instance, call, inputs, is_train, returns_iterator)
 
 
 def run_setup(model: Model, run_async: Callable[[Any], Outcome]) -> None:
-    """Runs the author's `setup`, if there is one, with the weights it asks for. Raises SetupError."""
+    """Run the author's `setup`, if there is one, with the weights it asks for.
+
+    Raises SetupError if it raises.
+    """
     try:
         setup = getattr(model.instance, "setup", None)
         if not callable(setup) or _is_function(model.instance):
@@ -104,14 +107,14 @@ def run_setup(model: Model, run_async: Callable[[Any], Outcome]) -> None:
             result = setup(cog.predictor.extract_setup_weights(model.instance))
         else:
             result = setup()
-        if hasattr(result, "__await__"):  # not its flags: a plain function may wrap an async one
+        if hasattr(result, "__await__"):  # not the code flags: a plain function may wrap an async one
             run_async(outcome_of(result)).value()
     except BaseException as error:  # sys.exit() in setup is a failed setup, too
         raise SetupError.of("setup", error) from error
 
 
 def check_concurrency(model: Model, num_slots: int) -> None:
-    """Raises SetupError when a sync model is asked to run several predictions in one process."""
+    """Raise SetupError if a sync model is to run several predictions in one process."""
     if num_slots > 1 and not model.is_async:
         raise SetupError("setup", "COG_MAX_CONCURRENCY > 1 requires an async run() or predict() method")
 
@@ -125,7 +128,7 @@ def _is_function(value: object) -> bool:
 
 
 def _flags(function: Callable[..., Any]) -> int:
-    """The code flags of a function, method or partial."""
+    """Return the code flags of a function, method, partial or callable object."""
     while not hasattr(function, "__code__"):
         inner = getattr(function, "__func__", None) or getattr(function, "func", None)
         if inner is None:

@@ -1,4 +1,4 @@
-"""From a model's result to the messages of its slot: items, files, and what is too large for a frame."""
+"""Converts a model's result to messages of its slot: items, files, and spill files for large values."""
 
 import contextlib
 import io
@@ -20,10 +20,10 @@ _COLLECTIONS: Final = (list, tuple, set, frozenset)
 
 
 def send_result(prediction: RunningPrediction, result: object) -> tuple[bytes | None, bool]:
-    """Sends what `run` returned. Gives (JSON text for Done, is_stream). Raises OutputError.
+    """Send what `run` returned, and return (JSON text for Done, is_stream).
 
-    A list, tuple or set goes item by item, so that its files are on their way early; so does a file. A plain
-    value travels inside Done, which saves a frame.
+    A list, tuple or set is sent item by item, so that its files are sent early; a file is sent as an item. A
+    plain value travels inside Done, which saves a frame. Raises OutputError if the result cannot be sent.
     """
     if isinstance(result, _COLLECTIONS):
         send_items(prediction, result)
@@ -41,13 +41,16 @@ def send_result(prediction: RunningPrediction, result: object) -> tuple[bytes | 
 
 
 def send_items(prediction: RunningPrediction, items: Any) -> None:
-    """Sends each item of what has `__next__` as soon as it is there. Raises OutputError."""
+    """Send each item of an iterable, or of an object with only `__next__`, as soon as it exists.
+
+    Raises OutputError if an item cannot be sent.
+    """
     for item in items if hasattr(items, "__iter__") else _Iterable(items):
         send_item(prediction, item)
 
 
 class _Iterable:
-    """Makes a loop over what has `__next__` alone."""
+    """Makes an object iterable that has only `__next__`."""
 
     def __init__(self, items: Any) -> None:
         self._items = items
@@ -60,7 +63,7 @@ class _Iterable:
 
 
 def send_item(prediction: RunningPrediction, item: object) -> None:
-    """Sends one item of a generator, iterator or list. Raises OutputError."""
+    """Send one item of a generator, iterator or list. Raises OutputError if it cannot be sent."""
     index = prediction.take_index()
     if isinstance(item, os.PathLike | io.IOBase):
         _send_file(prediction, item, index)
@@ -74,7 +77,7 @@ def send_item(prediction: RunningPrediction, item: object) -> None:
 
 def _encode(prediction: RunningPrediction, value: object, index: int) -> bytes:
     def on_file(file: "os.PathLike[str] | io.IOBase") -> str:
-        # The supervisor replaces this text by the file's URL; nobody can guess it.
+        # The supervisor replaces this text by the file's URL; being random, it cannot occur elsewhere.
         placeholder = f"cog-file:{uuid.uuid4()}"
         _send_file(prediction, file, index, placeholder)
         return placeholder
@@ -98,7 +101,7 @@ def _send_file(
     index: int,
     placeholder: str | None = None,
 ) -> None:
-    """Takes a copy now: the model may rewrite or remove its file before the supervisor has read it."""
+    """Send a copy: the model may rewrite or remove its file before the supervisor has read it."""
     try:
         name, copy = (
             _copy_handle(prediction, file) if isinstance(file, io.IOBase) else _copy_path(prediction, file)
@@ -107,7 +110,7 @@ def _send_file(
         filename = built_in_attribute(error, OSError, "filename")
         where = f" {filename}" if isinstance(filename, str) and filename else ""
         raise OutputError(f"Failed to read output file{where}: {_reason(error)}") from error
-    except ValueError as error:  # a closed handle, text that is no Unicode, a NUL in a path
+    except ValueError as error:  # a closed handle, invalid Unicode, a NUL in a path
         raise OutputError(f"Failed to read output file: {text_of(error)}") from error
     prediction.connection.send(
         slot.FileOutput(
@@ -117,14 +120,14 @@ def _send_file(
 
 
 def _reason(error: OSError) -> str:
-    # An author's `__fspath__` may raise an OSError of its own making.
+    # An author's `__fspath__` may raise an OSError without `strerror`.
     reason = built_in_attribute(error, OSError, "strerror")
     return reason if isinstance(reason, str) else text_of(error)
 
 
 def _copy_path(prediction: RunningPrediction, path: "os.PathLike[str]") -> tuple[str, Path]:
     source = Path(path)
-    # Not blocking, so that a FIFO is refused below and not waited for.
+    # Non-blocking, so that a FIFO is rejected below instead of being waited for.
     descriptor = os.open(source, os.O_RDONLY | os.O_CLOEXEC | os.O_NONBLOCK)
     if not _is_regular(descriptor):
         os.close(descriptor)
@@ -165,7 +168,7 @@ def _private(path: str, flags: int) -> int:
 
 
 def _copy_in_kernel(source: Any, copy: IO[bytes]) -> bool:
-    """Copies between two real files without passing the bytes through Python, where the system can."""
+    """Copy between two real files with sendfile(2). Return False if that is not possible."""
     if not (isinstance(source, io.BufferedReader) and hasattr(os, "sendfile")):
         return False
     with contextlib.suppress(OSError):

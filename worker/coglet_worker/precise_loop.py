@@ -11,7 +11,7 @@ _TICKS_PER_S: Final = 1000
 
 
 def new_event_loop() -> asyncio.AbstractEventLoop:
-    """What `asyncio.new_event_loop()` gives, with precise timers where that is Python's own loop on Linux."""
+    """Return a new event loop, with precise timers if asyncio's is Python's own loop on Linux."""
     loop = asyncio.new_event_loop()
     if sys.platform != "linux" or type(loop) is not asyncio.SelectorEventLoop:
         return loop
@@ -22,13 +22,13 @@ def new_event_loop() -> asyncio.AbstractEventLoop:
 if sys.platform == "linux":
 
     class _PreciseSelector(selectors.EpollSelector):
-        """Waits for whole ticks with epoll, and for the rest with select, which counts microseconds."""
+        """Waits for whole ticks with epoll, and for the rest with select, whose unit is the microsecond."""
 
         def select(self, timeout: float | None = None) -> list[tuple[selectors.SelectorKey, int]]:
             if timeout is None or timeout <= 0:
                 return super().select(timeout)
             if ticks := int(timeout * _TICKS_PER_S):
-                # The half of a tick is what the base class rounds up; asyncio asks again for the rest.
+                # The base class rounds the half tick up to a whole one; asyncio selects again for the rest.
                 return super().select((ticks - 0.5) / _TICKS_PER_S)
             select.select([self.fileno()], (), (), timeout)
             return super().select(0)

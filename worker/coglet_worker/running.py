@@ -1,4 +1,4 @@
-"""The prediction that runs: where its prints and files go. A context variable binds code to its log."""
+"""The running prediction: where its output and files go. A context variable binds code to its log."""
 
 import threading
 from collections.abc import Callable
@@ -26,11 +26,11 @@ class LogTarget(Protocol):
 
 
 log_target: Final[ContextVar[LogTarget | None]] = ContextVar("log_target", default=None)
-"""Where the prints of the running code belong; None in a thread that nothing of ours has started."""
+"""The log of the running code; None in a thread that was started outside any prediction."""
 
 
 class BufferedLog:
-    """Line buffering in front of a channel. Any thread may write; a cancel does not tear a line."""
+    """Line buffering in front of a channel. Any thread may write; a cancel does not split a line."""
 
     def __init__(self, gate: CancelationGate) -> None:
         self._gate = gate
@@ -40,19 +40,19 @@ class BufferedLog:
         self._captured: dict[LogSource, LineBuffer] = {"stdout": LineBuffer(), "stderr": LineBuffer()}
 
     def write(self, source: LogSource, text: str) -> None:
-        """Whole lines go out, the rest waits for its end."""
+        """Send complete lines; keep the rest until its line ends."""
         self._write(self._printed[source], source, text)
 
     def write_captured(self, source: LogSource, text: str) -> None:
-        """The same for what was written to the descriptor."""
+        """Do the same for text that was written to the descriptor."""
         self._write(self._captured[source], source, text)
 
     def flush(self, source: LogSource) -> None:
-        """Sends an unfinished line, as `print(..., flush=True)` asks."""
+        """Send an unfinished line, as `print(..., flush=True)` requires."""
         self._flush(self._printed[source], source)
 
     def flush_all(self) -> None:
-        """Sends all unfinished lines."""
+        """Send all unfinished lines."""
         for lines in (self._captured, self._printed):
             for source, buffer in lines.items():
                 self._flush(buffer, source)
@@ -80,7 +80,7 @@ class BufferedLog:
 
 
 class TemporaryFiles:
-    """Files that live as long as their prediction. Downloads may finish after it: those go at once."""
+    """Files that are removed when their prediction ends, and at once if a download finishes later."""
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -89,7 +89,7 @@ class TemporaryFiles:
         self.closed = False
 
     def when_closed(self, callback: Callable[[], None]) -> None:
-        """Calls back when the prediction ends, or now if it has ended."""
+        """Call `callback` when the prediction ends, or now if it has ended."""
         with self._lock:
             if not self.closed:
                 self._on_close.append(callback)
@@ -97,7 +97,7 @@ class TemporaryFiles:
         callback()
 
     def keep(self, path: Path) -> None:
-        """From any thread: `path` is removed when the prediction ends, or now if it has ended."""
+        """Remove `path` when the prediction ends, or now if it has ended. Any thread may call it."""
         with self._lock:
             if not self.closed:
                 self._paths.append(path)
@@ -132,13 +132,13 @@ class RunningPrediction(BufferedLog):
         self._next_index = 0
 
     def take_index(self) -> int:
-        """The position of the next output item."""
+        """Return the position of the next output item and advance it."""
         index = self._next_index
         self._next_index += 1
         return index
 
     def end(self) -> None:
-        """Unfinished lines go out and temporary files go away; what is printed later is an orphan."""
+        """Send unfinished lines and remove temporary files; later output goes to the server log."""
         self.flush_all()
         self.ended = True
         self.temporary_files.remove_all()

@@ -1,4 +1,4 @@
-"""What both loops share: the parts of one worker, and the life of one prediction around the model's code."""
+"""What both loops share: the parts of one worker, and what happens before and after the model's code."""
 
 import os
 import sys
@@ -27,18 +27,18 @@ MAX_METRIC_BYTES: Final = 1024 * 1024
 
 @dataclass(frozen=True)
 class Runtime:
-    """The parts of one worker process, as the loops need them."""
+    """The parts of one worker process that the loops need."""
 
     control: ControlChannel
     gate: CancelationGate
     router: LogRouter
     captures: tuple[DescriptorCapture, ...]
     model: Model
-    tells_idle: bool = False
+    reports_idle: bool = False
     pid: int = field(default_factory=os.getpid)
 
     def begin(self, message: slot.Predict, connection: SlotConnection) -> RunningPrediction:
-        """Binds the calling context to a new prediction: its prints, metrics and context are its own."""
+        """Bind the calling context to a new prediction with its own log, metrics and `context`."""
         prediction = RunningPrediction(message, connection, self.gate, self.router.orphans)
         self.router.started(prediction)
         log_target.set(prediction)
@@ -46,7 +46,7 @@ class Runtime:
         return prediction
 
     def end(self, prediction: RunningPrediction, terminal: Terminal) -> None:
-        """Delivers the last logs and then the terminal message; the slot is free when it arrives."""
+        """Send the remaining logs and then the terminal message; the slot is free when that arrives."""
         self._leave_if_forked()
         for capture in self.captures:
             capture.drain()
@@ -56,47 +56,48 @@ class Runtime:
             _scope.deactivate(prediction.scope)
         log_target.set(None)
         prediction.connection.send(terminal, now=True)
-        if self.tells_idle:
-            self._tell_idle(prediction.connection, terminal)
+        if self.reports_idle:
+            self._report_idle(prediction.connection, terminal)
 
-    def _tell_idle(self, connection: SlotConnection, terminal: Terminal) -> None:
+    def _report_idle(self, connection: SlotConnection, terminal: Terminal) -> None:
         if isinstance(terminal, slot.Cancelled):
             self.control.send(control.Cancelled(slot=connection.id))
         if not connection.is_poisoned:
             self.control.send(control.Idle(slot=connection.id))
 
     def poison(self, connection: SlotConnection, error: str) -> None:
-        """Tells the supervisor that a slot is lost. The others go on."""
+        """Report to the supervisor that a slot is lost. The others continue."""
         connection.is_poisoned = True
         self.control.send(control.Failed(slot=connection.id, error=error))
 
     def warn(self, text: str) -> None:
-        """A record of the worker itself."""
+        """Send a warning of the worker itself."""
         self.control.send(control.WorkerLog(target="coglet::worker", level="warning", message=text))
 
     def explain(self, prediction: RunningPrediction, error: BaseException) -> slot.Failed:
-        """The terminal message for what the model's code, its input or its output raised."""
+        """Return the terminal message for what the model's code, its input or its output raised."""
         self._leave_if_forked(error)
-        kind = type(error)  # not isinstance, which asks `error.__class__`
+        kind = type(error)  # not isinstance, which reads `error.__class__`
         if issubclass(kind, InputError):
             return _failed(prediction, text_of(error))
         if issubclass(kind, OutputError):
             return _failed(prediction, f"Prediction failed: {text_of(error)}")
         text = self.model.failure(error, in_generator=prediction.in_generator)
-        if not self.gate.requested(prediction.sequence):  # else its text may have had no end
+        # A cancel may just have interrupted an endless `__str__` of the author's: do not call it again.
+        if not self.gate.requested(prediction.sequence):
             self._report_traceback(prediction, error)
         return _failed(prediction, text)
 
     def cancelled(self, prediction: RunningPrediction, outcome: Terminal) -> slot.Cancelled:
-        """The terminal message when a cancel came but the code ended in its own way. Its output is kept."""
+        """Return the terminal message if a cancel arrived but the code ended by itself; keep its output."""
         if isinstance(outcome, slot.Done) and outcome.output is not None:
             prediction.connection.send(slot.Output(output=outcome.output))
         return slot.Cancelled(id=prediction.id)
 
     def _leave_if_forked(self, error: BaseException | None = None) -> None:
-        """A child that the model has forked, and that leaves `run`, ends as it would under plain Python.
+        """Exit if this is a forked child of the model that returned from `run`, as under plain Python.
 
-        Here it would go on as a second worker, on descriptors that are not its own.
+        Otherwise it would continue as a second worker, on descriptors that are not its own.
         """
         if os.getpid() == self.pid:
             return
@@ -108,7 +109,7 @@ class Runtime:
             os._exit(code)
 
     def _report_traceback(self, prediction: RunningPrediction, error: BaseException) -> None:
-        # The author needs it, the client must not have it: to the server log only.
+        # Only to the server log: it is for the author, and the client must not see it.
         record = f"prediction {prediction.id} raised\n{author_traceback(error)}"
         for line in cut_text(record).rstrip().split("\n"):
             self.control.send(control.WorkerLog(target="coglet::prediction", level="error", message=line))
@@ -143,7 +144,7 @@ class _MetricSender:
         try:
             encoded = to_json(value, _refuse).encode("utf-8", "replace")
         except ValueError:
-            return  # NaN and infinity are no JSON numbers; the peer drops them from the response, too
+            return  # NaN and infinity are not JSON numbers; the peer drops them from the response, too
         except RecursionError as error:
             raise ValueError(f"metric {name!r} is nested too deeply") from error
         if len(encoded) > MAX_METRIC_BYTES:
@@ -152,4 +153,4 @@ class _MetricSender:
 
 
 def _refuse(value: object) -> NoReturn:
-    raise TypeError(f"a metric cannot hold a {type(value).__name__}")  # it is a copy in plain types
+    raise TypeError(f"a metric cannot hold a {type(value).__name__}")  # not reached: a copy in plain types

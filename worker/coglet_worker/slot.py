@@ -1,8 +1,8 @@
-"""The worker's end of one slot: a socket, its deframer, and a writer that coalesces.
+"""The worker's end of one slot: a socket, its deframer, and a writer that batches.
 
-A message goes out at once as long as there are few, and is batched with its successors for at most
-`FLUSH_DELAY_S` when there are many: the first token is not late, the last lines before a crash are not lost,
-and ten thousand lines are not ten thousand system calls. Log text is joined before it is framed.
+While messages are few, each is sent at once; when there are many, one is batched with its successors for at
+most `FLUSH_DELAY_S`. So the first token is not delayed, the last lines before a crash are not lost, and ten
+thousand lines do not cost ten thousand system calls. Log text is joined before it is framed.
 """
 
 import socket
@@ -24,7 +24,7 @@ from coglet_worker.cancelation import CancelationGate
 from coglet_worker.numbering import Numbering
 
 FLUSH_DELAY_S: Final = 0.002
-# So many messages in a row go out at once, and one more for each interval that was quiet.
+# Token bucket: this many messages in a row are sent at once, plus one for each quiet interval.
 _BURST: Final = 64
 _QUIET_S: Final = 0.001
 _BATCH_BYTES: Final = 64 * 1024
@@ -33,19 +33,19 @@ _READ_BYTES: Final = 256 * 1024
 
 
 class SlotBroken(Exception):
-    """The supervisor closed the slot, or sent what cannot be read; no further prediction runs here."""
+    """The supervisor closed the slot or sent unreadable data; no further prediction runs here."""
 
 
 class Flusher:
     """One thread that writes out what slots have batched."""
 
     def __init__(self) -> None:
-        # Its `put` may be called by a `__del__` in the middle of another `put`; a Condition would deadlock.
+        # A `__del__` may call `put` in the middle of another `put`; with a Condition that would deadlock.
         self._due: SimpleQueue[SlotConnection] = SimpleQueue()
         threading.Thread(target=self._run, name="cog-flusher", daemon=True).start()
 
     def schedule(self, connection: "SlotConnection") -> None:
-        """Flushes `connection` in `FLUSH_DELAY_S`."""
+        """Flush `connection` after `FLUSH_DELAY_S`."""
         self._due.put(connection)
 
     def _run(self) -> None:
@@ -59,11 +59,11 @@ class Flusher:
 
 
 class SlotConnection:
-    """One slot. Any thread may send; whoever owns the slot's loop receives."""
+    """One slot. Any thread may send; only the thread of the slot's loop receives."""
 
     def __init__(self, path: str, gate: CancelationGate, flusher: Flusher, numbering: Numbering) -> None:
         self.id = str(uuid.uuid4())
-        self.is_poisoned = False  # the supervisor has been told that no further prediction runs here
+        self.is_poisoned = False  # reported to the supervisor: no further prediction runs here
         self.on_broken: Callable[[SlotConnection, str], None] | None = None
         self._socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         self._socket.connect(path)
@@ -83,18 +83,24 @@ class SlotConnection:
         self._broken: str | None = None
 
     def fileno(self) -> int:
-        """For `loop.add_reader`."""
+        """Return the socket's descriptor, for `loop.add_reader`."""
         return self._socket.fileno()
 
     def receive(self) -> slot.Predict | None:
-        """Blocks for the next prediction; None after EOF between frames. Raises SlotBroken."""
+        """Block until the next prediction; return None after EOF between frames.
+
+        Raises SlotBroken if the socket fails, at EOF inside a frame, or for an unreadable message.
+        """
         while not self._received:
             if not self.read_available():
                 return None
         return self.next_received()
 
     def read_available(self) -> bool:
-        """One read from the socket, which must be readable or may block; False at EOF."""
+        """Read once from the socket, which blocks if it is not readable. Return False at EOF.
+
+        Raises SlotBroken if the socket fails, at EOF inside a frame, or for an oversized frame.
+        """
         try:
             chunk = self._socket.recv(_READ_BYTES)
             self._received.extend(self._deframer.feed(chunk))
@@ -105,7 +111,10 @@ class SlotConnection:
         return bool(chunk)
 
     def next_received(self) -> slot.Predict | None:
-        """The next prediction that has been read whole, or None. Raises SlotBroken."""
+        """Return the next prediction that was read completely, or None.
+
+        Raises SlotBroken if the message is unreadable.
+        """
         if not self._received:
             return None
         payload = self._received.popleft()
@@ -116,18 +125,18 @@ class SlotConnection:
         return message if message.sequence else self._numbering.number(self.id, message)
 
     def stop_receiving(self) -> None:
-        """From any thread: `receive` ends after the predictions that are already here."""
+        """Make `receive` return None after the predictions already received. Any thread may call it."""
         try:
             self._socket.shutdown(socket.SHUT_RD)
         except OSError:
-            return  # the supervisor was faster
+            return  # the supervisor has closed it already
 
     def close(self) -> None:
-        """In a forked child: gives up the descriptor without a word to the supervisor."""
+        """Close the descriptor in a forked child; the connection of the worker stays open."""
         self._socket.close()
 
     def log(self, source: LogSource, text: str) -> None:
-        """Text of the running prediction; adjacent pieces of one source become one message."""
+        """Send text of the running prediction; adjacent pieces of one source become one message."""
         with self._gate.shielded(), self._lock:
             if self._log_parts and self._log_source != source:
                 self._seal_log()
@@ -139,7 +148,7 @@ class SlotConnection:
             self._write_soon()
 
     def send(self, message: slot.FromWorker, *, now: bool = False) -> None:
-        """Everything else, in order with the logs. `now`: a client waits for it."""
+        """Send any other message, in order with the logs; with `now` without delay, as a client waits."""
         encoded = slot.encode_frame(message)
         shield = self._gate.shielded()
         if shield.depth:
@@ -154,7 +163,7 @@ class SlotConnection:
                 self._write_soon()
 
     def flush(self) -> None:
-        """Writes out what was batched."""
+        """Write out what was batched."""
         with self._gate.shielded(), self._lock:
             self._scheduled = False
             self._write_out()
@@ -181,8 +190,8 @@ class SlotConnection:
             self._flusher.schedule(self)
 
     def _write_out(self) -> None:
-        # A blocking write while the lock is held is the back-pressure: who prints or yields faster than
-        # the supervisor reads waits here. The supervisor never stops reading a slot.
+        # The write blocks while the lock is held. That is the back-pressure: code that prints or yields
+        # faster than the supervisor reads waits here. The supervisor never stops reading a slot.
         self._seal_log()
         if not self._buffer:
             return

@@ -1,7 +1,7 @@
-"""`sys.stdout` and `sys.stderr` of the model: each write goes to the prediction whose code it is.
+"""`sys.stdout` and `sys.stderr` of the model: each write goes to the prediction whose code made it.
 
-The context variable alone decides. Threads and executor jobs that a prediction starts inherit its context, so
-that their prints are its own; a thread that belongs to no prediction writes to the server log.
+Only the context variable decides. Threads and executor jobs that a prediction starts inherit its context, so
+that their output belongs to it; a thread that belongs to no prediction writes to the server log.
 """
 
 import codecs
@@ -40,8 +40,8 @@ class LogRouter:
 
     def __init__(self, orphans: OrphanLog) -> None:
         self.orphans = orphans
-        # A pool made in setup has no prediction in its context. Users of a sync model with its one slot
-        # expect its lines in the prediction that runs; with several slots nobody could tell.
+        # A pool made in setup has no prediction in its context. Users of a sync model, which has one slot,
+        # expect its lines in the running prediction; with several slots the prediction is unknown.
         self.adopt_stray_threads = False
         self._running: dict[int, RunningPrediction] = {}
 
@@ -53,19 +53,19 @@ class LogRouter:
 
     @property
     def has_running(self) -> bool:
-        """Whether a prediction runs."""
+        """True while a prediction runs."""
         return bool(self._running)
 
     def is_running(self, sequence: int) -> bool:
         return sequence in self._running
 
     def sole_running(self) -> RunningPrediction | None:
-        """The prediction that runs, when it is exactly one."""
+        """Return the running prediction if there is exactly one, else None."""
         running = list(self._running.values())
         return running[0] if len(running) == 1 else None
 
     def target(self) -> LogTarget:
-        """Where the calling code's prints belong."""
+        """Return the log of the calling code."""
         target = log_target.get()
         if target is None and self.adopt_stray_threads:
             target = self.sole_running()
@@ -73,36 +73,36 @@ class LogRouter:
 
 
 class RoutedStream(_SlotLogWriter):
-    """A text stream over the router. Never closes, so that a model cannot lose its own logs."""
+    """A text stream over the router. It never closes, so that a model cannot lose its own logs."""
 
     def __init__(self, source: LogSource, descriptor: int, router: LogRouter | ChildLog) -> None:
         self.name = f"<{source}>"
-        self.buffer: Any = _RoutedBytes(self)  # what `sys.stdout.buffer` is, whatever the base class says
+        self.buffer: Any = _RoutedBytes(self)  # `sys.stdout.buffer`; Any, as the base class has another type
         self.router = router
         self._source: LogSource = source
         self._descriptor = descriptor
-        self._listeners: dict[int, bool] = {}
+        self._has_written: dict[int, bool] = {}  # by thread, within `watching_writes`
 
     def write(self, text: str) -> int:
         if not isinstance(text, str):
             raise TypeError(f"write() argument must be str, not {type(text).__name__}")
-        if self._listeners and threading.get_ident() in self._listeners:
-            self._listeners[threading.get_ident()] = True
+        if self._has_written and threading.get_ident() in self._has_written:
+            self._has_written[threading.get_ident()] = True
         self.router.target().write(self._source, text)
         return len(text)
 
     @contextlib.contextmanager
-    def listening(self) -> Iterator[Callable[[], bool]]:
-        """Gives a function that tells whether this thread has written something within the block."""
+    def watching_writes(self) -> Iterator[Callable[[], bool]]:
+        """Yield a function that returns whether this thread has written something within the block."""
         thread = threading.get_ident()
-        outer = self._listeners.get(thread)
-        self._listeners[thread] = False
+        outer = self._has_written.get(thread)
+        self._has_written[thread] = False
         try:
-            yield lambda: self._listeners[thread]
+            yield lambda: self._has_written[thread]
         finally:
-            heard = self._listeners.pop(thread)
+            inner = self._has_written.pop(thread)
             if outer is not None:
-                self._listeners[thread] = outer or heard
+                self._has_written[thread] = outer or inner
 
     def flush(self) -> None:
         self.router.target().flush(self._source)
@@ -112,9 +112,9 @@ class RoutedStream(_SlotLogWriter):
 
 
 class TeeStream(_TeeWriter):
-    """What the model put in the place of `sys.stdout`, with a copy of its text for the logs.
+    """Writes to the stream that the model put in the place of `sys.stdout`, and copies the text to the logs.
 
-    There is no copy when the replacement has itself passed the text on to the stream it replaced.
+    Nothing is copied if the replacement itself passes the text on to the stream it replaced.
     """
 
     inner: RoutedStream
@@ -123,7 +123,7 @@ class TeeStream(_TeeWriter):
         super().__init__(routed, replacement, routed.name)
 
     def write(self, text: str) -> int:
-        with self.inner.listening() as has_passed_on:
+        with self.inner.watching_writes() as has_passed_on:
             try:
                 return self.user_stream.write(text)
             finally:
@@ -132,7 +132,7 @@ class TeeStream(_TeeWriter):
 
 
 class _RoutedBytes(io.BufferedIOBase):
-    """`sys.stdout.buffer`: bytes become text of the same stream. Never closes, as a wrapper of it would."""
+    """`sys.stdout.buffer`: bytes become text of the same stream. Never closes: a wrapper would close it."""
 
     def __init__(self, stream: RoutedStream) -> None:
         self._stream = stream
@@ -142,7 +142,7 @@ class _RoutedBytes(io.BufferedIOBase):
     def write(self, data: Any, /) -> int:
         encoded = memoryview(data).cast("B")
         target = self._stream.router.target()
-        if target is not self._target:  # half a character of another prediction is not ours
+        if target is not self._target:  # drop an incomplete character of another prediction
             self._decoder.reset()
             self._target = target
         if text := self._decoder.decode(encoded):
@@ -150,7 +150,7 @@ class _RoutedBytes(io.BufferedIOBase):
         return len(encoded)
 
     def flush(self) -> None:
-        """Nothing is held back; TextIOWrapper calls it."""
+        """Do nothing, because nothing is buffered. TextIOWrapper calls it."""
 
     def close(self) -> None:
         return
@@ -163,7 +163,7 @@ class _RoutedBytes(io.BufferedIOBase):
 
 
 class _WatchedSys(types.ModuleType):
-    """The class of the `sys` module in a worker: it sees `sys.stdout = x`, which no audit event reports."""
+    """The class of `sys` in a worker: intercepts `sys.stdout = x`, which no audit event reports."""
 
     def __setattr__(self, name: str, value: object) -> None:
         routed = _routed.get(name)
@@ -171,12 +171,12 @@ class _WatchedSys(types.ModuleType):
 
 
 def _in_place_of(routed: RoutedStream, value: Any) -> object:
-    """What the model gets that puts `value` in the place of a stream."""
+    """Return the object to assign if the model replaces a stream by `value`."""
     if value is None or isinstance(value, RoutedStream | TeeStream):
         return value
     if isinstance(value, io.TextIOWrapper) and _is_on(routed.fileno(), value):
-        # `io.TextIOWrapper(sys.stdout.buffer)` or `open(1, "w")`, for another encoding: its text arrives
-        # anyhow, and must do so before the next prediction.
+        # `io.TextIOWrapper(sys.stdout.buffer)` or `open(1, "w")`, for another encoding: its text reaches
+        # the logs anyway, and must do so before the next prediction.
         value.reconfigure(line_buffering=True, write_through=True)
         return value
     return TeeStream(routed, value)
@@ -193,25 +193,25 @@ _routed: Final[dict[str, RoutedStream]] = {}
 
 
 def install(router: LogRouter) -> None:
-    """Gives the model its streams, and its threads the context of the prediction that starts them."""
+    """Install the model's streams, and let threads inherit the context of the prediction that starts them."""
     for source, descriptor in (("stdout", 1), ("stderr", 2)):
         stream = RoutedStream(source, descriptor, router)  # type: ignore[arg-type]
         setattr(sys, source, stream)
-        setattr(sys, f"__{source}__", stream)  # a model that restores its streams takes it from there
+        setattr(sys, f"__{source}__", stream)  # where a model takes the original to restore it
         _routed[source] = stream
     sys.__class__ = _WatchedSys
     _inherit_context_in_threads()
 
 
 def uninstall_in_child() -> None:
-    """After a fork. The streams stay the same objects, which a logger may hold."""
+    """Route the streams to the descriptors in a forked child, as the same objects, which loggers may hold."""
     log = ChildLog()
     for stream in _routed.values():
         stream.router = log
 
 
 def flush_child() -> None:
-    """In a child that ends without Python's own end."""
+    """Flush the streams in a forked child that exits without the interpreter's shutdown."""
     for stream in _routed.values():
         stream.flush()
 
@@ -239,7 +239,10 @@ def _inherit_context_in_threads() -> None:
 
 
 def _run_in(context: contextvars.Context, run: Callable[[], None]) -> None:
-    """Not `context.run`: what reports an exception of the thread comes after `run`, in the same context."""
+    """Call `run` with the variables of `context`.
+
+    Not by `context.run`: an exception of the thread is reported after `run`, and belongs to the same context.
+    """
     for variable, value in context.items():
         variable.set(value)
     run()

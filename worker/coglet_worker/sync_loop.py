@@ -1,6 +1,6 @@
 """The loop of a sync model: one slot, read by the main thread, which also runs the model.
 
-No hand-over between threads on the way of a prediction. A cancel interrupts the model's code through
+A prediction is never handed from one thread to another. A cancel interrupts the model's code through
 `CancelationGate`.
 """
 
@@ -23,24 +23,24 @@ class SyncLoop:
         self._waiting = waiting
 
     def serve(self) -> None:
-        """Returns after `stop` or EOF. Raises SlotBroken."""
+        """Serve until `stop` or EOF. Raises SlotBroken if the slot fails."""
         while (message := self._connection.receive()) is not None:
             prediction = self._runtime.begin(message, self._connection)
             self._runtime.end(prediction, self._outcome(message, prediction))
-            # Now that the client has its answer: this takes a microsecond.
+            # After the client has got its response, because this takes a microsecond.
             if note := self._runtime.gate.reinstall():
                 self._runtime.warn(note)
 
     def cancel(self, _slot: str, _prediction_id: str, sequence: int) -> None:
-        """From the control thread."""
+        """Cancel prediction number `sequence`, now or when it starts. For the control thread."""
         self._runtime.gate.request(sequence)
 
     def ping(self, ping_id: int) -> None:
-        """From the control thread, which answers: the main thread may be in the model's code for long."""
+        """Answer from the control thread: the main thread may be in the model's code for a long time."""
         self._runtime.control.send(control.Pong(id=ping_id))
 
     def stop(self) -> None:
-        """From the control thread: what runs is finished, then `serve` returns."""
+        """Make `serve` return once the running prediction has ended. For the control thread."""
         self._connection.stop_receiving()
 
     def _outcome(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:

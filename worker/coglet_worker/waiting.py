@@ -1,4 +1,4 @@
-"""What a sync call has left to be awaited: run to its end on the main thread, on the loop of `setup`."""
+"""Awaits what a sync call returned: run to its end on the main thread, on the loop of `setup`."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ if TYPE_CHECKING:
 
 
 class Waiting:
-    """Waits for coroutines and async generators. Makes the loop when the first comes."""
+    """Waits for coroutines and async generators. Makes the loop for the first of them."""
 
     def __init__(self, make_loop: Callable[[], asyncio.AbstractEventLoop]) -> None:
         self._make_loop = make_loop
 
     def result_of(self, awaitable: Any) -> Any:
-        """What it gives. Raises what it raises; when a cancel interrupts the wait, it is canceled, too."""
+        """Return the result, or raise what it raises; if a cancel interrupts the wait, cancel its task."""
         loop = self._make_loop()
         task = loop.create_task(outcome_of(awaitable))
         try:
@@ -29,7 +29,7 @@ class Waiting:
                 loop.run_until_complete(task)
 
     def items_of(self, items: Any) -> Iterator[Any]:
-        """Each item of an async iterator, as soon as it is there."""
+        """Yield each item of an async iterator as soon as it exists."""
         try:
             while True:
                 try:

@@ -1,7 +1,7 @@
-"""One worker's life: take the process over, load the model, set it up, serve, end.
+"""One worker's life: take the process over, load the model, set it up, serve, exit.
 
-The order matters and is told in docs/architecture.md. Everything that the supervisor may say at any time is
-heard by the control thread; the main thread belongs to the model.
+The order matters; docs/architecture.md explains it. The control thread handles what the supervisor may send
+at any time; the main thread belongs to the model.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
-from coglet_worker.descriptors import out_of_the_way, take_over
+from coglet_worker.descriptors import private_numbers, take_over
 from coglet_worker.ending import Ending
 from coglet_worker.error_text import describe, full_traceback
 from coglet_worker.healthcheck import HealthChecker
@@ -40,17 +40,17 @@ if TYPE_CHECKING:
 
     from coglet_worker.async_loop import AsyncLoop
 
-EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_GONE, EXIT_FAULT = 0, 1, 2, 3, 4
+EXIT_OK, EXIT_SETUP_FAILED, EXIT_PROTOCOL, EXIT_SUPERVISOR_LOST, EXIT_FAULT = 0, 1, 2, 3, 4
 
 
 class Worker:
-    """The parts of this process, in the order in which they come to life."""
+    """The parts of this process, in the order in which they are created."""
 
     def __init__(self, guard: int) -> None:
         _runtime.mark_active()
         self._guard = guard
         self._cookie = os.environ.get(COOKIE_VARIABLE)  # before the model can change it
-        _volunteer_for_the_oom_killer()
+        _prefer_for_oom_kill()
         self._descriptors = take_over()
         self._gate = CancelationGate()
         self._control = ControlChannel(
@@ -64,16 +64,16 @@ class Worker:
         self._serving: SyncLoop | AsyncLoop | None = None
         self._health: HealthChecker | None = None
         self._stop_requested = False
-        self._tells_idle = True
+        self._reports_idle = True
         self._is_forked = False
         self._exit_code: int | None = None  # known when the work is done
         self._ending = Ending(self._is_at_work, self._give_up, self._children)
 
     def run(self) -> int:
-        """Serves until told to stop, and lets Python come to its end. Gives the exit code."""
+        """Serve until the supervisor asks to stop, then shut the interpreter down. Return the exit code."""
         self._exit_code = self._run_guarded()
         self._ending.finish()
-        self._say_last_words()
+        self._send_final_messages()
         return self._exit_code
 
     def _run_guarded(self) -> int:
@@ -82,13 +82,13 @@ class Worker:
         except ProtocolError as error:
             self._control.send_last(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
-        except BaseException as error:  # noqa: BLE001 - a fault of ours: the supervisor learns of it from us
+        except BaseException as error:  # noqa: BLE001 - an internal error is reported to the supervisor
             return self._report_fault(error)
 
     def _run(self) -> int:
         init = self._receive_init()
         if init is None:
-            return EXIT_SUPERVISOR_GONE
+            return EXIT_SUPERVISOR_LOST
         self._start_thread(self._listen, "cog-control")
         try:
             connections = self._connect(init)
@@ -112,13 +112,13 @@ class Worker:
         if not isinstance(first, control.Init):
             raise ProtocolError(f"expected init as the first message, got {type(first).__name__}")
         control.check_version(first.version)
-        self._tells_idle = first.idle
+        self._reports_idle = first.idle
         return first
 
     def _connect(self, init: control.Init) -> list[SlotConnection]:
         flusher = Flusher()
         folder = init.transport_info.dir
-        with out_of_the_way():
+        with private_numbers():
             connections = [
                 SlotConnection(
                     os.path.join(folder, f"slot-{index}.sock"), self._gate, flusher, self._numbering
@@ -138,7 +138,7 @@ class Worker:
 
     def _serve(self, model: Model, connections: Sequence[SlotConnection]) -> int:
         runtime = Runtime(
-            self._control, self._gate, self._router, self._captures, model, tells_idle=self._tells_idle
+            self._control, self._gate, self._router, self._captures, model, reports_idle=self._reports_idle
         )
         for connection in connections:
             connection.on_broken = runtime.poison
@@ -176,7 +176,7 @@ class Worker:
             self._control.send_last(control.Fatal(reason=str(error)))
             return EXIT_PROTOCOL
         if not self._stop_requested:
-            self._supervisor_gone()  # its end of the slots closes as early as its end of the control channel
+            self._exit_without_supervisor()  # a slot can reach EOF before the control channel does
         return EXIT_OK
 
     def _is_at_work(self) -> bool:
@@ -184,10 +184,10 @@ class Worker:
 
     def _give_up(self, reason: str) -> None:
         self._control.send(control.WorkerLog(target="coglet::worker", level="warning", message=reason))
-        self._say_last_words()
+        self._send_final_messages()
         os._exit(EXIT_OK if self._exit_code is None else self._exit_code)
 
-    def _say_last_words(self) -> None:
+    def _send_final_messages(self) -> None:
         self._flush_logs()
         if self._exit_code in {EXIT_OK, None}:
             self._control.send_last(control.ShuttingDown())
@@ -196,16 +196,16 @@ class Worker:
         return [pid for pid in processes_with(self._cookie) if pid != self._guard] if self._cookie else []
 
     def _listen(self) -> None:
-        """The control thread: everything that the supervisor says after Init."""
+        """Handle every message after Init, in the control thread."""
         try:
             for message in self._control:
                 self._handle(message)
         except ProtocolError as error:
             self._control.send_last(control.Fatal(reason=str(error)))
             os._exit(EXIT_PROTOCOL)
-        except BaseException as error:  # noqa: BLE001 - a fault of ours: no cancel would be heard from now on
+        except BaseException as error:  # noqa: BLE001 - an internal error: no cancel could be received any more
             os._exit(self._report_fault(error))
-        self._supervisor_gone()
+        self._exit_without_supervisor()
 
     def _report_fault(self, error: BaseException) -> int:
         for line in cut_text(full_traceback(error)).rstrip().split("\n"):
@@ -227,7 +227,7 @@ class Worker:
             case control.Shutdown():
                 self._shut_down()
             case control.Init():
-                raise ProtocolError("init came twice")
+                raise ProtocolError("init was sent twice")
 
     def _cancel(self, message: control.Cancel) -> None:
         sequence = message.sequence or self._numbering.of_cancel(message)
@@ -246,23 +246,23 @@ class Worker:
             self._serving.stop()
         self._ending.expect()
 
-    def _supervisor_gone(self) -> None:
-        """Nobody is left to serve, and what the model has started goes, too."""
+    def _exit_without_supervisor(self) -> None:
+        """Kill what the model has started and exit, because the supervisor has exited."""
         if self._cookie:
-            # The guard may be about to do the same, and must come to its end.
-            kill_all(self._cookie, spare=self._guard)
+            # The guard may be doing the same, and must be able to finish.
+            kill_all(self._cookie, exclude=self._guard)
         if self._cookie or os.getpgrp() == os.getpid():  # the group is ours alone
             os.killpg(0, signal.SIGKILL)
-        os._exit(EXIT_SUPERVISOR_GONE)
+        os._exit(EXIT_SUPERVISOR_LOST)
 
     def _make_loop(self) -> asyncio.AbstractEventLoop:
-        """The one loop of async setup and async predictions."""
+        """Return the one loop of async setup and async predictions, made at the first call."""
         if self._loop is None:
             import asyncio
 
             from coglet_worker.precise_loop import new_event_loop
 
-            with out_of_the_way():
+            with private_numbers():
                 self._loop = new_event_loop()
             asyncio.set_event_loop(self._loop)
         return self._loop
@@ -285,8 +285,8 @@ class Worker:
         self._router.orphans.flush_all()
 
     def _after_fork(self, connections: Sequence[SlotConnection]) -> None:
-        """In a child that the model has forked: it must neither hold nor use the supervisor's channels."""
-        if self._is_forked:  # a child's child; the numbers of our descriptors may be its own by now
+        """Close the supervisor's channels in a forked child of the model, which must not hold or use them."""
+        if self._is_forked:  # a grandchild, which may have reused the numbers of our descriptors
             return streams.uninstall_in_child()
         self._is_forked = True
         self._gate.uninstall()
@@ -300,14 +300,17 @@ class Worker:
         threading.Thread(target=target, name=name, daemon=True).start()
 
 
-def _volunteer_for_the_oom_killer() -> None:
-    """When memory runs out, the model goes and not the supervisor, which can start it again."""
+def _prefer_for_oom_kill() -> None:
+    """Make the OOM killer choose the worker, and not the supervisor, which can restart it."""
     with contextlib.suppress(OSError), open("/proc/self/oom_score_adj", "w") as score:
         score.write("500")
 
 
 def main(guard: int) -> int:
-    """Runs one worker on this process's stdin and stdout, guarded by that process. Gives the exit code."""
-    # As `python -c` and the peer have it: the model imports its neighbours from the working directory.
+    """Run one worker on this process's stdin and stdout. `guard` is the pid of its guard, 0 without one.
+
+    Return the exit code.
+    """
+    # As with `python -c` and the peer, the model can import modules from the working directory.
     sys.path.insert(0, "")
     return Worker(guard).run()

@@ -1,1 +1,1 @@
-"""Values of constant expressions, found without running the source."""
+"""Evaluation of constant expressions, without running the source."""

@@ -1,6 +1,6 @@
-"""Functions and methods of Python that can be called on constant values.
+"""Functions and methods of Python that constant expressions may call.
 
-Each is a plain function of values. It raises NotLiteral, or what Python raises, for values that do not fit.
+Each is a plain function of values. It raises NotLiteral, or what Python raises, for unsuitable values.
 """
 
 import inspect
@@ -21,7 +21,7 @@ from coglet_schema.constants.values import (
     scalars,
 )
 
-# Longer texts are no numbers that somebody wrote.
+# Longer texts are not numbers written by hand.
 _MAX_DIGITS: Final = 1000
 _MAX_ROUNDING: Final = 100
 
@@ -82,7 +82,7 @@ def _reversed(value: Value) -> Sequenced:
 
 def _range(*bounds: Value) -> Sequenced:
     numbers = range(*bounds)
-    # `len` does not take what has more items than a machine word counts.
+    # `len` raises OverflowError for more items than a machine word can count.
     size = max(
         0, (numbers.stop - numbers.start + numbers.step - (1 if numbers.step > 0 else -1)) // numbers.step
     )
@@ -105,7 +105,7 @@ def _abs(value: Value) -> Value:
 
 
 def _round(value: Value, digits: Value = None) -> Value:
-    # A negative number of digits makes an integer of that many digits on the way.
+    # A negative number of digits makes Python compute an integer of that many digits.
     if digits is not None and (not isinstance(digits, int) or abs(digits) > _MAX_ROUNDING):
         _refuse()
     return round(_number(value), digits)
@@ -144,7 +144,7 @@ FUNCTIONS: Final[Mapping[str, Method]] = {
     "zip": _zip,
 }
 
-# Methods whose results are no larger than the text and their arguments.
+# Methods whose results are not larger than the text and their arguments.
 _PLAIN_TEXT_METHODS: Final = (
     "capitalize", "casefold", "count", "endswith", "find", "isalpha", "isdecimal", "isdigit", "islower",
     "isupper", "lower", "lstrip", "removeprefix", "removesuffix", "rsplit", "rstrip", "split", "splitlines",

@@ -10,18 +10,18 @@ _ENUM_BASES: Final = frozenset({"Enum", "StrEnum", "IntEnum"})
 
 
 def is_enum(symbol: ClassSymbol) -> bool:
-    """Whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
+    """Return whether the class derives from `Enum`, `StrEnum` or `IntEnum`."""
     return bool(foreign_bases(symbol) & _ENUM_BASES)
 
 
 def foreign_bases(symbol: ClassSymbol) -> frozenset[str]:
-    """The names of what the class derives from that the project does not define."""
+    """Return the names of the base classes that the project does not define, direct and indirect."""
     parents = (base for owner in ancestry(symbol) for base in bases(owner))
     return frozenset(base.name for base in parents if isinstance(base, External))
 
 
 def enum_members(symbol: ClassSymbol) -> Iterator[tuple[str, Bound]]:
-    """Names and values of an enum's members, in their order."""
+    """Yield names and values of an enum's members, in order."""
     scope = symbol.body_scope
     for name, definition in symbol.definition.body.names.items():
         if isinstance(definition, Assignment) and definition.value and not name.startswith("_"):

@@ -1,7 +1,7 @@
-"""Evaluating constant expressions as Python would, without running the source.
+"""Evaluates constant expressions as Python would, without running the source.
 
-Each expression costs a step of the project's budget and large values cost more, so that a hostile source ends
-in an error after a bounded time.
+Each expression costs a step of the project's budget and large values cost more, so that a hostile source
+fails with an error after a bounded time.
 """
 
 import math
@@ -66,18 +66,21 @@ _LIBRARY_CONSTANTS: Final = {
     "sys.maxsize": sys.maxsize,
 }
 _ENVIRONMENT_READERS: Final = frozenset({"os.getenv", "os.environ.get"})
-# What Python raises for operands and arguments that do not fit each other.
+# What Python raises for unsuitable operands and arguments.
 _PYTHON_ERRORS: Final = (ArithmeticError, AttributeError, LookupError, TypeError, ValueError)
 
 
 class Evaluation:
-    """Evaluates expressions; `notes` are sentences about values that another machine may see differently."""
+    """Evaluates expressions; `notes` are sentences about values that may differ on another machine."""
 
     def __init__(self) -> None:
         self.notes: list[str] = []
 
     def value(self, bound: Bound) -> Value:
-        """The value of an expression. Raises NotLiteral, and SchemaError when the work gets too much."""
+        """Return the value of an expression.
+
+        Raises NotLiteral if it cannot be known, SchemaError if the project's budget is exceeded.
+        """
         bound.scope.module.project.spend()
         read = _READERS.get(type(bound.expression))
         if read is None:
@@ -88,7 +91,10 @@ class Evaluation:
             raise NotLiteral from None
 
     def items(self, bound: Bound) -> list[Value]:
-        """What a loop over an expression gives: items, keys of a dict, members of an enum."""
+        """Return what a loop over an expression yields: items, keys of a dict, members of an enum.
+
+        Raises NotLiteral if it cannot be iterated or known.
+        """
         if isinstance(bound.expression, Name | Attribute):
             symbol = resolve(bound)
             if isinstance(symbol, ClassSymbol) and is_enum(symbol):
@@ -105,7 +111,7 @@ class Evaluation:
         return self._known(resolve(bound))
 
     def attribute(self, bound: Bound, expression: Attribute) -> Value:
-        """A constant of a class or module, or `value` and `name` of an enum's member in a loop."""
+        """Read a constant of a class or module, or `value` and `name` of an enum's member in a loop."""
         symbol = resolve(bound)
         if isinstance(symbol, ValueSymbol) or _is_library_constant(symbol):
             return self._known(symbol)
@@ -186,7 +192,7 @@ class Evaluation:
             if isinstance(part, str):
                 parts.append(part)
             else:
-                # `{x=}` shows the value's `repr` unless it says something else.
+                # `{x=}` shows the value's `repr` unless it has a conversion or a format.
                 conversion = part.conversion or ("r" if part.shown and not part.format else "")
                 value = self.value(bound.with_(part.expression))
                 parts.append(part.shown + templates.show(value, conversion, part.format))
@@ -240,17 +246,17 @@ class Evaluation:
             else:
                 positional.append(self.value(bound.with_(argument)))
         named = {name: self.value(bound.with_(value)) for name, value in call.keywords.items()}
-        for value in positional:  # reading them is work as well
+        for value in positional:  # reading the arguments counts as work, too
             checked(value, _project(bound))
         return function(*positional, **named)
 
     def _iterable(self, bound: Bound) -> Value:
-        """The value; an enum stands for its members."""
+        """Return the value, or the members of an enum."""
         symbol = resolve(bound) if isinstance(bound.expression, Name | Attribute) else None
         return self.items(bound) if isinstance(symbol, ClassSymbol) else self.value(bound)
 
     def _environment(self, bound: Bound, call: Call) -> Value:
-        """The default of a variable of the environment; without one it is None."""
+        """Return the default of an environment variable, None without a default."""
         if call.keywords or call.unpacked or len(call.positional) not in (1, 2):
             raise NotLiteral
         variable, *default = (self.value(bound.with_(argument)) for argument in call.positional)
@@ -258,7 +264,7 @@ class Evaluation:
         return default[0] if default else None
 
     def _getattr(self, bound: Bound, call: Call) -> Value:
-        """The attribute of a class or module of the project, else the default."""
+        """Return the attribute of a class or module of the project, else the default."""
         if call.keywords or call.unpacked or len(call.positional) != 3:
             raise NotLiteral
         owner, name, default = (bound.with_(argument) for argument in call.positional)
@@ -274,7 +280,7 @@ class Evaluation:
         return self.value(default)
 
     def _iterations(self, scope: Scope, loops: tuple[Loop, ...]) -> Iterator[Scope]:
-        """A scope with the loops' variables for each round that meets the conditions."""
+        """Yield a scope with the loops' variables for each iteration that meets the conditions."""
         if not loops:
             yield scope
             return
@@ -287,7 +293,7 @@ class Evaluation:
                 yield from self._iterations(bound_scope, tuple(inner))
 
     def _known(self, symbol: Symbol) -> Value:
-        """The value of a constant of the project, or of one that the standard library is known to have."""
+        """Return the value of a constant of the project, or of a known one of the standard library."""
         match symbol:
             case ValueSymbol(value=value) if not isinstance(value.expression, Name | Attribute):
                 return self.value(value)
@@ -296,7 +302,7 @@ class Evaluation:
         raise NotLiteral
 
     def _value_or_unknown(self, bound: Bound) -> Value:
-        """The value of a dict's item: when it cannot be known, its key still can."""
+        """Return the value of a dict's item, or Unknown, because its key can still be used."""
         try:
             return self.value(bound)
         except NotLiteral:
@@ -304,7 +310,7 @@ class Evaluation:
 
 
 def _assigned(target: Expression, item: Value, scope: Scope) -> Iterator[tuple[str, Bound]]:
-    """What a loop's target binds. Raises NotLiteral when item and target do not fit."""
+    """Yield the names that a loop's target binds. Raises NotLiteral if the item cannot be unpacked to it."""
     match target:
         case Name(start=start, end=end, name=name):
             yield name, Bound(Computed(start, end, item), scope)

@@ -1,4 +1,4 @@
-"""Operators on constant values. What would be too large is refused before it is computed."""
+"""Operators on constant values. Results that would be too large are rejected before they are computed."""
 
 import operator
 from collections.abc import Callable
@@ -46,7 +46,7 @@ _COMPARISONS: Final[dict[str, Callable[[Value, Value], bool]]] = {
 
 
 def binary(symbol: str, left: Value, right: Value) -> Value:
-    """`left symbol right`. Raises NotLiteral, and what Python raises for operands that do not fit."""
+    """Return `left symbol right`. Raises NotLiteral, or what Python raises, for unsuitable operands."""
     if type(left) in _NUMBERS and type(right) in _NUMBERS:
         return _arithmetic(symbol, left, right)
     if type(left) is type(right) and type(left) in _LISTS and symbol == "+":
@@ -61,17 +61,20 @@ def binary(symbol: str, left: Value, right: Value) -> Value:
 
 
 def unary(symbol: str, operand: Value) -> Value:
-    """`symbol operand`. Raises NotLiteral."""
+    """Return `symbol operand`. Raises NotLiteral for an unsuitable operand."""
     if symbol == "not":
         return not truth(operand)
-    # The inverse of a bool is deprecated, and a warning of the newest Python.
+    # `~` on a bool is deprecated, and warns in new releases of Python.
     if type(operand) not in _NUMBERS or (symbol == "~" and type(operand) is bool):
         raise NotLiteral
     return _UNARY[symbol](operand)
 
 
 def compare(symbol: str, left: Value, right: Value) -> bool:
-    """`left symbol right` for a comparison. Containers are searched, but never compared."""
+    """Return `left symbol right` for a comparison. Containers are searched, but never compared.
+
+    Raises NotLiteral, or what Python raises, for unsuitable operands.
+    """
     if symbol in ("in", "not in"):
         return _contains(right, left) == (symbol == "in")
     if symbol in ("is", "is not"):
@@ -84,7 +87,7 @@ def compare(symbol: str, left: Value, right: Value) -> bool:
 
 
 def truth(value: Value) -> bool:
-    """Whether a condition holds. Raises NotLiteral for what has no truth of its own."""
+    """Return whether a condition holds. Raises NotLiteral for values without a known truth value."""
     if is_scalar(value) or type(value) in (list, tuple, dict):
         return bool(value)
     raise NotLiteral
@@ -112,5 +115,5 @@ def _contains(container: Value, wanted: Value) -> bool:
         raise NotLiteral
     if type(container) is str:
         return wanted in container
-    # A scalar never equals a container, so that no container need be compared.
+    # A scalar never equals a container, so containers need not be compared.
     return any(wanted == item for item in container if is_scalar(item))

@@ -1,4 +1,4 @@
-"""Texts made of values: f-strings, `str.format` and `%`."""
+"""String formatting: f-strings, `str.format` and `%`."""
 
 import re
 import string
@@ -8,13 +8,13 @@ from typing import Final
 
 from coglet_schema.constants.values import NotLiteral, Value, is_scalar
 
-# Widths and precisions of at most two digits: a longer one makes a text of any size.
+# Widths and precisions of at most two digits, because a longer one makes a text of any size.
 _FORMAT: Final = re.compile(r"(.?[<>^=])?[-+ ]?#?0?\d{0,2}[,_]?(\.\d{1,2})?[a-zA-Z%]?")
 _PERCENT: Final = re.compile(r"%(?P<form>[-+ 0#]{0,3}\d{0,2}(\.\d{1,2})?[sdifgrxX]|%)|%")
 
 
 def show(value: Value, conversion: str, form: str) -> str:
-    """`{value!conversion:form}`. Raises NotLiteral, and ValueError for a form that does not fit."""
+    """Return `{value!conversion:form}`. Raises NotLiteral, or ValueError for a form the value lacks."""
     if not is_scalar(value) or not _FORMAT.fullmatch(form):
         raise NotLiteral
     match conversion:
@@ -30,7 +30,7 @@ def show(value: Value, conversion: str, form: str) -> str:
 
 
 def formatted(text: str, positional: Sequence[Value], named: Mapping[str, Value]) -> str:
-    """`text.format(...)`, with names and numbers alone as fields. Raises NotLiteral."""
+    """Return `text.format(...)`. Raises NotLiteral if a field is not just a name or number."""
     parts: list[str] = []
     automatic = count()
     values = {**named, **{str(index): value for index, value in enumerate(positional)}}
@@ -53,7 +53,7 @@ def formatted(text: str, positional: Sequence[Value], named: Mapping[str, Value]
 
 
 def percent(text: str, values: Value) -> str:
-    """`text % values`. Raises NotLiteral, and TypeError for values that do not fit."""
+    """Return `text % values`. Raises NotLiteral, or TypeError for unsuitable values."""
     given = values if type(values) is tuple else (values,)
     if not all(map(is_scalar, given)) or any(match["form"] is None for match in _PERCENT.finditer(text)):
         raise NotLiteral

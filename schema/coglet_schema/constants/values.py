@@ -1,4 +1,4 @@
-"""What a constant expression may evaluate to, and how it looks in JSON.
+"""The values of constant expressions, and their conversion to JSON.
 
 A value is None, a bool, int, float or str, a list, tuple or dict of values, or one of the classes below.
 """
@@ -15,7 +15,7 @@ from coglet_schema.syntax.expressions import Expression
 JsonValue: TypeAlias = "bool | int | float | str | list[JsonValue] | dict[str, JsonValue] | None"
 Value: TypeAlias = Any
 
-# Larger values are data, no defaults, bounds or choices.
+# Larger values are data, not defaults, bounds or choices.
 MAX_ITEMS: Final = 50_000
 MAX_CHARACTERS: Final = 200_000
 MAX_INTEGER_BITS: Final = 4096
@@ -25,7 +25,7 @@ _CHARACTERS_PER_STEP: Final = 256
 
 
 class NotLiteral(Exception):
-    """The expression has no value that can be known without running it."""
+    """The value of the expression cannot be known without running it."""
 
 
 class Sequenced(tuple[Any, ...]):
@@ -33,7 +33,7 @@ class Sequenced(tuple[Any, ...]):
 
 
 class Unknown:
-    """A dict's value that cannot be known. The dict still has its keys; looking at this raises NotLiteral."""
+    """A dict's value that cannot be known. The dict still has its keys; using this raises NotLiteral."""
 
     def _refuse(self, *_: object) -> NoReturn:
         raise NotLiteral
@@ -43,7 +43,7 @@ class Unknown:
 
 @dataclass(frozen=True)
 class Member:
-    """A member of an enum, as a loop over the enum gives it."""
+    """A member of an enum, as a loop over the enum yields it."""
 
     name: str
     value: Value
@@ -57,12 +57,12 @@ class Computed(Expression):
 
 
 def is_scalar(value: Value) -> bool:
-    """True for what can be compared and shown at a cost that does not depend on what it holds."""
+    """Return True if the value is not a container, so that comparing or formatting it does not recurse."""
     return value is None or type(value) in (bool, int, float, str)
 
 
 def scalars(values: Iterable[Value]) -> list[Value]:
-    """The same values. Raises NotLiteral unless all are scalars."""
+    """Return the values as a list. Raises NotLiteral unless all are scalars."""
     listed = list(values)
     if not all(map(is_scalar, listed)):
         raise NotLiteral
@@ -70,14 +70,17 @@ def scalars(values: Iterable[Value]) -> list[Value]:
 
 
 def items_of(value: Value) -> list[Value]:
-    """What a loop over `value` gives. Raises NotLiteral when it cannot be iterated."""
+    """Return what a loop over `value` yields. Raises NotLiteral if it cannot be iterated."""
     if type(value) not in (list, tuple, dict, str, Sequenced):
         raise NotLiteral
     return list(value)
 
 
 def checked(value: Value, project: Project) -> Value:
-    """The same value, with its size counted as work. Raises NotLiteral for one that is too large."""
+    """Count the size of the value as work and return it.
+
+    Raises NotLiteral if it is too large, SchemaError if the project's budget is exceeded.
+    """
     match value:
         case bool() | None:
             pass
@@ -95,7 +98,7 @@ def checked(value: Value, project: Project) -> Value:
 
 
 def to_json(value: Value, project: Project) -> JsonValue:
-    """The value as JSON. Raises NotLiteral for what JSON does not have."""
+    """Return the value as JSON. Raises NotLiteral if JSON cannot express it."""
     project.spend()
     match value:
         case dict():
@@ -111,11 +114,11 @@ def _json_scalar(value: bool | int | float | str | None) -> JsonValue:
     if isinstance(value, str) and not value.isascii():
         try:
             value.encode()
-        except UnicodeEncodeError:  # half of a surrogate pair: a Python string, but no JSON text
+        except UnicodeEncodeError:  # half of a surrogate pair: a Python string, but not JSON text
             raise NotLiteral from None
     if isinstance(value, float):
         _require(math.isfinite(value))
-        # Integral numbers print without a fraction, up to where that would be a row of made-up digits.
+        # Integral numbers are written without a fraction, unless most of the digits would be invented.
         return int(value) if value.is_integer() and abs(value) < 1e21 else value
     return value
 
@@ -128,7 +131,7 @@ def _json_key(key: Value) -> str:
 
 
 def keyed(pairs: Iterable[tuple[Value, Value]]) -> Mapping[Value, Value]:
-    """A dict of these pairs. Raises NotLiteral for a key that is no scalar."""
+    """Return a dict of these pairs. Raises NotLiteral for a key that is not a scalar."""
     listed = list(pairs)
     scalars(key for key, _ in listed)
     return dict(listed)

@@ -1,1 +1,1 @@
-"""Python source in our own words: files, expressions and definitions, whatever parser reads them."""
+"""Our own model of Python source: files, expressions and definitions, independent of the parser."""

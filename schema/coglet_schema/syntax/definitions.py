@@ -1,7 +1,7 @@
-"""What a module or a class body defines, by name.
+"""The definitions in a module or a class body, by name.
 
-Looked at are the statements of the body itself and, for imports alone, those inside its `if` and `try` blocks
-(`if TYPE_CHECKING:`). When a name is defined twice the last definition counts, as it does in Python.
+Read are the statements of the body itself and, only for imports, those inside its `if` and `try` blocks
+(`if TYPE_CHECKING:`). If a name is defined twice the last definition counts, as in Python.
 """
 
 from collections.abc import Iterable, Iterator, Mapping
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True)
 class Import:
-    """What an imported name stands for: `name` of a module, or the module itself."""
+    """What an imported name refers to: `name` of a module, or the module itself."""
 
     module: str
     # Leading dots.
@@ -36,7 +36,7 @@ class Assignment:
 
     node: "Node" = field(repr=False)
     reader: Reader = field(repr=False)
-    # What `+=` adds to.
+    # The definition that `+=` adds to.
     before: "Definition | None" = None
 
     @cached_property
@@ -53,7 +53,7 @@ class Assignment:
         return _optional(self.reader, value)
 
     def _sum(self, operand: "Node") -> Expression:
-        """The old value and the operand, joined by `+`; after any other operator nothing is known."""
+        """Return the old value `+` the operand; for any other operator an unknown expression."""
         span = self.reader.span(self.node)
         known = self.before.value if isinstance(self.before, Assignment) else None
         if known is None or self.reader.text(child(self.node, "operator")) != "+=":
@@ -62,7 +62,7 @@ class Assignment:
 
 
 class ParameterKind(Enum):
-    """How a parameter takes its arguments."""
+    """How a parameter receives its arguments."""
 
     NAMED = "named"
     VAR_POSITIONAL = "*args"
@@ -109,7 +109,7 @@ class Function:
 
     @cached_property
     def returned(self) -> Expression | None:
-        """What the first `return` statement of the body's top level returns."""
+        """The value of the first `return` statement at the top level of the body."""
         for statement in children(child(self.node, "body")):
             if statement.type == "return_statement" and (value := children(statement)):
                 return self.reader.expression(value[0])
@@ -163,7 +163,7 @@ class Body:
 
 
 def read_body(reader: Reader, block: "Node") -> Body:
-    """Collects the definitions among the statements of `block`."""
+    """Collect the definitions among the statements of `block`."""
     names: dict[str, Definition] = {}
     stars: list[Import] = []
     for statement in children(block):

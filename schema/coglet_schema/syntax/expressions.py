@@ -1,4 +1,4 @@
-"""The expressions that can be read without running them, with our own names.
+"""The expressions that can be read without running them.
 
 `start` and `end` are offsets into the source that the expression was read from.
 """
@@ -10,7 +10,7 @@ from typing import Literal
 
 @dataclass(frozen=True, slots=True)
 class Expression:
-    """Any expression. One that is of none of the classes below cannot be read statically."""
+    """Any expression. One of none of the classes below cannot be read statically."""
 
     start: int
     end: int
@@ -71,7 +71,7 @@ class Items(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Pairs(Expression):
-    """A dict display; a key of None stands for `**value`."""
+    """A dict display; the key None stands for `**value`."""
 
     pairs: tuple[tuple[Expression | None, Expression], ...]
 
@@ -128,7 +128,7 @@ class Conditional(Expression):
 
 @dataclass(frozen=True, slots=True)
 class Slice(Expression):
-    """`start:stop:step` inside of a subscript."""
+    """`start:stop:step` inside a subscript."""
 
     bounds: tuple[Expression | None, Expression | None, Expression | None]
 
@@ -144,7 +144,7 @@ class Loop:
 
 @dataclass(frozen=True, slots=True)
 class Comprehension(Expression):
-    """A comprehension or generator expression; `value` is that of a dict comprehension."""
+    """A comprehension or generator expression; only a dict comprehension has a `value`."""
 
     kind: Literal["list", "set", "dict", "generator"]
     element: Expression
@@ -164,6 +164,6 @@ class Field:
 
 @dataclass(frozen=True, slots=True)
 class Template(Expression):
-    """An f-string: texts and fields in their order."""
+    """An f-string: texts and fields in order."""
 
     parts: tuple[str | Field, ...]

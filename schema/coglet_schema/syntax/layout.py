@@ -1,7 +1,8 @@
-"""Finding and naming what is no Python.
+"""Finds and describes source that is not valid Python.
 
 tree-sitter marks what it cannot parse, but it also accepts wrong indentation, empty bodies, statements that
-break off at the end of a line, and Python 2's `print`. The author would only learn of those in the container.
+end in the middle at a line end, and Python 2's `print`. Without these checks, the author would see such an
+error only in the container.
 """
 
 import re
@@ -18,8 +19,8 @@ if TYPE_CHECKING:
 # CPython's own limit (MAXLEVEL in its tokenizer).
 MAX_NESTING: Final = 200
 
-# Comments, strings and continued lines are matched to be skipped; a quote that matches alone opens a string
-# that never ends.
+# Comments, strings and continued lines are matched to be skipped; a quote that matches alone opens an
+# unterminated string.
 _TOKENS: Final = re.compile(
     rb"#[^\n]*"
     rb'|"{3}(?:[^\\]|\\.)*?"{3}' + rb"|'{3}(?:[^\\]|\\.)*?'{3}"
@@ -46,7 +47,7 @@ _PYTHON_2: Final = {"print_statement": "print", "exec_statement": "exec"}
 
 
 def check_nesting(source: Source) -> None:
-    """Refuses what Python refuses before it parses; what recurses over expressions relies on it."""
+    """Raise SchemaError for nesting that Python rejects; code that recurses over expressions relies on it."""
     if not _nests_at_first_sight(source.text):
         return
     depth = 0
@@ -57,7 +58,7 @@ def check_nesting(source: Source) -> None:
 
 
 def _nests_at_first_sight(text: bytes) -> bool:
-    """A quick look at the brackets alone, which also counts those in strings and comments."""
+    """Return whether the brackets nest too deeply if those in strings and comments count, too (fast)."""
     depth = 0
     for bracket in text.translate(None, _NO_BRACKETS):
         depth += 1 if bracket in b"([{" else -1
@@ -68,7 +69,7 @@ def _nests_at_first_sight(text: bytes) -> bool:
 
 
 def syntax_error_in(source: Source, root: "Node") -> SchemaError:
-    """The error for a tree that the parser found faulty, at the place a person would look."""
+    """Return the error for a tree that the parser found faulty, at the most likely place."""
     if fault := _bracket_fault(source.text) or _missing_colon(source.text):
         return syntax_error(source, *fault)
     node = root
@@ -79,7 +80,7 @@ def syntax_error_in(source: Source, root: "Node") -> SchemaError:
 
 
 def check_layout(source: Source, root: "Node") -> None:
-    """Raises SchemaError for what the grammar wrongly accepts."""
+    """Raise SchemaError for invalid source that the grammar accepts."""
     pending = [root]
     while pending:
         node = pending.pop()
@@ -108,7 +109,7 @@ def _check_block(source: Source, block: "Node", statements: "list[Node]") -> Non
 
 
 def _indentation(source: Source, node: "Node") -> str | None:
-    """What stands before the node on its line; None when that is not only blanks."""
+    """Return the text before the node on its line; None if that is not only whitespace."""
     line_start = node.start_byte - node.start_point[1]
     before = source.slice(line_start, node.start_byte).replace("\f", "")
     return None if before.strip(" \t") else before
@@ -155,7 +156,7 @@ def _bracket_fault(text: bytes) -> tuple[int, str] | None:
 
 
 def _missing_colon(text: bytes) -> tuple[int, str] | None:
-    """The end of the first line that begins like a compound statement and has no colon outside brackets."""
+    """Return the end of the first line that starts a compound statement without a colon outside brackets."""
     depth, line_start, has_colon = 0, 0, False
     for offset, mark in _marks(text):
         depth += _step(mark)
@@ -169,12 +170,12 @@ def _missing_colon(text: bytes) -> tuple[int, str] | None:
 
 
 def _step(mark: bytes) -> int:
-    """How a mark changes the depth of nesting."""
+    """Return how a mark changes the depth of nesting."""
     return 1 if mark in _CLOSING else -1 if mark in b")]}" else 0
 
 
 def _marks(text: bytes) -> Iterator[tuple[int, bytes]]:
-    """Brackets, colons and line ends outside strings and comments; quotes of strings that never end."""
+    """Yield brackets, colons and line ends outside strings and comments; quotes of unterminated strings."""
     for match in _TOKENS.finditer(text):
         if mark := match["mark"]:
             yield match.start(), mark

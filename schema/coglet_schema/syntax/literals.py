@@ -13,9 +13,9 @@ _SIMPLE: Final = {"\n": "", "a": "\a", "b": "\b", "f": "\f", "n": "\n", "r": "\r
 
 
 def read_string(token: str) -> str | None:
-    """The string's value; None when it is no plain text.
+    """Return the string's value; None if it has a prefix other than `r`.
 
-    Plain means no prefix but `r`. Raises ValueError for a malformed escape.
+    Raises ValueError for a malformed escape.
     """
     match = _STRING.match(token)
     if match is None or match["prefix"].lower() not in ("", "r"):
@@ -24,18 +24,18 @@ def read_string(token: str) -> str | None:
 
 
 def template_prefix(start: str) -> str | None:
-    """The lower-case prefix of an f-string, from its first characters up to the quotes; None for others."""
+    """Return the prefix of an f-string in lower case, from its start up to the quotes; None for others."""
     prefix = start.rstrip("\"'").lower()
     return prefix if prefix in ("f", "fr", "rf") else None
 
 
 def decode_text(content: str, *, raw: bool) -> str:
-    """What stands between the quotes, with its escapes decoded. Raises ValueError for a malformed one."""
+    """Return the text between the quotes with its escapes decoded. Raises ValueError for a malformed one."""
     return content if raw or "\\" not in content else _ESCAPE.sub(_unescape, content)
 
 
 def read_number(token: str) -> int | float | None:
-    """The number's value; None for a complex one. Raises ValueError when Python refuses it."""
+    """Return the number's value; None for a complex one. Raises ValueError if Python rejects it."""
     lowered = token.lower()
     if lowered.endswith("j"):
         return None

@@ -1,7 +1,7 @@
-"""From a source to its definitions, by way of tree-sitter.
+"""Parses source to its definitions, with tree-sitter.
 
-tree-sitter because its grammar knows every Python syntax whatever interpreter runs it; `ast` knows one. Its
-price is that it accepts a good deal that is no Python; `layout` looks for what matters of that.
+tree-sitter, because its grammar covers the syntax of all Python releases, whatever interpreter runs it; `ast`
+covers one. The disadvantage is that it accepts some invalid source; `layout` finds the cases that matter.
 """
 
 import re
@@ -21,11 +21,11 @@ _TYPE_PARAMETERS: Final = re.compile(rb"\b(?:class|def|type)[ \t]+\w+[ \t]*(?=\[
 
 
 def parse_module(source: Source) -> Body:
-    """Reads a whole file. Raises SchemaError when it is no Python."""
+    """Read a whole file. Raises SchemaError if it is not valid Python."""
     check_nesting(source)
     tree = _parse(source.text)
     if tree.root_node.has_error:
-        # The grammar does not know defaults of type parameters (PEP 696), and we do not need them.
+        # The grammar lacks defaults of type parameters (PEP 696), which we do not need.
         tree = _parse(_without_type_parameters(source.text))
     if tree.root_node.has_error:
         raise syntax_error_in(source, tree.root_node)
@@ -34,7 +34,7 @@ def parse_module(source: Source) -> Body:
 
 
 def parse_quoted(source: Source, quoted: Constant) -> Expression:
-    """Reads the expression inside a string literal, such as an annotation in quotes."""
+    """Read the expression inside a string literal, such as an annotation in quotes."""
     text = str(quoted.value)
     token = source.slice(quoted.start, quoted.end)
     # Parentheses as in `typing.get_type_hints`, which lets such an annotation span lines.
@@ -69,7 +69,7 @@ def _without_type_parameters(text: bytes) -> bytes:
 
 
 def _closing_bracket(text: bytes, opening: int) -> int:
-    """The offset behind the bracket that closes the one at `opening`; `opening` itself when none does."""
+    """Return the offset after the bracket that closes the one at `opening`, or `opening` without one."""
     depth = 0
     for match in re.compile(rb"[\[\]]").finditer(text, opening):
         depth += 1 if match[0] == b"[" else -1

@@ -1,6 +1,6 @@
-"""From the parser's nodes to our expressions.
+"""Converts the parser's nodes to our expressions.
 
-The tree is read on demand, node by node: of a long file only what the schema needs is ever converted.
+The tree is read on demand, node by node: of a long file only what the schema needs is converted.
 """
 
 import unicodedata
@@ -70,11 +70,11 @@ class Reader:
         return self.slice(node.start_byte, node.end_byte)
 
     def slice(self, start: int, end: int) -> str:
-        """The text between two positions of the parser."""
+        """Return the text between two offsets of the parser."""
         return self._text[start:end].decode()
 
     def identifier(self, node: "Node") -> str:
-        """A name as Python stores it (PEP 3131: NFKC)."""
+        """Return a name as Python stores it (PEP 3131: NFKC)."""
         text = self.text(node)
         return text if text.isascii() else unicodedata.normalize("NFKC", text)
 
@@ -87,12 +87,12 @@ class Reader:
 
 
 def children(node: "Node") -> list["Node"]:
-    """The named children without comments and line continuations."""
+    """Return the named children without comments and line continuations."""
     return [child for child in node.named_children if not child.is_extra]
 
 
 def field(node: "Node", name: str) -> "Node":
-    """A child that the grammar guarantees."""
+    """Return a child that the grammar guarantees."""
     child = node.child_by_field_name(name)
     assert child is not None, f"{node.type} without {name}"
     return child
@@ -135,7 +135,7 @@ def _read_string(reader: Reader, node: "Node") -> Expression:
 
 
 def _template_parts(reader: Reader, node: "Node", *, raw: bool) -> Iterator[str | Field]:
-    """The texts between the fields of an f-string, decoded, and its fields."""
+    """Yield the decoded texts between the fields of an f-string, and the fields."""
     at = node.children[0].end_byte
     for part in node.children[1:]:
         if part.type not in ("interpolation", "string_end"):
@@ -159,7 +159,7 @@ def _read_field(reader: Reader, node: "Node") -> Field:
         else ""
     )
     return Field(
-        # A format that has fields itself is not read.
+        # A format that contains fields itself is not supported.
         Expression(*reader.span(inner)) if form and children(form) else reader.expression(inner),
         reader.text(conversion)[1:] if conversion else "",
         reader.text(form)[1:] if form else "",
@@ -225,7 +225,7 @@ def _read_call(reader: Reader, node: "Node") -> Expression:
             case _:
                 positional.append(reader.expression(argument))
     function = reader.expression(field(node, "function"))
-    if isinstance(function, Starred):  # the parser takes `*f(x)` for `(*f)(x)`
+    if isinstance(function, Starred):  # the parser reads `*f(x)` as `(*f)(x)`
         called = Call(*reader.span(node), function.operand, tuple(positional), keywords, tuple(unpacked))
         return Starred(*reader.span(node), called)
     return Call(*reader.span(node), function, tuple(positional), keywords, tuple(unpacked))

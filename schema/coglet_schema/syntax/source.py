@@ -12,7 +12,7 @@ _UTF8_BOM: Final = b"\xef\xbb\xbf"
 
 
 class Source:
-    """One file's text. Offsets count bytes of `text`, which is UTF-8 and knows no line end but `\\n`."""
+    """One file's text. Offsets count bytes of `text`, which is UTF-8 with `\\n` as the only line end."""
 
     def __init__(self, file: str, text: bytes) -> None:
         self.file = file
@@ -38,9 +38,9 @@ class Source:
 
 
 def read_source(path: Path, file: str, max_bytes: int) -> Source:
-    """Reads at most `max_bytes` of `path`; `file` is the name that errors show.
+    """Read `path`; `file` is the name that errors show.
 
-    Raises OSError when it cannot be read, SchemaError when it is no Python text.
+    Raises OSError if it cannot be read, SchemaError if it is larger than `max_bytes` or is not Python text.
     """
     with path.open("rb") as stream:
         data = stream.read(max_bytes + 1)
@@ -48,14 +48,17 @@ def read_source(path: Path, file: str, max_bytes: int) -> Source:
         raise syntax_error(
             Source(file, b""),
             0,
-            "too many bytes of source to analyse",
+            "too many bytes of source to analyze",
             hint="keep large data out of the files that define inputs and outputs",
         )
     return decode_source(data, file)
 
 
 def decode_source(data: bytes, file: str) -> Source:
-    """Undoes encoding declaration, byte order mark and foreign line ends, as Python does."""
+    """Decode by encoding declaration and byte order mark, and convert line ends, as Python does.
+
+    Raises SchemaError for null bytes, and for bytes or an encoding that cannot be decoded.
+    """
     data = data.removeprefix(_UTF8_BOM)
     if (nul := data.find(b"\0")) >= 0:
         raise syntax_error(Source(file, data), nul, "source code cannot contain null bytes")
@@ -70,14 +73,14 @@ def decode_source(data: bytes, file: str) -> Source:
 
 
 def syntax_error(source: Source, offset: int, reason: str, hint: str = "") -> SchemaError:
-    """An error for text that is no Python."""
+    """Return an error for text that is not Python."""
     place = source.place(offset)
     message = f"failed to parse Python source: {reason} ({place.file}:{place.line}:{place.column})"
     return SchemaError(ErrorKind.PARSE, message, place, hint)
 
 
 def _declared_encoding(data: bytes, file: str) -> str:
-    """The encoding named by a comment in the first two lines (PEP 263), else UTF-8."""
+    """Return the encoding named by a comment in the first two lines (PEP 263), else UTF-8."""
     first_lines = b"".join(data[:1024].splitlines(keepends=True)[:2])
     if b"coding" not in first_lines:
         return "utf-8"

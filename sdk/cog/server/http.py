@@ -8,7 +8,7 @@ from coglet import server
 
 
 def main(arguments: list[str] | None = None) -> None:
-    """Serves until told to stop; the server reads the flags. Raises SystemExit with the exit code."""
+    """Serve until asked to stop; the server parses the flags. Raises SystemExit with a nonzero exit code."""
     server._run_command(sys.argv[1:] if arguments is None else arguments, "python -m cog.server.http")
 
 

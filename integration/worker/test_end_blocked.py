@@ -1,4 +1,4 @@
-"""hardening.md C4: whatever the model keeps, an idle worker ends soon, and says what held it."""
+"""hardening.md C4: whatever the model keeps running, an idle worker ends soon, and logs what blocked it."""
 
 import contextlib
 import subprocess
@@ -13,7 +13,7 @@ from testing.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
 from coglet_protocol import control
 
 LIMIT_S: Final = 5.0
-"""An idle worker needs 2 s at most; the rest is for a machine that does other work beside the tests."""
+"""An idle worker needs 2 s at most; the rest is for a machine that runs other work beside the tests."""
 
 PYTHON_ENDS_IT: Final = {
     "process pool": "self.kept = ProcessPoolExecutor(2); list(self.kept.map(abs, [-1, -2]))",
@@ -37,7 +37,7 @@ HELD: Final = {
     "busy thread pool": ("self.kept = ThreadPoolExecutor(1); self.kept.submit(never_ends)", "_python_exit"),
     "process": ("multiprocessing.Process(target=never_ends).start()", "process"),
     "busy process pool": ("self.kept = ProcessPoolExecutor(1); self.kept.submit(never_ends)", "_python_exit"),
-    "queue that nobody reads": ("q = multiprocessing.Queue(); q.put(b'x' * 1_000_000)", "_finalize_join"),
+    "queue without a reader": ("q = multiprocessing.Queue(); q.put(b'x' * 1_000_000)", "_finalize_join"),
     "__del__": ("atexit.register([NeverEnds()].clear)", "__del__"),
 }
 MODEL: Final = """
@@ -68,7 +68,7 @@ MODEL: Final = """
 
 @pytest.fixture
 def others() -> Iterator[None]:
-    """600 processes that have nothing to do with the worker."""
+    """Start 600 processes that do not belong to the worker."""
     with contextlib.ExitStack() as stack:
         for _ in range(600):
             process = stack.enter_context(subprocess.Popen(["/bin/sleep", "600"]))
@@ -101,7 +101,7 @@ def test_what_does_not_end_is_named(start_worker: StartWorker, setup: str, holde
 
 
 def test_a_busy_thread_on_a_busy_machine(start_worker: StartWorker, others: None) -> None:
-    """It takes the interpreter back after each file of /proc that is read to name the model's processes."""
+    """It gets the interpreter after each file of /proc that is read to name the model's processes."""
     setup, holder = HELD["busy thread"]
     worker = start_worker(MODEL.format(setup=setup))
     code, elapsed_s = timed_shut_down(worker)
@@ -111,7 +111,7 @@ def test_a_busy_thread_on_a_busy_machine(start_worker: StartWorker, others: None
 
 
 def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> None:
-    """The main thread does not even hear that it should end."""
+    """The main thread never gets to its exit."""
     setup = "signal.signal(signal.SIGALRM, never_ends); signal.setitimer(signal.ITIMER_REAL, 0.1)"
     worker = start_worker(MODEL.format(setup=setup))
     worker.wait_server_log("held")
@@ -121,7 +121,7 @@ def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> Non
     assert elapsed_s < LIMIT_S
 
 
-def test_a_failed_setup_is_not_held_up_either(spawn_worker: StartWorker) -> None:
+def test_a_failed_setup_is_not_blocked_either(spawn_worker: StartWorker) -> None:
     worker = spawn_worker(MODEL.format(setup="atexit.register(never_ends); raise ValueError"))
     assert worker.wait_exit() == EXIT_SETUP_FAILED
     (record,) = worker.records

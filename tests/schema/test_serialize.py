@@ -1,4 +1,4 @@
-"""The bytes of whole documents, as clients of either mode have always got them."""
+"""The bytes of whole documents, which must not change for clients of either mode."""
 
 import json
 from pathlib import Path

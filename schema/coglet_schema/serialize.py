@@ -1,14 +1,14 @@
-"""The bytes of a document, in the two layouts that consumers know.
+"""The bytes of a document, in the two layouts that consumers expect.
 
 A document of one mode is compact; inputs, components and paths keep their order, other keys are sorted.
-A merged document is indented and sorted throughout, so that inputs must be ordered by `x-order`.
+A merged document is indented and sorted throughout, so that consumers must order inputs by `x-order`.
 """
 
 import json
 from collections.abc import Mapping
 from typing import Any, Final
 
-# Safe inside HTML and JavaScript, as the peer's encoder makes them.
+# Escapes for use inside HTML and JavaScript, as by the peer's encoder.
 _ESCAPES: Final = str.maketrans(
     {character: f"\\u{ord(character):04x}" for character in ("<", ">", "&", "\u2028", "\u2029")}
 )
@@ -17,7 +17,7 @@ _SCHEMA_LIST_KEYS: Final = frozenset({"anyOf", "allOf", "oneOf"})
 
 
 def dump(document: Mapping[str, Any]) -> bytes:
-    """The document as UTF-8 JSON without a final newline."""
+    """Return the document as UTF-8 JSON without a final newline."""
     if {"/predictions", "/trainings"} <= document["paths"].keys():
         text = json.dumps(document, ensure_ascii=False, allow_nan=False, sort_keys=True, indent=2)
     else:
@@ -36,7 +36,7 @@ def _arranged_document(document: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def _arranged_schema(schema: Any) -> Any:
-    """Keys are sorted, but those of `properties` keep the author's order; values hold no schemas."""
+    """Sort the keys; those of `properties` keep the author's order."""
     if not isinstance(schema, Mapping):
         return schema
     arranged: dict[str, Any] = {}
