@@ -227,7 +227,7 @@ def test_an_installer_that_outlives_a_killed_cog_keeps_its_place_to_itself(
         killed.signal(signal.SIGKILL)
         killed.wait_exit()
         with start_cog(project, "predict", variables=variables) as cog:
-            cog.wait_shown("Waiting for another cog, which makes the same environment...")
+            cog.wait_shown("Waiting for another cog process that is making the same environment...")
             silent_index.close()
             connection.close()  # which ends the installer
             assert cog.wait_exit() == 0

@@ -110,10 +110,10 @@ def test_requests_are_passed_on_without_what_is_the_browsers(url: str) -> None:
 @pytest.mark.parametrize(
     ("target", "status", "text"),
     [
-        ("file:///etc/passwd", 400, "'file:///etc/passwd' is no http:// or https:// address"),
-        ("ftp://127.0.0.1", 400, "'ftp://127.0.0.1' is no http:// or https:// address"),
-        ("", 400, "'' is no http:// or https:// address"),
-        ("http://127.0.0.1:1", 502, "no answer from http://127.0.0.1:1: "),
+        ("file:///etc/passwd", 400, "'file:///etc/passwd' is not an http:// or https:// URL"),
+        ("ftp://127.0.0.1", 400, "'ftp://127.0.0.1' is not an http:// or https:// URL"),
+        ("", 400, "'' is not an http:// or https:// URL"),
+        ("http://127.0.0.1:1", 502, "no response from http://127.0.0.1:1: "),
     ],
 )
 def test_targets_that_do_not_answer(url: str, target: str, status: int, text: str) -> None:

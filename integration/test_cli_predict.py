@@ -210,7 +210,7 @@ def test_a_running_server_can_be_asked(project: Path, tmp_path_factory: pytest.T
         wait_for((project / "canceled").exists, "canceled prediction")
     gone = run_cog(elsewhere, "predict", "--url", url, "-i", "what=a")
     assert gone.returncode == 1
-    assert gone.stderr.startswith(f"error: no answer from the model server at {url}: ")
+    assert gone.stderr.startswith(f"error: no response from the model server at {url}: ")
 
 
 FILES: Final = """

@@ -231,7 +231,7 @@ def test_a_registry_that_does_not_answer(project: Path, capsys: pytest.CaptureFi
     configure(project, "127.0.0.1:1")
     code, _, err = cog(capsys, "import")
     assert code == 1
-    assert "error: the registry failed with 127.0.0.1:1/you/" in err
+    assert "error: request to registry 127.0.0.1:1/you/" in err
     assert not (project / "weights.lock").exists()
 
 
@@ -302,4 +302,4 @@ def test_a_lock_that_is_none(project: Path, capsys: pytest.CaptureFixture[str]) 
     assert code == 1
     assert err.startswith("error: failed to read weights.lock: Expected `array`, got `int` - at `$.weights`")
     (project / "weights.lock").write_text('{"version": 2}')
-    assert cog(capsys, "status")[2] == "error: weights.lock has version 2, and this cog knows 1\n"
+    assert cog(capsys, "status")[2] == "error: weights.lock has version 2; this cog supports only version 1\n"

@@ -167,7 +167,7 @@ def test_a_model_that_is_left_out(
 ) -> None:
     (example / ".dockerignore").write_text("*.py\n")
     told = build(example, NAME, variables)
-    assert "warning: .dockerignore leaves out predict.py: the model cannot start without it\n" in told
+    assert "warning: .dockerignore excludes predict.py: the model cannot start without it\n" in told
 
 
 def test_a_platform_without_a_base_image(

@@ -91,7 +91,7 @@ def test_the_daemon_pushes_what_we_cannot(
     name = f"{private_registry}/you/{uuid.uuid4().hex}:v1"
     refused = run_cog(example, "push", name, *PLAIN, variables={**own, "COG_PUSH_OCI": "1"})
     assert refused.returncode == 1
-    assert f"\nwarning: the registry failed with {name.rpartition(':')[0]}: status 401" in refused.stderr
+    assert f"\nwarning: request to registry {name.rpartition(':')[0]} failed: status 401" in refused.stderr
     assert "; pushing with the Docker daemon instead\n" in refused.stderr
     assert "\nerror: failed to push image: " in refused.stderr
     engine.images.remove(name, force=True)

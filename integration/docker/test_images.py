@@ -200,6 +200,6 @@ def test_a_secret_is_seen_by_its_command_alone(
         example, "build", "--use-cog-base-image", "false", variables={**variables, "DOCKER_BUILDKIT": "0"}
     )
     assert without.stderr.endswith(
-        "error: build.run with mounts needs BuildKit, which this Docker client does not offer\n\n"
-        "hint: install the plugin docker-buildx, or unset DOCKER_BUILDKIT=0\n"
+        "error: build.run with mounts needs BuildKit, which this Docker client does not support\n\n"
+        "hint: install the docker-buildx plugin, or unset DOCKER_BUILDKIT=0\n"
     )

@@ -120,7 +120,8 @@ def test_how_layers_are_pushed() -> None:
         (
             EngineUnreachable("refused"),
             "error pinging docker daemon: refused",
-            "is Docker running? Start it, or set DOCKER_HOST; `cog predict` and `cog serve` need none",
+            "is Docker running? Start it, or set DOCKER_HOST; "
+            "`cog predict` and `cog serve` work without Docker",
         ),
         (BuildFailed("exit code 1", ["one", "two"]), "one\ntwo\nimage build failed: exit code 1", None),
         (
@@ -132,7 +133,7 @@ def test_how_layers_are_pushed() -> None:
             PushFailed("r8.im/a/b", "NAME_UNKNOWN: no such model"),
             "Unable to find existing Replicate model for r8.im/a/b. "
             "Go to replicate.com and create a new model before pushing.\n\n"
-            "If the model exists, you may be logged in as somebody else: "
+            "If the model exists, you may be logged in as another user: "
             "with sudo, Docker reads the credentials of root.",
             None,
         ),

@@ -61,13 +61,13 @@ def test_what_a_dockerfile_of_ones_own_excludes(fail: Fail, flag: str) -> None:
         (
             "build: {python_version: '3.12', gpu: true}",
             ("--platform", "linux/arm64"),
-            "error: images with a GPU are for linux/amd64 only\n\n"
-            "hint: leave out --platform, or set gpu: false\n",
+            "error: images with a GPU are supported only on linux/amd64\n\n"
+            "hint: omit --platform, or set gpu: false\n",
         ),
         (
             "",
             ("--platform", "linux/arm64", "--use-cog-base-image", "true"),
-            "error: cog-base images are for linux/amd64 only\n\nhint: leave out --use-cog-base-image\n",
+            "error: cog-base images exist only for linux/amd64\n\nhint: omit --use-cog-base-image\n",
         ),
     ],
 )

@@ -13,7 +13,7 @@ from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
 from coglet_cli.images import weights
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.freeze import remembered
+from coglet_cli.images.freeze import cached_freeze
 from coglet_cli.images.sdk import choose_sdk, pep440
 from coglet_cli.images.secrets import secret_arguments
 from coglet_cli.python_env.wheel import model_wheel, server_wheel
@@ -70,7 +70,7 @@ def test_the_release_of_an_image(
 
 def test_a_prerelease_may_be_another_one_tomorrow() -> None:
     assert choose_sdk({}, "prerelease").warnings == (
-        "build.sdk_version is `prerelease`: builds on other days may get another release",
+        "build.sdk_version is `prerelease`: later builds may get another release",
     )
 
 
@@ -86,7 +86,7 @@ def test_a_release_that_never_was(variables: dict[str, str], sdk_version: str | 
     with pytest.raises(UserError) as caught:
         choose_sdk(variables, sdk_version)
     assert caught.value.message == f"cog version {version} is below the minimum required version 0.1.0"
-    assert "counts releases of pycoglet" in (caught.value.hint or "")
+    assert "must be a version of pycoglet" in (caught.value.hint or "")
 
 
 def test_without_a_wish_it_is_this_release() -> None:
@@ -304,5 +304,5 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
 
 def test_the_packages_of_the_same_layers_are_asked_for_once(tmp_path: Path) -> None:
     answers = iter(["a==1", "a==2"])
-    found = [remembered(tmp_path, layers, lambda: next(answers)) for layers in (["x"], ["x"], ["x", "y"])]
+    found = [cached_freeze(tmp_path, layers, lambda: next(answers)) for layers in (["x"], ["x"], ["x", "y"])]
     assert found == ["a==1", "a==1", "a==2"]

@@ -176,7 +176,7 @@ def test_a_release_is_chosen_where_the_author_names_none(
     assert found is not None
     assert (torch.version, found.version, found.warning) == (version, cuda, None)
     assert torch.note is not None
-    assert f"taking torch {version}," in torch.note
+    assert f"using torch {version}," in torch.note
     index, kept, *_ = staged(*lines, cuda=cuda, build=build)
     assert index == INDEX.format(f"cu{cuda.replace('.', '')}")
     assert Requirement(kept) == Requirement(line)
@@ -205,13 +205,14 @@ def test_constraints_limit_the_choice() -> None:
         (
             "torch==99.0.0",
             "13.0",
-            "torch 99.0.0 is newer than all that this release of Cog knows: taking CUDA 13.0. "
-            "Set `cuda` in cog.yaml for another one.",
+            "torch 99.0.0 is newer than all releases that this version of Cog knows: using CUDA 13.0. "
+            "Set `cuda` in cog.yaml to select another version.",
         ),
         (
             "torch<1.5",
             "11.8",
-            "no known release of torch is <1.5: taking CUDA 11.8. Set `cuda` in cog.yaml for another one.",
+            "no known release of torch matches <1.5: using CUDA 11.8. "
+            "Set `cuda` in cog.yaml to select another version.",
         ),
     ],
 )
@@ -291,5 +292,5 @@ def test_fast_mode_needs_its_base() -> None:
         choose_base(config, Requirements(), None, WISHES, lambda _: False)
     assert caught.value.message == "the base image of fast builds, r8.im/monobase:latest, is not available"
     assert caught.value.hint == (
-        "name your own in COG_MONOBASE_IMAGE (made from Dockerfile.base), or set fast: false"
+        "set COG_MONOBASE_IMAGE to an image built from Dockerfile.base, or set fast: false"
     )

@@ -155,7 +155,7 @@ MANUAL = "Manual migration required:"
         (
             "{predict: predict.py:Predictor}\n",
             {},
-            f"{MANUAL} the line with predict: in cog.yaml has another form",
+            f"{MANUAL} the predict: line in cog.yaml is not in the plain form",
         ),
         (
             "predict: predict.py:Predictor\n",
@@ -238,12 +238,15 @@ def test_a_pydantic_model_gets_the_base_of_cog(folder: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("=True)", "=True, frozen=True)"), "Report has other settings of pydantic too"),
+        (("=True)", "=True, frozen=True)"), "Report also has other pydantic settings"),
         (
             ("class Runner", "class Other(BaseModel): ...\nclass Runner"),
-            "run.py uses pydantic.BaseModel for other",
+            "run.py also uses pydantic.BaseModel for other",
         ),
-        (("Report(BaseModel)", "Report(BaseModel, Mixin)"), "give Report the one base cog.BaseModel by hand"),
+        (
+            ("Report(BaseModel)", "Report(BaseModel, Mixin)"),
+            "Report has other bases; make cog.BaseModel its only base by hand",
+        ),
     ],
 )
 def test_a_pydantic_model_that_a_person_must_change(
@@ -270,7 +273,7 @@ def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]
     write(folder, "run: run.py:Runner\n", below=imports + "print(ExperimentalFeatureWarning)\n")
     code, shown = doctor(capsys, "--fix")
     assert code == 1
-    assert "      Remediation: remove what uses ExperimentalFeatureWarning first (below.py:3)\n" in shown
+    assert "      Remediation: remove the uses of ExperimentalFeatureWarning first (below.py:3)\n" in shown
 
 
 def test_a_line_with_two_statements_is_left_to_a_person(
@@ -289,7 +292,7 @@ def test_a_configuration_that_is_no_mapping(folder: Path, capsys: pytest.Capture
     code, shown = doctor(capsys)
     assert code == 1
     assert 'cog.yaml:1 — cog.yaml validation failed: schema error in "cog.yaml": must be a mapping\n' in shown
-    assert "  skipped  config-predict-ref (cog.yaml is no mapping)\n" in shown
+    assert "  skipped  config-predict-ref (cog.yaml is not a mapping)\n" in shown
 
 
 def test_what_no_rule_can_fix_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -321,16 +324,16 @@ def test_no_python_of_the_version(folder: Path) -> None:
     write(folder, "build: {python_version: '3.77'}\n")
     (finding,) = look_python(Subject(folder, "cog.yaml"))
     assert finding.message.startswith(
-        "cog.yaml asks for Python 3.77, which this machine has not; cog runs 3."
+        "cog.yaml asks for Python 3.77, which this machine lacks; cog runs on 3."
     )
 
 
 @pytest.mark.parametrize(
     ("capability", "build", "messages"),
     [
-        ("12.0", "cuda: '12.4'", ["needs CUDA 12.8 or newer, and the model gets 12.4"]),
-        ("9.0", "cuda: '11.7'", ["needs CUDA 11.8 or newer, and the model gets 11.7"]),
-        ("9.0", "python_packages: [torch==2.0.0]", ["needs torch 2.0.1 or newer, and the model gets 2.0.0"]),
+        ("12.0", "cuda: '12.4'", ["needs CUDA 12.8 or newer, but the model uses 12.4"]),
+        ("9.0", "cuda: '11.7'", ["needs CUDA 11.8 or newer, but the model uses 11.7"]),
+        ("9.0", "python_packages: [torch==2.0.0]", ["needs torch 2.0.1 or newer, but the model uses 2.0.0"]),
         ("8.6", "cuda: '11.7'", []),
         ("10.0", "cuda: '12.8'", []),
         ("12.0", "python_packages: [torch==2.10.0]", []),

@@ -52,7 +52,7 @@ def test_what_a_build_would_refuse_is_an_error(
 
 def test_how_to_go_on_is_shown_with_fix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, BUILD + "  fast: true\n  run: [make]\n  sdk_version: 0.0.1\n", run=HEALTHY)
-    assert "Remediation: build.sdk_version counts releases of" in doctor(capsys, "--fix")[1]
+    assert "Remediation: build.sdk_version must be a version of" in doctor(capsys, "--fix")[1]
 
 
 def test_variables_of_a_build_count(

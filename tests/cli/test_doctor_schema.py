@@ -105,9 +105,9 @@ def test_text_where_a_file_is_declared_is_a_warning(
     write(folder, "run: model.py:Predictor\n", model=source)
     code, shown = doctor(capsys)
     assert code == 0
-    said = "predict() gives text where it declares a file: clients get this text, not the file"
+    said = "predict() returns text where it declares a file: clients get this text, not the file"
     assert f"  warning  python-text-for-file\n      model.py:14 — {said}\n" in shown
-    assert "Remediation: write `Path(...)` round it" in doctor(capsys, "--fix")[1]
+    assert "Remediation: wrap it in `Path(...)`" in doctor(capsys, "--fix")[1]
 
 
 @pytest.mark.parametrize(

@@ -97,7 +97,7 @@ def test_there_is_no_such_python(tmp_path: Path) -> None:
     with pytest.raises(NoInterpreter) as caught:
         choose_interpreter("3.77", {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path)}, None)
     assert caught.value.message == (
-        "build.python_version asks for Python 3.77, and there is none on PATH, in pyenv or known to uv"
+        "build.python_version asks for Python 3.77, but none was found on PATH, in pyenv or by uv"
     )
     assert caught.value.hint is not None
     assert "--python" in caught.value.hint

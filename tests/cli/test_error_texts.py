@@ -37,7 +37,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-NEEDS_CONTAINER = "exclude each other: the first one needs a container\n"
+def excludes(flag: str) -> str:
+    """The end of the message about a flag that needs a container and one that excludes it."""
+    return f"exclude each other: {flag} needs a container\n"
+
+
 TRAIN = (
     'warning: Command "train" is deprecated, the train command will be removed in a future version of Cog\n'
 )
@@ -46,9 +50,9 @@ TRAIN = (
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["exec", "--local", "-p", "80", "ls"], f"error: --publish and --local {NEEDS_CONTAINER}"),
-        (["exec", "--python", "p", "--gpus", "1", "ls"], f"error: --gpus and --python {NEEDS_CONTAINER}"),
-        (["train", "--local", "image"], f"{TRAIN}error: IMAGE and --local {NEEDS_CONTAINER}"),
+        (["exec", "--local", "-p", "80", "ls"], f"error: --publish and --local {excludes('--publish')}"),
+        (["exec", "--python", "p", "--gpus", "1", "ls"], f"error: --gpus and --python {excludes('--gpus')}"),
+        (["train", "--local", "image"], f"{TRAIN}error: IMAGE and --local {excludes('IMAGE')}"),
         (
             ["exec", "--local", "no-such-program"],
             "error: no-such-program: command not found\n\nhint: `cog exec --local env` shows the PATH\n",
@@ -82,7 +86,7 @@ def test_command_lines(capsys: pytest.CaptureFixture[str], arguments: list[str],
 def test_a_model_without_training(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "cog.yaml").write_text("run: run.py:run\n")
     assert main(["train", "--local", "-i", "n=1"]) == 1
-    assert capsys.readouterr().err.startswith(f"{TRAIN}error: cog.yaml names no training\n\nhint: ")
+    assert capsys.readouterr().err.startswith(f"{TRAIN}error: cog.yaml has no training\n\nhint: ")
 
 
 def test_a_schema_that_cannot_be_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -137,7 +141,7 @@ def test_weights_without_a_container(project: Path, capsys: pytest.CaptureFixtur
         "run: run.py:run\nmodel: h.io/m\nweights: [{name: a, target: /a, source: {uri: a}}]\n"
     )
     with_interpreter(load_local_model("cog.yaml", TERMINAL), LocalOptions("cog.yaml"), TERMINAL)
-    text = "warning: managed weights are there in containers only: --docker runs the model in one\n"
+    text = "warning: managed weights are only available in containers; run with --docker\n"
     assert capsys.readouterr().err == text
 
 
@@ -225,7 +229,7 @@ def test_a_cache_that_cannot_be_written(
     assert main(["predict", "-i", "n=1"]) == 1
     told = capsys.readouterr().err
     assert told.startswith("error: failed to make an environment for the model: [Errno 20] Not a directory: ")
-    assert told.endswith("\n\nhint: COG_CACHE_DIR names another folder for it\n")
+    assert told.endswith("\n\nhint: set COG_CACHE_DIR to a folder that you can write to\n")
 
 
 def test_what_excludes_what() -> None:

@@ -44,7 +44,7 @@ def test_what_the_model_does_not_say_is_not_set() -> None:
 
 
 def test_a_model_without_predictor() -> None:
-    with pytest.raises(UserError, match=r"^cog.yaml names no predictor$"):
+    with pytest.raises(UserError, match=r"^cog.yaml has no predictor$"):
         environment(CogConfig(train="train.py:train"), LocalOptions("cog.yaml"))
 
 

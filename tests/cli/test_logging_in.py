@@ -116,7 +116,7 @@ def test_a_token_of_replicate_is_verified_and_stored(
     [
         (404, "", "user does not exist"),
         (500, "", "failed to verify token, got status 500"),
-        (200, "[]", "failed to verify token: the answer names no user"),
+        (200, "[]", "failed to verify token: the response has no user name"),
     ],
 )
 def test_tokens_that_are_refused(status: int, body: str, message: str) -> None:

@@ -307,7 +307,7 @@ def test_a_file_that_is_somewhere_else_is_fetched(
         ("{url}/gone", "failed to fetch the output from {url}/gone: status 410"),
         ("http://127.0.0.1:1/x", "failed to fetch the output from http://127.0.0.1:1/x: "),
         ("http://[x", "failed to fetch the output from http://[x: "),
-        ("s3://bucket/x", "the output is at s3://bucket/x, and only http and https can be fetched"),
+        ("s3://bucket/x", "failed to fetch the output from s3://bucket/x: not an http or https URL"),
     ],
 )
 def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text: str) -> None:
@@ -315,7 +315,7 @@ def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text:
     with answering(REMOTE) as url, pytest.raises(UserError) as caught:
         show(output.format(url=url), FILE, "mine.webp")
     assert caught.value.message.startswith(text.format(url=url))
-    assert caught.value.hint == "leave out -o to see the URL"
+    assert caught.value.hint == "omit -o to print the URL instead"
     assert files(folder) == {"mine.webp": b"earlier"}
 
 

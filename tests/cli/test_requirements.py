@@ -223,7 +223,7 @@ def test_an_index_that_one_package_switches_off_stays_on(tmp_path: Path) -> None
     found = read(tmp_path, f"torch --no-index -f {CU118}\nnumpy\n")
     assert found.text() == f"--find-links {CU118}\ntorch\nnumpy\n"
     assert found.warnings == (
-        "'--no-index' behind 'torch' left out: pip has it for all packages or for none",
+        "'--no-index' after 'torch' is ignored: pip applies it to all packages or none",
     )
 
 

@@ -9,7 +9,7 @@ from testing.receiver import Reply, answering, page
 from coglet_cli.main import main
 
 NEWER = {"/": page(200, "application/json", '{"version": "99.1.0"}')}
-TEXT = "cog 99.1.0 is available, and this is "
+TEXT = "cog 99.1.0 is available; this is cog "
 
 
 @pytest.fixture

@@ -159,7 +159,7 @@ def test_every_fault_is_told() -> None:
 def test_text_for_an_object_gets_a_hint() -> None:
     with pytest.raises(InputError) as caught:
         check_values({"x": "{a: 1}"}, schema(x={"type": "object"}))
-    assert caught.value.hint == """an object is given as JSON: -i x='{"key": "value"}'"""
+    assert caught.value.hint == """write an object as JSON: -i x='{"key": "value"}'"""
 
 
 def test_other_types_get_no_hint() -> None:

@@ -26,7 +26,7 @@ def repository_at(web: Receiver) -> Repository:
 def test_a_registry_that_fails(web: Receiver) -> None:
     web.answer = lambda _: Reply(500)
     with repository_at(web) as repository:
-        with pytest.raises(UserError, match=r"^the registry failed with 127.*/a/b: status 500$"):
+        with pytest.raises(UserError, match=r"^request to registry 127.*/a/b failed: status 500$"):
             repository.has_blob("sha256:0")
 
 
