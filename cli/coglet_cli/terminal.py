@@ -41,7 +41,7 @@ class Terminal:
         self._write("info", text)
 
     def success(self, text: str) -> None:
-        """Say that something that the user asked for is done."""
+        """Show that something that the user asked for is done."""
         self._write("success", text)
 
     def debug(self, text: str) -> None:

@@ -15,7 +15,7 @@ _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+
 
 
 class _NoMatch:
-    """The type of a value that says that the text is not of the type in question."""
+    """The type of the sentinel for text that is not of the type in question."""
 
 
 _NO_MATCH: Final = _NoMatch()

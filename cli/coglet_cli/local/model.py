@@ -147,7 +147,7 @@ def find_interpreter(name: str) -> str:
     if found is None:
         raise UserError(
             f"no Python interpreter at {name}",
-            hint="give the path of an executable, for example --python .venv/bin/python",
+            hint="pass the path of an executable, for example --python .venv/bin/python",
         )
     # Links are not resolved: the link's path identifies a virtual environment.
     return os.path.abspath(found)

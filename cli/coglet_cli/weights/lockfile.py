@@ -43,7 +43,7 @@ class LockedWeight:
     layers: tuple[LockedLayer, ...]
     files: tuple[LockedFile, ...]
 
-    def fits(self, weight: Weight) -> bool:
+    def matches(self, weight: Weight) -> bool:
         """Return True if the weight in cog.yaml has not changed since the import."""
         return (self.name, self.target, self.sources) == (weight.name, weight.target, weight.sources)
 
@@ -108,7 +108,7 @@ def _drift(config: CogConfig, lock: Lock) -> Iterator[str]:
         locked = lock.find(weight.name)
         if locked is None:
             yield f'weight "{weight.name}" is missing from it'
-        elif not locked.fits(weight):
+        elif not locked.matches(weight):
             yield f'weight "{weight.name}" has changed'
     wanted = {weight.name for weight in config.weights}
     for locked in lock.weights:

@@ -42,10 +42,10 @@ def source_files(weight: Weight, folder: Path) -> list[SourceFile]:
 
 
 def _is_wanted(path: str, source: WeightSource) -> bool:
-    return (not source.include or _fits(source.include, path)) and not _fits(source.exclude, path)
+    return (not source.include or _matches(source.include, path)) and not _matches(source.exclude, path)
 
 
-def _fits(patterns: Iterable[str], path: str) -> bool:
+def _matches(patterns: Iterable[str], path: str) -> bool:
     # A pattern without a slash matches file names in any folder.
     anywhere = [pattern if "/" in pattern else f"**/{pattern}" for pattern in patterns]
     return IgnoreRules(anywhere).excludes(path)

@@ -54,7 +54,7 @@ def _wanted(project: WeightsProject, lock: Lock) -> Iterator[WeightStatus]:
         locked = lock.find(weight.name)
         if locked is None:
             yield WeightStatus(weight.name, weight.target, State.PENDING)
-        elif not locked.fits(weight):
+        elif not locked.matches(weight):
             yield _status(locked, State.STALE)
         else:
             yield _status(locked, State.INCOMPLETE if project.store.missing(locked) else State.READY)
