@@ -1,4 +1,4 @@
-"""`cog doctor`: what it finds in a folder, what it puts right, and how it ends."""
+"""`cog doctor`: its findings in a folder, its fixes, and its exit code."""
 
 from pathlib import Path
 
@@ -88,9 +88,7 @@ def test_errors_in_the_configuration(
     assert shown.endswith("\nFound 1 error.\n")
 
 
-def test_functions_and_names_that_were_assigned_are_found(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_functions_and_assigned_names_are_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(
         folder, "run: run.py:run\ntrain: run.py:train\n", run="def run() -> int:\n  return 1\ntrain = run\n"
     )
@@ -111,7 +109,7 @@ def test_missing_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -
     )
     write(folder, "run: run.py:Runner\n", run=source)
     code, shown = doctor(capsys)
-    assert code == 1  # a build would refuse it, too
+    assert code == 1  # a build would reject it, too
     assert "run.py:2 — run() has no return type annotation\n" in shown
     assert 'run.py:2 — parameter "a" of run() has no type annotation\n' in shown
     assert shown.endswith("\nFound 1 error, 2 warnings.\n")
@@ -198,7 +196,7 @@ MANUAL = "Manual migration required:"
         ),
     ],
 )
-def test_a_migration_that_a_person_must_do(
+def test_a_migration_that_must_be_done_by_hand(
     folder: Path, capsys: pytest.CaptureFixture[str], config: str, files: dict[str, str], reason: str
 ) -> None:
     write(folder, config, **{"predict": OLD, **files})
@@ -249,7 +247,7 @@ def test_a_pydantic_model_gets_the_base_of_cog(folder: Path, capsys: pytest.Capt
         ),
     ],
 )
-def test_a_pydantic_model_that_a_person_must_change(
+def test_a_pydantic_model_that_must_be_changed_by_hand(
     folder: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], reason: str
 ) -> None:
     source = MODEL.replace(*change)
@@ -261,7 +259,7 @@ def test_a_pydantic_model_that_a_person_must_change(
     assert (folder / "run.py").read_text() == source
 
 
-def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_that_was_removed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "ExperimentalFeatureWarning"
     imports = f"from cog.types import {name}\nfrom cog.types import File, {name}\n"
     write(folder, "run: run.py:Runner\n", run=HEALTHY, below=imports)
@@ -276,9 +274,7 @@ def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]
     assert "      Remediation: remove the uses of ExperimentalFeatureWarning first (below.py:3)\n" in shown
 
 
-def test_a_line_with_two_statements_is_left_to_a_person(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_with_two_statements_is_not_fixed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = "import os; from cog.types import ExperimentalFeatureWarning\n"
     write(folder, "run: run.py:Runner\n", run=HEALTHY, below=source)
     code, shown = doctor(capsys, "--fix")
@@ -287,7 +283,7 @@ def test_a_line_with_two_statements_is_left_to_a_person(
     assert (folder / "below.py").read_text() == source
 
 
-def test_a_configuration_that_is_no_mapping(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_is_not_a_mapping(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "[]\n")
     code, shown = doctor(capsys)
     assert code == 1
@@ -311,7 +307,7 @@ def test_files_of_an_environment_are_not_the_models(folder: Path, capsys: pytest
     assert doctor(capsys)[0] == 0
 
 
-def test_no_engine_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_does_not_respond(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COG_SKIP_DOCKER_CHECK")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     (finding,) = look_docker(Subject(folder, "cog.yaml"))
