@@ -77,7 +77,7 @@ _IMAGE = (
         help="A secret that commands of build.run may mount. Repeatable.",
     ),
     click.option(
-        "--ssh", multiple=True, metavar="default|ID=PATH", help="An ssh agent or key for build.run."
+        "--ssh", multiple=True, metavar="default|ID=PATH", help="An SSH agent or key for build.run."
     ),
     click.option(
         "--openapi-schema", metavar="FILE", help="Use this OpenAPI document instead of a generated one."
