@@ -1,4 +1,4 @@
-"""The environment that `--local` commands make for a model: with uv, with pip, once, and never by halves."""
+"""The environment that `--local` commands make for a model: with uv or pip, once, and never incomplete."""
 
 import asyncio
 import base64
@@ -27,7 +27,7 @@ from coglet_cli.python_env.recipe import Recipe
 from coglet_cli.python_env.requirements import read_requirements
 from coglet_cli.terminal import Terminal
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 OWN: Final = "{}.{}".format(*sys.version_info[:2])
 MAKING: Final = "Making an environment for the model: Python "
@@ -54,7 +54,7 @@ GREETER: Final = {
 
 @pytest.fixture(scope="module")
 def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with what the models here need, so that no index is asked."""
+    """A folder with the wheels that the models here need, so that no package index is used."""
     folder = tmp_path_factory.mktemp("wheels")
     (folder / "greeter-1.0-py3-none-any.whl").write_bytes(wheel(dict(GREETER)))
     name, contents = installed("msgspec")
@@ -63,7 +63,7 @@ def wheels(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def installed(package: str) -> tuple[str, dict[str, bytes]]:
-    """The wheel that an installed package came from: its name, and its files."""
+    """Return the name and the files of the wheel of an installed package."""
     distribution = metadata.distribution(package)
     contents = {
         str(file): file.read_binary()
@@ -146,7 +146,7 @@ def test_the_packages_of_the_server_stay_outside(project: Path, variables: dict[
     assert done.stdout == "None None\n", done.stderr
 
 
-def test_a_folder_that_asks_for_nothing_gets_none(project: Path, variables: dict[str, str]) -> None:
+def test_a_folder_without_a_build_section_gets_none(project: Path, variables: dict[str, str]) -> None:
     (project / "cog.yaml").write_text("run: run.py:Runner\n")
     result = run_cog(project, "predict", variables=variables)
     assert "No module named 'greeter'" in result.stderr
@@ -155,19 +155,19 @@ def test_a_folder_that_asks_for_nothing_gets_none(project: Path, variables: dict
     assert here.stdout == f"{sys.prefix}\n"
 
 
-def test_an_interpreter_of_the_users_overrides_it(project: Path, variables: dict[str, str]) -> None:
+def test_an_interpreter_of_the_user_overrides_it(project: Path, variables: dict[str, str]) -> None:
     result = run_cog(project, "predict", "--python", sys.executable, variables=variables)
     assert "No module named 'greeter'" in result.stderr
     assert environments(variables) == []
 
 
-def test_inputs_are_refused_before_it_is_made(project: Path, variables: dict[str, str]) -> None:
+def test_inputs_are_validated_before_it_is_made(project: Path, variables: dict[str, str]) -> None:
     result = run_cog(project, "predict", "-i", "x=1", variables=variables)
     assert result.stderr.startswith('error: unknown input "x"')
     assert environments(variables) == []
 
 
-def test_runs_that_start_together_make_one(project: Path, variables: dict[str, str]) -> None:
+def test_concurrent_runs_make_one(project: Path, variables: dict[str, str]) -> None:
     with (
         start_cog(project, "predict", variables=variables) as one,
         start_cog(project, "predict", variables=variables) as two,
@@ -182,22 +182,24 @@ def test_a_package_that_does_not_exist(project: Path, variables: dict[str, str])
     (project / "requirements.txt").write_text("no-such-package==1\n")
     result = run_cog(project, "predict", "--progress", "quiet", variables=variables)
     assert result.returncode == 1
-    _, _, told = result.stderr.partition("error: failed to install the model's packages: uv ended with exit")
-    assert "no-such-package" in told
-    assert "\n\nhint: check the requirements in cog.yaml and the package index" in told
+    _, _, stderr = result.stderr.partition(
+        "error: failed to install the model's packages: uv ended with exit"
+    )
+    assert "no-such-package" in stderr
+    assert "\n\nhint: check the requirements in cog.yaml and the package index" in stderr
     assert environments(variables) == []
 
 
-def test_a_python_that_is_not_there(project: Path, variables: dict[str, str]) -> None:
+def test_a_python_that_is_not_installed(project: Path, variables: dict[str, str]) -> None:
     (project / "cog.yaml").write_text("build: {python_version: '3.77'}\nrun: run.py:Runner\n")
     result = run_cog(project, "predict", variables=variables)
     assert result.returncode == 1
-    assert result.stderr.startswith("error: build.python_version asks for Python 3.77, and there is none on")
+    assert result.stderr.startswith("error: build.python_version asks for Python 3.77, but none was found on")
 
 
 @pytest.fixture
 def silent_index() -> Iterator[socket.socket]:
-    """Listens where an index should be. It takes connections and never answers."""
+    """Run a package index that accepts connections and never responds."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         listener.settimeout(DEADLINE_S)
         yield listener
@@ -209,7 +211,7 @@ def test_an_installation_that_is_interrupted_leaves_nothing(
 ) -> None:
     index = f"http://127.0.0.1:{silent_index.getsockname()[1]}/simple"
     hanging = {"XDG_CACHE_HOME": variables["XDG_CACHE_HOME"], "UV_INDEX_URL": index}
-    with start_cog(project, "predict", variables=hanging) as cog:  # fails when a process is left
+    with start_cog(project, "predict", variables=hanging) as cog:  # fails if a process is left running
         connection, _ = silent_index.accept()
         with connection:
             cog.signal(number)
@@ -217,7 +219,7 @@ def test_an_installation_that_is_interrupted_leaves_nothing(
     assert environments(variables) == []
 
 
-def test_an_installer_that_outlives_a_killed_cog_keeps_its_place_to_itself(
+def test_an_installer_that_outlives_a_killed_cog_keeps_its_lock(
     project: Path, variables: dict[str, str], silent_index: socket.socket
 ) -> None:
     index = f"http://127.0.0.1:{silent_index.getsockname()[1]}/simple"
@@ -227,9 +229,9 @@ def test_an_installer_that_outlives_a_killed_cog_keeps_its_place_to_itself(
         killed.signal(signal.SIGKILL)
         killed.wait_exit()
         with start_cog(project, "predict", variables=variables) as cog:
-            cog.wait_shown("Waiting for another cog, which makes the same environment...")
+            cog.wait_shown("Waiting for another cog process that is making the same environment...")
             silent_index.close()
-            connection.close()  # which ends the installer
+            connection.close()  # the installer exits
             assert cog.wait_exit() == 0
     assert MAKING in cog.err
     assert cog.out.startswith("hello ")

@@ -1,4 +1,4 @@
-"""The model's names of the documents run without advice on the terminal; Python's filter brings it back."""
+"""The names that the documentation uses run without warnings, unless Python's filter enables them."""
 
 from pathlib import Path
 from typing import Final
@@ -6,7 +6,7 @@ from typing import Final
 import pytest
 from integration.cli_process import run_cog, start_cog
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 MODEL: Final = """
 from cog import BasePredictor, Input
@@ -43,7 +43,7 @@ def test_serve_prints_nothing_but_its_progress(project: Path) -> None:
     ]
 
 
-def test_the_filter_of_python_brings_the_warnings_back(project: Path) -> None:
+def test_pythons_filter_enables_the_warnings(project: Path) -> None:
     result = run_cog(project, "predict", variables={"PYTHONWARNINGS": "default"})
     assert (result.returncode, result.stdout) == (0, "a\n")
     assert 'warning: cog.yaml:1: deprecated field "predict": use "run" instead' in result.stderr
@@ -53,7 +53,7 @@ def test_the_filter_of_python_brings_the_warnings_back(project: Path) -> None:
     assert "DeprecationWarning: BasePredictor is deprecated; use BaseRunner instead" in result.stderr
 
 
-def test_the_doctor_offers_the_other_names_to_who_asks(project: Path) -> None:
+def test_the_doctor_suggests_the_other_names_on_request(project: Path) -> None:
     checks = {"COG_SKIP_DOCKER_CHECK": "1", "COG_SKIP_GPU_CHECK": "1"}
     healthy = run_cog(project, "doctor", variables=checks)
     assert healthy.stderr.endswith("\nno issues found\n")

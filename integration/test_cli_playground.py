@@ -1,4 +1,4 @@
-"""`cog playground`: what its server lets through, and the page as a browser sees it."""
+"""`cog playground`: its server, and its page in a browser."""
 
 import base64
 import http.client
@@ -23,7 +23,7 @@ from coglet_cli.errors import UserError
 from coglet_cli.playground.server import MOST_WEBHOOK_BYTES, PlaygroundOptions, playground
 from coglet_cli.playground.webhooks import WebhookHub
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 MODEL: Final = """
 from cog import BaseRunner, ConcatenateIterator, Input, Path, streaming
@@ -79,12 +79,12 @@ def test_the_configuration(url: str) -> None:
 @pytest.mark.parametrize("name", ["none.js", "../server.py", "page", "..%2fserver.py"])
 def test_nothing_else_is_served(url: str, name: str) -> None:
     connection = http.client.HTTPConnection(url.removeprefix("http://"), timeout=20)
-    connection.request("GET", f"/{name}")  # as it is: httpx would resolve the dots itself
+    connection.request("GET", f"/{name}")  # unchanged: httpx would resolve the dots
     assert connection.getresponse().status == 404
     connection.close()
 
 
-def test_requests_are_passed_on_without_what_is_the_browsers(url: str) -> None:
+def test_requests_are_forwarded_without_headers_of_the_browser(url: str) -> None:
     own = url.removeprefix("http://")
     headers = {
         "Prefer": "respond-async",
@@ -110,13 +110,13 @@ def test_requests_are_passed_on_without_what_is_the_browsers(url: str) -> None:
 @pytest.mark.parametrize(
     ("target", "status", "text"),
     [
-        ("file:///etc/passwd", 400, "'file:///etc/passwd' is no http:// or https:// address"),
-        ("ftp://127.0.0.1", 400, "'ftp://127.0.0.1' is no http:// or https:// address"),
-        ("", 400, "'' is no http:// or https:// address"),
-        ("http://127.0.0.1:1", 502, "no answer from http://127.0.0.1:1: "),
+        ("file:///etc/passwd", 400, "'file:///etc/passwd' is not an http:// or https:// URL"),
+        ("ftp://127.0.0.1", 400, "'ftp://127.0.0.1' is not an http:// or https:// URL"),
+        ("", 400, "'' is not an http:// or https:// URL"),
+        ("http://127.0.0.1:1", 502, "no response from http://127.0.0.1:1: "),
     ],
 )
-def test_targets_that_do_not_answer(url: str, target: str, status: int, text: str) -> None:
+def test_targets_that_do_not_respond(url: str, target: str, status: int, text: str) -> None:
     answer = httpx.get(f"{url}/proxy/", headers={"X-Cog-Target": target})
     assert answer.status_code == status
     assert answer.json()["error"].startswith(text)
@@ -124,7 +124,7 @@ def test_targets_that_do_not_answer(url: str, target: str, status: int, text: st
 
 @pytest.mark.parametrize("headers", [{"Origin": "http://evil.example"}, {"Host": "evil.example"}])
 @pytest.mark.parametrize("path", ["/", "/config", "/proxy/health-check", "/events?token=a"])
-def test_other_sites_get_nothing(url: str, headers: dict[str, str], path: str) -> None:
+def test_other_sites_are_rejected(url: str, headers: dict[str, str], path: str) -> None:
     assert httpx.get(f"{url}{path}", headers=headers).status_code == 403
 
 
@@ -140,7 +140,7 @@ def test_webhooks_reach_the_page_that_waits_for_them(url: str) -> None:
         assert next(lines) == "data: 2"
 
 
-def test_webhooks_that_are_too_large_or_endless(url: str) -> None:
+def test_webhooks_that_are_too_large_or_of_unknown_length(url: str) -> None:
     host = url.removeprefix("http://")
     for headers, status in (
         ({"Content-Length": str(MOST_WEBHOOK_BYTES + 1)}, 413),
@@ -155,14 +155,14 @@ def test_webhooks_that_are_too_large_or_endless(url: str) -> None:
         connection.close()
 
 
-def test_a_seventeenth_webhook_at_once_is_refused(url: str) -> None:
+def test_a_seventeenth_webhook_at_once_is_rejected(url: str) -> None:
     host, _, port = url.removeprefix("http://").partition(":")
     head = b"POST /webhook/a HTTP/1.1\r\nHost: a\r\nContent-Length: 1\r\n\r\n"
     held = [socket.create_connection((host, int(port)), timeout=20) for _ in range(17)]
     try:
         for connection in held:
             connection.sendall(head)
-        # The others are not answered: they wait for their last byte.
+        # The others get no response: the server waits for their last byte.
         [refused], _, _ = select.select(held, [], [], DEADLINE_S)
         assert refused.recv(12) == b"HTTP/1.1 503"
     finally:
@@ -170,7 +170,7 @@ def test_a_seventeenth_webhook_at_once_is_refused(url: str) -> None:
             connection.close()
 
 
-def test_a_hub_keeps_what_nobody_takes_within_bounds() -> None:
+def test_a_hub_limits_events_that_are_not_read() -> None:
     hub = WebhookHub()
     for number in range(1100):
         hub.put("a", str(number).encode())
@@ -182,7 +182,7 @@ def test_a_hub_keeps_what_nobody_takes_within_bounds() -> None:
     assert next(hub.events("token-99", patience_s=0)) == b""
 
 
-def test_a_port_that_is_taken() -> None:
+def test_a_port_in_use() -> None:
     with socket.create_server(("127.0.0.1", 0)) as other:
         port = other.getsockname()[1]
         with pytest.raises(UserError, match=f"^the playground cannot listen on 127.0.0.1:{port}: "):
@@ -215,7 +215,7 @@ def test_serve_refuses_one_port_for_both(project: Path) -> None:
 
 @pytest.fixture
 def page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
-    """The page of a model that is served."""
+    """The playground page of a model that is being served."""
     if CHROMIUM is None:
         pytest.skip("CANNOT RUN HERE: the playground in a browser: chromium is missing")
     arguments = ("serve", "-p", "0", "--playground", "--playground-port", "0")
@@ -231,11 +231,11 @@ def page(project: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Pa
 
 
 def run(page: Page, mode: str) -> str:
-    """Asks the model, and gives the line with the result."""
+    """Run a prediction in the page and return the status line."""
     page.run(f"document.querySelector('[value={mode}]').click()")
     page.run("document.querySelector('#run').click()")
-    told: str = page.wait("!document.querySelector('#run').disabled && text('#status')")
-    return told
+    status: str = page.wait("!document.querySelector('#run').disabled && text('#status')")
+    return status
 
 
 FILL: Final = """
@@ -248,7 +248,7 @@ document.querySelector("#input-file").files = files.files;
 """
 
 
-def test_a_model_is_tried_in_every_way(page: Page) -> None:
+def test_predictions_in_every_mode(page: Page) -> None:
     assert "at least 1, at most 5, default 2" in page.run("document.querySelector('#fields').innerText")
     page.run(FILL)
     for mode in ("sync", "stream", "async"):
@@ -261,7 +261,7 @@ def test_a_model_is_tried_in_every_way(page: Page) -> None:
     assert '"openapi"' in page.run("text('#schema')")
 
 
-def test_a_webhook_that_overtakes_the_answer_has_the_last_word(page: Page) -> None:
+def test_the_state_of_a_webhook_that_arrives_before_the_response_is_kept(page: Page) -> None:
     is_shown = threading.Event()
 
     def answer(received: Received) -> Reply:
@@ -284,13 +284,13 @@ def test_a_webhook_that_overtakes_the_answer_has_the_last_word(page: Page) -> No
         assert page.wait("!document.querySelector('#run').disabled && text('#status')") == "succeeded"
 
 
-def test_wrong_inputs_are_told_before_they_are_sent(page: Page) -> None:
+def test_invalid_inputs_are_reported_before_they_are_sent(page: Page) -> None:
     page.run(FILL)
     page.run("document.querySelector('[data-tab=json]').click()")
     page.run("document.querySelector('#json').value = '{\"times\": 9, \"x\": 1}'")
     page.run("document.querySelector('#run').click()")
-    told = page.wait("text('#problems')")
-    assert told.splitlines() == [
+    problems = page.wait("text('#problems')")
+    assert problems.splitlines() == [
         'unknown input "x"; valid inputs are: prompt, times, voice, file',
         'missing required input "prompt"',
         'invalid input "times": must be at most 5',

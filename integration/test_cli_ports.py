@@ -1,4 +1,4 @@
-"""A port that another program takes between our look and the server's start."""
+"""A port that another program takes between our check and the server's start."""
 
 import socket
 from pathlib import Path
@@ -15,7 +15,7 @@ from coglet_cli.server.client import ModelClient
 from coglet_cli.server.readiness import wait_set_up_within
 from coglet_cli.terminal import Terminal
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 
 async def start(folder: Path, address: Address) -> None:
@@ -25,8 +25,8 @@ async def start(folder: Path, address: Address) -> None:
         await wait_set_up_within(20, server, client)
 
 
-async def test_a_port_that_was_taken_is_told_apart_from_other_ends(tmp_path: Path) -> None:
-    # It listens and never answers, so that only the end of our own server tells.
+async def test_a_port_in_use_is_distinguished_from_other_exits(tmp_path: Path) -> None:
+    # It listens and never responds, so that only the exit of our own server shows the conflict.
     with socket.create_server(("127.0.0.1", 0)) as other:
         with pytest.raises(PortTaken):
             await start(tmp_path, Address("127.0.0.1", other.getsockname()[1]))

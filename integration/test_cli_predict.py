@@ -1,4 +1,4 @@
-"""`cog predict` as a process: what comes out, how it ends, and that nothing is left of it."""
+"""`cog predict` as a process: its output, its exit codes, and that no process is left running."""
 
 import json
 import signal
@@ -13,9 +13,9 @@ from integration.cli_process import run_cog, start_cog
 from testing.receiver import Receiver, Reply
 from testing.waiting import wait_for
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
-# One model for most tests: `what` says what it does.
+# One model for most tests: `what` selects what it does.
 MODEL: Final = """
 import os, sys, time
 from pathlib import Path as HostPath
@@ -78,14 +78,14 @@ def test_run_is_the_same_command(project: Path) -> None:
     assert run_cog(project, "run", "-i", "what=a").stdout == "a\n"
 
 
-def test_json_from_stdin_answers_in_json(project: Path) -> None:
+def test_json_from_stdin_selects_json_output(project: Path) -> None:
     result = run_cog(project, "predict", "--json", "-", stdin=b'{"what": "a"}')
     answer = json.loads(result.stdout)
     assert (answer["status"], answer["output"], answer["error"]) == ("succeeded", "a", None)
     assert answer["metrics"]["predict_time"] >= 0
 
 
-def test_it_works_from_a_folder_below(project: Path) -> None:
+def test_it_works_from_a_subfolder(project: Path) -> None:
     (project / "below").mkdir()
     result = run_cog(project / "below", "predict", "-i", "what=a", "-o", "answer.txt")
     assert result.returncode == 0
@@ -130,7 +130,7 @@ def test_a_model_that_raises_in_json_mode(project: Path) -> None:
     assert json.loads(result.stdout)["status"] == "failed"
 
 
-def test_a_model_that_takes_its_process_down(project: Path) -> None:
+def test_a_model_that_kills_its_process(project: Path) -> None:
     result = run_cog(project, "predict", "-i", "what=crash")
     assert result.returncode == 1
     assert 'error: Prediction failed with status "failed"' in result.stderr
@@ -186,7 +186,7 @@ def test_a_signal_during_setup(project: Path) -> None:
         assert cog.wait_exit() == 130
 
 
-def test_a_second_signal_kills_a_model_that_resists(project: Path) -> None:
+def test_a_second_signal_kills_a_model_that_ignores_the_first(project: Path) -> None:
     with start_cog(project, "predict", "-i", "what=resist") as cog:
         cog.wait_shown("asked to resist")
         cog.signal(signal.SIGINT)
@@ -195,7 +195,7 @@ def test_a_second_signal_kills_a_model_that_resists(project: Path) -> None:
         assert cog.wait_exit() == 130
 
 
-def test_a_running_server_can_be_asked(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
+def test_a_running_server_can_be_used(project: Path, tmp_path_factory: pytest.TempPathFactory) -> None:
     elsewhere = tmp_path_factory.mktemp("elsewhere")
     with start_cog(project, "serve", "-p", "0") as server:
         server.wait_shown("The model is ready")
@@ -210,7 +210,7 @@ def test_a_running_server_can_be_asked(project: Path, tmp_path_factory: pytest.T
         wait_for((project / "canceled").exists, "canceled prediction")
     gone = run_cog(elsewhere, "predict", "--url", url, "-i", "what=a")
     assert gone.returncode == 1
-    assert gone.stderr.startswith(f"error: no answer from the model server at {url}: ")
+    assert gone.stderr.startswith(f"error: no response from the model server at {url}: ")
 
 
 FILES: Final = """
@@ -255,7 +255,7 @@ class Runner(BaseRunner):
 """
 
 
-def test_files_on_an_upload_server_come_into_the_file_of_the_user(project: Path) -> None:
+def test_files_on_an_upload_server_are_downloaded_to_the_output_path(project: Path) -> None:
     (project / "run.py").write_text(LISTS)
     with Receiver().listening() as store:
         uploads = store.received
@@ -272,7 +272,7 @@ def test_files_on_an_upload_server_come_into_the_file_of_the_user(project: Path)
     assert (project / "mine.1.webp").read_bytes() == b"second"
 
 
-def test_a_path_without_an_at_sign_is_no_file(project: Path) -> None:
+def test_a_path_without_an_at_sign_is_not_a_file(project: Path) -> None:
     (project / "run.py").write_text(FILES)
     (project / "a.txt").write_text("a")
     result = run_cog(project, "predict", "-i", "files=a.txt")
@@ -281,7 +281,7 @@ def test_a_path_without_an_at_sign_is_no_file(project: Path) -> None:
     assert "pass a file with an @ before its path" in result.stderr
 
 
-def test_pieces_of_a_text_are_joined_where_nobody_watches(project: Path) -> None:
+def test_pieces_of_a_text_are_joined_without_a_terminal(project: Path) -> None:
     (project / "run.py").write_text(
         "from cog import BaseRunner, ConcatenateIterator\n"
         "class Runner(BaseRunner):\n"
@@ -291,7 +291,7 @@ def test_pieces_of_a_text_are_joined_where_nobody_watches(project: Path) -> None
     assert run_cog(project, "predict").stdout == "a b\n"
 
 
-def test_the_servers_log_in_the_format_that_was_asked_for(project: Path) -> None:
+def test_the_servers_log_in_the_format_of_log_format(project: Path) -> None:
     result = run_cog(
         project, "predict", "-i", "what=a", variables={"LOG_FORMAT": "json", "COG_LOG_LEVEL": "info"}
     )
@@ -299,5 +299,5 @@ def test_the_servers_log_in_the_format_that_was_asked_for(project: Path) -> None
     assert "Server ready" in [record["fields"]["message"] for record in records]
 
 
-def test_debug_shows_the_server_at_work(project: Path) -> None:
+def test_debug_shows_the_servers_records(project: Path) -> None:
     assert "coglet: Server ready\n" in run_cog(project, "predict", "--debug", "-i", "what=a").stderr

@@ -1,4 +1,4 @@
-"""`cog serve` as a process: where it listens, and all the ways in which it ends."""
+"""`cog serve` as a process: where it listens, and all the ways in which it exits."""
 
 import json
 import signal
@@ -10,7 +10,7 @@ import pytest
 from integration.cli_process import Cog, run_cog, start_cog
 from testing.waiting import wait_for
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 MODEL: Final = """
 import os, time
@@ -70,20 +70,20 @@ def test_it_serves_until_ctrl_c(project: Path) -> None:
     ]
 
 
-def test_it_validates_by_the_models_source(project: Path) -> None:
+def test_it_validates_with_the_schema_of_the_source(project: Path) -> None:
     with start_cog(project, "serve", "-p", "0") as cog:
         document = call(f"{url_of(cog)}/openapi.json")
     assert document["components"]["schemas"]["Input"]["required"] == ["n"]
 
 
-def test_sigterm_is_told_to_whoever_started_it(project: Path) -> None:
+def test_sigterm_is_in_the_exit_code(project: Path) -> None:
     with start_cog(project, "serve", "-p", "0") as cog:
         url_of(cog)
         cog.signal(signal.SIGTERM)
         assert cog.wait_exit() == 143
 
 
-def test_a_shutdown_request_ends_it_in_order(project: Path) -> None:
+def test_a_shutdown_request_stops_it_cleanly(project: Path) -> None:
     with start_cog(project, "serve", "-p", "0") as cog:
         call(f"{url_of(cog)}/shutdown")
         assert cog.wait_exit() == 0
@@ -96,7 +96,7 @@ def test_ctrl_c_during_setup(project: Path) -> None:
         assert cog.wait_exit() == 0
 
 
-def test_a_failed_setup_leaves_the_health_check_to_tell(project: Path) -> None:
+def test_the_health_check_reports_a_failed_setup(project: Path) -> None:
     with start_cog(project, "serve", "-p", "0", "-e", "SETUP=fails") as cog:
         cog.wait_shown("error: Model setup failed\n")
         health = call(f"{url_of(cog)}/health-check")
@@ -107,7 +107,7 @@ def test_a_failed_setup_leaves_the_health_check_to_tell(project: Path) -> None:
     assert "ValueError: no weights" in cog.err
 
 
-def test_a_port_that_is_taken(project: Path) -> None:
+def test_a_port_in_use(project: Path) -> None:
     with start_cog(project, "serve", "-p", "0") as first:
         port = url_of(first).rpartition(":")[2]
         second = run_cog(project, "serve", "-p", port)
@@ -132,8 +132,10 @@ def test_it_can_be_open_to_the_network(project: Path) -> None:
         pytest.param(["predict", "-i", "n=-1"], "squaring -1", id="predicting"),
     ],
 )
-def test_nothing_outlives_a_command_that_is_killed(project: Path, arguments: list[str], shown: str) -> None:
-    with start_cog(project, *arguments) as cog:  # fails when a process is left
+def test_no_process_outlives_a_command_that_is_killed(
+    project: Path, arguments: list[str], shown: str
+) -> None:
+    with start_cog(project, *arguments) as cog:  # fails if a process is left running
         cog.wait_shown(shown)
         cog.signal(signal.SIGKILL)
         assert cog.wait_exit() == -signal.SIGKILL

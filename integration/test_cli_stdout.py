@@ -1,4 +1,4 @@
-"""stdout that takes nothing: a full disk, or a reader that is gone."""
+"""Failing writes to stdout: a full disk, or a closed pipe."""
 
 import os
 import shlex
@@ -10,7 +10,7 @@ from typing import Final
 import pytest
 from integration.cli_process import COG
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 SCHEMA_TOOL: Final = (sys.executable, "-m", "coglet_schema")
 COMMANDS: Final = pytest.mark.parametrize(
@@ -33,8 +33,8 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def told_without_stdout(project: Path, command: tuple[str, ...], stdout: int) -> str:
-    """What it says on stderr."""
+def stderr_without_stdout(project: Path, command: tuple[str, ...], stdout: int) -> str:
+    """Run a failing command with this stdout and return its stderr."""
     done = subprocess.run(
         command, cwd=project, stdin=subprocess.DEVNULL, stdout=stdout, stderr=subprocess.PIPE, check=False
     )
@@ -43,23 +43,23 @@ def told_without_stdout(project: Path, command: tuple[str, ...], stdout: int) ->
 
 
 @COMMANDS
-def test_a_full_disk_is_told(project: Path, command: tuple[str, ...]) -> None:
+def test_a_full_disk_is_reported(project: Path, command: tuple[str, ...]) -> None:
     full = os.open("/dev/full", os.O_WRONLY)
     try:
-        *_, last = told_without_stdout(project, command, full).splitlines()
+        *_, last = stderr_without_stdout(project, command, full).splitlines()
     finally:
         os.close(full)
     assert last.endswith(": No space left on device")
 
 
 @COMMANDS
-def test_a_closed_pipe_is_not_worth_a_word(project: Path, command: tuple[str, ...]) -> None:
+def test_a_closed_pipe_is_silent(project: Path, command: tuple[str, ...]) -> None:
     reader, writer = os.pipe()
     os.close(reader)
     try:
-        told = told_without_stdout(project, command, writer)
+        stderr = stderr_without_stdout(project, command, writer)
     finally:
         os.close(writer)
-    assert "error:" not in told
-    assert "Traceback" not in told
-    assert "Exception" not in told
+    assert "error:" not in stderr
+    assert "Traceback" not in stderr
+    assert "Exception" not in stderr

@@ -1,4 +1,4 @@
-"""`cog` on a terminal: colour, a text that grows while it is made, and Ctrl-C as a person types it."""
+"""`cog` on a terminal: color, streamed text, and Ctrl-C as a key."""
 
 import os
 from pathlib import Path
@@ -7,9 +7,9 @@ from typing import Final
 import pytest
 from integration.cli_process import start_cog_on_terminal
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
-# Goes on when the test has seen what came before.
+# Continues when the test has seen the output so far.
 MODEL: Final = """
 import time
 from pathlib import Path
@@ -36,14 +36,14 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def test_text_is_shown_while_it_is_made(project: Path) -> None:
+def test_text_is_shown_as_it_is_streamed(project: Path) -> None:
     with start_cog_on_terminal(project, "predict") as (cog, _):
         cog.wait_shown("one ")
         (project / "seen").touch()
         cog.wait_shown("a log line")
         (project / "logged").touch()
         assert cog.wait_exit() == 0
-    # A log line between two pieces gets a line of its own.
+    # A log line between two pieces starts on a new line.
     assert cog.out.replace("\r\n", "\n").endswith("one \na log line\ntwo\n")
 
 
@@ -55,14 +55,14 @@ def test_ctrl_c(project: Path) -> None:
     assert "Canceling the prediction..." in cog.out
 
 
-def test_ctrl_c_ends_a_server_well(project: Path) -> None:
+def test_ctrl_c_stops_a_server_with_exit_code_0(project: Path) -> None:
     with start_cog_on_terminal(project, "serve", "-p", "0") as (cog, keyboard):
         cog.wait_shown("The model is ready")
         os.write(keyboard, CTRL_C)
         assert cog.wait_exit() == 0
 
 
-def test_messages_are_coloured_and_results_are_not(project: Path) -> None:
+def test_messages_are_colored_and_results_are_not(project: Path) -> None:
     (project / "seen").touch()
     (project / "logged").touch()
     with start_cog_on_terminal(project, "predict", "-o", "answer") as (cog, _):
@@ -72,7 +72,7 @@ def test_messages_are_coloured_and_results_are_not(project: Path) -> None:
     assert (project / "answer").read_text() == "one two"
 
 
-def test_no_colour_when_nobody_wants_it(project: Path) -> None:
+def test_color_can_be_disabled(project: Path) -> None:
     with start_cog_on_terminal(project, "predict", "-i", "x=1", "--no-color") as (cog, _):
         assert cog.wait_exit() == 1
     assert cog.out == 'error: unknown input "x"; model does not accept inputs\r\n'

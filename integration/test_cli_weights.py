@@ -1,4 +1,4 @@
-"""`cog weights` with a real registry on loopback: into it, out of it again, and every way to disagree."""
+"""`cog weights` with a real registry on loopback: import, pull, and every kind of mismatch."""
 
 import json
 import os
@@ -26,7 +26,7 @@ from coglet_cli.weights.bundle import image_tag, push_bundle
 from coglet_cli.weights.project import mounts, weights_manifest
 from coglet_cli.weights.store import WeightStore
 
-pytestmark = pytest.mark.ours("the command line is no part of the server")
+pytestmark = pytest.mark.ours("the command line is not part of the server")
 
 NOTES = (
     "warning: NOTE: cog weights is experimental. Behavior may change in future versions.\n"
@@ -57,7 +57,7 @@ def answers(host: str) -> bool:
 def project(
     registry: str, tmp_path: Path, tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch
 ) -> Path:
-    """A model with one weight of three files, one of them left out, in a repository of its own."""
+    """A model with one weight of three files, one of which is excluded, in a separate repository."""
     monkeypatch.setenv("COG_CACHE_DIR", str(tmp_path_factory.mktemp("cache")))
     monkeypatch.chdir(tmp_path)
     (tmp_path / "big" / "deep").mkdir(parents=True)
@@ -78,7 +78,7 @@ def configure(project: Path, registry: str, extra: str = "", include: str = "*.b
 
 
 def cog(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, str]:
-    """Exit code, stdout, and stderr after the two notes."""
+    """Run `cog weights`; return the exit code, stdout, and stderr after the two notes."""
     code = main(["weights", *arguments])
     out, err = capsys.readouterr()
     assert err.startswith(NOTES)
@@ -86,11 +86,11 @@ def cog(capsys: pytest.CaptureFixture[str], *arguments: str) -> tuple[int, str, 
 
 
 def forget(project: Path) -> None:
-    """The store of this machine, as on another one."""
+    """Delete the local store, as if on another machine."""
     shutil.rmtree(cache_folder(os.environ))
 
 
-def test_into_the_registry_and_out_of_it(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_import_and_pull(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     code, _, err = cog(capsys, "import")
     assert code == 0
     assert err.startswith("Importing big...\nImported big: 2 file(s), 1.7 KB, as 127.0.0.1:")
@@ -200,21 +200,27 @@ def test_files_from_a_web_server(project: Path, registry: str, capsys: pytest.Ca
         configure(project, registry, f"  - {{name: web, target: /w, source: {{uri: '{url}/none'}}}}\n")
         code, _, err = cog(capsys, "import")
     assert code == 1
-    assert f'error: weight "web": {url}/none answered with status 404\n' in err
+    assert f'error: weight "web": {url}/none responded with status 404\n' in err
 
 
 @pytest.mark.parametrize(
     ("source", "message"),
     [
         ("{uri: 'file:./none'}", 'weight "more": file:./none not found at '),
-        ("{uri: big, exclude: ['**']}", 'weight "more": no file of big is wanted'),
+        ("{uri: big, exclude: ['**']}", 'weight "more": include and exclude select no file from big'),
         (
             "[{uri: big/a.bin}, {uri: big, include: [a.bin]}]",
             'weight "more": two sources have the file a.bin',
         ),
-        ("{uri: 'hf://org/repo'}", 'weight "more": cog cannot read sources like hf://org/repo yet\n\nhint: '),
+        (
+            "{uri: 'hf://org/repo'}",
+            'weight "more": sources such as hf://org/repo are not supported yet\n\nhint: ',
+        ),
         ("{uri: 'http://127.0.0.1:1/a'}", 'weight "more": failed to download http://127.0.0.1:1/a: '),
-        ("{uri: 'http://127.0.0.1:1/'}", 'weight "more": http://127.0.0.1:1/ names no file'),
+        (
+            "{uri: 'http://127.0.0.1:1/'}",
+            'weight "more": the URL http://127.0.0.1:1/ does not end with a file name',
+        ),
     ],
 )
 def test_sources_that_cannot_be_read(
@@ -227,15 +233,15 @@ def test_sources_that_cannot_be_read(
     assert not (project / "weights.lock").exists()
 
 
-def test_a_registry_that_does_not_answer(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_registry_that_does_not_respond(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     configure(project, "127.0.0.1:1")
     code, _, err = cog(capsys, "import")
     assert code == 1
-    assert "error: the registry failed with 127.0.0.1:1/you/" in err
+    assert "error: request to registry 127.0.0.1:1/you/" in err
     assert not (project / "weights.lock").exists()
 
 
-def test_a_layer_that_is_gone(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_layer_that_was_deleted(project: Path, registry: str, capsys: pytest.CaptureFixture[str]) -> None:
     cog(capsys, "import")
     lock = json.loads((project / "weights.lock").read_text())
     other = digest_of(b"other")
@@ -247,7 +253,7 @@ def test_a_layer_that_is_gone(project: Path, registry: str, capsys: pytest.Captu
     assert "status 404" in err
 
 
-def test_a_file_that_is_not_what_the_lock_says(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_that_differs_from_the_lock(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     cog(capsys, "import")
     lock = json.loads((project / "weights.lock").read_text())
     lock["weights"][0]["files"][0]["digest"] = digest_of(b"other")
@@ -277,7 +283,9 @@ def test_a_build_needs_the_lock(project: Path, registry: str, capsys: pytest.Cap
     assert capsys.readouterr().err.startswith(text)
 
 
-def test_a_bundle_names_the_image_and_the_weights(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_bundle_refers_to_the_image_and_the_weights(
+    project: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     cog(capsys, "import")
     model = load_local_model("cog.yaml", TERMINAL)
     target = model_reference(model.config.model, {"COG_MODEL_TAG": "v1"})
@@ -296,10 +304,10 @@ def test_a_bundle_names_the_image_and_the_weights(project: Path, capsys: pytest.
     assert bundle.image == f"{name}@{image['digest']}"
 
 
-def test_a_lock_that_is_none(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_invalid_lock(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "weights.lock").write_text('{"weights": 1}')
     code, _, err = cog(capsys, "status")
     assert code == 1
     assert err.startswith("error: failed to read weights.lock: Expected `array`, got `int` - at `$.weights`")
     (project / "weights.lock").write_text('{"version": 2}')
-    assert cog(capsys, "status")[2] == "error: weights.lock has version 2, and this cog knows 1\n"
+    assert cog(capsys, "status")[2] == "error: weights.lock has version 2; this cog supports only version 1\n"

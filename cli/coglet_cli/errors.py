@@ -1,10 +1,10 @@
-"""Failures that a person can act on. `main` prints them; nothing below it prints and exits."""
+"""Errors that the user can act on. Only `main` prints them and exits."""
 
 from pathlib import Path
 
 
 class UserError(Exception):
-    """A command cannot go on for a reason outside of this program; `hint` says what to do next."""
+    """A command cannot continue for a reason outside this program; `hint` says what to do next."""
 
     exit_code = 1
 
@@ -15,7 +15,7 @@ class UserError(Exception):
 
 
 class ProjectNotFound(UserError):
-    """No folder from the current one upwards holds the configuration file."""
+    """Neither the current folder nor a parent of it contains the configuration file."""
 
     def __init__(self, file_name: str, cwd: Path) -> None:
         super().__init__(
@@ -25,7 +25,7 @@ class ProjectNotFound(UserError):
 
 
 class ConfigError(UserError):
-    """The configuration file breaks one or more rules; a line of the message for each."""
+    """The configuration file breaks one or more rules; the message has one line for each."""
 
     def __init__(self, problems: list[str]) -> None:
         super().__init__("\n".join(problems))
@@ -33,7 +33,7 @@ class ConfigError(UserError):
 
 
 class InputError(UserError):
-    """The inputs on the command line do not fit the model; found before anything was started."""
+    """The inputs on the command line do not match the model's schema."""
 
     def __init__(self, problems: list[str], *, hint: str | None = None) -> None:
         message = problems[0]
@@ -43,7 +43,7 @@ class InputError(UserError):
 
 
 class Interrupted(UserError):
-    """A signal ended the command; its exit code is the one a shell reports for that signal."""
+    """A signal ended the command; the exit code is the one that a shell reports for that signal."""
 
     def __init__(self, signal_number: int) -> None:
         super().__init__("interrupted")

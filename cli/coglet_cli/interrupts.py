@@ -1,4 +1,4 @@
-"""Ctrl-C and its relatives: the first asks a command to end, the next one makes it."""
+"""Handling of SIGINT, SIGTERM and SIGHUP: the first signal asks a command to stop, the next one forces it."""
 
 import asyncio
 import signal
@@ -8,14 +8,14 @@ from typing import Any, Final, TypeVar
 
 from coglet_cli.errors import Interrupted
 
-# SIGHUP is a terminal that was closed: without it, what we started would stay behind.
+# A closed terminal sends SIGHUP: without a handler, the processes that we started would be left running.
 _SIGNALS: Final = (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)
 
 T = TypeVar("T")
 
 
 class Interrupts:
-    """Cancels a task at the first signal; calls `on_second`, which must not wait, at each one after it."""
+    """Cancels a task at the first signal; calls `on_second`, which must not block, at each later one."""
 
     def __init__(self, task: asyncio.Task[Any]) -> None:
         self._task = task
@@ -23,7 +23,7 @@ class Interrupts:
         self.on_second: Callable[[], None] = lambda: None
 
     def take(self, signal_number: int) -> None:
-        """The signal handler."""
+        """Handle one signal."""
         if self.first is None:
             self.first = signal_number
             self._task.cancel()
@@ -32,7 +32,7 @@ class Interrupts:
 
 
 def run_interruptible(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T:
-    """Runs `work` to its end. Raises Interrupted when a signal ended it."""
+    """Run `work` to its end and return its result. Raises Interrupted if a signal ended it."""
 
     async def guarded() -> T:
         task = asyncio.current_task()
@@ -52,7 +52,7 @@ def run_interruptible(work: Callable[[Interrupts], Coroutine[Any, Any, T]]) -> T
 @contextmanager
 def _installed(interrupts: Interrupts) -> Iterator[None]:
     loop = asyncio.get_running_loop()
-    # Who started us with a signal ignored, as nohup does, wants it ignored.
+    # A signal that was ignored when we were started, as nohup does, stays ignored.
     wanted = [number for number in _SIGNALS if signal.getsignal(number) is not signal.SIG_IGN]
     for number in wanted:
         loop.add_signal_handler(number, interrupts.take, number)

@@ -1,4 +1,4 @@
-"""The `cog` command: which commands there are, and how each of them ends."""
+"""The `cog` command: its subcommands, and how their errors become exit codes."""
 
 import copy
 import os
@@ -25,9 +25,9 @@ from coglet_cli.commands.train import train
 from coglet_cli.commands.weights import weights
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.settings import Settings, shared_options
-from coglet_cli.stdout import CannotPrint, ReaderGone, give_up_stdout, watch_stdout
+from coglet_cli.stdout import CannotPrint, ReaderClosed, discard_stdout, watch_stdout
 
-# Names that people try, and the command they mean.
+# Names that users try, and the commands that they mean.
 _ALIASES: Final = {
     "infer": "predict",
     "http": "serve",
@@ -96,19 +96,22 @@ cli.add_command(weights)
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs one command and returns its exit code."""
+    """Run one command and return its exit code."""
     _open_closed_streams()
     settings = Settings()
     code = _run(argv, settings)
     if os.environ.get("COG_UPDATE_URL"):
-        from coglet_cli.update_check import tell_of_update
+        from coglet_cli.update_check import report_update
 
-        tell_of_update(os.environ, settings.terminal())
+        report_update(os.environ, settings.terminal())
     return code
 
 
 def _open_closed_streams() -> None:
-    """Under cron or a daemon wrapper any of them may be closed; a socket must not take its number."""
+    """Replace closed standard streams by /dev/null.
+
+    Under cron or a daemon wrapper any of them may be closed; a socket must not get its descriptor number.
+    """
     for name, mode in (("stdin", "r"), ("stdout", "w"), ("stderr", "w")):
         if getattr(sys, name) is None:
             stream = open(os.devnull, mode)
@@ -117,9 +120,9 @@ def _open_closed_streams() -> None:
 
 
 def _run(argv: Sequence[str] | None, settings: Settings) -> int:
-    """Everything that goes wrong is told here."""
+    """Run one command, print its error if there is one, and return its exit code."""
     watch_stdout()
-    # A model's text may hold what this terminal cannot show; that must not lose the rest of it.
+    # A model's text may contain characters that this terminal cannot show; the rest must still be printed.
     for stream in (sys.stdout, sys.stderr):
         stream.reconfigure(errors="backslashreplace")  # type: ignore[union-attr]
     try:
@@ -130,12 +133,12 @@ def _run(argv: Sequence[str] | None, settings: Settings) -> int:
         return code if isinstance(code, int) else 0
     except Interrupted as stopped:
         return stopped.exit_code
-    except (BrokenPipeError, ReaderGone):
-        give_up_stdout()
+    except (BrokenPipeError, ReaderClosed):
+        discard_stdout()
         return 1
     except UserError as error:
         if isinstance(error, CannotPrint):
-            give_up_stdout()
+            discard_stdout()
         settings.terminal().error(error.message, error.hint)
         return error.exit_code
     except click.ClickException as error:
@@ -143,12 +146,12 @@ def _run(argv: Sequence[str] | None, settings: Settings) -> int:
         return 1
     except (KeyboardInterrupt, click.Abort):
         return 130
-    except Exception as error:  # the top of the command line: a traceback is for us, a person gets a sentence
+    except Exception as error:  # the top of the command line: users get a sentence, --debug the traceback
         if settings.debug:
             raise
         settings.terminal().error(
             f"unexpected {type(error).__name__}: {error}",
-            "this is a fault of cog; run the command again with --debug for the details to report",
+            "this is a bug in cog; run the command again with --debug and report the traceback",
         )
         return 1
 

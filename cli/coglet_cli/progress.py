@@ -1,4 +1,4 @@
-"""What a person sees of a build, a pull or a push."""
+"""Progress of a build, a pull or a push on stderr."""
 
 import os
 import re
@@ -10,17 +10,17 @@ from typing import Any, Final
 from coglet_cli.terminal import Terminal
 
 CHOICES: Final = ("auto", "tty", "plain", "quiet")
-# Enough to see a failed command and what led to it.
+# Enough to show a failed command and the output before it.
 _KEPT_LINES: Final = 60
-# The classic builder colours what commands write to stderr.
-_COLOUR: Final = re.compile(r"\x1b\[[0-9;]*m")
+# The classic builder colors what commands write to stderr.
+_COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
 _CLEAR_LINE: Final = "\r\x1b[2K"
 
 
 class Progress:
-    """Lines as they come (`plain`), the latest one only (`tty`), or none (`quiet`).
+    """Shows all lines as they arrive (`plain`), only the latest one (`tty`), or none (`quiet`).
 
-    What was not shown is kept for a failure, the last lines of it.
+    The last lines are kept, to be shown if the build fails.
     """
 
     def __init__(self, mode: str, terminal: Terminal) -> None:
@@ -30,8 +30,8 @@ class Progress:
         self._layers: dict[str, str] = {}
 
     def line(self, text: str) -> None:
-        """One line of output."""
-        for piece in _COLOUR.sub("", text).splitlines():
+        """Take one line of output."""
+        for piece in _COLOR.sub("", text).splitlines():
             if not piece.strip():
                 continue
             self._kept.append(piece)
@@ -42,25 +42,25 @@ class Progress:
                 print(f"{_CLEAR_LINE}{piece[: width - 1]}", end="", file=sys.stderr, flush=True)
 
     def layer(self, message: Mapping[str, Any]) -> None:
-        """One message about a layer; each state of it is told once, and not how many bytes there are yet."""
+        """Take one message about a layer; show each of its states once, without byte counts."""
         identifier, status = str(message.get("id", "")), str(message.get("status", ""))
         if status and self._layers.get(identifier) != status:
             self._layers[identifier] = status
             self.line(f"{identifier}: {status}" if identifier else status)
 
     def end(self) -> None:
-        """Leaves a clean line behind."""
+        """Clear the line that `tty` mode writes to."""
         if self._mode == "tty":
             print(_CLEAR_LINE, end="", file=sys.stderr, flush=True)
 
     @property
     def unseen(self) -> list[str]:
-        """The last lines, when a person has not seen them."""
+        """The last lines that were not shown, at most 60."""
         return [] if self._mode == "plain" else list(self._kept)
 
 
 def default_mode(environ: Mapping[str, str]) -> str:
-    """What `--progress` is when it is not given."""
+    """Return the value of `--progress` when the flag is not given."""
     if wanted := environ.get("BUILDKIT_PROGRESS"):
         return wanted if wanted in CHOICES else "auto"
     return "plain" if environ.get("TERM") == "dumb" else "auto"

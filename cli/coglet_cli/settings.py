@@ -1,4 +1,4 @@
-"""The flags that every command takes, before its name or after it."""
+"""The flags that every command takes, before or after its name."""
 
 import os
 import sys
@@ -17,7 +17,7 @@ class Settings:
     no_color: bool = False
 
     def terminal(self) -> Terminal:
-        """The terminal as these flags and the environment want it."""
+        """Return the terminal that these flags and the environment ask for."""
         color = color_wanted(os.environ, is_terminal=sys.stderr.isatty(), refused=self.no_color)
         return Terminal(color=color, debug=self.debug)
 
@@ -30,7 +30,7 @@ def _set_debug(context: click.Context, _: click.Parameter, value: bool) -> None:
 def _set_no_color(context: click.Context, _: click.Parameter, value: bool) -> None:
     if value:
         context.ensure_object(Settings).no_color = True
-        os.environ["NO_COLOR"] = "1"  # for what we start
+        os.environ["NO_COLOR"] = "1"  # for child processes
 
 
 def _set_registry(_: click.Context, __: click.Parameter, value: str | None) -> None:
@@ -39,13 +39,13 @@ def _set_registry(_: click.Context, __: click.Parameter, value: str | None) -> N
 
 
 def shared_options() -> list[click.Option]:
-    """`--debug`, `--no-color`, and `--registry`, which only `login` shows."""
+    """Return `--debug`, `--no-color`, and `--registry`, which only the help of `login` lists."""
     return [
         click.Option(
             ["--debug"], is_flag=True, expose_value=False, callback=_set_debug, help="Show debug messages."
         ),
         click.Option(
-            ["--no-color"], is_flag=True, expose_value=False, callback=_set_no_color, help="Show no colours."
+            ["--no-color"], is_flag=True, expose_value=False, callback=_set_no_color, help="Disable colors."
         ),
         click.Option(
             ["--registry"],
@@ -59,7 +59,7 @@ def shared_options() -> list[click.Option]:
 
 
 class CogCommand(click.Command):
-    """A command with the shared flags, which shows its text and examples as they are written."""
+    """A command with the shared flags."""
 
     def __init__(self, *args: object, **kwargs: object) -> None:
         super().__init__(*args, **kwargs)  # type: ignore[arg-type]

@@ -1,4 +1,4 @@
-"""The result of a command, on stdout; that the disk is full, or the reader gone, is not our fault."""
+"""Errors of writing a command's result to stdout: a full disk, or a closed pipe."""
 
 import io
 import os
@@ -14,30 +14,30 @@ _STDOUT: Final = 1
 
 
 class CannotPrint(UserError):
-    """stdout takes nothing."""
+    """Writing to stdout failed."""
 
     def __init__(self, error: OSError) -> None:
         super().__init__(f"cannot write the result to stdout: {error.strerror}")
 
 
-class ReaderGone(Exception):
-    """Nobody reads on from the pipe that stdout is."""
+class ReaderClosed(Exception):
+    """The reading end of the pipe at stdout was closed."""
 
 
 class _Descriptor(io.FileIO):
-    """Tells what goes wrong here from what goes wrong with other files."""
+    """stdout, whose errors differ in type from those of other files."""
 
     def write(self, data: "ReadableBuffer", /) -> int:
         try:
             return super().write(data)
         except BrokenPipeError:
-            raise ReaderGone from None
+            raise ReaderClosed from None
         except OSError as error:
             raise CannotPrint(error) from None
 
 
 def watch_stdout() -> None:
-    """Makes `sys.stdout` raise CannotPrint or ReaderGone, where it is the stdout of this process."""
+    """Make `sys.stdout` raise CannotPrint or ReaderClosed, unless a test has replaced it."""
     if sys.stdout is sys.__stdout__ and isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout = io.TextIOWrapper(
             io.BufferedWriter(_Descriptor(_STDOUT, "w", closefd=False)),
@@ -47,8 +47,8 @@ def watch_stdout() -> None:
         )
 
 
-def give_up_stdout() -> None:
-    """Lets go what is still to be written: Python would fail once more when it flushes stdout at its end."""
+def discard_stdout() -> None:
+    """Discard what is still buffered: Python would fail again when it flushes stdout at exit."""
     null = os.open(os.devnull, os.O_WRONLY)
     os.dup2(null, sys.stdout.fileno())
     os.close(null)

@@ -1,4 +1,4 @@
-"""What a person sees on stderr. stdout is left to the result of the command."""
+"""Messages on stderr. stdout is for the result of the command."""
 
 import sys
 from collections.abc import Mapping
@@ -21,40 +21,40 @@ _VERDICTS: Final = {
 
 
 def color_wanted(environ: Mapping[str, str], *, is_terminal: bool, refused: bool) -> bool:
-    """True when stderr may carry colour: a terminal that understands it, and nobody said no."""
+    """Return True if stderr is a terminal that supports color and no flag or variable disables it."""
     if refused or not is_terminal or environ.get("TERM") == "dumb":
         return False
     return not (environ.get("NO_COLOR") or environ.get("COG_NO_COLOR"))
 
 
 class Terminal:
-    """Writes messages to stderr: icons, colour and word wrap on a terminal, bare lines anywhere else."""
+    """Writes messages to stderr: icons, color and word wrap on a terminal, bare lines elsewhere."""
 
     def __init__(self, *, color: bool, debug: bool = False) -> None:
         self.color = color
         self.debug_enabled = debug
-        # True while the text of a prediction, which is shown as it is made, is in the middle of a line.
+        # True while the streamed text of a prediction has not ended its line.
         self._mid_line = False
 
     def info(self, text: str) -> None:
-        """Progress."""
+        """Show progress."""
         self._write("info", text)
 
     def success(self, text: str) -> None:
-        """Something that the user asked for is done."""
+        """Show that something that the user asked for is done."""
         self._write("success", text)
 
     def debug(self, text: str) -> None:
-        """Shown with `--debug` only."""
+        """Show `text` only with `--debug`."""
         if self.debug_enabled:
             self._write("debug", text)
 
     def warning(self, text: str) -> None:
-        """Something that may surprise, while the command goes on."""
+        """Warn about something unexpected; the command continues."""
         self._write("warning", text if self.color else f"warning: {text}")
 
     def verdict(self, verdict: str, text: str) -> None:
-        """One line of a list of checks; `verdict` is ok, fixed, warning, error or skipped."""
+        """Show one line of a list of checks; `verdict` is ok, fixed, warning, error or skipped."""
         with suppress(OSError):
             if self.color:
                 icon, style = _VERDICTS[verdict]
@@ -63,23 +63,23 @@ class Terminal:
                 print(f"  {verdict:<8} {text}", file=sys.stderr, flush=True)
 
     def log(self, line: str) -> None:
-        """A line that the model wrote, exactly as it is."""
+        """Show a line of another program, such as the model, unchanged."""
         with suppress(OSError):
             self._end_line()
             print(line, file=sys.stderr, flush=True)
 
     def chunk(self, text: str) -> None:
-        """The next piece of an output, to stdout. A message between two pieces gets a line of its own."""
+        """Write the next piece of an output to stdout. A message between two pieces starts a new line."""
         print(text, end="", flush=True)
         self._mid_line = not text.endswith("\n")
 
     def end_chunks(self) -> None:
-        """The output is complete: a line end follows it, as it does when it is printed at once."""
+        """End a streamed output with a newline, as when it is printed at once."""
         print(flush=True)
         self._mid_line = False
 
     def error(self, text: str, hint: str | None = None) -> None:
-        """The reason why the command ends, and what to do about it."""
+        """Show why the command failed, and what to do about it."""
         with suppress(OSError):
             self._end_line()
             if self.color:
@@ -97,7 +97,7 @@ class Terminal:
             print(f"hint: {hint}", file=sys.stderr, flush=True)
 
     def _write(self, level: str, text: str) -> None:
-        # A terminal that was closed must not keep a command from stopping what it started.
+        # A closed terminal must not prevent a command from stopping the processes that it started.
         with suppress(OSError):
             self._end_line()
             if not text or not self.color:
@@ -112,7 +112,7 @@ class Terminal:
             print(file=sys.stderr, flush=True)
 
     def _print_styled(self, parts: list[tuple[str, str]]) -> None:
-        # Imported here: it costs 60 ms, and a pipe or `--help` needs none of it.
+        # Imported here: it takes 60 ms, and neither a pipe nor `--help` needs it.
         from rich.console import Console
         from rich.text import Text
 

@@ -1,4 +1,4 @@
-"""Asks, once an hour at most, whether there is a newer cog: only where somebody has said whom to ask."""
+"""Check for a newer release of cog: at most once an hour, and only if COG_UPDATE_URL is set."""
 
 import json
 import time
@@ -13,14 +13,14 @@ from coglet_cli.version import DISTRIBUTION
 _URL_VARIABLE: Final = "COG_UPDATE_URL"
 _OFF_VARIABLE: Final = "COG_NO_UPDATE_CHECK"
 _PAUSE_S: Final = 3600.0
-# Nobody waits longer for news that they did not ask for.
+# Short: the user did not ask for this check and waits for it.
 _TIMEOUT_S: Final = 2.0
 
 
-def tell_of_update(environ: Mapping[str, str], terminal: Terminal) -> None:
-    """Tells when the server at COG_UPDATE_URL, whose answer is `{"version": "1.2.3"}`, has a newer release.
+def report_update(environ: Mapping[str, str], terminal: Terminal) -> None:
+    """Print a message if the server at COG_UPDATE_URL reports a newer release.
 
-    Whatever goes wrong with that stays between it and us.
+    The server's response is `{"version": "1.2.3"}`. A failure of the check is only a debug message.
     """
     url = environ.get(_URL_VARIABLE)
     if not url or environ.get(_OFF_VARIABLE):
@@ -35,11 +35,13 @@ def tell_of_update(environ: Mapping[str, str], terminal: Terminal) -> None:
         _remember(file)
         latest = Version(answer)
     except (OSError, ValueError, KeyError, TypeError) as error:
-        terminal.debug(f"no news of updates from {url}: {error}")
+        terminal.debug(f"checking {url} for updates failed: {error}")
         return
     own = Version(metadata.version(DISTRIBUTION))
     if latest > own:
-        terminal.info(f"cog {latest} is available, and this is {own}. {_OFF_VARIABLE}=1 keeps this quiet.")
+        terminal.info(
+            f"cog {latest} is available; this is cog {own}. Set {_OFF_VARIABLE}=1 to disable this check."
+        )
 
 
 def _ask(url: str) -> Any:

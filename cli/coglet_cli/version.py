@@ -1,4 +1,4 @@
-"""Which release of the command line this is."""
+"""The version of the command line."""
 
 from datetime import UTC, datetime
 from importlib import metadata
@@ -7,7 +7,7 @@ DISTRIBUTION = "pycoglet"
 
 
 def version_line() -> str:
-    """`cog version 0.1.0 (built 2026-01-31T12:00:00Z)`: the time when the files were put in place here."""
+    """Return `cog version 0.1.0 (built 2026-01-31T12:00:00Z)`, with the time of installation."""
     distribution = metadata.distribution(DISTRIBUTION)
     stamp = _installed_at(distribution)
     return f"cog version {distribution.version}" + (f" (built {stamp})" if stamp else "")

@@ -1,4 +1,4 @@
-"""An engine for all tests of this folder; where there can be none they are skipped, and CI fails."""
+"""An engine for all tests in this folder. Without one, they are skipped, and CI fails."""
 
 import os
 import shutil
@@ -28,7 +28,7 @@ _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
 @pytest.fixture(scope="session")
 def engine() -> Iterator[docker.DockerClient]:
-    """A client of an engine that has the base image."""
+    """A client for an engine that has the base image."""
     with tempfile.TemporaryDirectory() as folder:
         try:
             require_tools()
@@ -43,7 +43,7 @@ def engine() -> Iterator[docker.DockerClient]:
 
 @pytest.fixture(scope="session")
 def variables() -> dict[str, str]:
-    """What `cog` needs in a build here: the certificates that this machine trusts."""
+    """The variables that `cog` needs for a build here: the certificates that this machine trusts."""
     return {"COG_CA_CERT": str(_BUNDLE)} if _BUNDLE.exists() else {}
 
 
@@ -63,7 +63,7 @@ def registry(engine: docker.DockerClient) -> Iterator[str]:
 
 @pytest.fixture
 def other_python(engine: docker.DockerClient) -> str:
-    """A version of Python that Debian does not have; there is a base image for it."""
+    """A version of Python that Debian does not have, for which a base image exists."""
     version = "3.13"
     try:
         ensure_other_base(engine, version)
@@ -74,7 +74,7 @@ def other_python(engine: docker.DockerClient) -> str:
 
 @pytest.fixture(scope="session")
 def private_registry(engine: docker.DockerClient) -> Iterator[str]:
-    """`host:port` of a registry on loopback that wants to know who asks."""
+    """`host:port` of a registry on loopback that requires a login."""
     with tempfile.TemporaryDirectory() as folder:
         port = free_address(LOOPBACK).port
         with running_registry(Path(folder), port, is_private=True) as host:
@@ -83,7 +83,7 @@ def private_registry(engine: docker.DockerClient) -> Iterator[str]:
 
 @pytest.fixture
 def example(request: pytest.FixtureRequest, tmp_path: Path) -> Path:
-    """A copy of a folder of examples/, for the Python of the base image."""
+    """A copy of a folder in examples/, for the Python of the base image."""
     return _copied(request.param, tmp_path)
 
 

@@ -1,4 +1,4 @@
-"""Images of models, made by the real `cog build`, and containers of them, which never outlive their block."""
+"""Images of models, built by the real `cog build`, and containers, which are removed after their block."""
 
 import functools
 from collections.abc import Iterator
@@ -11,12 +11,12 @@ import httpx
 from docker.models.containers import Container
 from integration.cli_process import run_cog as run_cog_within
 
-# A build without a cache fetches all packages of a model.
+# A build without a cache downloads all packages of a model.
 run_cog = functools.partial(run_cog_within, within_s=500)
 
 
 def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> str:
-    """Builds the model of the folder, and gives what `cog` has told."""
+    """Build the model in the folder and return the stderr of `cog`."""
     done = run_cog(folder, "build", "-t", name, "--use-cog-base-image", "false", *flags, variables=variables)
     assert done.returncode == 0, done.stderr[-3000:]
     assert done.stderr.endswith(f"Image built as {name}\n")
@@ -25,7 +25,7 @@ def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> st
 
 @contextmanager
 def running(engine: docker.DockerClient, image: str, *command: str, **options: Any) -> Iterator[Container]:
-    """A container with its port open on loopback; `command` replaces the one of the image."""
+    """Run a container with its port published on loopback; `command` replaces that of the image."""
     container = engine.containers.run(
         image, list(command) or None, detach=True, ports={"5000/tcp": ("127.0.0.1", 0)}, **options
     )
@@ -36,14 +36,14 @@ def running(engine: docker.DockerClient, image: str, *command: str, **options: A
 
 
 def url(container: Container) -> str:
-    """The address of its server."""
+    """Return the URL of its server."""
     container.reload()
     [binding] = container.ports["5000/tcp"] or []
     return f"http://127.0.0.1:{binding['HostPort']}"
 
 
 def health(container: Container) -> str:
-    """What its server says of itself; `away` when there is none."""
+    """Return the status in the server's health report; `away` if it does not respond."""
     try:
         return str(httpx.get(f"{url(container)}/health-check").json()["status"])
     except httpx.TransportError:
@@ -51,7 +51,7 @@ def health(container: Container) -> str:
 
 
 def inside(container: Container, *command: str) -> str:
-    """What a command prints in the container."""
+    """Run a command in the container and return its output."""
     code, output = container.exec_run(list(command))
     assert code == 0, output
     assert isinstance(output, bytes)
@@ -59,11 +59,11 @@ def inside(container: Container, *command: str) -> str:
 
 
 def processes(container: Container) -> str:
-    """A line a process: pid, state and name, with blanks round each."""
+    """Return one line per process: pid, state and name, with spaces around each."""
     rows = container.top(ps_args="-eo pid,stat,comm")["Processes"] or []
     return "\n".join(" ".join(["", *row, ""]) for row in rows)
 
 
 def exit_code(container: Container) -> int:
-    """The exit code, once the container has ended."""
+    """Wait until the container exits and return its exit code."""
     return int(container.wait(timeout=30)["StatusCode"])

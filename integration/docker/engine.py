@@ -1,4 +1,4 @@
-"""A Docker Engine, a registry and base images, made of what Debian offers: no public registry is needed."""
+"""A Docker Engine, a registry and base images, made from Debian packages, without a public registry."""
 
 import json
 import os
@@ -20,7 +20,7 @@ ROOT: Final = Path(__file__).resolve().parents[2]
 PYTHON_VERSION: Final = "3.11"
 BASE: Final = f"python:{PYTHON_VERSION}-slim"
 FAST_BASE: Final = "pycoglet-base:test"
-# Who may use a private registry. The hash is bcrypt's, the only one that the registry knows.
+# The user of a private registry. The registry supports only bcrypt hashes.
 PRIVATE_USER: Final = "you"
 PRIVATE_WORD: Final = "word"
 _HASH: Final = "$2b$05$B.aWz6i3.d3I51F8Ojjfketw8yxmZOaVPRtBT4qy2emihFtD9K3Pa"
@@ -32,11 +32,11 @@ _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
 
 
 class CannotRun(Exception):
-    """This machine does not offer what the tests need."""
+    """This machine lacks something that the tests need."""
 
 
 def require_tools() -> None:
-    """Raises CannotRun."""
+    """Raise CannotRun if a program that the tests need is absent."""
     missing = [name for name in _NEEDED if shutil.which(name) is None]
     if missing:
         raise CannotRun(f"{', '.join(missing)} not installed (on Debian: scripts/packages.sh installs it)")
@@ -46,7 +46,7 @@ def require_tools() -> None:
 
 @contextmanager
 def running_engine(folder: Path) -> Iterator[docker.DockerClient]:
-    """The engine of this machine, or one that is started for the block."""
+    """Yield a client for the engine of this machine, or for one that is started for the block."""
     with ExitStack() as stack:
         if not _answers():
             stack.enter_context(_own_engine(folder))
@@ -67,14 +67,14 @@ def _own_engine(folder: Path) -> Iterator[None]:
 
 def _answers() -> bool:
     if "DOCKER_HOST" not in os.environ and not _is_listening(_SOCKET):
-        return False  # not even asked: the SDK leaves its socket open when nobody listens
+        return False  # without a request: the SDK leaks its socket if there is no listener
     with suppress(DockerException), closing(docker.from_env()) as client:
         return bool(client.ping())
     return False
 
 
 def _is_listening(path: Path) -> bool:
-    # A file is not enough: dockerd makes it a moment before it listens, and leaves it when it is killed.
+    # A file is not enough: dockerd creates it before it listens, and leaves it behind when killed.
     with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
         asking.connect(str(path))
         return True
@@ -82,7 +82,7 @@ def _is_listening(path: Path) -> bool:
 
 
 def ensure_base(client: docker.DockerClient) -> None:
-    """Makes the image that Docker Hub would offer under this name, once a machine."""
+    """Make the image that Docker Hub has under this name, once per machine."""
     try:
         client.images.get(BASE)
     except ImageNotFound:
@@ -96,7 +96,7 @@ def _make_base(folder: Path) -> None:
     done = subprocess.run(command, capture_output=True, text=True, check=False)
     if done.returncode != 0:
         raise CannotRun(f"debootstrap failed: {done.stdout[-500:]}{done.stderr[-500:]}")
-    # As in the image of Docker Hub: `python` is there, and pip may install into it.
+    # As in the image on Docker Hub: `python` exists, and pip may install into it.
     for marker in root.glob("usr/lib/python3*/EXTERNALLY-MANAGED"):
         marker.unlink()
     (root / "usr/local/bin/python").symlink_to("/usr/bin/python3")
@@ -110,7 +110,7 @@ def _make_base(folder: Path) -> None:
 
 
 def ensure_fast_base(variables: dict[str, str]) -> None:
-    """Builds Dockerfile.base on the base image."""
+    """Build Dockerfile.base on the base image."""
     with tempfile.TemporaryDirectory() as name:
         context = Path(name)
         for item in ("Dockerfile.base", "pyproject.toml", "README.md", "LICENSE"):
@@ -143,7 +143,7 @@ def ensure_fast_base(variables: dict[str, str]) -> None:
 
 @contextmanager
 def running_registry(folder: Path, port: int, *, is_private: bool = False) -> Iterator[str]:
-    """A registry on loopback, which Docker trusts without TLS; gives `host:port`."""
+    """Run a registry on loopback, which Docker trusts without TLS; yield `host:port`."""
     settings: dict[str, object] = {
         "version": "0.1",
         "storage": {"filesystem": {"rootdirectory": str(folder / "registry")}},
@@ -153,7 +153,7 @@ def running_registry(folder: Path, port: int, *, is_private: bool = False) -> It
         (folder / "users").write_text(f"{PRIVATE_USER}:{_HASH}\n")
         settings["auth"] = {"htpasswd": {"realm": "private", "path": str(folder / "users")}}
     config = folder / "registry.yml"
-    config.write_text(json.dumps(settings))  # which is YAML too
+    config.write_text(json.dumps(settings))  # JSON is valid YAML
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
     try:

@@ -1,4 +1,4 @@
-"""Pythons that Debian does not have, copied from pyenv's on this machine, and base images with one."""
+"""Python versions that Debian does not have, copied from pyenv on this machine, and base images for them."""
 
 import io
 import subprocess
@@ -12,12 +12,12 @@ from docker.errors import ImageNotFound
 from integration.docker.engine import BASE, CannotRun
 
 _DOCKERFILE: Final = f"FROM {BASE}\nCOPY python /usr/local\nRUN ldconfig\n"
-# What no model needs, and what was installed here by others.
+# Parts that no model needs, and packages that were installed here for other purposes.
 _LEFT_OUT: Final = ("test", "idlelib")
 
 
 def ensure_other_base(client: docker.DockerClient, version: str) -> None:
-    """Makes the image that Docker Hub would offer under this name, once a machine. Raises CannotRun."""
+    """Make the image that Docker Hub has under this name, once per machine. Raises CannotRun."""
     try:
         client.images.get(f"python:{version}-slim")
     except ImageNotFound:
@@ -33,7 +33,7 @@ def ensure_other_base(client: docker.DockerClient, version: str) -> None:
 
 
 def pyenv_folder(version: str) -> Path:
-    """The newest release of a version. Raises CannotRun."""
+    """Return the folder of the newest release of a version. Raises CannotRun if there is none."""
     try:
         done = subprocess.run(["pyenv", "root"], capture_output=True, text=True, check=True)
     except (OSError, subprocess.CalledProcessError) as error:
@@ -45,7 +45,7 @@ def pyenv_folder(version: str) -> Path:
 
 
 def kept_in_image(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    """A filter for the files of an interpreter: they belong to root, and pip is the one package."""
+    """Filter the files of an interpreter: root owns them, and pip is the only package."""
     parts = Path(entry.name).parts
     if set(_LEFT_OUT) & set(parts) or entry.name.endswith(".a"):
         return None

@@ -1,6 +1,6 @@
-"""Base images that cannot be pulled here, made by hand with the users, modes and Pythons of the real ones.
+"""Stand-ins for base images that cannot be pulled here, with the users, modes and Pythons of the real ones.
 
-Each is made once a machine, and raises CannotRun where pyenv has not the Pythons for it.
+Each is made once per machine, and raises CannotRun if pyenv does not have its Pythons.
 """
 
 import hashlib
@@ -28,8 +28,8 @@ UV_BASE: Final = f"{COG_BASE_HOST}/cog-base:python3.13"
 _UBUNTU: Final = "pycoglet-test-ubuntu"
 _UBUNTUS_PYTHON: Final = "3.10"
 _UVS_PYTHON: Final = "3.13"
-# As in Ubuntu 22.04, on which NVIDIA and cog-base stand: an older Python, no `python`, and the home of root
-# for root alone. uv finds its interpreter in a file here, since its publisher may be out of reach.
+# As in Ubuntu 22.04, the base of NVIDIA's and cog-base images: an older Python, no `python`, and root's home
+# accessible only to root. uv installs its interpreter from a file, since the download may be unreachable.
 _UBUNTU_DOCKERFILE: Final = f"""\
 FROM {BASE}
 RUN apt-get update -qq && apt-get install -qqy --no-install-recommends {" ".join(TOOLS)}
@@ -56,13 +56,13 @@ RUN uv python install {_UVS_PYTHON} && python=$(uv python find --managed-python 
 
 @contextmanager
 def plain_base(client: docker.DockerClient) -> Iterator[None]:
-    """A base that every test has."""
+    """Yield; this base image exists in all tests."""
     yield
 
 
 @contextmanager
 def cuda_base(client: docker.DockerClient) -> Iterator[None]:
-    """The image that Docker Hub would offer, or one like it, which has its name in the block only."""
+    """Provide NVIDIA's image, or one like it, which has its name only during the block."""
     if _is_there(client, CUDA_BASE):
         yield
         return
@@ -76,7 +76,7 @@ def cuda_base(client: docker.DockerClient) -> Iterator[None]:
 
 @contextmanager
 def pyenv_base(client: docker.DockerClient) -> Iterator[None]:
-    """A cog-base image as older releases of Cog made it, with the Python of pyenv."""
+    """Provide a cog-base image like those of older releases of Cog, with a Python from pyenv."""
     if not _is_there(client, PYENV_BASE):
         _ensure_ubuntu(client)
         root = pyenv_folder(_UBUNTUS_PYTHON).parents[1]
@@ -87,7 +87,7 @@ def pyenv_base(client: docker.DockerClient) -> Iterator[None]:
 
 @contextmanager
 def uv_base(client: docker.DockerClient) -> Iterator[None]:
-    """A cog-base image as newer releases of Cog make it, with the Python of uv."""
+    """Provide a cog-base image like those of newer releases of Cog, with a Python from uv."""
     if not _is_there(client, UV_BASE):
         _ensure_ubuntu(client)
         _build(client, UV_BASE, _UV_DOCKERFILE, {})
@@ -115,7 +115,7 @@ def _ensure_ubuntu(client: docker.DockerClient) -> None:
 
 
 def _downloads(version: str, archive: Path) -> str:
-    """What uv knows of the interpreters that it can download; here it is one."""
+    """Return uv's list of the interpreters that it can download, which has only this one."""
     major, minor, patch = map(int, version.split("."))
     entry = {
         "name": "cpython",

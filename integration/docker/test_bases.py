@@ -1,4 +1,4 @@
-"""What models do in a container, on every kind of base image; what cannot be pulled is a stand-in."""
+"""Models in containers on every kind of base image; stand-ins replace those that cannot be pulled."""
 
 import json
 import os
@@ -57,13 +57,13 @@ class Runner(BaseRunner):
 """
 NAME: Final = "pycoglet-test-bases"
 DOWNLOADED: Final = "/root/.cache/hub/weights.bin"
-# As of programs that write a temporary file first.
+# As for programs that write a temporary file first.
 KEPT_PRIVATE: Final = "/root/.cache/hub/a/private.bin"
 
 
 @dataclass(frozen=True)
 class Kind:
-    """A kind of base: the block in which it is there, the Pythons of model and server, and the build."""
+    """A kind of base image: the block in which it exists, the Pythons of model and server, and the build."""
 
     base: Callable[[docker.DockerClient], AbstractContextManager[None]]
     python: str
@@ -94,7 +94,7 @@ KINDS: Final = {
 
 @pytest.fixture(scope="module", params=KINDS)
 def kind(request: pytest.FixtureRequest, engine: docker.DockerClient, fast_base: None) -> Iterator[Kind]:
-    """Each kind in turn; its base image is there."""
+    """Each kind in turn, with its base image on the engine."""
     found = KINDS[request.param]
     try:
         with found.base(engine):
@@ -105,7 +105,7 @@ def kind(request: pytest.FixtureRequest, engine: docker.DockerClient, fast_base:
 
 @pytest.fixture(scope="module")
 def image(kind: Kind, variables: dict[str, str], tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The model on a kind of base."""
+    """The image of the model on this kind of base."""
     folder = tmp_path_factory.mktemp("model")
     write_model(folder, kind)
     name = f"pycoglet-test-bases-{folder.name}"
@@ -136,7 +136,7 @@ def test_a_model_does_what_it_does_on_cog(engine: docker.DockerClient, kind: Kin
             "found": found,
             "made": made("/src/outputs"),
         }
-        # Other folders of the container, and its packages.
+        # Other folders in the container, and its packages.
         assert predict(container, "/weights")["made"] == made("/weights")
         inside(container, "python", "-m", "pip", "uninstall", "--yes", "msgspec")
         version = inside(container, "/opt/coglet/bin/python", "--version")
@@ -157,7 +157,7 @@ def test_keys_of_ssh_stay_with_root(engine: docker.DockerClient, image: str) -> 
 
 
 @pytest.mark.parametrize("kind", ["pyenv"], indirect=True)
-def test_a_user_of_ones_own(
+def test_a_configured_user(
     engine: docker.DockerClient, kind: Kind, variables: dict[str, str], tmp_path: Path
 ) -> None:
     write_model(tmp_path, kind, user=10001)
@@ -196,7 +196,7 @@ def test_the_owner_of_a_folder_runs_its_model(kind: Kind, variables: dict[str, s
 
 
 @pytest.mark.parametrize("kind", ["slim"], indirect=True)
-def test_a_dockerfile_of_ones_own(
+def test_a_dockerfile_of_the_user(
     engine: docker.DockerClient, kind: Kind, hello_image: str, tmp_path: Path
 ) -> None:
     write_model(tmp_path, kind)

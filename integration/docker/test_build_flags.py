@@ -1,4 +1,4 @@
-"""What the flags of `cog build` change in an image, one small model each."""
+"""The effects of the flags of `cog build` on an image, with a small model for each."""
 
 import json
 import shutil
@@ -19,7 +19,7 @@ pytestmark = [
     pytest.mark.parametrize("example", ["hello"], indirect=True),
 ]
 NAME = "pycoglet-test-flags"
-# The fifth byte of a bytecode file: 1 for a hash that is not checked. Source: PEP 552.
+# The fifth byte of a bytecode file is 1 for a hash that is not checked. Source: PEP 552.
 BYTECODE_KIND = (
     "import importlib.util as i, msgspec; print(open(i.cache_from_source(msgspec.__file__), 'rb').read(5)[4])"
 )
@@ -27,7 +27,7 @@ BYTECODE_KIND = (
 
 def test_timestamp(engine: docker.DockerClient, example: Path, variables: dict[str, str]) -> None:
     identifiers = set()
-    # Of layers that are there, perhaps of another day, and of new ones.
+    # First with cached layers, which may be from another day, then with new ones.
     for flags in ((), ("--no-cache",)):
         build(example, NAME, variables, "--timestamp", "1000000000", *flags)
         identifiers.add(engine.images.get(NAME).id)
@@ -52,7 +52,7 @@ def test_separate_weights(engine: docker.DockerClient, example: Path, variables:
     assert source < 1e6
     with running(engine, NAME) as container:
         assert inside(container, "stat", "-c", "%s", "/src/model.bin") == "10485760\n"
-    # An image that was pruned is made again, though the files are the same.
+    # A pruned image is built again although the files are the same.
     engine.images.remove(f"{NAME}-weights", force=True)
     assert "Weights unchanged" not in build(example, NAME, variables, "--separate-weights")
 
@@ -76,7 +76,7 @@ def test_weights_of_a_fast_build(
         assert inside(container, "stat", "-c", "%s %u", "/src/model.bin") == "10485760 0\n"
 
 
-def test_a_dockerfile_of_ones_own(
+def test_a_dockerfile_of_the_user(
     engine: docker.DockerClient, example: Path, hello_image: str, tmp_path: Path
 ) -> None:
     word = uuid.uuid4().hex
@@ -94,7 +94,7 @@ def test_a_dockerfile_of_ones_own(
     assert (asked.stdout, asked.returncode) == ("Hello, Ada!\n", 0), asked.stderr
 
 
-def test_a_dockerfile_that_is_not_there(
+def test_a_dockerfile_that_does_not_exist(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
     done = run_cog(example, "build", "--dockerfile", "None", variables=variables)
@@ -143,7 +143,7 @@ def test_legacy_labels_and_no_schema(
     assert labels["org.cogmodel.cog_version"] == labels["run.cog.version"]
     assert labels["org.cogmodel.openapi_schema"] == labels["run.cog.openapi_schema"] == ""
     with running(engine, NAME) as container:
-        # The server makes the document from the source.
+        # The server generates the document from the source.
         wait_for(lambda: health(container) == "READY", "READY")
 
 
@@ -153,8 +153,8 @@ def test_the_labels_of_a_cog_base_image(
     base = engine.images.get(BASE)
     base.tag("cog.test/cog-base", "python3.11")
     own = {**variables, "COG_BASE_IMAGE_HOST": "cog.test"}
-    told = build(example, NAME, own, "--use-cog-base-image", "true")
-    assert "FROM cog.test/cog-base:python3.11 AS start\n" in told
+    stderr = build(example, NAME, own, "--use-cog-base-image", "true")
+    assert "FROM cog.test/cog-base:python3.11 AS start\n" in stderr
     image = engine.images.get(NAME)
     index = int(image.labels["run.cog.cog-base-image-last-layer-idx"])
     assert image.labels["run.cog.cog-base-image-name"] == "cog.test/cog-base:python3.11"
@@ -162,12 +162,12 @@ def test_the_labels_of_a_cog_base_image(
     assert image.attrs["RootFS"]["Layers"][: index + 1] == base.attrs["RootFS"]["Layers"]
 
 
-def test_a_model_that_is_left_out(
+def test_a_model_that_is_excluded(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
     (example / ".dockerignore").write_text("*.py\n")
-    told = build(example, NAME, variables)
-    assert "warning: .dockerignore leaves out predict.py: the model cannot start without it\n" in told
+    stderr = build(example, NAME, variables)
+    assert "warning: .dockerignore excludes predict.py: the model cannot start without it\n" in stderr
 
 
 def test_a_platform_without_a_base_image(

@@ -1,4 +1,4 @@
-"""`docker run IMAGE COMMAND`: platforms start the server as Cog does, and people start anything else."""
+"""`docker run IMAGE COMMAND`: platforms start the server as Cog does, users start other commands."""
 
 import docker
 import pytest
@@ -21,13 +21,13 @@ def test_the_command_of_the_image_is_the_one_of_cog(engine: docker.DockerClient,
         ("--host", "0.0.0.0"),
     ],
 )
-def test_the_server_is_pid_1_however_it_is_asked_for(
+def test_the_server_is_pid_1_for_every_command_that_starts_it(
     engine: docker.DockerClient, hello_image: str, command: tuple[str, ...]
 ) -> None:
     with running(engine, hello_image, *command) as container:
         wait_for(lambda: health(container) == "READY", "READY")
         assert inside(container, "cat", "/proc/1/comm") == "python\n"
-        container.stop(timeout=2)  # after which it would be killed, and its exit code 137
+        container.stop(timeout=2)  # after that it would be killed, with exit code 137
         assert exit_code(container) == 0
 
 
@@ -72,11 +72,11 @@ def test_another_command_runs_with_its_own_exit_code(
 
 
 def test_another_command_gets_the_signals(engine: docker.DockerClient, hello_image: str) -> None:
-    script = 'trap "echo told; exit 5" TERM; echo ready; tail -f /dev/null & wait'
+    script = 'trap "echo stopped; exit 5" TERM; echo ready; tail -f /dev/null & wait'
     with running(engine, hello_image, "sh", "-c", script) as container:
         wait_for(lambda: container.logs() == b"ready\n", "the trap")
         container.stop(timeout=2)
-        assert (exit_code(container), container.logs()) == (5, b"ready\ntold\n")
+        assert (exit_code(container), container.logs()) == (5, b"ready\nstopped\n")
 
 
 def test_a_command_without_a_handler_ends_at_once(engine: docker.DockerClient, hello_image: str) -> None:
@@ -87,12 +87,12 @@ def test_a_command_without_a_handler_ends_at_once(engine: docker.DockerClient, h
 
 
 def test_orphans_of_another_command_are_reaped(engine: docker.DockerClient, hello_image: str) -> None:
-    # The shell in the middle ends at once, and leaves its child, the one named in the file, behind.
+    # The shell in the middle exits immediately and orphans its child, whose pid is in the file.
     script = "sh -c 'sh -c \"echo \\$\\$ >/tmp/orphan; read line </tmp/fifo\" &'; exec cat"
     with running(
         engine, hello_image, "sh", "-c", f"mkfifo /tmp/fifo; {script}", stdin_open=True
     ) as container:
-        inside(container, "sh", "-c", "echo >/tmp/fifo")  # lets it end
+        inside(container, "sh", "-c", "echo >/tmp/fifo")  # lets it exit
         orphan = inside(container, "cat", "/tmp/orphan").strip()
         wait_for(lambda: container.exec_run(["test", "-e", f"/proc/{orphan}"])[0] == 1, "its end")
 
@@ -104,7 +104,7 @@ def test_a_command_owns_the_terminal(engine: docker.DockerClient, hello_image: s
         assert container.logs() == b"True\r\n"
 
 
-def test_somebody_else_may_be_pid_1(engine: docker.DockerClient, hello_image: str) -> None:
+def test_another_process_may_be_pid_1(engine: docker.DockerClient, hello_image: str) -> None:
     with running(engine, hello_image, "sh", "-c", "exit 4", init=True) as container:
         assert exit_code(container) == 4
     with running(engine, hello_image, init=True) as container:

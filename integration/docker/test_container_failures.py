@@ -1,4 +1,4 @@
-"""Containers that do not serve: what is told, the exit code, and that nothing is left of them."""
+"""Containers that do not serve: the messages, the exit code, and that no container is left."""
 
 import io
 import tarfile
@@ -16,14 +16,14 @@ MODEL = "from cog import BaseRunner\n\n\nclass Runner(BaseRunner):\n    def setu
 
 @pytest.fixture(autouse=True)
 def no_container_left(engine: docker.DockerClient) -> Iterator[None]:
-    """Nothing that a failed command has started may go on."""
+    """Check that a failed command leaves no container behind."""
     before = set(engine.containers.list(all=True))
     yield
     assert set(engine.containers.list(all=True)) <= before
 
 
 def derived(engine: docker.DockerClient, parent: str, line: str, file: str = "") -> str:
-    """An image of one more line; `file` is the content of what it may copy."""
+    """Build an image with one more line; `file` is the content of the file that it may copy."""
     buffer = io.BytesIO()
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         for name, text in (("Dockerfile", f"FROM {parent}\n{line}\n"), ("file", file)):
@@ -41,12 +41,12 @@ def predict(folder: Path, *arguments: str) -> tuple[int, str]:
     return done.returncode, done.stderr
 
 
-def test_a_container_that_ends(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+def test_a_container_that_exits(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
     name = derived(engine, hello_image, 'ENTRYPOINT ["sh", "-c", "echo no luck; exit 7"]')
-    code, told = predict(tmp_path, name)
+    code, stderr = predict(tmp_path, name)
     assert code == 1
-    assert "\nno luck\n" in told
-    assert told.endswith(
+    assert "\nno luck\n" in stderr
+    assert stderr.endswith(
         "error: Container exited unexpectedly (exit code 7)\n\nhint: the log above may say why\n"
     )
 
@@ -54,10 +54,10 @@ def test_a_container_that_ends(engine: docker.DockerClient, hello_image: str, tm
 def test_a_setup_that_fails(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
     source = MODEL.format("raise ValueError('no weights')") + "    def run(self, name: str) -> str: ...\n"
     name = derived(engine, hello_image, "COPY file /src/predict.py", source)
-    code, told = predict(tmp_path, name)
+    code, stderr = predict(tmp_path, name)
     assert code == 1
-    assert "ValueError: no weights" in told
-    assert "\nerror: Model setup failed\n" in told
+    assert "ValueError: no weights" in stderr
+    assert "\nerror: Model setup failed\n" in stderr
 
 
 def test_a_setup_that_takes_too_long(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
@@ -65,24 +65,24 @@ def test_a_setup_that_takes_too_long(engine: docker.DockerClient, hello_image: s
         "    def run(self, name: str) -> str: ...\n"
     )
     name = derived(engine, hello_image, "COPY file /src/predict.py", source)
-    code, told = predict(tmp_path, name, "--setup-timeout", "1")
+    code, stderr = predict(tmp_path, name, "--setup-timeout", "1")
     assert code == 1
-    assert "\nerror: Timed out" in told
+    assert "\nerror: Timed out" in stderr
 
 
-def test_gpus_that_are_not_there(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
-    code, told = predict(tmp_path, hello_image, "--gpus", "all")
+def test_gpus_that_are_absent(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
+    code, stderr = predict(tmp_path, hello_image, "--gpus", "all")
     assert code == 1
-    assert "\nerror: failed to start the container: could not select device driver" in told
-    code, told = predict(tmp_path, hello_image, "--gpus", "many")
-    assert (code, told.partition("error: ")[2]) == (
+    assert "\nerror: failed to start the container: could not select device driver" in stderr
+    code, stderr = predict(tmp_path, hello_image, "--gpus", "many")
+    assert (code, stderr.partition("error: ")[2]) == (
         1,
         "invalid value for --gpus: many\n\nhint: use all, a number, or device=0,1\n",
     )
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_a_gpu_that_is_welcome_and_not_there(
+def test_an_optional_gpu_that_is_absent(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
     config = example / "cog.yaml"

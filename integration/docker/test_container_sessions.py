@@ -1,4 +1,4 @@
-"""Commands of `cog` that hold a container of the current folder: `serve --docker`, `train` and `exec`."""
+"""Commands of `cog` that run a container for the current folder: `serve --docker`, `train` and `exec`."""
 
 import json
 import os
@@ -78,16 +78,16 @@ def test_a_command_on_a_terminal(
 ) -> None:
     for name, value in variables.items():
         monkeypatch.setenv(name, value)
-    # What some shells export is not asked: it stays as it is when the window changes.
+    # LINES and COLUMNS, which some shells export, are ignored: they do not change with the window.
     monkeypatch.setenv("LINES", "24")
     monkeypatch.setenv("COLUMNS", "80")
-    # The size comes a moment after the start.
+    # The size is set shortly after the start.
     wait = 'while [ "$(stty size)" = "0 0" ]; do :; done'
     script = f'{wait}; stty size; read word; echo "got $word"; exec sleep 1000'
     with start_cog_on_terminal(example, "exec", *PLAIN, "sh", "-c", script) as (cog, keyboard):
         cog.wait_shown("30 100\r\n")
         os.write(keyboard, b"this\r")
         cog.wait_shown("got this\r\n")
-        os.write(keyboard, b"\x03")  # Ctrl-C, for the command and not for us
+        os.write(keyboard, b"\x03")  # Ctrl-C, which goes to the command and not to cog
         assert cog.wait_exit() == 128 + signal.SIGINT
     assert "container exited with status 130\r\n" in cog.out

@@ -1,4 +1,4 @@
-"""`cog login` and `cog push`, by the engine and by ourselves, where a registry wants to know who asks."""
+"""`cog login` and `cog push`, with the engine and with our own push, for a registry that requires a login."""
 
 import base64
 import json
@@ -20,7 +20,7 @@ PLAIN = ("--use-cog-base-image", "false")
 
 @pytest.fixture
 def own(tmp_path: Path, variables: dict[str, str]) -> dict[str, str]:
-    """The environment of somebody with an empty configuration of Docker."""
+    """The environment of a user with an empty Docker configuration."""
     (tmp_path / "docker").mkdir()
     return {**variables, "DOCKER_CONFIG": str(tmp_path / "docker")}
 
@@ -44,7 +44,7 @@ def test_a_push_needs_a_login(
     engine.images.remove(name, force=True)
 
 
-def test_the_registry_in_place_of_r8_im_gets_its_credentials(
+def test_the_registry_of_cog_registry_host_gets_the_credentials_of_r8_im(
     engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
 ) -> None:
     secret = base64.b64encode(f"{PRIVATE_USER}:{PRIVATE_WORD}".encode()).decode()
@@ -68,7 +68,7 @@ def test_layers_are_pushed_without_the_daemon(
     engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
 ) -> None:
     name = f"{private_registry}/you/{uuid.uuid4().hex}:v1"
-    # Small layers in one piece, large ones in many.
+    # Small layers in one request, large ones in chunks.
     sizes = {"COG_PUSH_MULTIPART_THRESHOLD": "1000000", "COG_PUSH_DEFAULT_CHUNK_SIZE": "700000"}
     own.update(sizes, COG_PUSH_OCI="1")
     secret = base64.b64encode(f"{PRIVATE_USER}:{PRIVATE_WORD}".encode()).decode()
@@ -85,13 +85,13 @@ def test_layers_are_pushed_without_the_daemon(
     engine.images.remove(reference, force=True)
 
 
-def test_the_daemon_pushes_what_we_cannot(
+def test_the_daemon_pushes_if_the_layer_push_fails(
     engine: docker.DockerClient, example: Path, own: dict[str, str], private_registry: str
 ) -> None:
     name = f"{private_registry}/you/{uuid.uuid4().hex}:v1"
     refused = run_cog(example, "push", name, *PLAIN, variables={**own, "COG_PUSH_OCI": "1"})
     assert refused.returncode == 1
-    assert f"\nwarning: the registry failed with {name.rpartition(':')[0]}: status 401" in refused.stderr
+    assert f"\nwarning: request to registry {name.rpartition(':')[0]} failed: status 401" in refused.stderr
     assert "; pushing with the Docker daemon instead\n" in refused.stderr
     assert "\nerror: failed to push image: " in refused.stderr
     engine.images.remove(name, force=True)

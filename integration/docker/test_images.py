@@ -1,4 +1,4 @@
-"""From a folder to an image that serves, for the examples and in both modes."""
+"""Building images that serve, from the examples and in both modes."""
 
 import hashlib
 import json
@@ -40,7 +40,7 @@ def docker_health(container: Container) -> str:
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_it_stops_at_once_and_reaps_its_children(
+def test_it_stops_immediately_and_reaps_its_children(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
     build(example, "pycoglet-test-hello", variables)
@@ -48,7 +48,7 @@ def test_it_stops_at_once_and_reaps_its_children(
         wait_for(lambda: health(container) == "READY", "READY")
         inside(container, "sh", "-c", "(sleep 0.1 &) ; true")
         wait_for(lambda: " Z " not in processes(container), "no zombies")
-        container.stop(timeout=2)  # after which it would be killed, and its exit code 137
+        container.stop(timeout=2)  # after that it would be killed, with exit code 137
         container.reload()
         assert container.attrs["State"]["ExitCode"] == 0
 
@@ -66,13 +66,13 @@ def test_the_supervisor_is_small_and_a_changed_line_costs_the_last_layer(
     (example / "predict.py").write_text((example / "predict.py").read_text().replace("Hello", "Hi"))
     build(example, name, variables)
     layers = [image.attrs["RootFS"]["Layers"] for image in (first, engine.images.get(name))]
-    # The source, and what `cog` adds after the build.
+    # The source, and the files that `cog` adds after the build.
     assert layers[0][:-2] == layers[1][:-2]
     assert layers[0][-2] != layers[1][-2]
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_an_image_is_asked_pushed_removed_and_pulled(
+def test_an_image_is_run_pushed_removed_and_pulled(
     engine: docker.DockerClient, example: Path, variables: dict[str, str], registry: str
 ) -> None:
     name = f"{registry}/you/hello:{uuid.uuid4().hex[:8]}"
@@ -147,7 +147,7 @@ def test_an_image_of_something_else(engine: docker.DockerClient, tmp_path: Path)
     )
 
 
-def test_an_image_that_is_nowhere(engine: docker.DockerClient, tmp_path: Path) -> None:
+def test_an_image_that_does_not_exist(engine: docker.DockerClient, tmp_path: Path) -> None:
     done = run_cog(tmp_path, "predict", "127.0.0.1:1/none", "-i", "a=b")
     assert done.returncode == 1
     assert "Pulling image: 127.0.0.1:1/none\n" in done.stderr
@@ -156,7 +156,7 @@ def test_an_image_that_is_nowhere(engine: docker.DockerClient, tmp_path: Path) -
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_an_engine_that_is_away(example: Path) -> None:
+def test_an_unreachable_engine(example: Path) -> None:
     done = run_cog(example, "build", variables={"DOCKER_HOST": "tcp://127.0.0.1:1"})
     assert done.returncode == 1
     assert "error: error pinging docker daemon: " in done.stderr
@@ -166,23 +166,24 @@ def test_an_engine_that_is_away(example: Path) -> None:
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
 def test_a_step_that_fails(engine: docker.DockerClient, example: Path, variables: dict[str, str]) -> None:
     (example / "cog.yaml").write_text(
-        'build:\n  python_version: "3.11"\n  run: ["echo told; exit 4"]\npredict: "predict.py:Predictor"\n'
+        'build:\n  python_version: "3.11"\n  run: ["echo failing; exit 4"]\npredict: "predict.py:Predictor"\n'
     )
     done = run_cog(
         example, "build", "--use-cog-base-image", "false", "--progress", "quiet", variables=variables
     )
     assert done.returncode == 1
-    assert "\ntold\n" in done.stderr
-    assert "image build failed: The command '/bin/sh -c echo told; exit 4' returned a non-zero code: 4" in (
-        done.stderr
+    assert "\nfailing\n" in done.stderr
+    assert (
+        "image build failed: The command '/bin/sh -c echo failing; exit 4' returned a non-zero code: 4"
+        in (done.stderr)
     )
 
 
 @pytest.mark.parametrize("example", ["hello"], indirect=True)
-def test_a_secret_is_seen_by_its_command_alone(
+def test_a_secret_is_visible_only_to_its_command(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
-    # A secret is no part of the cache's key: the same command would find the layer of another run.
+    # A secret is not part of the cache key: the same command would reuse the layer of another run.
     (example / "cog.yaml").write_text(
         'build:\n  python_version: "3.11"\n  run:\n'
         f"    - command: sha256sum /run/token >/seen && echo run {uuid.uuid4().hex}\n"
@@ -190,7 +191,7 @@ def test_a_secret_is_seen_by_its_command_alone(
         'predict: "predict.py:Predictor"\n'
     )
     token = uuid.uuid4().hex
-    # Debian's client, which brings BuildKit.
+    # Debian's client supports BuildKit.
     own = {**variables, "PATH": "/usr/bin:/bin", "TOKEN": token}
     build(example, "pycoglet-test-secret", own, "--secret", "id=token,env=TOKEN")
     seen = engine.containers.run("pycoglet-test-secret", ["/seen"], entrypoint=["cat"], remove=True)
@@ -200,6 +201,6 @@ def test_a_secret_is_seen_by_its_command_alone(
         example, "build", "--use-cog-base-image", "false", variables={**variables, "DOCKER_BUILDKIT": "0"}
     )
     assert without.stderr.endswith(
-        "error: build.run with mounts needs BuildKit, which this Docker client does not offer\n\n"
-        "hint: install the plugin docker-buildx, or unset DOCKER_BUILDKIT=0\n"
+        "error: build.run with mounts needs BuildKit, which this Docker client does not support\n\n"
+        "hint: install the docker-buildx plugin, or unset DOCKER_BUILDKIT=0\n"
     )

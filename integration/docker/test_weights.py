@@ -1,4 +1,4 @@
-"""Managed weights in a container, and in what is pushed."""
+"""Managed weights in a container, and in a pushed bundle."""
 
 import json
 import uuid
@@ -25,7 +25,7 @@ def run(n: int) -> str:
 
 @pytest.fixture
 def project(tmp_path: Path, registry: str) -> Path:
-    """A model with a weight, which its image does not hold."""
+    """A model with a weight that is not in its image."""
     (tmp_path / "weights").mkdir()
     (tmp_path / "weights" / "a.bin").write_text("the weights")
     (tmp_path / ".dockerignore").write_text("weights\n")
@@ -38,7 +38,7 @@ def project(tmp_path: Path, registry: str) -> Path:
     return tmp_path
 
 
-def test_weights_are_mounted_and_pushed_beside_the_image(
+def test_weights_are_mounted_and_pushed_with_the_image(
     engine: docker.DockerClient,
     project: Path,
     variables: dict[str, str],

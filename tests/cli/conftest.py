@@ -1,4 +1,4 @@
-"""What the tests of the command line share."""
+"""Fixtures for the tests of the command line."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Problems = Callable[[str], list[str]]
 
 @pytest.fixture
 def load(tmp_path: Path) -> Load:
-    """Reads the text of a cog.yaml, in a folder with a requirements.txt."""
+    """Return a function that loads the text of a cog.yaml, in a folder with a requirements.txt."""
     (tmp_path / "requirements.txt").write_text("numpy\ntensorflow==2.15.0 ; python_version > '3'\n")
 
     def load_text(text: str) -> LoadedConfig:
@@ -26,7 +26,7 @@ def load(tmp_path: Path) -> Load:
 
 @pytest.fixture
 def problems(load: Load) -> Problems:
-    """The problems of the text of a cog.yaml, which must have some."""
+    """Return a function that returns the problems of the text of a cog.yaml, which must have some."""
 
     def find_problems(text: str) -> list[str]:
         with pytest.raises(ConfigError) as caught:
@@ -39,7 +39,7 @@ def problems(load: Load) -> Problems:
 
 @pytest.fixture
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The current folder; the machine is not looked at."""
+    """The current folder, a temporary one; checks of the machine are disabled."""
     monkeypatch.chdir(tmp_path)
     for variable in ("COG_SKIP_DOCKER_CHECK", "COG_SKIP_GPU_CHECK"):
         monkeypatch.setenv(variable, "1")

@@ -1,4 +1,4 @@
-"""Running `cog doctor` in a folder of a test."""
+"""Running `cog doctor` in the folder of a test."""
 
 from pathlib import Path
 
@@ -15,7 +15,7 @@ class Runner(BaseRunner):
 
 
 def doctor(capsys: pytest.CaptureFixture[str], *flags: str) -> tuple[int, str]:
-    """Exit code, and what was shown."""
+    """Run `cog doctor` and return the exit code and the text on stderr."""
     code = main(["doctor", *flags])
     out, err = capsys.readouterr()
     assert out == ""

@@ -78,7 +78,7 @@ def test_pairs(pairs: list[str], inputs: dict[str, object]) -> None:
             '- invalid input "image": given 2 times, but it takes one string, not a list',
         ),
         (["text=\udcff"], 'invalid input "text": the value is not UTF-8 text'),
-        # Names come first: the file that is missing is not looked for.
+        # Names are checked first: the missing file is not opened.
         (
             ["image=@none.png", "txt=a"],
             'unknown input "txt"; valid inputs are: text, n, image, images, options',

@@ -1,4 +1,4 @@
-"""What a build, a push or a container that fails tells a person; rules for values are in other files."""
+"""Errors of builds, pushes and containers. For the rules for values see test_config_rules.py."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -25,7 +25,7 @@ CogFails = Callable[..., str]
 def cog_fails(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> CogFails:
-    """Runs `cog` on a cog.yaml and a run.py where no engine is, and gives what it has told."""
+    """Return a function that runs `cog` on a cog.yaml and a run.py without an engine and returns stderr."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
 
@@ -43,29 +43,31 @@ CONCURRENT = "import cog\n\n\n@cog.concurrent(max=2)\n{} run(n: int) -> int:\n  
 
 
 @pytest.mark.parametrize("command", ["build", "push"])
-def test_a_wrong_model_is_told_before_an_engine_is_asked(cog_fails: CogFails, command: str) -> None:
+def test_an_invalid_model_is_reported_before_connecting_to_an_engine(
+    cog_fails: CogFails, command: str
+) -> None:
     config = "image: h/m\nbuild: {python_version: '3.12'}\n"
-    told = cog_fails(config, "def run(n: object) -> int:\n    return 1\n", command)
-    assert told.startswith("error: image build failed: run.py:1")
+    stderr = cog_fails(config, "def run(n: object) -> int:\n    return 1\n", command)
+    assert stderr.startswith("error: image build failed: run.py:1")
 
 
 @pytest.mark.parametrize(
     ("content", "message"),
     [(None, "No such file or directory: 'own.json'"), ("{", "own.json"), ("[]", "own.json")],
 )
-def test_a_schema_of_ones_own_that_is_none(
+def test_an_invalid_schema_of_the_user(
     cog_fails: CogFails, tmp_path: Path, content: str | None, message: str
 ) -> None:
     if content is not None:
         (tmp_path / "own.json").write_text(content)
-    told = cog_fails("", SYNC, "build", "--openapi-schema", "own.json")
-    assert told.startswith("error: image build failed: ")
+    stderr = cog_fails("", SYNC, "build", "--openapi-schema", "own.json")
+    assert stderr.startswith("error: image build failed: ")
     if content is None:
-        assert message in told
+        assert message in stderr
 
 
 @pytest.mark.parametrize("flags", [("--skip-schema-validation",), ("--openapi-schema", "own.json")])
-def test_who_brings_a_schema_needs_no_source_that_can_be_read(
+def test_with_a_schema_of_the_user_the_source_need_not_be_readable(
     cog_fails: CogFails, tmp_path: Path, flags: tuple[str, ...]
 ) -> None:
     (tmp_path / "own.json").write_text('{"openapi": "3.0.2"}')
@@ -93,12 +95,12 @@ def test_who_brings_a_schema_needs_no_source_that_can_be_read(
         ),
     ],
 )
-def test_concurrency_that_cannot_be(cog_fails: CogFails, config: str, source: str, message: str) -> None:
-    told = cog_fails(config, source, "debug", "--use-cog-base-image", "false")
-    assert told.partition("error: ")[2] == f"{message}\n"
+def test_invalid_concurrency(cog_fails: CogFails, config: str, source: str, message: str) -> None:
+    stderr = cog_fails(config, source, "debug", "--use-cog-base-image", "false")
+    assert stderr.partition("error: ")[2] == f"{message}\n"
 
 
-def test_how_layers_are_pushed() -> None:
+def test_settings_of_the_layer_push() -> None:
     assert PushSettings.from_environment({}) == PushSettings(5, 96 * 1024**2, 128 * 1024**2)
     given = {
         "COG_PUSH_CONCURRENCY": "1",
@@ -120,7 +122,8 @@ def test_how_layers_are_pushed() -> None:
         (
             EngineUnreachable("refused"),
             "error pinging docker daemon: refused",
-            "is Docker running? Start it, or set DOCKER_HOST; `cog predict` and `cog serve` need none",
+            "is Docker running? Start it, or set DOCKER_HOST; "
+            "`cog predict` and `cog serve` work without Docker",
         ),
         (BuildFailed("exit code 1", ["one", "two"]), "one\ntwo\nimage build failed: exit code 1", None),
         (
@@ -132,7 +135,7 @@ def test_how_layers_are_pushed() -> None:
             PushFailed("r8.im/a/b", "NAME_UNKNOWN: no such model"),
             "Unable to find existing Replicate model for r8.im/a/b. "
             "Go to replicate.com and create a new model before pushing.\n\n"
-            "If the model exists, you may be logged in as somebody else: "
+            "If the model exists, you may be logged in as another user: "
             "with sudo, Docker reads the credentials of root.",
             None,
         ),
@@ -143,5 +146,5 @@ def test_how_layers_are_pushed() -> None:
         (NotAModel("m"), "Image m does not appear to be a Cog model", "build one with `cog build -t NAME`"),
     ],
 )
-def test_what_an_engine_cannot_do(error: UserError, message: str, hint: str | None) -> None:
+def test_errors_of_the_engine(error: UserError, message: str, hint: str | None) -> None:
     assert (error.message, error.hint, error.exit_code) == (message, hint, 1)

@@ -1,4 +1,4 @@
-"""The flags of a build: which exclude each other, and what they make of a model."""
+"""The flags of a build: which exclude each other, and their effects."""
 
 from collections.abc import Callable
 from pathlib import Path
@@ -14,7 +14,7 @@ Fail = Callable[..., str]
 
 @pytest.fixture
 def fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Fail:
-    """Runs `cog` on the text of a cog.yaml, without an engine, and gives what it has told."""
+    """Return a function that runs `cog` on the text of a cog.yaml, without an engine, and returns stderr."""
     (tmp_path / "run.py").write_text("def run(n: int) -> int:\n    return n\n")
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
@@ -31,15 +31,15 @@ def fail(tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.Capture
 def test_only_one_flag_chooses_the_base_image(fail: Fail, command: str) -> None:
     arguments = ["--docker"] if command in ("predict", "serve") else []
     arguments += ["true"] if command == "exec" else []
-    told = fail("", command, "--use-cuda-base-image", "false", "--dockerfile", "x", *arguments)
-    assert told.endswith(
+    stderr = fail("", command, "--use-cuda-base-image", "false", "--dockerfile", "x", *arguments)
+    assert stderr.endswith(
         "error: The flags --use-cuda-base-image and --dockerfile are mutually exclusive: "
         "you can only set one of them.\n"
     )
 
 
 @pytest.mark.parametrize("flag", ["--x-fast", "--separate-weights", "--strip", "--precompile"])
-def test_what_a_dockerfile_of_ones_own_excludes(fail: Fail, flag: str) -> None:
+def test_flags_that_exclude_dockerfile(fail: Fail, flag: str) -> None:
     assert fail("", "build", "--dockerfile", "x", flag) == (
         f"error: The flags {flag} and --dockerfile are mutually exclusive: you can only set one of them.\n"
     )
@@ -61,28 +61,28 @@ def test_what_a_dockerfile_of_ones_own_excludes(fail: Fail, flag: str) -> None:
         (
             "build: {python_version: '3.12', gpu: true}",
             ("--platform", "linux/arm64"),
-            "error: images with a GPU are for linux/amd64 only\n\n"
-            "hint: leave out --platform, or set gpu: false\n",
+            "error: images with a GPU are supported only on linux/amd64\n\n"
+            "hint: omit --platform, or set gpu: false\n",
         ),
         (
             "",
             ("--platform", "linux/arm64", "--use-cog-base-image", "true"),
-            "error: cog-base images are for linux/amd64 only\n\nhint: leave out --use-cog-base-image\n",
+            "error: cog-base images exist only for linux/amd64\n\nhint: omit --use-cog-base-image\n",
         ),
     ],
 )
-def test_combinations_that_cannot_be(fail: Fail, text: str, flags: tuple[str, ...], error: str) -> None:
+def test_unsupported_combinations(fail: Fail, text: str, flags: tuple[str, ...], error: str) -> None:
     assert fail(text, "debug", *flags) == error
 
 
 def test_other_platforms_are_unknown(fail: Fail) -> None:
-    told = fail("", "build", "--platform", "windows/amd64")
+    stderr = fail("", "build", "--platform", "windows/amd64")
     assert (
-        "invalid value for '--platform': 'windows/amd64' is not one of 'linux/amd64', 'linux/arm64'" in told
+        "invalid value for '--platform': 'windows/amd64' is not one of 'linux/amd64', 'linux/arm64'" in stderr
     )
 
 
-def test_unknown_keys_are_errors_when_asked_for(fail: Fail) -> None:
+def test_unknown_keys_are_errors_with_strict(fail: Fail) -> None:
     text = "buidl: {gpu: true}\ntrain: t"
     assert fail(text, "build", "--strict") == (
         "error: cog.yaml:3: invalid train \"t\": must be in the form 'train.py:Trainer'\n"
@@ -109,7 +109,7 @@ def test_labels_of_a_cog_base_image() -> None:
     }
 
 
-def test_legacy_labels_stand_beside_the_others() -> None:
+def test_legacy_labels_are_added_to_the_others() -> None:
     labels = {"run.cog.version": "1", "run.cog.config": "{}", "run.cog.openapi_schema": "", "x": "y"}
     assert with_legacy_labels(labels) == {
         **labels,

@@ -1,4 +1,4 @@
-"""What goes into a build: the SDK, certificates, secrets, the files of the project, separate weights."""
+"""The parts of a build: the SDK, certificates, secrets, the files of the project, separate weights."""
 
 import base64
 import io
@@ -13,7 +13,7 @@ from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
 from coglet_cli.images import weights
 from coglet_cli.images.certificate import read_certificate
-from coglet_cli.images.freeze import remembered
+from coglet_cli.images.freeze import cached_freeze
 from coglet_cli.images.sdk import choose_sdk, pep440
 from coglet_cli.images.secrets import secret_arguments
 from coglet_cli.python_env.wheel import model_wheel, server_wheel
@@ -68,9 +68,9 @@ def test_the_release_of_an_image(
     assert packages.allow_prereleases == (sdk_version == "prerelease")
 
 
-def test_a_prerelease_may_be_another_one_tomorrow() -> None:
+def test_a_prerelease_warns_that_builds_can_differ() -> None:
     assert choose_sdk({}, "prerelease").warnings == (
-        "build.sdk_version is `prerelease`: builds on other days may get another release",
+        "build.sdk_version is `prerelease`: later builds may get another release",
     )
 
 
@@ -82,14 +82,16 @@ def test_a_prerelease_may_be_another_one_tomorrow() -> None:
         ({}, "nightly", "nightly"),
     ],
 )
-def test_a_release_that_never_was(variables: dict[str, str], sdk_version: str | None, version: str) -> None:
+def test_a_release_that_does_not_exist(
+    variables: dict[str, str], sdk_version: str | None, version: str
+) -> None:
     with pytest.raises(UserError) as caught:
         choose_sdk(variables, sdk_version)
     assert caught.value.message == f"cog version {version} is below the minimum required version 0.1.0"
-    assert "counts releases of pycoglet" in (caught.value.hint or "")
+    assert "must be a version of pycoglet" in (caught.value.hint or "")
 
 
-def test_without_a_wish_it_is_this_release() -> None:
+def test_the_default_is_this_release() -> None:
     sdk = choose_sdk({}, None)
     assert sdk.packages.is_staged
     assert {name.split("/")[0] for name in sdk.files} == {"model", "server"}
@@ -126,7 +128,7 @@ def test_folders_without_the_one_wheel(tmp_path: Path, files: tuple[str, ...], m
     assert caught.value.message == message.format(tmp_path)
 
 
-def test_a_wheel_that_is_not_there() -> None:
+def test_a_wheel_that_does_not_exist() -> None:
     with pytest.raises(UserError, match=r"^COG_SDK_WHEEL: path not found: none\.whl$"):
         choose_sdk({"COG_SDK_WHEEL": "none.whl"}, None)
 
@@ -155,7 +157,7 @@ def test_a_certificate_in_all_its_forms(tmp_path: Path) -> None:
         ),
     ],
 )
-def test_files_that_are_no_certificate(tmp_path: Path, text: str, message: str) -> None:
+def test_files_that_are_not_certificates(tmp_path: Path, text: str, message: str) -> None:
     (tmp_path / "a.pem").write_text(text)
     for value in (tmp_path / "a.pem", tmp_path):
         with pytest.raises(UserError) as caught:
@@ -163,7 +165,7 @@ def test_files_that_are_no_certificate(tmp_path: Path, text: str, message: str) 
         assert caught.value.message == message
 
 
-def test_values_that_are_no_certificate(tmp_path: Path) -> None:
+def test_values_that_are_not_certificates(tmp_path: Path) -> None:
     with pytest.raises(UserError, match=r"^COG_CA_CERT: invalid value - must be a file path, directory, PEM"):
         read_certificate("no/such/file")
     with pytest.raises(UserError, match=r"^COG_CA_CERT: no \.crt or \.pem files found in directory "):
@@ -191,7 +193,7 @@ def test_secrets(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
         ("src=a", "id is missing in 'src=a'"),
     ],
 )
-def test_secrets_that_are_misspelt(tmp_path: Path, flag: str, message: str) -> None:
+def test_invalid_secrets(tmp_path: Path, flag: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         secret_arguments([flag], tmp_path)
     assert caught.value.message == f"failed to parse secrets: {message}"
@@ -232,7 +234,7 @@ def test_secrets_that_are_misspelt(tmp_path: Path, flag: str, message: str) -> N
     ],
 )
 def test_dockerignore(patterns: list[str], path: str, is_excluded: bool) -> None:
-    """What the client of Docker 28.2 leaves out; `.cog` is ours."""
+    """As in the client of Docker 28.2, except for `.cog`, which only cog excludes."""
     assert IgnoreRules(patterns).excludes(path) is is_excluded
 
 
@@ -263,7 +265,7 @@ def test_a_context_holds_the_project_and_what_was_prepared(tmp_path: Path) -> No
     assert {entry.uid for entry in archive} == {0}
 
 
-def test_weights_stand_beside_the_project(tmp_path: Path) -> None:
+def test_weights_are_in_a_separate_folder_of_the_context(tmp_path: Path) -> None:
     for name in ("predict.py", "w/a.bin", "w2/b", "m.bin"):
         (tmp_path / name).parent.mkdir(exist_ok=True)
         (tmp_path / name).touch()
@@ -302,7 +304,7 @@ def test_changed_weights_are_noticed(tmp_path: Path) -> None:
     assert not weights.is_unchanged(tmp_path, ["m.bin"])
 
 
-def test_the_packages_of_the_same_layers_are_asked_for_once(tmp_path: Path) -> None:
+def test_packages_are_listed_once_for_the_same_layers(tmp_path: Path) -> None:
     answers = iter(["a==1", "a==2"])
-    found = [remembered(tmp_path, layers, lambda: next(answers)) for layers in (["x"], ["x"], ["x", "y"])]
+    found = [cached_freeze(tmp_path, layers, lambda: next(answers)) for layers in (["x"], ["x"], ["x", "y"])]
     assert found == ["a==1", "a==1", "a==2"]

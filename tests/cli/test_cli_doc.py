@@ -1,4 +1,4 @@
-"""What the tables of docs/cli.md say of commands and flags; `test_main` finds flags that they leave out."""
+"""The tables of commands and flags in docs/cli.md. `test_main` finds flags that are absent from them."""
 
 import re
 from collections.abc import Iterator
@@ -14,7 +14,7 @@ COMMANDS = [name for name in cli.commands if name != "run"]  # `run` is `predict
 
 
 def section(name: str) -> str:
-    """The text below the heading of a command."""
+    """Return the text below the heading of a command."""
     return DOC.partition(f"\n## `cog {name}`\n")[2].partition("\n## ")[0]
 
 

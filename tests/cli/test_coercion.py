@@ -1,4 +1,4 @@
-"""Text on the command line becomes the JSON value that the schema asks for."""
+"""Coercion of text on the command line to the JSON type in the schema."""
 
 from typing import Any
 
@@ -79,7 +79,7 @@ def union(*members: dict[str, Any]) -> dict[str, Any]:
         ("x", INTEGERS, ["x"]),
         ('{"a": 1}', {"type": "array", "items": OBJECT}, [{"a": 1}]),
         ("data:text/plain,hi", FILES, ["data:text/plain,hi"]),
-        # choices: the type stands inside allOf
+        # choices: the type is inside allOf
         ("3", INTEGER_CHOICES, 3),
         ("2", {"allOf": [{"enum": ["1", "2"], "type": "string"}]}, "2"),
         # unions

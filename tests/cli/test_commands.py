@@ -1,4 +1,4 @@
-"""Decisions of `push` and `exec`, and what an image is called and says of itself."""
+"""Decisions of `push`, `exec` and `debug`; names and labels of images."""
 
 from contextlib import closing
 from pathlib import Path
@@ -75,7 +75,7 @@ def test_where_to_push() -> None:
         (CogConfig(), None, {"COG_MODEL_REPO": "x"}, "no registry or repository to push to"),
     ],
 )
-def test_nowhere_to_push(
+def test_a_push_without_a_target(
     config: CogConfig, image: str | None, variables: dict[str, str], message: str
 ) -> None:
     with pytest.raises(UserError) as caught:
@@ -83,7 +83,7 @@ def test_nowhere_to_push(
     assert caught.value.message.startswith(message)
 
 
-def test_the_page_of_a_model_on_replicate() -> None:
+def test_the_replicate_page_of_a_model() -> None:
     for name in ("r8.im/ada/m", "r8.im/ada/m:v1", "r8.im/ada/m@sha256:00", "r8.im/ada/m:v1@sha256:00"):
         assert replicate_page(name) == "https://replicate.com/ada/m"
     assert replicate_page("localhost:5000/ada/m:v1") is None
@@ -98,7 +98,7 @@ def test_the_page_of_a_model_on_replicate() -> None:
         ("tcp://192.0.2.1:2375", True),
     ],
 )
-def test_where_an_engine_is(host: str, is_remote: bool) -> None:
+def test_remote_engines(host: str, is_remote: bool) -> None:
     with closing(docker.DockerClient(base_url=host, version="1.41")) as client:
         assert Engine(client).is_remote is is_remote
 
@@ -124,7 +124,7 @@ def test_published_ports() -> None:
         ("[::1]80", "expected ':' after ']'"),
     ],
 )
-def test_ports_that_are_none(text: str, reason: str) -> None:
+def test_invalid_ports(text: str, reason: str) -> None:
     with pytest.raises(UserError) as caught:
         published_ports([text])
     assert caught.value.message == f'invalid port "{text}": {reason}'
@@ -153,7 +153,7 @@ def test_debug_prints_the_dockerfile(
         ([], True, "{}/cog-base:python3.12"),
         ([], False, "python:3.12-slim"),
         (["--use-cog-base-image", "true"], True, "{}/cog-base:python3.12"),
-        # A build may find it on the engine, which does not answer here.
+        # A build may find it on the engine, which does not respond here.
         (["--use-cog-base-image", "true"], False, "{}/cog-base:python3.12"),
         (["--use-cog-base-image", "false"], True, "python:3.12-slim"),
         (["--x-fast"], False, "r8.im/monobase:latest"),

@@ -1,4 +1,4 @@
-"""CUDA, torch, TensorFlow and the base images that fit them."""
+"""The versions of CUDA, torch and TensorFlow, and the base images for them."""
 
 import pytest
 from packaging.requirements import Requirement
@@ -40,7 +40,7 @@ def test_frameworks_decide(lines: tuple[str, ...], version: str, cudnn: str) -> 
     assert (found.version, found.cudnn, found.warning) == (version, cudnn, None)
 
 
-def test_a_given_version_wins_and_is_doubted() -> None:
+def test_a_given_version_takes_precedence_with_a_warning() -> None:
     assert resolved("torch==2.3.1", cuda="12.4").warning == (
         "Cog doesn't know if CUDA 12.4 is compatible with PyTorch 2.3.1. This might cause CUDA problems. "
         "Try 12.1 instead?"
@@ -77,7 +77,7 @@ def test_a_given_version_wins_and_is_doubted() -> None:
         ),
     ],
 )
-def test_what_does_not_fit(build: dict[str, str], lines: tuple[str, ...], message: str) -> None:
+def test_incompatible_versions(build: dict[str, str], lines: tuple[str, ...], message: str) -> None:
     with pytest.raises(UserError) as caught:
         resolved(*lines, **build)
     assert caught.value.message == message
@@ -96,7 +96,7 @@ def test_cuda_images(cuda: Cuda, image: str) -> None:
     assert cuda_base_image(cuda) == image
 
 
-def test_there_is_not_an_image_for_everything() -> None:
+def test_versions_without_an_image() -> None:
     with pytest.raises(UserError, match=r"^no matching base image for CUDA 11\.8 and CuDNN 9$"):
         cuda_base_image(Cuda("11.8", "9"))
 
@@ -105,12 +105,12 @@ INDEX = "--extra-index-url https://download.pytorch.org/whl/{}/"
 
 
 def staged(*lines: str, cuda: str | None = None, build: Build | None = None) -> tuple[str, ...]:
-    """The lines that the image gets, with the CUDA of its base."""
+    """Return the requirement lines for the image, with the CUDA of its base."""
     build, requirements = build or Build(gpu=cuda is not None), Requirements(lines)
     return torch_lines(requirements, choose_torch(build, requirements), cuda)
 
 
-def test_torch_comes_from_the_index_that_fits() -> None:
+def test_torch_comes_from_the_index_for_its_cuda() -> None:
     lines = ("torch==2.3.1", "torchvision==0.18.1", "torchaudio==2.3.1", "numpy")
     assert staged(*lines) == (INDEX.format("cpu"), *lines)
     assert staged(*lines, cuda="12.2") == (INDEX.format("cu121"), *lines)
@@ -135,11 +135,11 @@ def test_without_a_gpu_a_pin_keeps_its_release(line: str) -> None:
         ("--find-links https://download.pytorch.org/whl/torch_stable.html", "torch==2.3.1"),
     ],
 )
-def test_a_torch_that_is_left_as_it_is(lines: tuple[str, ...]) -> None:
+def test_lines_with_torch_that_are_unchanged(lines: tuple[str, ...]) -> None:
     assert staged(*lines) == lines
 
 
-def test_a_torch_with_an_index_of_its_own_is_left_as_it_is() -> None:
+def test_a_torch_with_its_own_index_is_unchanged() -> None:
     lines = ("--extra-index-url https://x/", "torch==2.3.1")
     assert torch_lines(Requirements(lines, placed=frozenset({"torch"})), None, None) == lines
 
@@ -176,7 +176,7 @@ def test_a_release_is_chosen_where_the_author_names_none(
     assert found is not None
     assert (torch.version, found.version, found.warning) == (version, cuda, None)
     assert torch.note is not None
-    assert f"taking torch {version}," in torch.note
+    assert f"using torch {version}," in torch.note
     index, kept, *_ = staged(*lines, cuda=cuda, build=build)
     assert index == INDEX.format(f"cu{cuda.replace('.', '')}")
     assert Requirement(kept) == Requirement(line)
@@ -205,17 +205,18 @@ def test_constraints_limit_the_choice() -> None:
         (
             "torch==99.0.0",
             "13.0",
-            "torch 99.0.0 is newer than all that this release of Cog knows: taking CUDA 13.0. "
-            "Set `cuda` in cog.yaml for another one.",
+            "torch 99.0.0 is newer than all releases that this version of Cog knows: using CUDA 13.0. "
+            "Set `cuda` in cog.yaml to select another version.",
         ),
         (
             "torch<1.5",
             "11.8",
-            "no known release of torch is <1.5: taking CUDA 11.8. Set `cuda` in cog.yaml for another one.",
+            "no known release of torch matches <1.5: using CUDA 11.8. "
+            "Set `cuda` in cog.yaml to select another version.",
         ),
     ],
 )
-def test_a_torch_that_is_not_known_is_doubted(line: str, version: str, warning: str) -> None:
+def test_an_unknown_torch_gives_a_warning(line: str, version: str, warning: str) -> None:
     found = resolved(line)
     assert (found.version, found.warning) == (version, warning)
 
@@ -255,7 +256,7 @@ def test_the_cog_base_image_of_a_torch(build: Build, lines: tuple[str, ...], nam
     assert found == (name and f"r8.im/cog-base:{name}")
 
 
-def test_without_it_the_next_best_one() -> None:
+def test_the_fallback_without_a_cog_base_image() -> None:
     gpu = choose_base(CogConfig(Build(gpu=True)), Requirements(), Cuda("11.8", "8"), WISHES, lambda _: False)
     assert gpu.kind is BaseKind.CUDA
     cpu = choose_base(CogConfig(Build("3.12")), Requirements(), None, WISHES, lambda _: False)
@@ -266,7 +267,7 @@ def test_without_it_the_next_best_one() -> None:
     )
 
 
-def test_a_base_image_that_was_demanded() -> None:
+def test_a_required_base_image() -> None:
     wishes = BaseWishes("r8.im", use_cog_base=True)
     with pytest.raises(UserError) as caught:
         choose_base(CogConfig(Build("3.12")), Requirements(), None, wishes, lambda _: False)
@@ -275,7 +276,7 @@ def test_a_base_image_that_was_demanded() -> None:
     )
 
 
-def test_nobody_is_asked_when_nobody_wants_it() -> None:
+def test_the_registry_is_not_asked_without_need() -> None:
     wishes = BaseWishes("r8.im", use_cog_base=False, use_cuda_base=False)
     base = choose_base(
         CogConfig(Build("3.12", gpu=True)), Requirements(), Cuda("11.8", "8"), wishes, pytest.fail
@@ -291,5 +292,5 @@ def test_fast_mode_needs_its_base() -> None:
         choose_base(config, Requirements(), None, WISHES, lambda _: False)
     assert caught.value.message == "the base image of fast builds, r8.im/monobase:latest, is not available"
     assert caught.value.hint == (
-        "name your own in COG_MONOBASE_IMAGE (made from Dockerfile.base), or set fast: false"
+        "set COG_MONOBASE_IMAGE to an image built from Dockerfile.base, or set fast: false"
     )

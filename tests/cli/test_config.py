@@ -1,4 +1,4 @@
-"""cog.yaml: what it can say, and what a person is told about text that has another shape."""
+"""cog.yaml: its keys, and the errors for text with another structure."""
 
 from pathlib import Path
 
@@ -40,13 +40,13 @@ weights:
 """
 
 
-def test_everything_it_can_say(load: Load) -> None:
+def test_all_keys(load: Load) -> None:
     text = EVERYTHING.replace("cuda: 11.8", "cuda: 12.3").replace("cudnn: 8", "cudnn: 9")
     loaded = load(text)
     assert loaded.warnings == ()
     assert loaded.config == CogConfig(
         build=Build(
-            # Written as a number, meant as it is written.
+            # Written as a number, but read as text.
             python_version="3.10",
             gpu=True,
             cuda="12.3",
@@ -81,7 +81,7 @@ def test_defaults(load: Load, text: str) -> None:
     assert load(text).config == CogConfig(build=Build(python_version="3.13"))
 
 
-def test_blanks_around_the_name_of_a_variable_are_not_part_of_it(load: Load) -> None:
+def test_whitespace_around_the_name_of_a_variable_is_stripped(load: Load) -> None:
     text = "environment: ['A = 1', ' B=2', 'C= 3', 'D =a = b']"
     assert load(text).config.environment == {"A": "1", "B": "2", "C": " 3", "D": "a = b"}
 
@@ -127,7 +127,7 @@ def test_warnings(load: Load, text: str, warning: str) -> None:
     assert load(text).warnings == (warning,)
 
 
-def test_predict_is_another_spelling_of_run(load: Load) -> None:
+def test_predict_is_an_alias_of_run(load: Load) -> None:
     assert load("predict: predict.py:P").config.run == "predict.py:P"
 
 
@@ -141,16 +141,16 @@ def test_the_hint_of_an_autoscaler_is_dropped(load: Load) -> None:
         ("a: [", "failed to parse cog.yaml: invalid YAML: line 1: expected the node content"),
         ("run: a\n  b: c", "failed to parse cog.yaml: invalid YAML: line 2: mapping values are not allowed"),
         ("run: a.py:A\nrun: b.py:B", 'invalid YAML: line 2: key "run" is already set on line 1'),
-        ("? [a]\n: b", "invalid YAML: line 1: a key must be a word"),
+        ("? [a]\n: b", "invalid YAML: line 1: a key must be a scalar"),
         ("run: !!python/name:os.system x", "invalid YAML: line 1: the YAML type python/name:os.system"),
-        ("run: !!binary aGk=", "invalid YAML: line 1: the YAML type binary has no meaning here"),
+        ("run: !!binary aGk=", "invalid YAML: line 1: the YAML type binary is not allowed here"),
         ("build: &a\n  run: [*a]", "invalid YAML: line 1: an alias contains itself"),
         ("build: " + "[" * 2000, "failed to parse cog.yaml: invalid YAML"),
         ("run: \x01", "failed to parse cog.yaml: invalid YAML"),
         ("concurrency: {max: !!int x}", "failed to parse cog.yaml: invalid YAML"),
     ],
 )
-def test_no_yaml(problems: Problems, text: str, problem: str) -> None:
+def test_invalid_yaml(problems: Problems, text: str, problem: str) -> None:
     (found,) = problems(text)
     assert problem in found
 

@@ -1,4 +1,4 @@
-"""The rules for the values of a cog.yaml, each with the text that a person sees."""
+"""The rules for the values of a cog.yaml, each with its error text."""
 
 import pytest
 from tests.cli.conftest import Load, Problems
@@ -182,7 +182,7 @@ def test_allowed(load: Load, text: str) -> None:
     load(text)
 
 
-def test_all_problems_are_told_in_the_order_of_the_file(problems: Problems) -> None:
+def test_all_problems_are_reported_in_the_order_of_the_file(problems: Problems) -> None:
     assert problems("train: t\nrun: r\nenvironment: [A]\n") == [
         "cog.yaml:1: invalid train \"t\": must be in the form 'train.py:Trainer'",
         "cog.yaml:2: invalid run \"r\": must be in the form 'run.py:Runner'",

@@ -1,4 +1,4 @@
-"""The Dockerfile of a plan: golden files in dockerfiles/, and what varies from them."""
+"""The Dockerfile of a plan: golden files in dockerfiles/, and variations of them."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -88,13 +88,13 @@ def test_the_model_runs_as_root_or_as_the_user_of_the_configuration(plan: ImageP
     assert "COPY --chown=1234:0 project /src" in own
 
 
-def test_the_home_of_the_configuration_wins() -> None:
+def test_home_in_the_configuration_takes_precedence() -> None:
     config = replace(HELLO.config, environment={"HOME": "/src/home"})
     homes = [line for line in lines(replace(HELLO, config=config)) if line.startswith("ENV HOME=")]
     assert homes == ['ENV HOME="/root"', 'ENV HOME="/src/home"']
 
 
-def test_files_are_opened_where_somebody_else_reads_them() -> None:
+def test_files_are_readable_if_another_user_runs_the_image() -> None:
     def opens(plan: ImagePlan) -> bool:
         return any("-type f" in line for line in lines(plan))
 
@@ -123,7 +123,7 @@ def test_a_cog_base_image_has_most_packages() -> None:
 
 
 @pytest.mark.parametrize("plan", [HELLO, CUDA, replace(HELLO, kind=BaseKind.COG_BASE)])
-def test_what_commands_use_is_there_before_them_on_every_base(plan: ImagePlan) -> None:
+def test_tools_are_installed_before_the_commands_on_every_base(plan: ImagePlan) -> None:
     command = RunCommand("curl -sSL https://h/w.tar.xz | tar xJ")
     config = replace(plan.config, build=replace(plan.config.build, run=(command,)))
     text = new_generator(replace(plan, config=config)).generate()
@@ -151,13 +151,13 @@ def test_a_newer_release_may_be_a_prerelease() -> None:
     assert "/tmp/model" not in text
 
 
-def test_what_strips_is_installed_where_it_is_missing() -> None:
+def test_strip_is_installed_where_it_is_missing() -> None:
     assert any("install -qqy binutils " in line for line in lines(TUNED))
     for kind in (BaseKind.COG_BASE, BaseKind.CUDA):
         assert not any("binutils" in line for line in lines(replace(TUNED, kind=kind)))
 
 
-def test_weights_of_a_fast_build_have_a_layer_of_their_own() -> None:
+def test_weights_of_a_fast_build_have_their_own_layer() -> None:
     plan = replace(FAST, weights=("checkpoints", "model.bin"))
     assert lines(plan)[-3:] == [
         "COPY weights/checkpoints /src/checkpoints",
@@ -167,11 +167,11 @@ def test_weights_of_a_fast_build_have_a_layer_of_their_own() -> None:
     assert not any("weights" in line for line in lines(replace(plan, has_source=False)))
 
 
-def test_fast_builds_know_the_time_too() -> None:
+def test_fast_builds_support_a_timestamp() -> None:
     assert lines(replace(FAST, has_timestamp=True))[1] == "ARG SOURCE_DATE_EPOCH"
 
 
-def test_weights_have_an_image_of_their_own() -> None:
+def test_weights_have_their_own_image() -> None:
     assert StandardGenerator(FULL).generate_weights().splitlines() == [
         "FROM scratch",
         "COPY checkpoints /src/checkpoints",
@@ -200,7 +200,7 @@ def test_weights_have_an_image_of_their_own() -> None:
         ),
     ],
 )
-def test_what_fast_mode_refuses(build: dict[str, Any], plan: dict[str, Any], message: str) -> None:
+def test_what_fast_mode_does_not_support(build: dict[str, Any], plan: dict[str, Any], message: str) -> None:
     config = replace(FAST.config, build=replace(FAST.config.build, **build))
     with pytest.raises(UserError) as caught:
         FastGenerator(replace(FAST, config=config, **plan))

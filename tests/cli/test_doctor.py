@@ -1,4 +1,4 @@
-"""`cog doctor`: what it finds in a folder, what it puts right, and how it ends."""
+"""`cog doctor`: its findings in a folder, its fixes, and its exit code."""
 
 from pathlib import Path
 
@@ -88,9 +88,7 @@ def test_errors_in_the_configuration(
     assert shown.endswith("\nFound 1 error.\n")
 
 
-def test_functions_and_names_that_were_assigned_are_found(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_functions_and_assigned_names_are_found(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(
         folder, "run: run.py:run\ntrain: run.py:train\n", run="def run() -> int:\n  return 1\ntrain = run\n"
     )
@@ -111,7 +109,7 @@ def test_missing_annotations(folder: Path, capsys: pytest.CaptureFixture[str]) -
     )
     write(folder, "run: run.py:Runner\n", run=source)
     code, shown = doctor(capsys)
-    assert code == 1  # a build would refuse it, too
+    assert code == 1  # a build would reject it, too
     assert "run.py:2 — run() has no return type annotation\n" in shown
     assert 'run.py:2 — parameter "a" of run() has no type annotation\n' in shown
     assert shown.endswith("\nFound 1 error, 2 warnings.\n")
@@ -155,7 +153,7 @@ MANUAL = "Manual migration required:"
         (
             "{predict: predict.py:Predictor}\n",
             {},
-            f"{MANUAL} the line with predict: in cog.yaml has another form",
+            f"{MANUAL} the predict: line in cog.yaml is not in the plain form",
         ),
         (
             "predict: predict.py:Predictor\n",
@@ -198,7 +196,7 @@ MANUAL = "Manual migration required:"
         ),
     ],
 )
-def test_a_migration_that_a_person_must_do(
+def test_a_migration_that_must_be_done_by_hand(
     folder: Path, capsys: pytest.CaptureFixture[str], config: str, files: dict[str, str], reason: str
 ) -> None:
     write(folder, config, **{"predict": OLD, **files})
@@ -238,15 +236,18 @@ def test_a_pydantic_model_gets_the_base_of_cog(folder: Path, capsys: pytest.Capt
 @pytest.mark.parametrize(
     ("change", "reason"),
     [
-        (("=True)", "=True, frozen=True)"), "Report has other settings of pydantic too"),
+        (("=True)", "=True, frozen=True)"), "Report also has other pydantic settings"),
         (
             ("class Runner", "class Other(BaseModel): ...\nclass Runner"),
-            "run.py uses pydantic.BaseModel for other",
+            "run.py also uses pydantic.BaseModel for other",
         ),
-        (("Report(BaseModel)", "Report(BaseModel, Mixin)"), "give Report the one base cog.BaseModel by hand"),
+        (
+            ("Report(BaseModel)", "Report(BaseModel, Mixin)"),
+            "Report has other bases; make cog.BaseModel its only base by hand",
+        ),
     ],
 )
-def test_a_pydantic_model_that_a_person_must_change(
+def test_a_pydantic_model_that_must_be_changed_by_hand(
     folder: Path, capsys: pytest.CaptureFixture[str], change: tuple[str, str], reason: str
 ) -> None:
     source = MODEL.replace(*change)
@@ -258,7 +259,7 @@ def test_a_pydantic_model_that_a_person_must_change(
     assert (folder / "run.py").read_text() == source
 
 
-def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_import_that_was_removed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     name = "ExperimentalFeatureWarning"
     imports = f"from cog.types import {name}\nfrom cog.types import File, {name}\n"
     write(folder, "run: run.py:Runner\n", run=HEALTHY, below=imports)
@@ -270,12 +271,10 @@ def test_an_import_that_is_gone(folder: Path, capsys: pytest.CaptureFixture[str]
     write(folder, "run: run.py:Runner\n", below=imports + "print(ExperimentalFeatureWarning)\n")
     code, shown = doctor(capsys, "--fix")
     assert code == 1
-    assert "      Remediation: remove what uses ExperimentalFeatureWarning first (below.py:3)\n" in shown
+    assert "      Remediation: remove the uses of ExperimentalFeatureWarning first (below.py:3)\n" in shown
 
 
-def test_a_line_with_two_statements_is_left_to_a_person(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_a_line_with_two_statements_is_not_fixed(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = "import os; from cog.types import ExperimentalFeatureWarning\n"
     write(folder, "run: run.py:Runner\n", run=HEALTHY, below=source)
     code, shown = doctor(capsys, "--fix")
@@ -284,12 +283,12 @@ def test_a_line_with_two_statements_is_left_to_a_person(
     assert (folder / "below.py").read_text() == source
 
 
-def test_a_configuration_that_is_no_mapping(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_configuration_that_is_not_a_mapping(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "[]\n")
     code, shown = doctor(capsys)
     assert code == 1
     assert 'cog.yaml:1 — cog.yaml validation failed: schema error in "cog.yaml": must be a mapping\n' in shown
-    assert "  skipped  config-predict-ref (cog.yaml is no mapping)\n" in shown
+    assert "  skipped  config-predict-ref (cog.yaml is not a mapping)\n" in shown
 
 
 def test_what_no_rule_can_fix_says_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -308,7 +307,7 @@ def test_files_of_an_environment_are_not_the_models(folder: Path, capsys: pytest
     assert doctor(capsys)[0] == 0
 
 
-def test_no_engine_answers(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_engine_does_not_respond(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv("COG_SKIP_DOCKER_CHECK")
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     (finding,) = look_docker(Subject(folder, "cog.yaml"))
@@ -321,16 +320,16 @@ def test_no_python_of_the_version(folder: Path) -> None:
     write(folder, "build: {python_version: '3.77'}\n")
     (finding,) = look_python(Subject(folder, "cog.yaml"))
     assert finding.message.startswith(
-        "cog.yaml asks for Python 3.77, which this machine has not; cog runs 3."
+        "cog.yaml asks for Python 3.77, which this machine lacks; cog runs on 3."
     )
 
 
 @pytest.mark.parametrize(
     ("capability", "build", "messages"),
     [
-        ("12.0", "cuda: '12.4'", ["needs CUDA 12.8 or newer, and the model gets 12.4"]),
-        ("9.0", "cuda: '11.7'", ["needs CUDA 11.8 or newer, and the model gets 11.7"]),
-        ("9.0", "python_packages: [torch==2.0.0]", ["needs torch 2.0.1 or newer, and the model gets 2.0.0"]),
+        ("12.0", "cuda: '12.4'", ["needs CUDA 12.8 or newer, but the model uses 12.4"]),
+        ("9.0", "cuda: '11.7'", ["needs CUDA 11.8 or newer, but the model uses 11.7"]),
+        ("9.0", "python_packages: [torch==2.0.0]", ["needs torch 2.0.1 or newer, but the model uses 2.0.0"]),
         ("8.6", "cuda: '11.7'", []),
         ("10.0", "cuda: '12.8'", []),
         ("12.0", "python_packages: [torch==2.10.0]", []),

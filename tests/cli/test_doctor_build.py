@@ -1,4 +1,4 @@
-"""`cog doctor`: it plans the image as `cog build` does, without an engine, and says what would be refused."""
+"""`cog doctor` plans the image as `cog build` does, without an engine, and reports what it would reject."""
 
 from pathlib import Path
 
@@ -18,7 +18,7 @@ weights:
 
 @pytest.fixture(autouse=True)
 def no_engine(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Nothing may be asked: neither an engine nor a registry answers."""
+    """Let neither an engine nor a registry respond."""
     monkeypatch.setenv("DOCKER_HOST", "tcp://127.0.0.1:1")
     monkeypatch.setenv("COG_REGISTRY_HOST", "127.0.0.1:1")
 
@@ -44,18 +44,18 @@ def test_what_a_build_would_refuse_is_an_error(
     code, shown = doctor(capsys)
     assert code == 1
     assert f"  error    build-plan\n      {message}" in shown
-    if config != BUILD + WEIGHTS:  # a build asks for those by itself
+    if config != BUILD + WEIGHTS:  # a build checks weights separately
         assert main(["debug", "--use-cog-base-image", "false"]) == 1
-        told = capsys.readouterr().err.split("error: ")[1].partition("\n")[0]
-        assert told in shown
+        message = capsys.readouterr().err.split("error: ")[1].partition("\n")[0]
+        assert message in shown
 
 
-def test_how_to_go_on_is_shown_with_fix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_the_remediation_is_shown_with_fix(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, BUILD + "  fast: true\n  run: [make]\n  sdk_version: 0.0.1\n", run=HEALTHY)
-    assert "Remediation: build.sdk_version counts releases of" in doctor(capsys, "--fix")[1]
+    assert "Remediation: build.sdk_version must be a version of" in doctor(capsys, "--fix")[1]
 
 
-def test_variables_of_a_build_count(
+def test_variables_of_a_build_are_considered(
     folder: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     write(folder, BUILD, run=HEALTHY)
@@ -66,7 +66,7 @@ def test_variables_of_a_build_count(
 
 
 @pytest.mark.parametrize("more", ["  fast: true\n", "  gpu: true\n", "  run: [make]\n"])
-def test_a_base_is_taken_to_exist(folder: Path, capsys: pytest.CaptureFixture[str], more: str) -> None:
+def test_a_base_is_assumed_to_exist(folder: Path, capsys: pytest.CaptureFixture[str], more: str) -> None:
     write(folder, REQUIREMENTS + more, run=HEALTHY)
     (folder / "requirements.txt").write_text("torch==2.3.1\n")
     code, shown = doctor(capsys)
@@ -92,9 +92,7 @@ def test_what_is_not_valid_cannot_be_planned(
     assert "  skipped  build-plan (cog.yaml is not valid)\n" in doctor(capsys)[1]
 
 
-def test_what_is_said_of_the_schema_is_not_said_again(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_schema_problems_are_not_repeated(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, BUILD, run=HEALTHY.replace("n: int", "n: int = make()"))
     shown = doctor(capsys)[1]
     assert "  error    python-schema\n" in shown

@@ -1,4 +1,4 @@
-"""`cog doctor`: what it says of the schema that a build would make."""
+"""`cog doctor`: its findings about the schema that a build would generate."""
 
 import subprocess
 import sys
@@ -30,7 +30,7 @@ class Predictor(BasePredictor):
 '''
 
 
-def test_inputs_that_may_be_none_are_annotated_so(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_inputs_that_may_be_none_need_optional(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     write(folder, "run: model.py:Predictor\n", model=NONE_DEFAULTS)
     code, shown = doctor(capsys)
     assert code == 0
@@ -105,9 +105,9 @@ def test_text_where_a_file_is_declared_is_a_warning(
     write(folder, "run: model.py:Predictor\n", model=source)
     code, shown = doctor(capsys)
     assert code == 0
-    said = "predict() gives text where it declares a file: clients get this text, not the file"
+    said = "predict() returns text where it declares a file: clients get this text, not the file"
     assert f"  warning  python-text-for-file\n      model.py:14 — {said}\n" in shown
-    assert "Remediation: write `Path(...)` round it" in doctor(capsys, "--fix")[1]
+    assert "Remediation: wrap it in `Path(...)`" in doctor(capsys, "--fix")[1]
 
 
 @pytest.mark.parametrize(
@@ -126,7 +126,7 @@ def test_text_where_a_file_is_declared_is_a_warning(
         ("Iterator[str]", "yield out"),
     ],
 )
-def test_files_urls_and_what_cannot_be_known_are_no_text_for_a_file(
+def test_files_urls_and_unknown_values_are_accepted_for_a_file(
     folder: Path, capsys: pytest.CaptureFixture[str], annotation: str, statement: str
 ) -> None:
     source = TEXT_FOR_FILE.format(annotation=annotation, statement=statement)
@@ -134,9 +134,7 @@ def test_files_urls_and_what_cannot_be_known_are_no_text_for_a_file(
     assert "ok       python-text-for-file" in doctor(capsys)[1]
 
 
-def test_a_schema_that_contradicts_itself_is_an_error(
-    folder: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_inconsistent_schema_is_an_error(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
     source = "from cog import Input\ndef run(n: int = Input(default=0, ge=1)) -> int: ...\n"
     write(folder, "run: run.py:run\n", run=source)
     code, shown = doctor(capsys)
@@ -161,7 +159,7 @@ class Predictor(BasePredictor):
 
 @pytest.mark.parametrize("command", ["doctor", "doctor --fix", "schema", "debug --use-cog-base-image false"])
 def test_the_compilers_warnings_are_not_shown(folder: Path, command: str) -> None:
-    """In a process of its own, where all warnings are shown."""
+    """Run in a separate process, in which all warnings are enabled."""
     write(folder, "run: predict.py:Predictor\n", predict=ESCAPES)
     cog = [sys.executable, "-W", "always", "-m", "coglet_cli"]
     done = subprocess.run([*cog, *command.split()], cwd=folder, capture_output=True, text=True, timeout=60)

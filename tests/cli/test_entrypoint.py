@@ -1,4 +1,4 @@
-"""The entry point of images: which arguments mean the server, and what becomes of others."""
+"""The entry point of images: which arguments start the server, and how other commands run."""
 
 import subprocess
 import sys
@@ -40,18 +40,18 @@ def test_other_commands(command: str) -> None:
     assert entrypoint.server_flags(command.split()) is None
 
 
-def test_where_somebody_else_is_pid_1_it_becomes_the_command() -> None:
+def test_if_another_process_is_pid_1_it_execs_the_command() -> None:
     script = "import os, signal; print(os.getpid(), signal.getsignal(signal.SIGPIPE).name)"
     own = [sys.executable, "-S", "-c", script]
     with subprocess.Popen(
         [sys.executable, entrypoint.__file__, *own], stdout=subprocess.PIPE, text=True
     ) as process:
         out, _ = process.communicate()
-    # Python ignores SIGPIPE from its start; so does the one that prints this.
+    # Python ignores SIGPIPE from its start, and so does the Python that prints this.
     assert (out, process.returncode) == (f"{process.pid} SIG_IGN\n", 0)
 
 
-def test_a_command_that_is_not_there() -> None:
+def test_a_command_that_does_not_exist() -> None:
     done = subprocess.run(
         [sys.executable, entrypoint.__file__, "none-such"], capture_output=True, text=True, check=False
     )

@@ -1,4 +1,4 @@
-"""Which environment a local model gets: where it is kept, what makes it another one, which Python it has."""
+"""The environment of a local model: its folder, its key, and the choice of its Python."""
 
 import os
 import sys
@@ -34,7 +34,7 @@ def recipe(folder: Path, text: str, version: str = "3.12") -> Recipe:
     return Recipe(folder, version, read_requirements(folder, "requirements.txt", (), "ours"))
 
 
-def test_the_key_changes_with_all_that_matters_and_with_nothing_else(tmp_path: Path) -> None:
+def test_the_key_depends_on_the_recipe_alone(tmp_path: Path) -> None:
     (tmp_path / "other").mkdir()
     (tmp_path / "limits.txt").write_text("six<2\n")
     (tmp_path / "one.whl").write_bytes(b"1")
@@ -57,19 +57,19 @@ def test_packages_of_the_project_are_installed_from_where_they_are(tmp_path: Pat
 
 
 def python(folder: Path, name: str, says: str) -> Path:
-    """Something that behaves like an interpreter of a version."""
+    """Write a script that behaves like an interpreter of a version."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / name).write_text(f"#!/bin/sh\n{says}\n")
     (folder / name).chmod(0o755)
     return folder / name
 
 
-def test_the_own_python_comes_first() -> None:
+def test_the_running_python_comes_first() -> None:
     found = choose_interpreter(OWN, {}, None)
     assert found == Interpreter(sys.executable, "{}.{}.{}".format(*sys.version_info[:3]))
 
 
-def test_a_shim_that_fails_is_passed_by(tmp_path: Path) -> None:
+def test_a_failing_shim_is_skipped(tmp_path: Path) -> None:
     python(tmp_path / "shims", "python3.77", "exit 127")
     wanted = python(tmp_path / "bin", "python3.77", "echo 3.77.1")
     path = os.pathsep.join([str(tmp_path / "shims"), str(tmp_path / "bin")])
@@ -93,17 +93,17 @@ def test_uv_is_asked_last(tmp_path: Path) -> None:
     assert choose_interpreter("3.77", {"PYENV_ROOT": str(tmp_path)}, str(uv)).path == str(known)
 
 
-def test_there_is_no_such_python(tmp_path: Path) -> None:
+def test_a_python_that_does_not_exist(tmp_path: Path) -> None:
     with pytest.raises(NoInterpreter) as caught:
         choose_interpreter("3.77", {"PATH": str(tmp_path), "PYENV_ROOT": str(tmp_path)}, None)
     assert caught.value.message == (
-        "build.python_version asks for Python 3.77, and there is none on PATH, in pyenv or known to uv"
+        "build.python_version asks for Python 3.77, but none was found on PATH, in pyenv or by uv"
     )
     assert caught.value.hint is not None
     assert "--python" in caught.value.hint
 
 
-def test_settings_of_pip_reach_uv_and_its_own_win() -> None:
+def test_settings_of_pip_apply_to_uv_unless_its_own_are_set() -> None:
     theirs = {"PIP_INDEX_URL": "a", "PIP_EXTRA_INDEX_URL": "b", "PIP_CERT": "c", "PIP_TRUSTED_HOST": "d"}
     wanted = Uv("uv").environment({**theirs, "UV_INDEX": "e", "HOME": "h"})
     assert wanted["UV_INDEX_URL"] == "a"
@@ -112,11 +112,11 @@ def test_settings_of_pip_reach_uv_and_its_own_win() -> None:
     assert "UV_INDEX_URL" not in Uv("uv").environment({"PIP_INDEX_URL": "a", "UV_DEFAULT_INDEX": "b"})
 
 
-def test_pip_is_not_led_out_of_the_environment() -> None:
+def test_pip_installs_into_the_environment_only() -> None:
     assert VenvAndPip().environment({"PIP_USER": "1", "PIP_INDEX_URL": "a"}) == {"PIP_INDEX_URL": "a"}
 
 
-def test_an_environment_is_used_when_it_is_complete_and_its_python_is_there(tmp_path: Path) -> None:
+def test_an_environment_is_used_if_it_is_complete_and_its_python_exists(tmp_path: Path) -> None:
     cache = EnvironmentCache(tmp_path)
     (tmp_path / "environments").mkdir()
     with cache.making("key") as place:
@@ -129,7 +129,7 @@ def test_an_environment_is_used_when_it_is_complete_and_its_python_is_there(tmp_
     assert cache.find("key") is None
 
 
-def test_nothing_is_left_of_an_environment_that_failed_or_was_cut_off(tmp_path: Path) -> None:
+def test_a_failed_or_interrupted_environment_is_deleted(tmp_path: Path) -> None:
     cache = EnvironmentCache(tmp_path)
     place = tmp_path / "environments" / "key"
     (place / "half").mkdir(parents=True)

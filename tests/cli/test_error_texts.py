@@ -1,4 +1,4 @@
-"""Texts of failures that belong to no other test: what is told, and that nothing else is."""
+"""Texts of errors that no other test covers, and that nothing else is printed."""
 
 import json
 import os
@@ -37,7 +37,11 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return tmp_path
 
 
-NEEDS_CONTAINER = "exclude each other: the first one needs a container\n"
+def excludes(flag: str) -> str:
+    """The end of the message about a flag that needs a container and one that excludes it."""
+    return f"exclude each other: {flag} needs a container\n"
+
+
 TRAIN = (
     'warning: Command "train" is deprecated, the train command will be removed in a future version of Cog\n'
 )
@@ -46,9 +50,9 @@ TRAIN = (
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["exec", "--local", "-p", "80", "ls"], f"error: --publish and --local {NEEDS_CONTAINER}"),
-        (["exec", "--python", "p", "--gpus", "1", "ls"], f"error: --gpus and --python {NEEDS_CONTAINER}"),
-        (["train", "--local", "image"], f"{TRAIN}error: IMAGE and --local {NEEDS_CONTAINER}"),
+        (["exec", "--local", "-p", "80", "ls"], f"error: --publish and --local {excludes('--publish')}"),
+        (["exec", "--python", "p", "--gpus", "1", "ls"], f"error: --gpus and --python {excludes('--gpus')}"),
+        (["train", "--local", "image"], f"{TRAIN}error: IMAGE and --local {excludes('IMAGE')}"),
         (
             ["exec", "--local", "no-such-program"],
             "error: no-such-program: command not found\n\nhint: `cog exec --local env` shows the PATH\n",
@@ -82,7 +86,7 @@ def test_command_lines(capsys: pytest.CaptureFixture[str], arguments: list[str],
 def test_a_model_without_training(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
     (project / "cog.yaml").write_text("run: run.py:run\n")
     assert main(["train", "--local", "-i", "n=1"]) == 1
-    assert capsys.readouterr().err.startswith(f"{TRAIN}error: cog.yaml names no training\n\nhint: ")
+    assert capsys.readouterr().err.startswith(f"{TRAIN}error: cog.yaml has no training\n\nhint: ")
 
 
 def test_a_schema_that_cannot_be_written(project: Path, capsys: pytest.CaptureFixture[str]) -> None:
@@ -123,7 +127,7 @@ def test_a_folder_without_certificates(tmp_path: Path) -> None:
 
 
 def test_an_engine_on_another_machine(capsys: pytest.CaptureFixture[str]) -> None:
-    client = docker.DockerClient("tcp://192.0.2.1:2375", version="1.41")  # which asks nobody yet
+    client = docker.DockerClient("tcp://192.0.2.1:2375", version="1.41")  # does not connect yet
     check_port(Engine(client), ServeOptions(LocalOptions("cog.yaml"), "127.0.0.1", 1), TERMINAL)
     client.close()
     assert capsys.readouterr().err == (
@@ -137,7 +141,7 @@ def test_weights_without_a_container(project: Path, capsys: pytest.CaptureFixtur
         "run: run.py:run\nmodel: h.io/m\nweights: [{name: a, target: /a, source: {uri: a}}]\n"
     )
     with_interpreter(load_local_model("cog.yaml", TERMINAL), LocalOptions("cog.yaml"), TERMINAL)
-    text = "warning: managed weights are there in containers only: --docker runs the model in one\n"
+    text = "warning: managed weights are only available in containers; run with --docker\n"
     assert capsys.readouterr().err == text
 
 
@@ -189,15 +193,15 @@ DOCUMENT = json.dumps({"components": {"schemas": {"Input": {"properties": {}}}}}
     ],
 )
 @pytest.mark.usefixtures("project")
-def test_servers_with_odd_answers(
+def test_invalid_responses_of_a_server(
     capsys: pytest.CaptureFixture[str], answers: dict[str, Reply], message: str
 ) -> None:
     with answering(
         {**answers, "/openapi.json": answers.get("/openapi.json", page(200, "text/plain", DOCUMENT))}
     ) as url:
         assert main(["predict", "--url", url]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith(f"error: {message.format(url)}\n"), told
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(f"error: {message.format(url)}\n"), stderr
 
 
 @pytest.mark.parametrize(
@@ -207,7 +211,7 @@ def test_servers_with_odd_answers(
         ('event: output\ndata: {"chunk": "a"}\n\n', "the output stream ended without a result"),
     ],
 )
-async def test_streams_that_end_badly(events: str, message: str) -> None:
+async def test_streams_that_end_with_an_error(events: str, message: str) -> None:
     chunks: list[Any] = []
     with answering({"/predictions": page(200, "text/event-stream", events)}) as url:
         async with ModelClient(url) as client:
@@ -223,12 +227,14 @@ def test_a_cache_that_cannot_be_written(
     version = "{}.{}".format(*sys.version_info[:2])
     (project / "cog.yaml").write_text(f"build: {{python_version: '{version}'}}\nrun: run.py:run\n")
     assert main(["predict", "-i", "n=1"]) == 1
-    told = capsys.readouterr().err
-    assert told.startswith("error: failed to make an environment for the model: [Errno 20] Not a directory: ")
-    assert told.endswith("\n\nhint: COG_CACHE_DIR names another folder for it\n")
+    stderr = capsys.readouterr().err
+    assert stderr.startswith(
+        "error: failed to make an environment for the model: [Errno 20] Not a directory: "
+    )
+    assert stderr.endswith("\n\nhint: set COG_CACHE_DIR to a folder that you can write to\n")
 
 
-def test_what_excludes_what() -> None:
+def test_flags_that_exclude_each_other() -> None:
     assert not docker_wanted({"local": True, "ports": None}, image=None, python=None, url=None)
     assert docker_wanted({"local": False, "ports": ("80",)}, image=None, python=None, url=None)
 

@@ -1,4 +1,4 @@
-"""Server-sent events and log lines, as they come from a model server."""
+"""Server-sent events and log lines from a model server."""
 
 import json
 
@@ -31,7 +31,7 @@ def test_data_on_several_lines_is_one_text() -> None:
     assert events("event: x", "data: [1,", "data: 2]", "") == [ServerEvent("x", [1, 2])]
 
 
-def test_half_an_event_is_none() -> None:
+def test_an_incomplete_event_is_dropped() -> None:
     assert events("event: x", "data: 1") == []
 
 
@@ -44,31 +44,31 @@ def test_a_record() -> None:
 
 
 @pytest.mark.parametrize("text", ["", "Traceback", "{}", "3", '{"level":"LOUD","fields":{},"target":""}'])
-def test_what_is_no_record(text: str) -> None:
+def test_lines_that_are_not_records(text: str) -> None:
     assert parse_record(text) is None
 
 
 @pytest.mark.parametrize(
     ("environ", "debug", "text", "shown"),
     [
-        # The model's own lines, as they are.
+        # The model's own lines are shown unchanged.
         ({}, False, line("coglet::setup", "loading"), "loading\n"),
         ({}, False, line("coglet::user", "a thread"), "a thread\n"),
         ({}, False, line("coglet::prediction", "step 1", source="Stdout"), "step 1\n"),
-        # Ours about the prediction: the traceback is shown, the rest is not.
+        # Of our records about the prediction, the traceback is shown, the rest is not.
         ({}, False, line("coglet::prediction", "ValueError: x", "ERROR"), "ValueError: x\n"),
         ({}, False, line("coglet::prediction", "Starting prediction"), ""),
         ({}, True, line("coglet::prediction", "Starting prediction"), "Starting prediction\n"),
-        # What is no record was written by something else.
+        # Lines that are not records were written by another program.
         ({}, False, "Segmentation fault", "Segmentation fault\n"),
-        # The server's records, when they matter.
+        # The server's records are shown from the level on.
         ({}, False, line("coglet", "Server ready"), ""),
         ({}, False, line("coglet", "no schema", "WARN"), "warning: coglet: no schema\n"),
         ({}, False, line("coglet", "worker died", "ERROR"), "warning: coglet: worker died\n"),
         ({}, True, line("coglet", "spawning", "DEBUG"), "coglet: spawning\n"),
         ({"COG_LOG_LEVEL": "info"}, False, line("coglet", "Server ready"), "coglet: Server ready\n"),
         ({"COG_LOG_LEVEL": "ERROR"}, False, line("coglet", "no schema", "WARN"), ""),
-        # Who chose a format gets it.
+        # With LOG_FORMAT, lines are shown unchanged.
         ({"LOG_FORMAT": "console"}, False, line("coglet", "x"), line("coglet", "x") + "\n"),
     ],
 )
@@ -88,7 +88,7 @@ def test_what_is_shown_of_the_log(
         ({"LOG_FORMAT": "console"}, False, {"COG_LOG_LEVEL": "warn"}),
     ],
 )
-def test_the_server_is_told_to_write_what_is_shown(
+def test_the_server_writes_what_is_shown(
     environ: dict[str, str], debug: bool, variables: dict[str, str]
 ) -> None:
     assert LogView.choose(environ, debug=debug).variables == variables

@@ -1,4 +1,4 @@
-"""What a local model server is started with, and where it listens."""
+"""How a local model server is started, and where it listens."""
 
 import os
 import socket
@@ -27,7 +27,7 @@ def environment(config: CogConfig, options: LocalOptions) -> Mapping[str, str]:
     return server_command(model, options, Address("127.0.0.1", 4711), TERMINAL).environment
 
 
-def test_the_server_learns_the_model_and_the_port() -> None:
+def test_the_server_gets_the_model_and_the_port() -> None:
     config = CogConfig(run="run.py:Runner", train="train.py:train", max_concurrency=4)
     variables = environment(config, LocalOptions("cog.yaml", python=sys.executable))
     assert variables["PORT"] == "4711"
@@ -38,13 +38,13 @@ def test_the_server_learns_the_model_and_the_port() -> None:
     assert variables["PATH"].endswith(os.environ["PATH"])
 
 
-def test_what_the_model_does_not_say_is_not_set() -> None:
+def test_unset_values_are_not_passed() -> None:
     variables = environment(CogConfig(run="run.py:Runner"), LocalOptions("cog.yaml"))
     assert not {"COG_TRAIN_TYPE_STUB", "COG_MAX_CONCURRENCY", "COG_WORKER_PYTHON"} & variables.keys()
 
 
 def test_a_model_without_predictor() -> None:
-    with pytest.raises(UserError, match=r"^cog.yaml names no predictor$"):
+    with pytest.raises(UserError, match=r"^cog.yaml has no predictor$"):
         environment(CogConfig(train="train.py:train"), LocalOptions("cog.yaml"))
 
 
@@ -57,7 +57,7 @@ def test_a_relative_schema_file_is_found_from_the_models_folder(
     assert variables["COG_OPENAPI_SCHEMA"] == str(tmp_path / "schema.json")
 
 
-def test_flags_win_over_cog_yaml_and_that_over_the_shell() -> None:
+def test_flags_override_cog_yaml_which_overrides_the_shell() -> None:
     config = CogConfig(environment={"B": "yaml", "C": "yaml"})
     options = LocalOptions("cog.yaml", environment=("C=flag", "D=a=b", "E=", "A", "NONE"))
     assert user_environment(config, options, {"A": "shell", "B": "shell", "C": "shell"}) == {
@@ -83,7 +83,7 @@ def test_a_variable_without_a_name() -> None:
 
 
 def test_interpreters_are_found_by_path_and_by_name(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
-    # A virtual environment is the path of its link: what it points to is another environment.
+    # The path of the link identifies a virtual environment: its target is another environment.
     (tmp_path / "python").symlink_to(sys.executable)
     monkeypatch.chdir(tmp_path)
     assert find_interpreter("./python") == str(tmp_path / "python")
@@ -93,7 +93,7 @@ def test_interpreters_are_found_by_path_and_by_name(monkeypatch: pytest.MonkeyPa
         find_interpreter("python9")
 
 
-def test_a_project_is_found_from_below(tmp_path: Path) -> None:
+def test_a_project_is_found_from_a_subfolder(tmp_path: Path) -> None:
     below = tmp_path / "a" / "b"
     below.mkdir(parents=True)
     (tmp_path / "cog.yaml").touch()
@@ -159,7 +159,7 @@ def test_hosts() -> None:
         parse_host("example")
 
 
-def test_a_port_that_somebody_listens_on_is_not_free() -> None:
+def test_a_port_in_use_is_not_free() -> None:
     address = free_address("127.0.0.1")
     assert address.is_free
     with socket.create_server((address.host, address.port)):
@@ -174,7 +174,7 @@ def test_exits(code: int, text: str) -> None:
     assert describe_exit(code) == text
 
 
-def test_inputs_that_the_server_refuses() -> None:
+def test_inputs_that_the_server_rejects() -> None:
     error = InputsRefused([{"loc": ["body", "input", "n"], "msg": "too large"}])
     assert error.message == "The inputs you passed could not be validated:\n\n- n: too large"
     assert error.hint is not None
@@ -193,5 +193,5 @@ def test_inputs_that_the_server_refuses() -> None:
         ({"NO_COLOR": ""}, True, False, True),
     ],
 )
-def test_colour(environ: dict[str, str], is_terminal: bool, refused: bool, wanted: bool) -> None:
+def test_color(environ: dict[str, str], is_terminal: bool, refused: bool, wanted: bool) -> None:
     assert color_wanted(environ, is_terminal=is_terminal, refused=refused) is wanted

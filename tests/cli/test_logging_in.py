@@ -1,4 +1,4 @@
-"""`cog login`: whose credentials are stored, and what is told when there are none to store."""
+"""`cog login`: which credentials are stored, and its errors."""
 
 import base64
 import json
@@ -20,13 +20,13 @@ TypeIn = Callable[[str], None]
 
 
 def registry_that_says(status: int, body: str) -> AbstractContextManager[str]:
-    """A registry with one answer to everything; gives its URL."""
+    """Run a registry that sends the same response to every request; yield its URL."""
     return answering({"/": page(status, "application/json", body)})
 
 
 @pytest.fixture
 def type_in(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[TypeIn]:
-    """Puts a text on stdin."""
+    """Return a function that puts a text on stdin."""
     files = []
 
     def put(text: str) -> None:
@@ -61,7 +61,7 @@ def test_a_helper_that_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) ->
     ("token", "message"),
     [("", "token is empty"), ("r8_x", "that looks like a Replicate API token, not a CLI auth token. ")],
 )
-def test_tokens_that_cannot_be(token: str, message: str) -> None:
+def test_invalid_tokens(token: str, message: str) -> None:
     with pytest.raises(UserError) as caught:
         verify_token("http://127.0.0.1:1", token)
     assert caught.value.message.startswith(message)
@@ -88,7 +88,7 @@ def test_login_with_a_password_from_stdin(
         (("--username", "me", "--token-stdin"), "\n", "password cannot be empty"),
     ],
 )
-def test_nothing_is_no_name_and_no_password(
+def test_an_empty_name_or_password(
     type_in: TypeIn, capsys: pytest.CaptureFixture[str], arguments: tuple[str, ...], typed: str, message: str
 ) -> None:
     type_in(typed)
@@ -116,21 +116,21 @@ def test_a_token_of_replicate_is_verified_and_stored(
     [
         (404, "", "user does not exist"),
         (500, "", "failed to verify token, got status 500"),
-        (200, "[]", "failed to verify token: the answer names no user"),
+        (200, "[]", "failed to verify token: the response has no user name"),
     ],
 )
-def test_tokens_that_are_refused(status: int, body: str, message: str) -> None:
+def test_tokens_that_are_rejected(status: int, body: str, message: str) -> None:
     with registry_that_says(status, body) as url, pytest.raises(UserError) as caught:
         verify_token(url, "secret")
     assert (caught.value.message, caught.value.exit_code) == (message, 1)
 
 
-def test_where_the_token_is() -> None:
+def test_the_page_with_the_token() -> None:
     with registry_that_says(200, '{"url": "http://page"}') as url:
         assert token_page(url) == "http://page"
 
 
-def test_a_registry_that_is_not_replicates() -> None:
+def test_a_registry_other_than_replicate() -> None:
     with registry_that_says(404, "") as url, pytest.raises(UserError) as caught:
         token_page(url)
     host = url.removeprefix("http://")
@@ -139,7 +139,7 @@ def test_a_registry_that_is_not_replicates() -> None:
     )
 
 
-def test_a_registry_that_is_away() -> None:
+def test_an_unreachable_registry() -> None:
     with pytest.raises(UserError, match=r"^failed to reach 127\.0\.0\.1:1: "):
         token_page("http://127.0.0.1:1")
     with pytest.raises(UserError, match=r"^failed to verify token: "):

@@ -34,7 +34,7 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tuple[str, ...]]:
-    """The words of every command, hidden ones and those below others too."""
+    """Yield the words of every command, including hidden ones and subcommands."""
     yield path
     for name, command in group.commands.items():
         if isinstance(command, click.Group):
@@ -44,7 +44,7 @@ def all_commands(group: click.Group, path: tuple[str, ...] = ()) -> Iterator[tup
 
 
 def parse(command: click.Command, words: list[str], parent: click.Context | None = None) -> None:
-    """Parses a command line to its end, and runs nothing. Raises what the command line would tell."""
+    """Parse a whole command line without running it. Raises the error that the command would report."""
     context = command.make_context("cog", words, parent=parent)
     if isinstance(command, click.Group):
         name, found, rest = command.resolve_command(context, words)
@@ -167,16 +167,14 @@ def test_errors(
 
 
 @pytest.mark.parametrize("command", [["predict"], ["serve"], ["schema"]])
-def test_a_source_that_is_not_understood(
-    capsys: pytest.CaptureFixture[str], project: Path, command: list[str]
-) -> None:
+def test_an_unsupported_source(capsys: pytest.CaptureFixture[str], project: Path, command: list[str]) -> None:
     (project / "run.py").write_text(MODEL.replace("-> str", ""))
     assert main(command) == 1
     err = capsys.readouterr().err
     assert err.startswith("error: run.py:5: missing return type annotation on run\n\nhint: ")
 
 
-def test_a_configuration_with_faults(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+def test_a_configuration_with_problems(capsys: pytest.CaptureFixture[str], project: Path) -> None:
     (project / "cog.yaml").write_text("run: run.py\n")
     assert main(["schema"]) == 1
     assert capsys.readouterr().err.startswith("error: cog.yaml:1: invalid run")
@@ -195,8 +193,8 @@ def test_warnings_of_the_configuration(capsys: pytest.CaptureFixture[str], proje
     assert capsys.readouterr().err == 'warning: cog.yaml:1: deprecated field "predict": use "run" instead\n'
 
 
-def test_shared_flags_stand_anywhere(capsys: pytest.CaptureFixture[str], project: Path) -> None:
-    (project / ".cog").touch()  # no folder: the schema cannot be stored, which --debug tells
+def test_shared_flags_are_accepted_anywhere(capsys: pytest.CaptureFixture[str], project: Path) -> None:
+    (project / ".cog").touch()  # not a folder: the schema cannot be stored, which --debug shows
     for arguments in (["--debug", "predict"], ["predict", "--debug"]):
         assert main([*arguments, "-i", "text=a", "--python", "none"]) == 1
         assert "the schema is not stored" in capsys.readouterr().err
@@ -209,7 +207,7 @@ def test_help_is_quick_because_it_imports_little() -> None:
     assert not heavy & set(result.stderr.split())
 
 
-def test_a_reader_that_went_away_ends_it_quietly(project: Path) -> None:
+def test_a_closed_pipe_ends_it_silently(project: Path) -> None:
     read_end, write_end = os.pipe()
     os.close(read_end)
     try:
@@ -278,13 +276,13 @@ def test_every_flag_is_documented() -> None:
     shared = {flag for parameter in cli.params for flag in parameter.opts}
     for name, command in cli.commands.items():
         if name == "run":
-            continue  # is `predict`, see test_run_is_predict
+            continue  # the same as `predict`, see test_run_is_predict
         section = text.partition(f"\n## `cog {name}`")[2].partition("\n## ")[0]
         assert section, f"docs/cli.md has no section for cog {name}"
         below = command.commands.values() if isinstance(command, click.Group) else ()
         for parameter in [*command.params, *(parameter for sub in below for parameter in sub.params)]:
             for flag in (*parameter.opts, *parameter.secondary_opts):
                 if flag.startswith("-") and flag not in shared:
-                    assert f"`{flag}`" in section, f"docs/cli.md does not tell of cog {name} {flag}"
+                    assert f"`{flag}`" in section, f"docs/cli.md does not list cog {name} {flag}"
     for parameter in cli.params:
         assert all(f"`{flag}`" in text for flag in parameter.opts)

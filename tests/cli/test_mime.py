@@ -71,7 +71,7 @@ def test_decode(url: str, file: DataUrl) -> None:
 @pytest.mark.parametrize(
     "url", ["", "cat", "data:", "https://host/a,b", "data:;base64,!", "data:;base64,Y2F"]
 )
-def test_what_is_no_data_url(url: str) -> None:
+def test_invalid_data_urls(url: str) -> None:
     with pytest.raises(ValueError, match="not "):
         decode_data_url(url)
 
@@ -85,11 +85,11 @@ def test_round_trip() -> None:
     "extension",
     "npy npz safetensors gguf ply yaml jsonl mkv srt wav flac m4a mov glb png jpg webp mp4 zip csv".split(),
 )
-def test_what_goes_in_comes_out(extension: str) -> None:
+def test_extension_and_type_are_inverse(extension: str) -> None:
     assert extension_of(type_of(f"a.{extension}")) == f".{extension}"
 
 
-def test_the_name_of_a_file_travels_with_it() -> None:
+def test_the_name_of_a_file_is_sent_with_it() -> None:
     url = encode_data_url(b"cat", "image/png", "a b;,é.png")
     assert url == "data:image/png;name=a%20b%3B%2C%C3%A9.png;base64,Y2F0"
     assert decode_data_url(url) == DataUrl("image/png", b"cat")

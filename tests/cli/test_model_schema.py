@@ -1,4 +1,4 @@
-"""Reading a model's inputs and outputs from its OpenAPI document."""
+"""A model's inputs and outputs, read from its OpenAPI document."""
 
 from typing import Any
 
@@ -21,7 +21,7 @@ def test_inputs_are_in_the_order_of_the_author() -> None:
     assert schema.required == ("a",)
 
 
-def test_choices_are_put_in_place() -> None:
+def test_choices_are_inlined() -> None:
     size = {"enum": ["s", "l"], "type": "string"}
     reference = {"allOf": [{"$ref": "#/components/schemas/size"}], "default": "s"}
     schema = read_input_schema(document(Input={"properties": {"size": reference}}, size=size))
@@ -74,7 +74,7 @@ def test_a_reference_inside_its_own_target_accepts_anything() -> None:
     assert inline_references({"$ref": "#/$defs/node"}, root) == {"type": "object", "properties": {"next": {}}}
 
 
-def test_a_reference_to_nowhere_accepts_anything() -> None:
+def test_a_reference_without_a_target_accepts_anything() -> None:
     assert inline_references({"$ref": "#/none", "title": "T"}, {}) == {"title": "T"}
 
 

@@ -1,4 +1,4 @@
-"""Where outputs go and how they look."""
+"""The destination and the form of outputs."""
 
 import json
 import stat
@@ -132,7 +132,7 @@ def test_files_inside_an_object_are_written_and_named(
         "score": 1,
         "preview": "output.preview.png",
         "crops": ["output.crops.0.txt"],
-        # Of this one the schema does not say that it is a file.
+        # The schema does not declare this one as a file.
         "more": {"a": PNG},
     }
     assert files(folder) == {"output.preview.png": b"cat", "output.crops.0.txt": b"hi"}
@@ -147,12 +147,12 @@ def test_files_among_the_items_of_a_tuple_are_written(
     assert files(folder) == {"output.1.png": b"cat", "output.2.1.txt": b"hi"}
 
 
-def test_files_beside_a_json_text_have_their_own_extension(folder: Path) -> None:
+def test_files_next_to_json_have_their_own_extension(folder: Path) -> None:
     show({"preview": PNG}, REPORT, "result.json")
     assert set(files(folder)) == {"result.json", "result.preview.png"}
 
 
-def test_a_key_cannot_lead_out_of_the_folder(folder: Path) -> None:
+def test_a_key_cannot_lead_outside_the_folder(folder: Path) -> None:
     show({"../../x": PNG}, {"type": "object", "additionalProperties": FILE})
     assert set(files(folder)) == {"output..._.._x.png"}
 
@@ -201,7 +201,7 @@ def test_a_failed_prediction(reply: dict[str, Any], text: str) -> None:
     assert caught.value.message == text
 
 
-def test_json_mode_prints_the_whole_answer(capsys: pytest.CaptureFixture[str]) -> None:
+def test_json_mode_prints_the_whole_response(capsys: pytest.CaptureFixture[str]) -> None:
     show_json({"id": "x", "status": "succeeded", "output": "a", "metrics": {"predict_time": 1}}, TEXT)
     assert json.loads(capsys.readouterr().out) == {
         "status": "succeeded",
@@ -211,7 +211,9 @@ def test_json_mode_prints_the_whole_answer(capsys: pytest.CaptureFixture[str]) -
     }
 
 
-def test_json_mode_writes_files_beside_the_answer(capsys: pytest.CaptureFixture[str], folder: Path) -> None:
+def test_json_mode_writes_files_next_to_the_response(
+    capsys: pytest.CaptureFixture[str], folder: Path
+) -> None:
     show_json({"status": "succeeded", "output": PNG}, FILE, "result.json")
     assert json.loads((folder / "result.json").read_text())["output"] == "result.png"
     assert files(folder)["result.png"] == b"cat"
@@ -248,19 +250,21 @@ def test_json_mode_warns_of_another_suffix(capsys: pytest.CaptureFixture[str]) -
         ),
     ],
 )
-def test_a_bad_path_is_refused_before_the_prediction(folder: Path, argument: str | None, text: str) -> None:
+def test_an_invalid_path_is_rejected_before_the_prediction(
+    folder: Path, argument: str | None, text: str
+) -> None:
     (folder / "output").mkdir()
     with pytest.raises(UserError) as caught:
         choose_target(argument, as_json=False, may_hold_files=True)
     assert caught.value.message == text
 
 
-def test_a_folder_called_output_is_no_obstacle_for_text(folder: Path) -> None:
+def test_text_is_printed_although_a_folder_is_called_output(folder: Path) -> None:
     (folder / "output").mkdir()
     assert choose_target(None, as_json=False, may_hold_files=False) == OutputTarget()
 
 
-# files that are somewhere else
+# remote files
 
 REMOTE = {
     "/cat.webp": page(200, "image/webp", "cat"),
@@ -285,7 +289,7 @@ REMOTE = {
         ),
     ],
 )
-def test_a_file_that_is_somewhere_else_is_fetched(
+def test_a_remote_file_is_downloaded(
     capsys: pytest.CaptureFixture[str],
     folder: Path,
     argument: str,
@@ -307,19 +311,19 @@ def test_a_file_that_is_somewhere_else_is_fetched(
         ("{url}/gone", "failed to fetch the output from {url}/gone: status 410"),
         ("http://127.0.0.1:1/x", "failed to fetch the output from http://127.0.0.1:1/x: "),
         ("http://[x", "failed to fetch the output from http://[x: "),
-        ("s3://bucket/x", "the output is at s3://bucket/x, and only http and https can be fetched"),
+        ("s3://bucket/x", "failed to fetch the output from s3://bucket/x: not an http or https URL"),
     ],
 )
-def test_one_that_cannot_be_fetched_is_an_error(folder: Path, output: str, text: str) -> None:
+def test_a_failed_download_is_an_error(folder: Path, output: str, text: str) -> None:
     (folder / "mine.webp").write_text("earlier")
     with answering(REMOTE) as url, pytest.raises(UserError) as caught:
         show(output.format(url=url), FILE, "mine.webp")
     assert caught.value.message.startswith(text.format(url=url))
-    assert caught.value.hint == "leave out -o to see the URL"
+    assert caught.value.hint == "omit -o to print the URL instead"
     assert files(folder) == {"mine.webp": b"earlier"}
 
 
-def test_half_a_file_is_an_error_and_does_not_stay(folder: Path) -> None:
+def test_an_incomplete_download_is_an_error_and_is_deleted(folder: Path) -> None:
     half = Reply(write=lambda peer: peer.send(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"))
     with answering({"/": half}) as url:
         with pytest.raises(UserError, match=r"^failed to fetch the output from "):
@@ -341,7 +345,7 @@ def test_a_list_without_files_is_not_written(capsys: pytest.CaptureFixture[str],
     assert capsys.readouterr() == ("", "warning: No output generated\n")
 
 
-def test_urls_in_json_stay(folder: Path) -> None:
+def test_urls_in_json_are_unchanged(folder: Path) -> None:
     show_json({"status": "succeeded", "output": "https://host.invalid/cat"}, FILE, "result.json")
     assert json.loads((folder / "result.json").read_text())["output"] == "https://host.invalid/cat"
     assert set(files(folder)) == {"result.json"}

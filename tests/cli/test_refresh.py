@@ -1,4 +1,4 @@
-"""The table of torch releases, and how newer ones come into it."""
+"""The table of torch releases, and adding newer ones to it."""
 
 import json
 import subprocess
@@ -52,18 +52,18 @@ def test_newer_releases_get_a_row() -> None:
     ]
 
 
-def test_the_file_is_written_as_it_is() -> None:
+def test_the_file_has_the_form_that_is_written() -> None:
     text = DATA.read_text()
     assert written(json.loads(text)) == text
 
 
-def test_the_rule_for_torchvision_holds_for_what_is_known() -> None:
+def test_the_rule_for_torchvision_holds_for_known_releases() -> None:
     for row in json.loads(DATA.read_text())["rows"]:
         if Version(row["torch"][0]) >= Version("2.1"):
             assert [torchvision_of(version) for version in row["torch"]] == row["torchvision"]
 
 
-def test_it_reads_an_index(tmp_path: Path) -> None:
+def test_an_index_is_read(tmp_path: Path) -> None:
     pages = {
         f"/whl/{package}/": page(200, "text/html", link(package, version, "cu130", 12))
         for package, version in (("torch", "2.9.0"), ("torchvision", "0.24.0"))
@@ -80,7 +80,7 @@ def test_it_reads_an_index(tmp_path: Path) -> None:
     ]
 
 
-def test_an_index_that_is_away() -> None:
+def test_an_unreachable_index() -> None:
     before = DATA.read_text()
     with pytest.raises(UserError, match=r"^failed to read http://127\.0\.0\.1:1/whl/torch/: "):
         refresh(DATA, {"R8_SCHEME": "http", "R8_PYTORCH_HOST": "127.0.0.1:1"})

@@ -1,4 +1,4 @@
-"""The requirements of a model, as its image gets them."""
+"""The requirements of a model in the form in which its image installs them."""
 
 import codecs
 from pathlib import Path
@@ -55,7 +55,7 @@ def test_the_sdk_is_ours(tmp_path: Path, line: str, variable: str) -> None:
     )
 
 
-def test_packages_that_only_begin_like_the_sdk_stay(tmp_path: Path) -> None:
+def test_packages_whose_names_begin_like_the_sdk_are_kept(tmp_path: Path) -> None:
     assert read(tmp_path, "cognitive\ncog-x\n").lines == ("cognitive", "cog-x")
 
 
@@ -95,7 +95,7 @@ def test_local_wheels_are_staged(tmp_path: Path) -> None:
         ("-f wheels", 'local requirements option "-f" is not supported: -f wheels'),
     ],
 )
-def test_what_is_refused(tmp_path: Path, line: str, message: str) -> None:
+def test_unsupported_lines(tmp_path: Path, line: str, message: str) -> None:
     (tmp_path / "folder.zip").mkdir()
     with pytest.raises(UserError) as caught:
         read(tmp_path, f"{line}\n")
@@ -136,7 +136,7 @@ CU118 = "https://download.pytorch.org/whl/cu118"
 
 
 def as_pip_reads(file: Path) -> tuple[list[str], list[str], list[str]]:
-    """The requirements, editable ones marked, the extra indexes and the links, read by pip itself."""
+    """Read a file with pip; return requirements (editable ones marked), extra indexes and links."""
     session = PipSession()
     scope = SearchScope.create([], ["https://default/simple"], no_index=False)
     finder = PackageFinder.create(
@@ -196,7 +196,7 @@ def as_pip_reads(file: Path) -> tuple[list[str], list[str], list[str]]:
         ),
     ],
 )
-def test_options_behind_a_requirement_work(
+def test_options_after_a_requirement_work(
     tmp_path: Path, line: str, requirement: str, indexes: list[str], links: list[str]
 ) -> None:
     staged = tmp_path / "staged.txt"
@@ -204,7 +204,7 @@ def test_options_behind_a_requirement_work(
     assert as_pip_reads(staged) == ([requirement], ["https://default/simple", *indexes], links)
 
 
-def test_files_behind_a_requirement_are_included(tmp_path: Path) -> None:
+def test_files_after_a_requirement_are_included(tmp_path: Path) -> None:
     (tmp_path / "more.txt").write_text(f"pillow --extra-index-url={CU118}\n")
     (tmp_path / "limits.txt").write_text("numpy<2\n")
     found = read(tmp_path, "numpy -r more.txt --constraint=limits.txt\n-rmore.txt\n")
@@ -219,15 +219,15 @@ def test_an_index_replaces_pypi_and_no_other_index(tmp_path: Path) -> None:
     assert as_pip_reads(staged) == (["numpy"], ["https://new/simple", CU118], [])
 
 
-def test_an_index_that_one_package_switches_off_stays_on(tmp_path: Path) -> None:
+def test_no_index_for_one_package_is_ignored(tmp_path: Path) -> None:
     found = read(tmp_path, f"torch --no-index -f {CU118}\nnumpy\n")
     assert found.text() == f"--find-links {CU118}\ntorch\nnumpy\n"
     assert found.warnings == (
-        "'--no-index' behind 'torch' left out: pip has it for all packages or for none",
+        "'--no-index' after 'torch' is ignored: pip applies it to all packages or none",
     )
 
 
-def test_a_backslash_in_a_comment_continues_nothing(tmp_path: Path) -> None:
+def test_a_backslash_does_not_continue_a_comment(tmp_path: Path) -> None:
     assert read(tmp_path, "# old: \\\nnumpy==\\\n1.26\nscipy \\\n# why\npillow \\\n").lines == (
         "numpy==1.26",
         "scipy",
@@ -249,7 +249,7 @@ def test_a_sdk_from_a_repository_is_ours_too(tmp_path: Path, line: str) -> None:
     assert read(tmp_path, f"{line}\n").lines == ()
 
 
-def test_lines_for_other_machines_stay_out_of_the_image(tmp_path: Path) -> None:
+def test_lines_for_other_machines_are_dropped(tmp_path: Path) -> None:
     text = (
         "torch==2.0.1; sys_platform == 'darwin'\ntorch==2.3.1; python_version >= '3.10'\n"
         "torch==1.0; python_version < '3.10'\na; platform_machine == 'aarch64'\nb; platform_release > '5'\n"
@@ -328,7 +328,7 @@ def test_a_file_that_cannot_be_decoded_is_named_with_line_and_byte(
 
 
 @pytest.mark.parametrize("encoding", ENCODINGS.values(), ids=ENCODINGS)
-def test_the_rules_for_gpus_read_it_likewise(tmp_path: Path, encoding: tuple[str, bytes, str]) -> None:
+def test_the_rules_for_gpus_decode_it_the_same_way(tmp_path: Path, encoding: tuple[str, bytes, str]) -> None:
     build = {"gpu": True, "cuda": "11.2", "python_requirements": "requirements.txt"}
     write_encoded(tmp_path / "requirements.txt", "tensorflow==2.15.0  # \u00fc\n", encoding)
     (problem,) = check_gpu(build, tmp_path)

@@ -1,4 +1,4 @@
-"""What setup has printed is shown before anything is said of the model that it has set up."""
+"""The output of setup is shown before messages about the model that it has set up."""
 
 import threading
 
@@ -11,7 +11,7 @@ LIMIT_S = 20.0
 
 
 def line_of_setup(number: int, text: str) -> str:
-    """As the server writes it, in one of its formats."""
+    """Return a line as the server writes it, in one of its formats."""
     return FORMATS[number % 2]("2026-01-01T00:00:00Z", "info", "coglet::setup", text, {})
 
 
@@ -29,17 +29,17 @@ def test_a_report_that_overtakes_the_log_waits_for_it() -> None:
     assert len(shown) == 3
 
 
-def test_what_was_shown_already_is_not_waited_for() -> None:
+def test_it_does_not_wait_for_lines_that_were_shown() -> None:
     lines = ShownLines(lambda _: None)
     for number in range(2):
         lines.show(line_of_setup(number, "line"))
     lines.wait_setup(REPORT, threading.TIMEOUT_MAX)
 
 
-def test_a_report_without_a_setup_is_not_waited_for() -> None:
+def test_it_does_not_wait_without_a_setup_in_the_report() -> None:
     for report in ({}, {"setup": None}, {"setup": {"logs": None}}):
         ShownLines(lambda _: None).wait_setup(report, threading.TIMEOUT_MAX)
 
 
-def test_lines_that_do_not_come_are_given_up() -> None:
+def test_it_stops_waiting_at_the_time_limit() -> None:
     ShownLines(lambda _: None).wait_setup(REPORT, 0.01)

@@ -1,4 +1,4 @@
-"""Images without the time of their build: what is changed in the archive of one, and what is not."""
+"""Reproducible images: which times in an image's archive are changed, and which are not."""
 
 import hashlib
 import io
@@ -47,7 +47,7 @@ def saved_image(layers: list[bytes]) -> bytes:
 
 
 def redated(tmp_path: Path, image: bytes, dating: Dating) -> tuple[dict[str, Any], list[bytes]]:
-    """The configuration and the layers of the new archive, whose names and digests must fit."""
+    """Return the configuration and the layers of the new archive; check its names and digests."""
     (tmp_path / "saved.tar").write_bytes(image)
     target = io.BytesIO()
     redate(tmp_path / "saved.tar", target, dating, tmp_path)
@@ -78,7 +78,7 @@ def test_no_time_is_later(tmp_path: Path) -> None:
     assert [step.get("created") for step in config["history"]] == ["1999-01-01T00:00:00Z", LATEST, None]
 
 
-def test_builds_of_two_days_give_the_same_image(tmp_path: Path) -> None:
+def test_builds_on_two_days_yield_the_same_image(tmp_path: Path) -> None:
     first, second = (
         redated(
             tmp_path,
@@ -91,7 +91,7 @@ def test_builds_of_two_days_give_the_same_image(tmp_path: Path) -> None:
     assert not {"container", "container_config"} & first[0].keys()
 
 
-def test_older_times_stay(tmp_path: Path) -> None:
+def test_older_times_are_kept(tmp_path: Path) -> None:
     image = saved_image([archive({"a": b""}, 5.5), archive({"b": b""}, 7)])
     _, layers = redated(tmp_path, image, Dating(EPOCH_S, 0))
     times = [entry.mtime for data in layers for entry in tarfile.open(fileobj=io.BytesIO(data))]

@@ -1,4 +1,4 @@
-"""News of a newer release: only from whom somebody has named, once an hour, and never in the way."""
+"""The update check: only with COG_UPDATE_URL, at most once an hour, and never with an error."""
 
 import json
 from pathlib import Path
@@ -9,36 +9,36 @@ from testing.receiver import Reply, answering, page
 from coglet_cli.main import main
 
 NEWER = {"/": page(200, "application/json", '{"version": "99.1.0"}')}
-TEXT = "cog 99.1.0 is available, and this is "
+TEXT = "cog 99.1.0 is available; this is cog "
 
 
 @pytest.fixture
 def state(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """The file that remembers the last time."""
+    """The file with the time of the last check."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CONFIG_HOME", str(tmp_path / "config"))
     return tmp_path / "config" / "cog" / "update-state.json"
 
 
-def told(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
-    """What a command shows that is in order."""
+def messages_of(capsys: pytest.CaptureFixture[str], *flags: str) -> str:
+    """Run a successful command and return its stderr."""
     assert main(["--version", *flags]) == 0
     return capsys.readouterr().err
 
 
-def test_a_newer_release_is_told_once_an_hour(
+def test_a_newer_release_is_reported_once_an_hour(
     state: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     with answering(NEWER) as url:
         monkeypatch.setenv("COG_UPDATE_URL", url)
-        assert told(capsys).startswith(TEXT)
-        assert told(capsys) == ""
+        assert messages_of(capsys).startswith(TEXT)
+        assert messages_of(capsys) == ""
         state.write_text(json.dumps({"checked_at": json.loads(state.read_text())["checked_at"] - 3601}))
-        assert told(capsys).startswith(TEXT)
+        assert messages_of(capsys).startswith(TEXT)
 
 
-def test_nobody_is_asked_without_an_address(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert told(capsys) == ""
+def test_there_is_no_check_without_a_url(state: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert messages_of(capsys) == ""
     assert not state.exists()
 
 
@@ -48,7 +48,7 @@ def test_it_can_be_switched_off(
     with answering(NEWER) as url:
         monkeypatch.setenv("COG_UPDATE_URL", url)
         monkeypatch.setenv("COG_NO_UPDATE_CHECK", "1")
-        assert told(capsys) == ""
+        assert messages_of(capsys) == ""
 
 
 @pytest.mark.parametrize(
@@ -61,7 +61,7 @@ def test_it_can_be_switched_off(
         page(200, "application/json", '{"news": 1}'),
     ],
 )
-def test_what_is_no_news_is_not_told(
+def test_other_responses_are_ignored(
     state: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],
@@ -69,6 +69,6 @@ def test_what_is_no_news_is_not_told(
 ) -> None:
     with answering({"/": answer}) as url:
         monkeypatch.setenv("COG_UPDATE_URL", url)
-        assert told(capsys) == ""
+        assert messages_of(capsys) == ""
     monkeypatch.setenv("COG_UPDATE_URL", "http://127.0.0.1:1")
-    assert told(capsys) == ""
+    assert messages_of(capsys) == ""

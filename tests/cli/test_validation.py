@@ -1,4 +1,4 @@
-"""What is refused before anything is started, and in which words."""
+"""Validation of inputs before the model is started, and its error texts."""
 
 from typing import Any
 
@@ -45,7 +45,7 @@ def test_names(names: list[str], text: str) -> None:
         ({"type": "object"}, "one object"),
     ],
 )
-def test_a_value_that_is_no_list_is_given_once(wanted: dict[str, Any], text: str) -> None:
+def test_an_input_without_a_list_type_is_given_once(wanted: dict[str, Any], text: str) -> None:
     with pytest.raises(InputError) as caught:
         check_repeats({"x": 2}, schema(x=wanted))
     assert caught.value.message == f'invalid input "x": given 2 times, but it takes {text}, not a list'
@@ -59,7 +59,7 @@ def test_a_value_that_is_no_list_is_given_once(wanted: dict[str, Any], text: str
         {"anyOf": [{"type": "integer"}, {"type": "array", "items": {"type": "integer"}}]},
     ],
 )
-def test_a_list_may_be_given_piece_by_piece(wanted: dict[str, Any]) -> None:
+def test_a_list_may_be_given_item_by_item(wanted: dict[str, Any]) -> None:
     check_repeats({"x": 2}, schema(x=wanted))
 
 
@@ -68,7 +68,7 @@ def test_a_model_without_inputs_says_so() -> None:
         check_names(["x"], schema())
 
 
-def test_several_missing_names_are_all_told() -> None:
+def test_all_missing_names_are_reported() -> None:
     with pytest.raises(InputError) as caught:
         check_names([], schema(("a", "b"), a={}, b={}))
     assert caught.value.message == (
@@ -106,7 +106,7 @@ def test_several_missing_names_are_all_told() -> None:
         ([1, 1], {"type": "array", "uniqueItems": True}, "[1,1] has non-unique elements"),
     ],
 )
-def test_a_refused_value_is_explained(value: Any, wanted: dict[str, Any], reason: str) -> None:
+def test_an_invalid_value_is_explained(value: Any, wanted: dict[str, Any], reason: str) -> None:
     assert refusal(value, wanted) == f'invalid input "x": {reason}'
 
 
@@ -127,7 +127,7 @@ def test_a_refused_value_is_explained(value: Any, wanted: dict[str, Any], reason
         (2, {"anyOf": [{"type": "integer", "minimum": 5}, {"type": "string"}]}, '"x": number must be at'),
     ],
 )
-def test_a_nested_fault_names_its_place(value: Any, wanted: dict[str, Any], text: str) -> None:
+def test_a_nested_problem_names_its_path(value: Any, wanted: dict[str, Any], text: str) -> None:
     assert f"invalid input {text}" in refusal(value, wanted)
 
 
@@ -138,7 +138,7 @@ def test_a_nested_fault_names_its_place(value: Any, wanted: dict[str, Any], text
         (1, {"type": "number"}),
         (10**30, {"type": "integer"}),
         ("anything", {}),
-        # A pattern that only Python knows is left to the server.
+        # A pattern that only Python supports is left to the server.
         ("b", {"type": "string", "pattern": "(?P<x>a"}),
     ],
 )
@@ -146,7 +146,7 @@ def test_accepted(value: Any, wanted: dict[str, Any]) -> None:
     check_values({"x": value}, schema(x=wanted))
 
 
-def test_every_fault_is_told() -> None:
+def test_all_problems_are_reported() -> None:
     with pytest.raises(InputError) as caught:
         check_values({"a": 1, "b": "c"}, TWO)
     assert caught.value.message == (
@@ -159,7 +159,7 @@ def test_every_fault_is_told() -> None:
 def test_text_for_an_object_gets_a_hint() -> None:
     with pytest.raises(InputError) as caught:
         check_values({"x": "{a: 1}"}, schema(x={"type": "object"}))
-    assert caught.value.hint == """an object is given as JSON: -i x='{"key": "value"}'"""
+    assert caught.value.hint == """write an object as JSON: -i x='{"key": "value"}'"""
 
 
 def test_other_types_get_no_hint() -> None:

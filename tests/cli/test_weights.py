@@ -1,4 +1,4 @@
-"""Managed weights without a registry that works: what cog.yaml must say, and what a registry may answer."""
+"""Managed weights with failing registries, and errors in cog.yaml."""
 
 import base64
 from collections.abc import Iterator
@@ -26,12 +26,12 @@ def repository_at(web: Receiver) -> Repository:
 def test_a_registry_that_fails(web: Receiver) -> None:
     web.answer = lambda _: Reply(500)
     with repository_at(web) as repository:
-        with pytest.raises(UserError, match=r"^the registry failed with 127.*/a/b: status 500$"):
+        with pytest.raises(UserError, match=r"^request to registry 127.*/a/b failed: status 500$"):
             repository.has_blob("sha256:0")
 
 
 class LoginNeeded:
-    """A registry that wants a token, and the service that gives it for a name and a password."""
+    """A registry that requires a token, and the service that issues it for a name and a password."""
 
     token = "the-token"
 
@@ -47,7 +47,7 @@ class LoginNeeded:
         return Reply(401, {"WWW-Authenticate": f'Bearer realm="{realm}",service="reg"'}, b"who are you?")
 
 
-def test_a_registry_that_wants_a_token(
+def test_a_registry_that_requires_a_token(
     web: Receiver, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("DOCKER_CONFIG", str(tmp_path))
@@ -58,7 +58,7 @@ def test_a_registry_that_wants_a_token(
             repository.has_blob("sha256:0")
         store_credentials(web.url.removeprefix("http://"), "me", "word")
         assert repository.has_blob("sha256:0")
-        registry.token = "a-new-token"  # the old one has run out
+        registry.token = "a-new-token"  # the old one has expired
         assert repository.has_blob("sha256:0")
         with Repository(repository.name) as another:
             assert b"".join(another.blob("sha256:0")) == b"content"
@@ -87,7 +87,7 @@ def test_a_registry_that_wants_a_token(
         ),
     ],
 )
-def test_weights_that_there_are_not(
+def test_weights_that_do_not_exist(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
     capsys: pytest.CaptureFixture[str],

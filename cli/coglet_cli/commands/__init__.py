@@ -1,1 +1,1 @@
-"""The commands: their flags and texts. What they do is imported when one of them runs."""
+"""The commands: flags and help texts. The implementation is imported when a command runs."""

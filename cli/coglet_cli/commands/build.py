@@ -18,7 +18,7 @@ from coglet_cli.settings import CogCommand, Settings
     default=-1,
     metavar="SECONDS",
     hidden=True,
-    help="Date the image and its files at this Unix time, at the latest; -1 leaves them as they are.",
+    help="Latest Unix time for the dates of the image and its files; -1 keeps the real dates.",
 )
 @click.option("--skip-schema-validation", is_flag=True, hidden=True, help="Build without a schema.")
 @base_flags

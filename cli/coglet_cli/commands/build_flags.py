@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from coglet_cli.images.preparation import BuildFlags
 
 _BASE_FLAGS = ("use_cog_base_image", "use_cuda_base_image", "dockerfile")
-# What a Dockerfile of the user's own knows nothing of.
+# Flags that have no effect on the user's own Dockerfile.
 _NOT_WITH_DOCKERFILE = {
     "fast": "--x-fast",
     "separate_weights": "--separate-weights",
@@ -22,14 +22,14 @@ _NOT_WITH_DOCKERFILE = {
 
 
 def base_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--progress` and what decides the base image: for all commands that may build."""
+    """Add `--progress` and the flags that select the base image, for all commands that may build."""
     for flag in reversed(_BASE):
         command = flag(command)
     return command
 
 
 def image_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """The flags of `build` and `push` beyond `base_flags`."""
+    """Add the flags that only `build` and `push` have."""
     for flag in reversed(_IMAGE):
         command = flag(command)
     return command
@@ -40,34 +40,34 @@ _BASE = (
         "--progress",
         type=click.Choice(["auto", "tty", "plain", "quiet"]),
         default=None,
-        help="How the build is shown. Default: BUILDKIT_PROGRESS, else auto.",
+        help="How to show the build's progress. Default: BUILDKIT_PROGRESS, else auto.",
     ),
     click.option(
         "--use-cog-base-image",
         type=click.BOOL,
         default=None,
         metavar="BOOL",
-        help="true demands a cog-base image, false goes without. Default: take one if there is one.",
+        help="true requires a cog-base image, false uses none. Default: use one if it exists.",
     ),
     click.option(
         "--use-cuda-base-image",
         type=click.Choice(["auto", "true", "false"]),
         default=None,
-        help="false builds a GPU model on a plain Python image.",
+        help="false builds a GPU model from a plain Python image.",
     ),
     click.option("--dockerfile", metavar="FILE", hidden=True, help="Build this Dockerfile instead."),
     click.option(
         "--platform",
         type=click.Choice(["linux/amd64", "linux/arm64"]),
         default=None,
-        help="The machines that the image is for. Default: linux/amd64.",
+        help="Platform of the image. Default: linux/amd64.",
     ),
-    click.option("--x-fast", "fast", is_flag=True, help="Build on a base that holds the server already."),
+    click.option("--x-fast", "fast", is_flag=True, help="Use a base image that already contains the server."),
 )
 _IMAGE = (
-    click.option("--no-cache", is_flag=True, help="Run every step again."),
+    click.option("--no-cache", is_flag=True, help="Do not use the build cache."),
     click.option(
-        "--separate-weights", is_flag=True, help="Put files of 10 MiB and more into an image of their own."
+        "--separate-weights", is_flag=True, help="Put files of 10 MiB or more into a separate image."
     ),
     click.option(
         "--secret",
@@ -77,10 +77,12 @@ _IMAGE = (
         help="A secret that commands of build.run may mount. Repeatable.",
     ),
     click.option(
-        "--ssh", multiple=True, metavar="default|ID=PATH", help="An ssh agent or key for build.run."
+        "--ssh", multiple=True, metavar="default|ID=PATH", help="An SSH agent or key for build.run."
     ),
-    click.option("--openapi-schema", metavar="FILE", help="Use this OpenAPI document as it is."),
-    click.option("--strict", is_flag=True, help="Fail on keys of cog.yaml that mean nothing."),
+    click.option(
+        "--openapi-schema", metavar="FILE", help="Use this OpenAPI document instead of a generated one."
+    ),
+    click.option("--strict", is_flag=True, help="Fail on unknown keys in cog.yaml."),
     click.option(
         "--legacy-labels", is_flag=True, help="Add the labels that old releases of Cog read: org.cogmodel.*."
     ),
@@ -90,7 +92,7 @@ _IMAGE = (
 
 
 def build_flags_from(given: dict[str, Any]) -> "BuildFlags":
-    """The flags of a command line. Raises UserError for flags that contradict each other."""
+    """Return the flags of a command line. Raises UserError if two of them exclude each other."""
     from coglet_cli.engine.build_options import PLATFORM
     from coglet_cli.images.preparation import BuildFlags
     from coglet_cli.progress import default_mode

@@ -11,7 +11,7 @@ _SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(_SHELLS))
 @click.pass_context
 def completion(context: click.Context, /, shell: str) -> None:
-    """Print what makes a shell complete commands and flags of cog.
+    """Print a shell script that completes the commands and flags of cog.
 
     \b
     Examples:

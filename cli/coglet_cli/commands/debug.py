@@ -10,13 +10,15 @@ from coglet_cli.settings import CogCommand, Settings
 
 
 @click.command(cls=CogCommand, hidden=True)
-@click.option("--image-name", metavar="NAME", help="Name of the image, for the one with the weights.")
+@click.option(
+    "--image-name", metavar="NAME", help="Image name, from which the name of the weights image is derived."
+)
 @click.option("--separate-weights", is_flag=True, help="Print the Dockerfiles of both images.")
 @base_flags
 @file_flag
 @click.pass_obj
 def debug(settings: Settings, /, image_name: str | None, file: str, **given: Any) -> None:
-    """Print the Dockerfile that `cog build` makes, on the same base.
+    """Print the Dockerfile that `cog build` would use.
 
     \b
     Example:

@@ -1,4 +1,4 @@
-"""The flags that say where a model runs: on this machine, or in a container."""
+"""The flags that select where a model runs: on this machine or in a container."""
 
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from coglet_cli.container.model import DockerOptions
     from coglet_cli.local.model import LocalOptions
 
-# What means nothing without a container.
+# Flags that have no meaning without a container.
 _DOCKER_ONLY = {
     "gpus": "--gpus",
     "ports": "--publish",
@@ -29,7 +29,7 @@ gpus_flag = click.option(
 
 
 def where_flags(command: Callable[..., Any]) -> Callable[..., Any]:
-    """`--docker`, `--local` and `--gpus`."""
+    """Add `--docker`, `--local` and `--gpus`."""
     for flag in reversed(_WHERE):
         command = flag(command)
     return command
@@ -37,13 +37,13 @@ def where_flags(command: Callable[..., Any]) -> Callable[..., Any]:
 
 _WHERE = (
     click.option("--docker", is_flag=True, help="Build an image of the folder and run the model in it."),
-    click.option("--local", is_flag=True, help="Run the model on this machine, which is the default."),
+    click.option("--local", is_flag=True, help="Run the model on this machine (the default)."),
     gpus_flag,
 )
 
 
 def image_argument(arguments: Sequence[str]) -> str | None:
-    """The one image that is named. Raises UserError for what was meant as an input or a command."""
+    """Return the image name, or None. Raises UserError if the arguments look like an input or a command."""
     if not arguments:
         return None
     if "=" in arguments[0]:
@@ -57,7 +57,7 @@ def image_argument(arguments: Sequence[str]) -> str | None:
 
 
 def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | None, url: str | None) -> bool:
-    """True when something asks for a container. Raises UserError when something else excludes one."""
+    """Return True if a flag or argument asks for a container. Raises UserError if another one excludes it."""
     asking = ["IMAGE"] if image else []
     asking += ["--docker"] if given.get("docker") else []
     asking += [flag for name, flag in _DOCKER_ONLY.items() if given.get(name) not in (None, False)]
@@ -65,12 +65,12 @@ def docker_wanted(given: dict[str, Any], *, image: str | None, python: str | Non
         name for name, is_set in (("--local", given["local"]), ("--python", python), ("--url", url)) if is_set
     ]
     if asking and against:
-        raise UserError(f"{asking[0]} and {against[0]} exclude each other: the first one needs a container")
+        raise UserError(f"{asking[0]} and {against[0]} exclude each other: {asking[0]} needs a container")
     return bool(asking)
 
 
 def docker_options(given: dict[str, Any], local: "LocalOptions", image: str | None) -> "DockerOptions":
-    """The flags of a command that runs a container."""
+    """Return the options of a command that runs a container."""
     from coglet_cli.container.model import DockerOptions
 
     return DockerOptions(local, image, given.get("gpus"), build_flags_from(given))

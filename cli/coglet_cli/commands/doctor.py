@@ -7,7 +7,7 @@ from coglet_cli.settings import CogCommand, Settings
 
 
 @click.command(cls=CogCommand)
-@click.option("--fix", is_flag=True, help="Put right what can be put right without you.")
+@click.option("--fix", is_flag=True, help="Fix the problems that can be fixed automatically.")
 @file_flag
 @click.pass_obj
 def doctor(settings: Settings, /, fix: bool, file: str) -> int:

@@ -21,10 +21,12 @@ from coglet_cli.settings import CogCommand, Settings
     "ports",
     multiple=True,
     metavar="[HOST:]PORT",
-    help="Open a port of the container on this machine. Repeatable.",
+    help="Publish a port of the container on this machine. Repeatable.",
 )
 @environment_flag
-@click.option("--local", is_flag=True, help="Run it on this machine, in the environment of the model.")
+@click.option(
+    "--local", is_flag=True, help="Run the command on this machine, in the model's Python environment."
+)
 @python_flag
 @gpus_flag
 @base_flags
@@ -44,7 +46,7 @@ def exec_command(
 ) -> int:
     """Run a command in the environment of the model.
 
-    Builds an image of the folder, and runs the command in a container of it, with the folder as /src.
+    Builds an image for the folder and runs the command in a container, with the folder mounted at /src.
     With --local, runs it on this machine, in the folder.
 
     \b

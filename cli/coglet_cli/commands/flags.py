@@ -27,7 +27,7 @@ setup_timeout_flag = click.option(
     default=300,
     show_default=True,
     metavar="SECONDS",
-    help="How long the model may take to set up.",
+    help="Time limit for the model's setup.",
 )
 python_flag = click.option(
     "--python",
@@ -37,7 +37,7 @@ python_flag = click.option(
 
 
 def progress_of(given: dict[str, Any]) -> str:
-    """How builds and installations are shown: `--progress`, else what the environment says."""
+    """Return how to show builds and installations: `--progress`, else `BUILDKIT_PROGRESS`, else auto."""
     from coglet_cli.progress import default_mode
 
     return given.get("progress") or default_mode(os.environ)

@@ -1,4 +1,4 @@
-"""A command with commands below it, which guesses what a mistyped name means."""
+"""A command with subcommands, which suggests the right name for a mistyped one."""
 
 import difflib
 from collections.abc import Mapping
@@ -10,7 +10,7 @@ from coglet_cli.errors import UserError
 
 
 class CogGroup(click.Group):
-    """`aliases` are names that people try, and the command they mean."""
+    """A group of commands. `aliases` maps names that users try to the command to suggest."""
 
     def __init__(self, *args: Any, aliases: Mapping[str, str] | None = None, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -19,7 +19,7 @@ class CogGroup(click.Group):
     def resolve_command(
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
-        """Finds the command, or says which one may be meant."""
+        """Return the command as click does. Raises UserError with a suggestion if there is none."""
         name = args[0]
         if not name.startswith("-") and self.get_command(ctx, name) is None:
             path = ctx.command_path

@@ -8,9 +8,9 @@ from coglet_cli.settings import CogCommand, Settings
 @click.command(cls=CogCommand)
 @click.pass_obj
 def init(settings: Settings) -> None:
-    """Start a model in the current folder.
+    """Create a new model in the current folder.
 
-    Writes a configuration, a predictor to fill in and the files around them. Files that exist are kept.
+    Writes cog.yaml, a predictor to complete and supporting files. Existing files are not changed.
 
     \b
     Example:

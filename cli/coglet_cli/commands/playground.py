@@ -13,14 +13,14 @@ from coglet_cli.settings import CogCommand, Settings
     default=0,
     show_default=True,
     metavar="PORT",
-    help="Port of the page; 0 takes a free one.",
+    help="Port of the page; 0 selects a free one.",
 )
 @click.option(
     "--target",
     default="http://localhost:8393",
     show_default=True,
     metavar="URL",
-    help="Model server that the page shows first.",
+    help="Model server that the page connects to at first.",
 )
 @click.option(
     "--host", default="127.0.0.1", show_default=True, metavar="ADDRESS", help="IP address to listen on."
@@ -30,9 +30,9 @@ from coglet_cli.settings import CogCommand, Settings
     default="host.docker.internal",
     show_default=True,
     metavar="NAME",
-    help="Name under which the model server reaches this machine with webhooks.",
+    help="Host name of this machine for webhooks from the model server.",
 )
-@click.option("--no-open", is_flag=True, help="Open no browser.")
+@click.option("--no-open", is_flag=True, help="Do not open a browser.")
 @click.pass_obj
 def playground(
     settings: Settings, /, port: int, target: str, host: str, webhook_host: str, no_open: bool

@@ -23,7 +23,7 @@ from coglet_cli.settings import CogCommand, Settings
     "inputs",
     multiple=True,
     metavar="NAME=VALUE",
-    help="One input; @PATH is the content of a file, @- of stdin. Repeat a name for a list.",
+    help="One input; @PATH sends the content of a file, @- that of stdin. Repeat a name for a list.",
 )
 @click.option("--json", metavar="JSON", help="All inputs as a JSON object, as @FILE, or from stdin with -.")
 @click.option("-o", "--output", metavar="PATH", help="Write the output to this file or folder.")
@@ -32,10 +32,10 @@ from coglet_cli.settings import CogCommand, Settings
 @click.option(
     "--use-replicate-token",
     is_flag=True,
-    help="Hand REPLICATE_API_TOKEN to the model in the context of the prediction.",
+    help="Pass REPLICATE_API_TOKEN to the model in the context of the prediction.",
 )
 @python_flag
-@click.option("--url", metavar="URL", help="Ask the model server that runs there instead of starting one.")
+@click.option("--url", metavar="URL", help="Use the model server at this URL instead of starting one.")
 @file_flag
 @where_flags
 @base_flags
@@ -58,8 +58,8 @@ def predict(
 ) -> None:
     """Run one prediction.
 
-    Starts the model of the current folder, or of an image, asks it, prints the output and stops it again.
-    Logs go to stderr. Text goes to stdout; files are written to the current folder, or where -o says.
+    Starts the model in the current folder or in an image, runs the prediction, prints the output and stops
+    the model. Logs go to stderr. Text goes to stdout; files go to the current folder or the path of -o.
 
     \b
     Examples:

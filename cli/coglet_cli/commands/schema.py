@@ -15,7 +15,7 @@ from coglet_cli.settings import CogCommand, Settings
 def schema(settings: Settings, write: bool, file: str) -> None:
     """Print the model's OpenAPI document.
 
-    It is read from the source of the model, which is neither imported nor run.
+    The document is generated from the model's source, which is neither imported nor run.
 
     \b
     Examples:

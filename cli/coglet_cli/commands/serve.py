@@ -19,7 +19,7 @@ from coglet_cli.settings import CogCommand, Settings
     default=8393,
     show_default=True,
     metavar="PORT",
-    help="Port to listen on; 0 takes a free one.",
+    help="Port to listen on; 0 selects a free one.",
 )
 @click.option(
     "--host",
@@ -29,14 +29,14 @@ from coglet_cli.settings import CogCommand, Settings
     help="IP address to listen on; 0.0.0.0 opens the server to the network.",
 )
 @click.option("--upload-url", metavar="URL", help="Upload output files there instead of sending them inline.")
-@click.option("--playground", is_flag=True, help="Serve a page beside it, to try the model with.")
+@click.option("--playground", is_flag=True, help="Also serve a page to try the model in a browser.")
 @click.option(
     "--playground-port",
     type=click.IntRange(0, 65535),
     default=9000,
     show_default=True,
     metavar="PORT",
-    help="Port of that page; 0 takes a free one.",
+    help="Port of that page; 0 selects a free one.",
 )
 @environment_flag
 @python_flag
@@ -59,9 +59,9 @@ def serve(
     image: str | None,
     **given: Any,
 ) -> None:
-    """Serve the model of the current folder, or of an image, over HTTP.
+    """Serve the model in the current folder or in an image over HTTP.
 
-    Stays in the foreground until Ctrl-C. The model's logs go to stderr.
+    Runs in the foreground until Ctrl-C. The model's logs go to stderr.
 
     \b
     Examples:
@@ -82,7 +82,7 @@ def serve(
     if playground:
         check_ports(playground_port, port)
         page = PlaygroundOptions("", port=playground_port)
-        # A container knows this machine by that name; what runs here knows it by this one.
+        # The default name host.docker.internal works only inside a container.
         page = page if in_docker else replace(page, webhook_host="localhost")
     options = ServeOptions(local, parse_host(host), port, upload_url, page)
     if in_docker:

@@ -20,7 +20,14 @@ from coglet_cli.settings import CogCommand, Settings
 @click.option(
     "-i", "--input", "inputs", multiple=True, metavar="NAME=VALUE", help="One input, as for predict."
 )
-@click.option("-o", "--output", default="weights", show_default=True, metavar="PATH", help="Where to write.")
+@click.option(
+    "-o",
+    "--output",
+    default="weights",
+    show_default=True,
+    metavar="PATH",
+    help="Write the output to this file or folder.",
+)
 @environment_flag
 @setup_timeout_flag
 @click.option("--local", is_flag=True, help="Run the training on this machine, without a container.")
@@ -43,7 +50,7 @@ def train(
     arguments: tuple[str, ...],
     **given: Any,
 ) -> None:
-    """Run one training: in a container, or with --local on this machine.
+    """Run one training in a container, or with --local on this machine.
 
     \b
     Examples:

@@ -7,13 +7,13 @@ from coglet_cli.commands.group import CogGroup
 from coglet_cli.settings import CogCommand, Settings
 from coglet_cli.terminal import Terminal
 
-_verbose_flag = click.option("-v", "--verbose", is_flag=True, help="Tell of every file or layer.")
+_verbose_flag = click.option("-v", "--verbose", is_flag=True, help="Show every file or layer.")
 _names_argument = click.argument("names", nargs=-1, metavar="[NAME]...")
 
 
 @click.group(cls=CogGroup, hidden=True)
 def weights() -> None:
-    """Keep large files of a model out of its image: in a registry, and once on this machine.
+    """Manage large model files outside the image: in a registry and in a local store.
 
     \b
     Examples:
@@ -24,7 +24,7 @@ def weights() -> None:
 
 
 @weights.command("import", cls=CogCommand)
-@click.option("--dry-run", is_flag=True, help="Tell what would be imported, and do nothing.")
+@click.option("--dry-run", is_flag=True, help="Show what would be imported without importing it.")
 @_verbose_flag
 @file_flag
 @_names_argument
@@ -32,7 +32,7 @@ def weights() -> None:
 def import_command(
     settings: Settings, /, dry_run: bool, verbose: bool, file: str, names: tuple[str, ...]
 ) -> None:
-    """Read the sources of weights, send them to the registry and write weights.lock.
+    """Read the sources of the weights, upload them to the registry and write weights.lock.
 
     \b
     Examples:
@@ -52,7 +52,7 @@ def import_command(
 @_names_argument
 @click.pass_obj
 def pull(settings: Settings, /, verbose: bool, file: str, names: tuple[str, ...]) -> None:
-    """Fetch the weights of weights.lock from the registry.
+    """Download the weights in weights.lock from the registry.
 
     \b
     Example:
@@ -70,7 +70,7 @@ def pull(settings: Settings, /, verbose: bool, file: str, names: tuple[str, ...]
 @file_flag
 @click.pass_obj
 def status(settings: Settings, /, wants_json: bool, file: str) -> int:
-    """Print the state of each weight; fails unless all are ready.
+    """Print the state of each weight. The exit code is 1 unless all are ready.
 
     \b
     Examples:

@@ -1,4 +1,4 @@
-"""YAML text to plain data that remembers on which line each value stands."""
+"""Parsing of YAML into plain data, with the line number of each value."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -9,7 +9,7 @@ import yaml
 
 KeyPath = tuple[str | int, ...]
 
-# Written as numbers, meant as text: YAML would read `python_version: 3.10` as 3.1.
+# Versions are text even if written as numbers: YAML would read `python_version: 3.10` as 3.1.
 _VERSIONS: Final = {("build", "python_version"), ("build", "cuda"), ("build", "cudnn")}
 _STR: Final = "tag:yaml.org,2002:str"
 _MERGE: Final = "tag:yaml.org,2002:merge"
@@ -23,7 +23,7 @@ _KNOWN_TAGS: Final = {
 
 
 class InvalidYaml(Exception):
-    """The text is not YAML, or YAML that no configuration needs; `line` counts from 1."""
+    """The text is not YAML, or uses YAML features that a configuration may not; `line` counts from 1."""
 
     def __init__(self, message: str, line: int | None) -> None:
         super().__init__(message if line is None else f"line {line}: {message}")
@@ -37,14 +37,17 @@ class Document:
     lines: Mapping[KeyPath, int]
 
     def line(self, path: KeyPath) -> int:
-        """Line of the value at `path`, or of the nearest value around it that is written in the file."""
+        """Return the line of the value at `path`, or of the nearest enclosing value in the file."""
         while path and path not in self.lines:
             path = path[:-1]
         return self.lines.get(path, 1)
 
 
 def parse_document(text: str) -> Document:
-    """Reads one YAML document; an empty one is an empty mapping. Raises InvalidYaml."""
+    """Parse one YAML document; an empty one is an empty mapping.
+
+    Raises InvalidYaml if the text is not YAML, has types that JSON lacks, or sets a key twice.
+    """
     try:
         # CSafeLoader would be faster, but it is missing from some builds and the file is small.
         loader = yaml.SafeLoader(text)
@@ -63,7 +66,7 @@ def parse_document(text: str) -> Document:
         raise InvalidYaml(re.sub(r"\s+", " ", str(error)), None) from None
     except RecursionError:
         raise InvalidYaml("nested too deeply", None) from None
-    except ValueError as error:  # an explicit tag on text that does not fit, as in `!!int x`
+    except ValueError as error:  # an explicit tag on text that does not match it, as in `!!int x`
         raise InvalidYaml(str(error), None) from None
 
 
@@ -75,7 +78,7 @@ def _walk(node: yaml.Node, path: KeyPath, above: set[int]) -> Iterator[tuple[Key
         node.tag = _STR
     if node.tag not in _KNOWN_TAGS:
         kind = node.tag.removeprefix("tag:yaml.org,2002:")
-        raise InvalidYaml(f"the YAML type {kind} has no meaning here", line)
+        raise InvalidYaml(f"the YAML type {kind} is not allowed here", line)
     if path in _VERSIONS and node.tag in _NUMBERS:
         node.tag = _STR
     yield path, line
@@ -91,14 +94,14 @@ def _walk_mapping(node: yaml.MappingNode, path: KeyPath, above: set[int]) -> Ite
     for key, value in node.value:
         line = key.start_mark.line + 1
         if key.tag == _MERGE:
-            continue  # what `<<` brings in was walked where its anchor stands
+            continue  # the content of `<<` was walked at its anchor
         if not isinstance(key, yaml.ScalarNode):
-            raise InvalidYaml("a key must be a word", line)
-        # `on:` and `3:` are keys that a person typed as words.
+            raise InvalidYaml("a key must be a scalar", line)
+        # YAML reads `on:` and `3:` as a boolean and a number; the user meant strings.
         key.tag = _STR
         if key.value in seen:
             raise InvalidYaml(f'key "{key.value}" is already set on line {seen[key.value]}', line)
         seen[key.value] = line
         for child_path, child_line in _walk(value, (*path, key.value), above):
-            # The line of a mapping or list is the one of its key, where a person looks for it.
+            # The line of a mapping or list is that of its key, where the user looks for it.
             yield child_path, line if child_path == (*path, key.value) else child_line

@@ -1,4 +1,4 @@
-"""Which CUDA, cuDNN and TensorFlow versions can meet in one image; `gpu.json` holds the facts."""
+"""Compatibility of the CUDA, cuDNN and TensorFlow versions of one image; the data is in `gpu.json`."""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -19,7 +19,7 @@ def _facts() -> Any:
 
 
 def check_gpu(build: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
-    """The rules for `gpu: true`; without a GPU none of these versions is installed."""
+    """Yield violations of the rules for `gpu: true`; without a GPU none of these versions is installed."""
     if not build.get("gpu"):
         return
     cuda, cudnn = build.get("cuda"), build.get("cudnn")
@@ -64,7 +64,7 @@ def _pinned_tensorflow(build: Mapping[str, Any], folder: Path) -> str | None:
     text = "\n".join(build.get("python_packages") or ())
     file_name = build.get("python_requirements")
     if file_name and (folder / file_name).is_file():
-        with suppress(UserError):  # told when it is read for the packages
+        with suppress(UserError):  # reported when it is read for the packages
             text += "\n" + read_requirements_text(folder / file_name)
     found = [requirement for line in logical_lines(text) if (requirement := requirement_of(line))]
     specifiers = [each.specifier for each in found if each.name.lower() == "tensorflow"]

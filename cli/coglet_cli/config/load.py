@@ -1,4 +1,4 @@
-"""From the text of a cog.yaml to a `CogConfig`, or to all that is wrong with it."""
+"""Loading of cog.yaml into a `CogConfig`, or a list of all problems in it."""
 
 import difflib
 from collections.abc import Iterator, Mapping
@@ -33,9 +33,9 @@ _WITHOUT_EFFECT: Final[tuple[KeyPath, ...]] = (("cog_runtime",), ("build", "cog_
 
 @dataclass(frozen=True)
 class LoadedConfig:
-    """A valid configuration, and what its author should know about it; a line of text for each warning.
+    """A valid configuration and its warnings, each one line of text.
 
-    `has_build` is true when the file itself says what the model needs: a version of Python, at least.
+    `has_build` is true if the file has a `build` section, which sets at least the version of Python.
     """
 
     config: CogConfig
@@ -44,9 +44,9 @@ class LoadedConfig:
 
 
 def load_config(config_file: Path, folder: Path, *, strict: bool = False) -> LoadedConfig:
-    """The checked configuration of the project in `folder`. Raises ConfigError with every problem.
+    """Return the validated configuration of the project in `folder`.
 
-    An unknown key is a warning, and with `strict` a problem.
+    Raises ConfigError with every problem. An unknown key is a warning, with `strict` a problem.
     """
     name = config_file.name
     try:
@@ -74,7 +74,7 @@ def load_config(config_file: Path, folder: Path, *, strict: bool = False) -> Loa
 
 
 def find_problems(document: Document, folder: Path) -> list[Problem]:
-    """All that is wrong with the configuration of the project in `folder`, from the first line on."""
+    """Return all problems of the configuration of the project in `folder`, in the order of their lines."""
     problems: list[Problem] = [*check_structure(document.data)]
     if not problems:
         problems = [*check_rules(document.data, folder)]

@@ -1,4 +1,4 @@
-"""The configuration of one model, as the rest of the command line sees it: typed and complete."""
+"""The typed configuration of one model."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
@@ -9,7 +9,7 @@ DEFAULT_PYTHON_VERSION: Final = "3.13"
 
 @dataclass(frozen=True)
 class Mount:
-    """A secret (or ssh agent) that one `build.run` command may read."""
+    """A secret (or SSH agent) that one `build.run` command may read."""
 
     type: str
     id: str | None = None
@@ -18,7 +18,7 @@ class Mount:
 
 @dataclass(frozen=True)
 class RunCommand:
-    """One extra line of the image build."""
+    """One command of `build.run` or `build.pre_install`."""
 
     command: str
     mounts: tuple[Mount, ...] = ()
@@ -26,7 +26,7 @@ class RunCommand:
 
 @dataclass(frozen=True)
 class Build:
-    """How the image of the model is made."""
+    """The `build` section: how to build the model's image."""
 
     python_version: str = DEFAULT_PYTHON_VERSION
     gpu: bool = False
@@ -44,7 +44,7 @@ class Build:
 
 @dataclass(frozen=True)
 class WeightSource:
-    """Where the files of a managed weight come from, and which of them."""
+    """The source of a managed weight's files, and the patterns that select files from it."""
 
     uri: str
     include: tuple[str, ...] = ()
@@ -62,7 +62,7 @@ class Weight:
 
 @dataclass(frozen=True)
 class CogConfig:
-    """Everything `cog.yaml` says. `run` holds the predictor whether the file says `run` or `predict`."""
+    """The whole of `cog.yaml`. `run` is the predictor's reference, from the key `run` or `predict`."""
 
     build: Build = field(default_factory=Build)
     run: str | None = None

@@ -1,4 +1,4 @@
-"""One thing that is wrong with a configuration file, and how it is told."""
+"""Problems of a configuration file, and their texts."""
 
 from dataclasses import dataclass
 
@@ -6,7 +6,7 @@ from coglet_cli.config.document import KeyPath
 
 
 def key_name(path: KeyPath, file_name: str) -> str:
-    """`("weights", 0, "name")` as a person writes it: `weights[0].name`; the root is the file itself."""
+    """Return `weights[0].name` for `("weights", 0, "name")`, and the name of the file for the root."""
     text = ""
     for part in path:
         text += f"[{part}]" if isinstance(part, int) else f".{part}"
@@ -21,20 +21,20 @@ class WrongStructure:
     message: str
 
     def text(self, file_name: str) -> str:
-        """The problem in one line, without its place."""
+        """Return the problem in one line, without its location."""
         return f'schema error in "{key_name(self.path, file_name)}": {self.message}'
 
 
 @dataclass(frozen=True)
 class WrongValue:
-    """A value has the right type and breaks a rule; `value` is left out when there is none to show."""
+    """A value has the right type but breaks a rule; `value` is None if there is none to show."""
 
     path: KeyPath
     message: str
     value: str | None = None
 
     def text(self, file_name: str) -> str:
-        """The problem in one line, without its place."""
+        """Return the problem in one line, without its location."""
         name = key_name(self.path, file_name)
         shown = "" if self.value is None else f' "{self.value}"'
         return f"invalid {name}{shown}: {self.message}"

@@ -1,4 +1,4 @@
-"""The rules for cog.yaml that no JSON Schema can say. The data has passed `check_structure` before."""
+"""The rules for cog.yaml that a JSON Schema cannot express, for data that has passed `check_structure`."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -19,8 +19,8 @@ _RESERVED_NAMES: Final = frozenset(
 )
 _RESERVED_PREFIXES: Final = ("R8_", "REPLICATE_", "CUDA_", "NVIDIA_", "NV_", "PGET_", "KUBERNETES_")
 _LAST_USER: Final = 2**31 - 1
-# A host with a dot, a port or the name localhost, then lower-case path components: the reference
-# grammar of the OCI distribution specification.
+# A host with a dot, a port or the name localhost, then lower-case path components. Source: the
+# reference grammar of the OCI distribution specification.
 _PATH_COMPONENT: Final = r"[a-z0-9]+(?:(?:\.|_|__|-+)[a-z0-9]+)*"
 _REPOSITORY: Final = re.compile(
     rf"(?:(?:localhost|[A-Za-z0-9-]+(?:\.[A-Za-z0-9-]+)+)(?::\d+)?/|[A-Za-z0-9-]+:\d+/)?"
@@ -29,7 +29,7 @@ _REPOSITORY: Final = re.compile(
 
 
 def check_rules(data: Mapping[str, Any], folder: Path) -> Iterator[Problem]:
-    """Everything that is wrong with the values of a well-formed configuration of the project in `folder`."""
+    """Yield all invalid values of a well-formed configuration of the project in `folder`."""
     yield from _check_references(data)
     yield from _check_build(data, folder)
     yield from _check_concurrency(data)

@@ -1,4 +1,4 @@
-"""The shape of a configuration file: `cog.schema.json` decides, this module puts its verdict into words."""
+"""Validation of a configuration file against `cog.schema.json`."""
 
 import json
 from collections.abc import Iterator
@@ -35,13 +35,13 @@ def _validator() -> jsonschema_rs.Draft202012Validator:
 
 
 def check_structure(data: Any) -> list[WrongStructure]:
-    """Every value of the wrong type and every missing key; unknown keys are left to `unknown_keys`."""
+    """Return every value of the wrong type and every missing key. For unknown keys see `unknown_keys`."""
     problems = [
         WrongStructure(tuple(error.instance_path), _message(error))
         for error in _validator().iter_errors(data)
         if error.schema_path[-1] != "additionalProperties"
     ]
-    # The deepest one says what is wrong; one around it only says that something is.
+    # The error of the innermost value is the specific one; those of enclosing values add nothing.
     return [p for p in problems if not any(_is_inside(other.path, p.path) for other in problems)]
 
 
@@ -57,12 +57,12 @@ def _message(error: jsonschema_rs.ValidationError) -> str:
         return f"must be {' or '.join(_YAML_NAMES[name] for name in types if name != 'null')}"
     if keyword == "enum":
         return f"must be one of: {', '.join(wanted)}"
-    # `required` is the one keyword left: '"uri" is a required property'
+    # The only other keyword of the schema is `required`: '"uri" is a required property'
     return error.message
 
 
 def unknown_keys(data: Any) -> Iterator[tuple[KeyPath, list[str]]]:
-    """The path of every key that no configuration has, with the keys that its place knows."""
+    """Yield the path of every unknown key, with the keys that are allowed in its place."""
     for error in _validator().iter_errors(data):
         if error.schema_path[-1] == "additionalProperties":
             known = value_at(_schema(), [*error.schema_path[:-1], "properties"])

@@ -1,4 +1,4 @@
-"""The variables that cog.yaml sets for the model: how an entry reads, and what `$NAME` in a value means."""
+"""The environment variables in cog.yaml: parsing of an entry, and expansion of `$NAME` in a value."""
 
 import re
 from collections.abc import Mapping
@@ -10,15 +10,15 @@ _reference: Final = re.compile(
 
 
 def split_variable(entry: str) -> tuple[str, str]:
-    """Name and value of `NAME=value`. Blanks around the name belong to neither; `A = 1` is `A=1`."""
+    """Return name and value of `NAME=value`. Whitespace around `A =` is stripped; `A = 1` is `A=1`."""
     name, _, value = entry.partition("=")
     return name.strip(), value.lstrip() if name != name.rstrip() else value
 
 
 def expanded(variables: Mapping[str, str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables as the image has them: by name, each may refer to those before it.
+    """Return the variables as `ENV` sets them in the image: sorted by name, each may refer to earlier ones.
 
-    Docker knows `$A`, `${A}`, `${A:-if unset or empty}` and `${A:+if set}`.
+    Docker supports `$A`, `${A}`, `${A:-if unset or empty}` and `${A:+if set}`.
     """
     known = dict(inherited)
 

@@ -1,4 +1,4 @@
-"""The rules for managed weights: names and targets identify one weight each, sources can be read."""
+"""The rules for managed weights: unique names, disjoint targets, valid source patterns."""
 
 import re
 from collections.abc import Iterator, Mapping
@@ -12,7 +12,7 @@ _NAME: Final = re.compile(r"[a-z0-9][a-z0-9._-]*")
 
 
 def check_weights(data: Mapping[str, Any]) -> Iterator[Problem]:
-    """Every rule for the `weights` key."""
+    """Yield all violations of the rules for the `weights` key."""
     weights = data.get("weights") or []
     if weights and not data.get("model"):
         if data.get("image"):

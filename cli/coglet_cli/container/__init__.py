@@ -1,1 +1,1 @@
-"""Commands on a model that runs in a container."""
+"""Commands that run a model in a container."""

@@ -1,4 +1,4 @@
-"""`cog exec`: a command in a container of the model, connected to this terminal."""
+"""`cog exec`: a command in a container of the model, attached to this terminal."""
 
 import os
 import sys
@@ -29,7 +29,7 @@ class ExecOptions:
 
 
 def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> int:
-    """Runs the command and gives its exit code."""
+    """Run the command and return its exit code. Raises UserError if the container cannot be started."""
     from coglet_cli.engine.attached import run_attached
     from coglet_cli.engine.client import Engine
     from coglet_cli.engine.container import ALL_GPUS, ContainerPlan
@@ -63,7 +63,10 @@ def run_command(options: ExecOptions, flags: BuildFlags, terminal: Terminal) -> 
 
 
 def published_ports(texts: Sequence[str]) -> Mapping[str, tuple[str, int]]:
-    """The ports of `-p`: the same one inside and outside. Raises UserError."""
+    """Return the port mapping of `-p`, with the same port number inside and outside.
+
+    The shape is `{"8000/tcp": ("127.0.0.1", 8000)}`. Raises UserError if a text is not `[HOST:]PORT`.
+    """
     return {f"{port}/tcp": (host, port) for host, port in map(_host_and_port, texts)}
 
 

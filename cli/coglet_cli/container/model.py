@@ -1,4 +1,4 @@
-"""A model in a container: an image that exists, or one for the current folder, which is mounted."""
+"""A model in a container: an existing image, or one for the current folder, which is mounted."""
 
 import os
 from collections.abc import Callable, Mapping
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     from coglet_cli.engine.client import Engine
     from coglet_cli.engine.container import ContainerPlan
 
-# Starts the server, with flags behind it, in our images and in those of Cog.
+# Starts the server in our images and in those of Cog; server flags may follow.
 SERVER_COMMAND: Final = ("python", "--check-hash-based-pycs", "never", "-m", "cog.server.http")
 
 
@@ -34,9 +34,9 @@ class DockerOptions:
 
 @dataclass(frozen=True)
 class DockerModel:
-    """A model whose image is on the engine. `folder` is mounted; None for an image that has its source.
+    """A model whose image is on the engine. `folder` is mounted; None if the image contains the source.
 
-    `weights` are the places of its managed weights, and the folders that are mounted there.
+    `weights` maps paths in the container to the folders of managed weights that are mounted there.
     """
 
     image: str
@@ -47,7 +47,10 @@ class DockerModel:
 
 
 def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Terminal) -> DockerModel:
-    """A model's image, pulled when it is not here. Raises UserError for what is none."""
+    """Return a model's image, pulled if it is not on the engine.
+
+    Raises UserError if there is no such image, or if it was not built by cog.
+    """
     from coglet_cli.progress import Progress
     from coglet_cli.registry.credentials import reused_credentials
 
@@ -58,7 +61,9 @@ def find_image(engine: "Engine", name: str, flags: BuildFlags, terminal: Termina
         facts = engine.pull(name, Progress(flags.progress, terminal), flags.platform, credentials)
     config = config_of(name, facts.labels)
     if config.get("weights"):
-        terminal.warning(f"the managed weights of {name} are not mounted: run it from its folder for that")
+        terminal.warning(
+            f"the managed weights of {name} are not mounted; to use them, run it from its folder"
+        )
     has_gpu = bool((config.get("build") or {}).get("gpu"))
     return DockerModel(name, None, has_gpu, schema_of(facts.labels))
 
@@ -70,7 +75,7 @@ def build_model(
     document: Mapping[str, Any] | None,
     terminal: Terminal,
 ) -> DockerModel:
-    """The image of the current folder without its source, which is mounted instead."""
+    """Build the image of the current folder without its source, which is mounted instead."""
     weights = {}
     if model.config.weights:
         from coglet_cli.weights.project import mounts
@@ -83,7 +88,7 @@ def build_model(
 
 
 def _base_name(image: str) -> str:
-    """The image without its source, beside the whole one; a colon before the last slash is a port."""
+    """Return the name of the image without source; a colon before the last slash belongs to a port."""
     head, slash, last = image.rpartition("/")
     return f"{head}{slash}{last.partition(':')[0]}-base"
 
@@ -91,7 +96,7 @@ def _base_name(image: str) -> str:
 def container_plan(
     model: DockerModel, options: DockerOptions, terminal: Terminal
 ) -> tuple["ContainerPlan", Callable[[str], None]]:
-    """How to start a model's server, and who shows its log."""
+    """Return how to start a model's server, and the function that shows a line of its log."""
     from coglet_cli.engine.container import ALL_GPUS, MODEL_PORT, ContainerPlan
     from coglet_cli.server.address import LOOPBACK
 
@@ -120,7 +125,7 @@ def container_plan(
 
 
 def owner_of(folder: Path | None) -> str | None:
-    """Who runs in a container with a mounted folder: its owner, so that new files in it are theirs."""
+    """Return `uid:gid` of the mounted folder's owner, who shall also own files that the container creates."""
     if folder is None:
         return None
     status = folder.stat()

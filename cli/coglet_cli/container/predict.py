@@ -1,4 +1,4 @@
-"""`cog predict` in a container, of an image or of one made for the current folder."""
+"""`cog predict` in a container, from an image or from one built for the current folder."""
 
 import asyncio
 from dataclasses import dataclass, replace
@@ -26,11 +26,11 @@ if TYPE_CHECKING:
 
 
 def run_docker_prediction(options: PredictOptions, docker: DockerOptions, terminal: Terminal) -> None:
-    """Runs a prediction in a container. Raises UserError when there is no result to show."""
+    """Run a prediction in a container and show its result. Raises UserError if there is none."""
     from coglet_cli.engine.client import Engine
 
     check_input_flags(options)
-    # Wrong inputs are reported before a build of minutes. An image without a document has to run first.
+    # Validate the inputs before a build that takes minutes. An image without a document must run first.
     if docker.image is not None:
         engine = Engine.connect()
         model = find_image(engine, docker.image, docker.flags, terminal)
@@ -48,7 +48,7 @@ def run_docker_prediction(options: PredictOptions, docker: DockerOptions, termin
 
 @dataclass(frozen=True)
 class _Start:
-    """A container that is started for one prediction."""
+    """What is needed to start a container for one prediction."""
 
     engine: "Engine"
     model: DockerModel
@@ -59,7 +59,7 @@ class _Start:
     async def predict(
         self, spec: PredictionSpec | None, interrupts: Interrupts
     ) -> tuple[PredictionResult, PredictionSpec]:
-        """The result, and what was asked for; past this call the container is gone."""
+        """Run the prediction in a container and remove the container; return the result and its request."""
         from coglet_cli.engine.container import model_container
         from coglet_cli.server.client import ModelClient
         from coglet_cli.server.readiness import wait_set_up_within

@@ -39,7 +39,7 @@ class _Start:
 
 
 def run_docker_server(serve: ServeOptions, docker: DockerOptions, terminal: Terminal) -> None:
-    """Serves until Ctrl-C, a shutdown request or a failure. Raises UserError for the last."""
+    """Serve until Ctrl-C or a shutdown request. Raises UserError if the server cannot start or fails."""
     from coglet_cli.engine.client import Engine
 
     document: Mapping[str, Any] | None = None
@@ -57,13 +57,13 @@ def run_docker_server(serve: ServeOptions, docker: DockerOptions, terminal: Term
     try:
         run_interruptible(lambda interrupts: _serve(start, interrupts, terminal))
     except Interrupted as stopped:
-        # Ctrl-C is how a server in the foreground is meant to end.
+        # Ctrl-C is the normal way to stop a server in the foreground.
         if stopped.signal_number != signal.SIGINT:
             raise
 
 
 def check_port(engine: "Engine", serve: ServeOptions, terminal: Terminal) -> None:
-    """Warns of an engine elsewhere. Raises PortTaken when somebody listens here already."""
+    """Warn if the engine is on another machine. Raises PortTaken if the port is in use on this one."""
     if engine.is_remote:
         terminal.warning(
             f"Using Docker daemon at {engine.host}; the server will bind to {serve.host} on that host, "

@@ -1,4 +1,4 @@
-"""From a configuration to the text of a Dockerfile. Nothing here touches a disk or an engine."""
+"""Generation of Dockerfiles from a configuration. Nothing here accesses a disk or an engine."""
 
 from coglet_cli.dockerfile.fast import FAST_GENERATOR, FastGenerator
 from coglet_cli.dockerfile.plan import BaseKind, ImagePlan, Packages
@@ -17,5 +17,5 @@ __all__ = [
 
 
 def new_generator(plan: ImagePlan) -> StandardGenerator | FastGenerator:
-    """The generator that `build.fast` of the configuration asks for."""
+    """Return the generator that `build.fast` selects. Raises UserError if fast mode cannot build the plan."""
     return FastGenerator(plan) if plan.config.build.fast else StandardGenerator(plan)

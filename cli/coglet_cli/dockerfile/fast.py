@@ -1,4 +1,4 @@
-"""Fast mode: the base image holds Python, uv and the supervisor; only the model's packages are added."""
+"""Fast mode: the base image contains Python, uv and the supervisor; only the model's packages are added."""
 
 from collections.abc import Iterator
 from typing import Final
@@ -23,7 +23,7 @@ DEFAULT_FAST_BASE: Final = "r8.im/monobase:latest"
 class FastGenerator:
     """The Dockerfile of a plan whose base was made from Dockerfile.base.
 
-    Raises UserError for what fast mode cannot do.
+    Raises UserError if the plan needs something that fast mode does not support.
     """
 
     name = FAST_GENERATOR
@@ -34,14 +34,14 @@ class FastGenerator:
         if plan.config.build.python_version.count(".") != 1:
             raise UserError(
                 "Python version must be <major>.<minor> for coglet",
-                hint="leave out the patch release, or set fast: false",
+                hint="remove the patch version from build.python_version, or set fast: false",
             )
         if plan.strip or plan.precompile:
             raise UserError("fast builds do not support --strip and --precompile; set fast: false")
         self._plan = plan
 
     def generate(self) -> str:
-        """The text: the same for the same plan."""
+        """Return the text. It depends on the plan alone."""
         return joined(self._lines())
 
     def _lines(self) -> Iterator[str]:
@@ -69,7 +69,7 @@ class FastGenerator:
             yield f"RUN {self._cache('/root/.cache/uv')}monobase.user --requirements=/tmp/requirements.txt"
         yield access_line(plan)
         yield from runtime_lines(plan)
-        # A layer of their own: a change of the source leaves it alone.
+        # In separate layers, so that a change of the source does not invalidate them.
         for path in plan.weights if plan.has_source else ():
             yield copy_line(plan, f"{WEIGHTS}/{path}", f"{SOURCE_FOLDER}/{path}")
         yield from source_lines(plan)

@@ -1,4 +1,4 @@
-"""What an image is made of: everything a generator needs to know, decided before."""
+"""The contents of an image: everything that a generator needs, already decided."""
 
 from dataclasses import dataclass
 from enum import Enum
@@ -7,7 +7,7 @@ from typing import Final
 from coglet_cli.config import CogConfig, RunCommand
 
 ROOT: Final = 0
-# Folders of the build context: what cog has prepared, the project, and what of it has a layer of its own.
+# Folders of the build context: files prepared by cog, the project, and its weights, which get own layers.
 STAGED: Final = "build"
 PROJECT: Final = "project"
 WEIGHTS: Final = "weights"
@@ -28,7 +28,7 @@ class BaseKind(Enum):
 
 @dataclass(frozen=True)
 class Packages:
-    """What pip installs into the two environments: names with versions, URLs, or wheels of the context."""
+    """What pip installs into the two environments: requirements, URLs, or wheels in the build context."""
 
     model: str
     server: str
@@ -38,7 +38,7 @@ class Packages:
 
 @dataclass(frozen=True)
 class ImagePlan:
-    """One image. `weights` are large folders and files of the project; those of `weights_image`, if any."""
+    """One image. `weights` are large folders and files of the project, from `weights_image` if it is set."""
 
     config: CogConfig
     base: str
@@ -63,25 +63,26 @@ class ImagePlan:
 
     @property
     def server_python(self) -> str | None:
-        """The version that uv brings for the server; None when it runs on the interpreter of the model.
+        """The Python version that uv installs for the server, None if it uses the model's interpreter.
 
-        That one has the version that cog.yaml names, on every base: when it is new enough, another one would
-        cost a download and 100 MB. What else a base has, such as Ubuntu's /usr/bin/python3, is of any age.
+        The model's interpreter has the version that cog.yaml names, on every base image. If it is new enough,
+        another one would only cost a download and 100 MB. Other interpreters of a base image, such as
+        Ubuntu's /usr/bin/python3, can have any version.
         """
         major, minor = self.config.build.python_version.split(".")[:2]
         return None if (int(major), int(minor)) >= _SERVER_FROM else _NEWER_PYTHON
 
     @property
     def user(self) -> int:
-        """Who the container runs as."""
+        """The user id that the container runs as."""
         return self.config.build.user or ROOT
 
     @property
-    def is_for_root_alone(self) -> bool:
-        """False when somebody else runs it: `build.user`, or the owner of a folder that is mounted."""
+    def is_root_only(self) -> bool:
+        """False if another user may run the image: `build.user`, or the owner of a mounted folder."""
         return self.user == ROOT and self.has_source
 
     @property
     def commands(self) -> tuple[RunCommand, ...]:
-        """The user's own lines, in the order in which they run."""
+        """The commands of `build.run` and `build.pre_install`, in the order in which they run."""
         return (*self.config.build.run, *self.config.build.pre_install)

@@ -16,19 +16,19 @@ from coglet_cli.dockerfile.plan import ENTRYPOINT, STAGED, SUPERVISOR_PYTHON, Ba
 from coglet_cli.dockerfile.text import joined, run_line
 
 STANDARD_GENERATOR: Final = "STANDARD_GENERATOR"
-# What the images of cog-base hold already.
+# Debian packages that cog-base images already contain.
 COG_BASE_PACKAGES: Final = frozenset(
     "build-essential cmake curl ffmpeg findutils g++ gcc git libavcodec-dev libcairo2-dev libfontconfig1 "
     "libgirepository1.0-dev libgl1 libglx-mesa0 libglib2.0-0 libopencv-dev libsm6 libsndfile1 libssl-dev "
     "libunistring-dev libxext6 libxrender1 sox unzip wget zip zstd".split()
 )
-# Where pip installs compiled packages. What auditwheel has put beside them is patched, and may break.
+# Only where pip installs compiled packages. Stripping can break the patched libraries in auditwheel's *.libs.
 _STRIP: Final = (
     ' && find "$(python -c \'import sysconfig; print(sysconfig.get_path("platlib"))\')" '
     r'-type f -name "*.so" -not -path "*.libs/*" -exec strip -S {} \;'
 )
-# Not by date, which a copy may change, nor by content: the packages of an image stay as they are. Some hold
-# files that do not compile, and that nobody imports, and more that Python has warnings about.
+# Without validation by date, which a copy may change, or by content: packages in an image do not change.
+# Errors and warnings are ignored: some packages contain files that do not compile and are never imported.
 _PRECOMPILE: Final = (
     "RUN python -W ignore -m compileall -q -f -j 0 --invalidation-mode unchecked-hash "
     """"$(python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')" || true"""
@@ -38,16 +38,17 @@ _NVIDIA: Final = (
     "/usr/local/nvidia/lib64:/usr/local/nvidia/bin",
     "ENV NVIDIA_DRIVER_CAPABILITIES=all",
 )
-# `python` may be a link or a script, as on cog-base; an environment made by a link does not find its library.
+# `python` may be a link or a script, as on cog-base; an environment created through a link does not find
+# its standard library.
 _INTERPRETER: Final = "$(python -c 'import os, sys; print(os.path.realpath(sys.executable))')"
 _UV: Final = "/opt/uv/bin/uv"
-# In the folder of the server, and so in one layer with it.
+# In the server's folder, so that both are in one layer.
 _SERVERS_PYTHONS: Final = "UV_PYTHON_INSTALL_DIR=/opt/coglet/python"
 _MODELS_PYTHONS: Final = "UV_PYTHON_INSTALL_DIR=/opt/python"
 
 
 class StandardGenerator:
-    """The Dockerfile of a plan: slow steps first, and the supervisor in a stage of its own."""
+    """The Dockerfile of a plan: slow steps first, the supervisor in a separate stage."""
 
     name = STANDARD_GENERATOR
 
@@ -55,11 +56,11 @@ class StandardGenerator:
         self._plan = plan
 
     def generate(self) -> str:
-        """The text: the same for the same plan."""
+        """Return the text. It depends on the plan alone."""
         return joined(self._lines())
 
     def generate_weights(self) -> str:
-        """The Dockerfile of the image that holds the separate weights and nothing else."""
+        """Return the Dockerfile of the image that contains only the separate weights."""
         copies = (f"COPY {path} /src/{path}" for path in self._plan.weights)
         return joined(["FROM scratch", *copies])
 
@@ -96,7 +97,7 @@ class StandardGenerator:
         if plan.kind is BaseKind.CUDA:
             yield from self._cuda_python_lines()
         if plan.kind is BaseKind.COG_BASE:
-            # Its Python may be uv's, into which pip would refuse to install.
+            # Its Python may be installed by uv; without this, pip would refuse to install into it.
             yield "ENV PIP_BREAK_SYSTEM_PACKAGES=1"
 
     def _cuda_python_lines(self) -> Iterator[str]:
@@ -107,20 +108,20 @@ class StandardGenerator:
             f"RUN {_MODELS_PYTHONS} uv python install {version} "
             f"&& {_MODELS_PYTHONS} uv venv --seed --managed-python --python {version} /opt/model"
         )
-        # An environment of its own: the interpreters of uv refuse packages.
+        # A virtual environment, because uv's interpreters do not accept packages.
         yield 'ENV PATH="/opt/model/bin:$PATH"'
 
     def _supervisor_lines(self) -> Iterator[str]:
         packages, newer = self._plan.packages, self._plan.server_python
         if newer:
-            yield "# The server needs a newer Python than the model's; what else the base has may be older."
+            yield "# The server needs a newer Python than the model's; others in the base image may be older."
             if self._plan.kind is not BaseKind.CUDA:
                 yield f"RUN {_install_uv('python')}"
             yield f"RUN {_SERVERS_PYTHONS} {_UV} python install {newer}"
         if packages.is_staged:
             yield f"COPY {STAGED}/server /tmp/server"
         found = f"$({_SERVERS_PYTHONS} {_UV} python find --managed-python {newer})" if newer else _INTERPRETER
-        # With a pip of the same age: that of the model may not run on a newer Python.
+        # With the pip of the same interpreter: the model's pip may not run on a newer Python.
         pip = self._pip(f"--python {SUPERVISOR_PYTHON} ", '"$python"' if newer else "python")
         yield (
             f'RUN python={found} && "$python" -m venv --without-pip /opt/coglet '
@@ -159,7 +160,7 @@ class StandardGenerator:
         return tuple(name for name in (*plan.config.build.system_packages, *tools) if name not in held)
 
     def _pip_line(self, what: str) -> str:
-        """Installs into the model's environment."""
+        """Return a RUN line that installs into the model's environment."""
         if not self._plan.use_buildkit:
             return f"RUN {self._pip()} --no-cache-dir {what}{self._strip}"
         mount = "--mount=type=cache,target=/root/.cache/pip"
@@ -171,5 +172,5 @@ class StandardGenerator:
 
 
 def _install_uv(python: str) -> str:
-    """Into an environment of its own, with any Python."""
+    """Return a shell command that installs uv into a separate environment, with any Python."""
     return f"{python} -m venv /opt/uv && /opt/uv/bin/python -m pip install --no-cache-dir uv"

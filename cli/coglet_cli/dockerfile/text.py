@@ -1,4 +1,4 @@
-"""How values are written in a Dockerfile, for the classic builder as well as for BuildKit."""
+"""Dockerfile syntax that both the classic builder and BuildKit accept."""
 
 import json
 from collections.abc import Iterable, Sequence
@@ -7,24 +7,25 @@ from coglet_cli.config import Mount, RunCommand
 
 
 def env_line(name: str, value: str) -> str:
-    """`ENV NAME="value"`: blanks and quotes are kept; `$NAME` is replaced by Docker, as in the peer."""
+    """Return `ENV NAME="value"`. Spaces and quotes are kept; Docker expands `$NAME`, as with Cog."""
     return f"ENV {name}={quoted(value)}"
 
 
 def quoted(text: str) -> str:
-    """A double-quoted word. A line end, which would end the instruction, becomes a blank."""
+    """Return a double-quoted word. A newline, which would end the instruction, becomes a space."""
     return '"' + text.replace("\\", "\\\\").replace('"', '\\"').replace("\n", " ") + '"'
 
 
 def exec_form(instruction: str, words: Sequence[str]) -> str:
-    """An instruction with a JSON array, which no shell reads."""
+    """Return an instruction in exec form: a JSON array, run without a shell."""
     return f"{instruction} {json.dumps(list(words))}"
 
 
 def run_line(command: RunCommand) -> str:
-    """The RUN line of one `build.run` command.
+    """Return the RUN line of one `build.run` command.
 
-    Several lines go to the shell as one JSON string: the classic builder knows no here-documents.
+    A command with several lines is passed to the shell in exec form, since the classic builder does not
+    support here-documents.
     """
     text = command.command.strip()
     mounts = "".join(f"--mount={_mount(mount)} " for mount in command.mounts)
@@ -39,5 +40,5 @@ def _mount(mount: Mount) -> str:
 
 
 def joined(lines: Iterable[str]) -> str:
-    """The text of a Dockerfile."""
+    """Return the text of a Dockerfile."""
     return "\n".join(lines) + "\n"

@@ -1,1 +1,1 @@
-"""`cog doctor`: what is wrong with a model's folder and with this machine, and how to put it right."""
+"""`cog doctor`: finds problems in a model's folder and on this machine, and fixes some of them."""

@@ -1,4 +1,4 @@
-"""A check of the image that `cog build` would make: its plan, for which no engine is asked."""
+"""A check of the image plan of `cog build`, without an engine."""
 
 from collections.abc import Sequence
 
@@ -12,17 +12,17 @@ from coglet_cli.project.schema import SchemaRefused
 from coglet_cli.terminal import Terminal
 
 
-class _Silence(Terminal):
-    """Takes what a build tells while it goes on."""
+class _SilentTerminal(Terminal):
+    """Discards the messages of a build."""
 
     def _write(self, level: str, text: str) -> None:
         pass
 
 
 def look_plan(subject: Subject) -> Sequence[Finding]:
-    """A build without flags would come to its first step."""
+    """Check that a build without flags would reach its first step."""
     model = LocalModel(subject.project, subject.config)
-    # Which base images there are, only a build can know.
+    # Whether a base image exists is known only to a build, so try both cases.
     error = _refusal(model, bases_exist=True)
     if error is None or _refusal(model, bases_exist=False) is None:
         return []
@@ -30,13 +30,13 @@ def look_plan(subject: Subject) -> Sequence[Finding]:
 
 
 def _refusal(model: LocalModel, *, bases_exist: bool) -> UserError | None:
-    """Why a build would stop; None when it would not. Raises Skipped."""
+    """Return why a build would fail, None if it would not. Raises Skipped if the schema cannot be read."""
     try:
         if model.config.weights:
             from coglet_cli.weights.project import weights_manifest
 
             weights_manifest(model)
-        terminal = _Silence(color=False)
+        terminal = _SilentTerminal(color=False)
         plan = prepare(model, BuildFlags(), lambda _: bases_exist, terminal).plan
         new_generator(plan).generate()
     except SchemaRefused:

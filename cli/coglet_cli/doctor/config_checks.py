@@ -12,7 +12,7 @@ from coglet_cli.project.schema import NoModel
 
 
 def look_parse(subject: Subject) -> Sequence[Finding]:
-    """The file is there, and is YAML."""
+    """Check that the file exists and is YAML."""
     name = subject.config_name
     try:
         parse_document(subject.config_file.read_text("utf-8"))
@@ -28,7 +28,7 @@ def look_parse(subject: Subject) -> Sequence[Finding]:
 
 
 def look_schema(subject: Subject) -> Sequence[Finding]:
-    """All of its values are allowed."""
+    """Check that all values are valid."""
     name, document = subject.config_name, subject.document
     return [
         Finding(f"{name} validation failed: {problem.text(name)}", name, document.line(problem.path))
@@ -37,7 +37,7 @@ def look_schema(subject: Subject) -> Sequence[Finding]:
 
 
 def look_deprecated(subject: Subject) -> Sequence[Finding]:
-    """No field has been replaced."""
+    """Check that no field is deprecated."""
     document, name = subject.document, subject.config_name
     return [
         Finding(
@@ -49,7 +49,7 @@ def look_deprecated(subject: Subject) -> Sequence[Finding]:
 
 
 def look_reference(subject: Subject) -> Sequence[Finding]:
-    """What `run` and `train` name exists, and one of them is there."""
+    """Check that the references in `run` and `train` exist, and that there is at least one."""
     if not any(subject.data.get(key) for key in ("run", "predict", "train")):
         missing = NoModel()
         return [Finding(missing.message, subject.config_name, remediation=missing.hint)]
@@ -61,7 +61,7 @@ def look_reference(subject: Subject) -> Sequence[Finding]:
 
 
 def reference_fault(subject: Subject, file: str, name: str) -> str | None:
-    """Why `file:name` names nothing; None when it does."""
+    """Return why `file:name` does not refer to anything, None if it does."""
     if not (subject.folder / file).is_file():
         return f"{file} not found"
     try:
@@ -76,7 +76,7 @@ def reference_fault(subject: Subject, file: str, name: str) -> str | None:
 
 
 def _bound(tree: ast.Module) -> list[str]:
-    """Names that a module gets by assignment or import, as in `Runner = make_runner()`."""
+    """Return the names that a module binds by assignment or import, as in `Runner = make_runner()`."""
     targets = [target for node in tree.body if isinstance(node, ast.Assign) for target in node.targets]
     imports = [node for node in tree.body if isinstance(node, ast.Import | ast.ImportFrom)]
     return [

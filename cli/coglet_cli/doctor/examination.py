@@ -1,4 +1,4 @@
-"""Runs the checks in their order and tells what they found."""
+"""Runs the checks in order and shows their findings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -71,7 +71,10 @@ _GROUPS: Final = (
 
 @dataclass(frozen=True)
 class Diagnosis:
-    """What one check said, and what was put right; `skipped` when it said nothing."""
+    """The outcome of one check.
+
+    `fixed` are findings that were fixed, `skipped` says why the check did not run, `reason` why a fix failed.
+    """
 
     check: Check
     findings: Sequence[Finding] = ()
@@ -81,7 +84,7 @@ class Diagnosis:
 
     @property
     def verdict(self) -> str:
-        """In a word, as `Terminal.verdict` takes it."""
+        """One word for `Terminal.verdict`."""
         if self.skipped:
             return "skipped"
         if self.findings:
@@ -90,7 +93,7 @@ class Diagnosis:
 
 
 def examine(file: str, terminal: Terminal, *, fix: bool) -> bool:
-    """Shows the state of the current folder's model. True unless errors remain."""
+    """Run all checks and show their findings. Return True unless errors remain."""
     try:
         project = find_project(file, Path.cwd())
         folder, name = project.folder, project.config_file.relative_to(project.folder).as_posix()
@@ -100,7 +103,7 @@ def examine(file: str, terminal: Terminal, *, fix: bool) -> bool:
     for title, checks in _GROUPS:
         terminal.log(f"\n{title}")
         for check in checks:
-            # A new look at the files for each: a fix may have changed them.
+            # A new Subject for each check reads the files again: a fix may have changed them.
             diagnosis = _diagnose(check, Subject(folder, name), fix=fix)
             _show(diagnosis, terminal, fix=fix)
             diagnoses.append(diagnosis)
@@ -121,7 +124,7 @@ def _diagnose(check: Check, subject: Subject, *, fix: bool) -> Diagnosis:
 
 
 def _fix(fix: Callable[[Subject], None], subject: Subject) -> str | None:
-    """Why it could not be done, if so."""
+    """Apply a fix. Return why it failed, None if it succeeded."""
     try:
         fix(subject)
     except CannotFix as error:
@@ -144,7 +147,7 @@ def _show(diagnosis: Diagnosis, terminal: Terminal, *, fix: bool) -> None:
 
 
 def summary(diagnoses: Sequence[Diagnosis], *, fix: bool) -> str:
-    """All of it in a line."""
+    """Return the summary in one line."""
     errors = _remaining(diagnoses, Level.ERROR)
     warnings = _remaining(diagnoses, Level.WARNING)
     fixed = sum(len(diagnosis.fixed) for diagnosis in diagnoses)

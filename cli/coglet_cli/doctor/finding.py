@@ -1,4 +1,4 @@
-"""What a check says, and what a check is."""
+"""Checks and their findings."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ from coglet_cli.errors import UserError
 
 
 class Level(Enum):
-    """How bad the findings of a check are. Errors make the command fail."""
+    """The severity of a check's findings. Errors make the command fail."""
 
     ERROR = "error"
     WARNING = "warning"
@@ -17,7 +17,7 @@ class Level(Enum):
 
 @dataclass(frozen=True)
 class Finding:
-    """One thing that is wrong; `line` counts from 1."""
+    """One problem; `line` counts from 1."""
 
     message: str
     file: str | None = None
@@ -26,18 +26,18 @@ class Finding:
 
     @property
     def text(self) -> str:
-        """`run.py:3 — message`."""
+        """The finding in one line: `run.py:3 — message`."""
         place = self.file if self.line is None else f"{self.file}:{self.line}"
         return f"{place} — {self.message}" if self.file else self.message
 
 
 class CannotFix(UserError):
-    """A finding that a person must put right; the message says why."""
+    """A finding that cannot be fixed automatically; the message says why."""
 
 
 @dataclass(frozen=True)
 class Check:
-    """One question about the folder or the machine. `fix` writes files, or raises CannotFix."""
+    """One check of the folder or the machine. `fix` writes files, or raises CannotFix."""
 
     name: str
     level: Level

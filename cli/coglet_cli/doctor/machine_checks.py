@@ -19,13 +19,13 @@ from coglet_cli.python_env.requirements import read_requirements
 SKIP_DOCKER: Final = "COG_SKIP_DOCKER_CHECK"
 SKIP_GPU: Final = "COG_SKIP_GPU_CHECK"
 _TIMEOUT_S: Final = 5
-# Compute capability, and the first releases of torch and CUDA that have code for it:
-# release notes of PyTorch 2.7 and 2.0.1, and of the CUDA toolkits 12.8 and 11.8.
+# Compute capability, and the first releases of torch and CUDA that support it. Source: release
+# notes of PyTorch 2.7 and 2.0.1, and of the CUDA toolkits 12.8 and 11.8.
 _FLOORS: Final = (((10, 0), "2.7.0", "12.8"), ((9, 0), "2.0.1", "11.8"))
 
 
 def look_docker(_: Subject) -> Sequence[Finding]:
-    """An engine answers."""
+    """Check that a Docker Engine responds."""
     if os.environ.get(SKIP_DOCKER):
         raise Skipped(f"{SKIP_DOCKER} is set")
     from coglet_cli.engine.client import Engine
@@ -39,7 +39,7 @@ def look_docker(_: Subject) -> Sequence[Finding]:
 
 
 def look_python(subject: Subject) -> Sequence[Finding]:
-    """The model can run here in the Python that its configuration names."""
+    """Check that this machine has the Python version that the configuration names."""
     if not subject.data.get("build"):
         return []
     wanted = subject.config.build.python_version
@@ -48,7 +48,7 @@ def look_python(subject: Subject) -> Sequence[Finding]:
     except NoInterpreter as error:
         own = "{}.{}.{}".format(*sys.version_info[:3])
         message = (
-            f"{subject.config_name} asks for Python {wanted}, which this machine has not; cog runs {own}"
+            f"{subject.config_name} asks for Python {wanted}, which this machine lacks; cog runs on {own}"
         )
         return [Finding(message, remediation=error.hint)]
     if not found.is_exactly(wanted):
@@ -57,7 +57,7 @@ def look_python(subject: Subject) -> Sequence[Finding]:
 
 
 def look_gpu(subject: Subject) -> Sequence[Finding]:
-    """The GPUs here are not newer than the torch and CUDA of the model."""
+    """Check that the model's torch and CUDA versions support the GPUs of this machine."""
     if os.environ.get(SKIP_GPU):
         raise Skipped(f"{SKIP_GPU} is set")
     build = subject.config.build
@@ -74,7 +74,7 @@ def look_gpu(subject: Subject) -> Sequence[Finding]:
     return [
         Finding(
             f"GPU with compute capability {'.'.join(map(str, capability))} needs {name} {floor} or newer, "
-            f"and the model gets {version}"
+            f"but the model uses {version}"
         )
         for capability in _capabilities()
         for name, floor in _floors(capability)
@@ -83,7 +83,7 @@ def look_gpu(subject: Subject) -> Sequence[Finding]:
 
 
 def _is_older(version: str, floor: str) -> bool:
-    """True for a release before `floor`; what is not a version is taken for a new one."""
+    """Return True for a release before `floor`; text that is not a version counts as newer."""
     try:
         return Version(version) < Version(floor)
     except InvalidVersion:

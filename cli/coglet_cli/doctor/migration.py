@@ -1,4 +1,4 @@
-"""From predict.py with `Predictor` to run.py with `Runner`, for users who ask for deprecations."""
+"""Migration from predict.py with `Predictor` to run.py with `Runner`, if deprecation warnings are enabled."""
 
 import ast
 import re
@@ -21,7 +21,7 @@ Method = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def look(subject: Subject) -> Sequence[Finding]:
-    """The model has the names that newer versions of Cog prefer, if the user asks for deprecations."""
+    """Check that the model uses the newer names, if deprecation warnings are enabled."""
     if not deprecations.are_shown():
         return []
     findings = []
@@ -42,12 +42,15 @@ def look(subject: Subject) -> Sequence[Finding]:
 
 
 def fix(subject: Subject) -> None:
-    """Writes run.py in place of predict.py, and names it in the configuration. Raises CannotFix."""
+    """Replace predict.py by run.py and update the configuration.
+
+    Raises CannotFix if the model is not in a form that can be migrated automatically.
+    """
     module = _migratable(subject)
     config = subject.config_file.read_text("utf-8")
     new_config, changed = _KEY.subn(rf'run\2"{_NEW}"', config)
     if changed != 1:
-        raise CannotFix(f"{_MANUAL} the line with predict: in {subject.config_name} has another form")
+        raise CannotFix(f"{_MANUAL} the predict: line in {subject.config_name} is not in the plain form")
     (subject.folder / "run.py").write_bytes(_renamed(module))
     subject.config_file.write_text(new_config, "utf-8")
     (subject.folder / module.file).unlink()
@@ -135,5 +138,5 @@ def _renamed(module: Module) -> bytes:
 
 
 def _is_own(value: ast.expr) -> bool:
-    """`self.predict` is ours; `self.model.predict` belongs to whoever made the model."""
+    """Return True for `self.predict`, False for a method of another object such as `self.model.predict`."""
     return isinstance(value, ast.Name) and value.id in ("self", "Predictor")

@@ -1,4 +1,4 @@
-"""A check of what the model gives: text in the place of a file."""
+"""A check of the model's outputs: text returned where a file is declared."""
 
 import ast
 from collections import Counter
@@ -13,18 +13,18 @@ _FILES: Final = frozenset({"Path", "File"})
 _ITERATORS: Final = frozenset({"Iterator", "AsyncIterator", "Generator", "AsyncGenerator"})
 _LISTS: Final = frozenset({"list", "List"})
 _TEXT_METHODS: Final = frozenset({"format", "join", "replace"})
-# Who gives a URL means what is there; clients fetch it.
+# A URL is a valid file output: clients fetch it.
 _URLS: Final = ("http://", "https://", "data:")
 
 
 def look_texts(subject: Subject) -> Sequence[Finding]:
-    """Where a file is declared, the model gives no text: that would go out as it is, without the file."""
+    """Check that the model does not return text where a file is declared: clients would get the text."""
     return [
         Finding(
-            f"{function.name}() gives text where it declares a file: clients get this text, not the file",
+            f"{function.name}() returns text where it declares a file: clients get this text, not the file",
             module.file,
             text.lineno,
-            "write `Path(...)` round it",
+            "wrap it in `Path(...)`",
         )
         for key, file, name in subject.references()
         if (module := subject.module(file))
@@ -41,7 +41,7 @@ def _texts_for_files(function: Function) -> Iterator[ast.expr]:
 
 
 def _declared_files(function: Function) -> Iterator[ast.expr]:
-    """The expressions whose values are declared to be files."""
+    """Yield the expressions whose values are declared as files."""
     match _unquoted(function.returns):
         case ast.Subscript(value=generic, slice=items):
             first = items.elts[0] if isinstance(items, ast.Tuple) and items.elts else items
@@ -65,7 +65,7 @@ def _yielded(function: Function) -> Iterator[ast.expr]:
 
 
 def _own_nodes(function: Function) -> Iterator[ast.AST]:
-    """What the function itself does, without what is defined inside it."""
+    """Yield the nodes of the function, without those of functions and classes defined inside it."""
     pending: list[ast.AST] = list(function.body)
     while pending:
         node = pending.pop(0)
@@ -75,7 +75,7 @@ def _own_nodes(function: Function) -> Iterator[ast.AST]:
 
 
 def _names_of_texts(function: Function) -> Set[str]:
-    """Variables of the function to which nothing but text is assigned."""
+    """Return the variables of the function to which only text is assigned."""
     assigned: dict[str, list[ast.expr]] = {}
     for node in _own_nodes(function):
         match node:
@@ -94,7 +94,7 @@ def _names_of_texts(function: Function) -> Set[str]:
 
 
 def _is_text(value: ast.expr, names: Set[str]) -> bool:
-    """True for what surely is text, and no URL, given the variables that are."""
+    """Return True if the value is certainly text and not a URL; `names` are the variables with text."""
     if _is_url(value):
         return False
     match value:

@@ -1,4 +1,4 @@
-"""Checks of the model's source, and the fixes that rewrite it."""
+"""Checks of the model's source, and fixes that rewrite it."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -9,11 +9,11 @@ from coglet_cli.doctor.finding import CannotFix, Finding
 from coglet_cli.doctor.subject import Module, Subject
 
 _ARBITRARY: Final = "arbitrary_types_allowed"
-_GONE: Final = "ExperimentalFeatureWarning"
+_REMOVED: Final = "ExperimentalFeatureWarning"
 
 
 def look_pydantic(subject: Subject) -> Sequence[Finding]:
-    """No output class is a pydantic model that switches pydantic's checks off."""
+    """Check that no output class is a pydantic model that disables pydantic's type checks."""
     return [
         Finding(
             f"{node.name} inherits from pydantic.BaseModel with {_ARBITRARY}; use cog.BaseModel instead",
@@ -26,37 +26,37 @@ def look_pydantic(subject: Subject) -> Sequence[Finding]:
 
 
 def fix_pydantic(subject: Subject) -> None:
-    """Makes cog.BaseModel their base. Raises CannotFix."""
+    """Make cog.BaseModel their base class. Raises CannotFix if other code depends on pydantic's."""
     for module in subject.modules():
         if models := list(_arbitrary_models(module)):
             _rebase(subject, module, models)
 
 
 def look_imports(subject: Subject) -> Sequence[Finding]:
-    """Nothing is imported that is gone."""
+    """Check that no import refers to a name that was removed from cog."""
     return [
-        Finding(f"cog.types.{_GONE} was removed from cog", module.file, statement.lineno)
+        Finding(f"cog.types.{_REMOVED} was removed from cog", module.file, statement.lineno)
         for module in subject.modules()
-        for statement in _gone_imports(module)
+        for statement in _removed_imports(module)
     ]
 
 
 def fix_imports(subject: Subject) -> None:
-    """Removes the imports. Raises CannotFix when the name is used."""
+    """Remove the imports. Raises CannotFix if the name is used."""
     for module in subject.modules():
-        statements = _gone_imports(module)
+        statements = _removed_imports(module)
         if not statements:
             continue
-        if uses := uses_of(module.tree, _GONE):
-            raise CannotFix(f"remove what uses {_GONE} first ({module.file}:{uses[0].lineno})")
+        if uses := uses_of(module.tree, _REMOVED):
+            raise CannotFix(f"remove the uses of {_REMOVED} first ({module.file}:{uses[0].lineno})")
         edits = Edits(module.source)
         for statement in statements:
-            _take_out(edits, statement, {_GONE})
+            _take_out(edits, statement, {_REMOVED})
         (subject.folder / module.file).write_bytes(edits.result())
 
 
 def look_annotations(subject: Subject) -> Sequence[Finding]:
-    """Every input and the output of the model has a type."""
+    """Check that every input and the output of the model have type annotations."""
     return [
         finding
         for key, file, name in subject.references()
@@ -88,9 +88,9 @@ def _rebase(subject: Subject, module: Module, models: list[ast.ClassDef]) -> Non
     uses = uses_of(module.tree, "BaseModel")
     bases = [base for model in models for base in model.bases]
     if any(not isinstance(base, ast.Name) or base.id != "BaseModel" for base in bases):
-        raise CannotFix(f"give {models[0].name} the one base cog.BaseModel by hand")
+        raise CannotFix(f"{models[0].name} has other bases; make cog.BaseModel its only base by hand")
     if len(uses) != len(bases):
-        raise CannotFix(f"{module.file} uses pydantic.BaseModel for other classes too")
+        raise CannotFix(f"{module.file} also uses pydantic.BaseModel for other classes")
     edits = Edits(module.source)
     for model in models:
         _remove_settings(edits, model)
@@ -105,15 +105,15 @@ def _rebase(subject: Subject, module: Module, models: list[ast.ClassDef]) -> Non
 
 def _remove_settings(edits: Edits, model: ast.ClassDef) -> None:
     settings = [statement for statement in model.body if _allows_arbitrary(statement)]
-    if len(settings) != 1 or not _says_nothing_else(settings[0]):
-        raise CannotFix(f"{model.name} has other settings of pydantic too")
+    if len(settings) != 1 or not _is_only_setting(settings[0]):
+        raise CannotFix(f"{model.name} also has other pydantic settings")
     if len(model.body) == 1:
         edits.replace(settings[0], "pass")
     else:
         edits.remove_statement(settings[0])
 
 
-def _says_nothing_else(statement: ast.stmt) -> bool:
+def _is_only_setting(statement: ast.stmt) -> bool:
     if isinstance(statement, ast.ClassDef):
         return len(statement.body) == 1
     value = statement.value if isinstance(statement, ast.Assign) else None
@@ -136,11 +136,11 @@ def _aliases(tree: ast.Module, package: str, name: str) -> list[ast.alias]:
     ]
 
 
-def _gone_imports(module: Module) -> list[ast.ImportFrom]:
+def _removed_imports(module: Module) -> list[ast.ImportFrom]:
     return [
         statement
         for statement in imports_from(module.tree, "cog.types")
-        if any(alias.name == _GONE for alias in statement.names)
+        if any(alias.name == _REMOVED for alias in statement.names)
     ]
 
 
@@ -148,7 +148,7 @@ Function = ast.FunctionDef | ast.AsyncFunctionDef
 
 
 def entry_points(tree: ast.Module, key: str, name: str) -> Iterator[Function]:
-    """The functions and methods that a reference under `key` in cog.yaml may mean."""
+    """Yield the functions and methods that a reference under `key` in cog.yaml may mean."""
     methods = ("train",) if key == "train" else ("run", "predict")
     for node in tree.body:
         if isinstance(node, Function) and node.name == name:

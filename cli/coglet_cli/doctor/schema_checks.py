@@ -1,4 +1,4 @@
-"""Checks of what `cog build` makes of the source: the model's schema, and inputs whose default is None."""
+"""Checks of the schema that `cog build` generates, and of inputs whose default is None."""
 
 import ast
 from collections.abc import Iterator, Sequence
@@ -16,7 +16,7 @@ from coglet_schema import SchemaError, generate
 
 @dataclass(frozen=True)
 class _NoneDefault:
-    """A parameter with a default of None and an annotation without it."""
+    """A parameter with a default of None and an annotation that does not allow None."""
 
     module: Module
     function: Function
@@ -29,7 +29,7 @@ class _NoneDefault:
 
 
 def look_schema(subject: Subject) -> Sequence[Finding]:
-    """The schema can be read from the source, as a build reads it, and does not contradict itself."""
+    """Check that the schema can be generated from the source, as in a build, and is consistent."""
     references = list(subject.references())
     readable = [each for each in references if reference_fault(subject, *each[1:]) is None]
     findings = [
@@ -48,7 +48,7 @@ def look_schema(subject: Subject) -> Sequence[Finding]:
 
 
 def look_none_defaults(subject: Subject) -> Sequence[Finding]:
-    """Every input that may be None says so in its type."""
+    """Check that every input with a default of None allows None in its type."""
     return [
         Finding(
             f'input "{each.argument.arg}" may be None; annotate it as Optional[{each.annotation}]',
@@ -60,7 +60,7 @@ def look_none_defaults(subject: Subject) -> Sequence[Finding]:
 
 
 def fix_none_defaults(subject: Subject) -> None:
-    """Writes `Optional[...]` round the types. Raises CannotFix."""
+    """Wrap the types in `Optional[...]`. Raises CannotFix if the name Optional has another meaning."""
     by_file: dict[str, list[_NoneDefault]] = {}
     for each in _none_defaults(subject):
         by_file.setdefault(each.module.file, []).append(each)
@@ -115,7 +115,7 @@ def _is_none(default: ast.expr) -> bool:
 
 
 def _takes_none(annotation: ast.expr) -> bool:
-    """True when None occurs in the type, or when the type has a name of its own, which may hold it."""
+    """Return True if the type allows None, or may do so because it is quoted, `Any` or `Secret`."""
     if isinstance(annotation, ast.Constant):  # quoted
         return True
     names = {node.id for node in ast.walk(annotation) if isinstance(node, ast.Name)}
@@ -137,7 +137,7 @@ def _import_optional(edits: Edits, module: Module) -> None:
 
 
 def _first_import(tree: ast.Module) -> int:
-    """The line before which an import may stand: behind the docstring and imports from `__future__`."""
+    """Return the line before which to insert an import: after the docstring and `__future__` imports."""
     for statement in tree.body:
         is_docstring = isinstance(statement, ast.Expr) and isinstance(statement.value, ast.Constant)
         if not is_docstring and not (

@@ -1,4 +1,4 @@
-"""What the checks look at: a folder, its configuration, its Python files. Read anew for each check."""
+"""The subject of the checks: a folder, its configuration and its Python files."""
 
 import ast
 import os
@@ -39,17 +39,17 @@ class Subject:
 
     @property
     def config_file(self) -> Path:
-        """The configuration, whether it exists or not."""
+        """The path of the configuration, whether it exists or not."""
         return self.folder / self.config_name
 
     @property
     def project(self) -> Project:
-        """The same folder for those who build and serve it."""
+        """The same folder as a Project, for code that builds or serves it."""
         return Project(self.folder, self.config_file)
 
     @cached_property
     def document(self) -> Document:
-        """The configuration as plain data. Raises Skipped when there is no such thing."""
+        """The configuration as plain data. Raises Skipped if it cannot be read or parsed."""
         try:
             return parse_document(self.config_file.read_text("utf-8"))
         except (OSError, UnicodeDecodeError, InvalidYaml):
@@ -57,22 +57,22 @@ class Subject:
 
     @property
     def data(self) -> Mapping[str, Any]:
-        """The configuration, of which any value may be wrong. Raises Skipped when it has no keys at all."""
+        """The configuration, not validated. Raises Skipped if it is not a mapping."""
         data: Any = self.document.data
         if not isinstance(data, Mapping):
-            raise Skipped(f"{self.config_name} is no mapping")
+            raise Skipped(f"{self.config_name} is not a mapping")
         return data
 
     @cached_property
     def config(self) -> CogConfig:
-        """The configuration, when it is valid. Raises Skipped when it is not."""
+        """The validated configuration. Raises Skipped if it is not valid."""
         try:
             return load_config(self.config_file, self.folder).config
         except ConfigError:
             raise Skipped(f"{self.config_name} is not valid") from None
 
     def references(self) -> Iterator[tuple[str, str, str]]:
-        """Key, file and name of each reference to Python that is well formed."""
+        """Yield key, file and name of each well-formed reference to Python code."""
         for key in ("run", "predict", "train"):
             reference = self.data.get(key)
             if isinstance(reference, str):
@@ -81,7 +81,7 @@ class Subject:
                     yield key, file, name
 
     def module(self, file: str) -> Module | None:
-        """A Python file of the project; None when it is missing, or newer Python than ours."""
+        """Return a Python file of the project, None if it is missing or cannot be parsed by this Python."""
         try:
             source = (self.folder / file).read_bytes()
             return Module(file, source, parse_python(source))
@@ -89,7 +89,7 @@ class Subject:
             return None
 
     def modules(self) -> Iterator[Module]:
-        """All Python files of the project, without environments and hidden folders."""
+        """Yield all Python files of the project, except in environments and hidden folders."""
         for parent, folders, files in os.walk(self.folder):
             folders[:] = sorted(name for name in folders if _may_hold_source(Path(parent, name)))
             for name in sorted(files):
@@ -100,7 +100,10 @@ class Subject:
 
 
 def parse_python(source: bytes | str) -> ast.Module:
-    """The tree of Python source, without the compiler's warnings. Raises SyntaxError and ValueError."""
+    """Return the syntax tree of Python source, without compiler warnings.
+
+    Raises SyntaxError or ValueError if the source is not valid Python.
+    """
     with warnings.catch_warnings(action="ignore"):
         return ast.parse(source)
 

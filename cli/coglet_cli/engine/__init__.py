@@ -1,1 +1,1 @@
-"""The Docker Engine: images, containers and builds, over its API and, for BuildKit, through its client."""
+"""The Docker Engine: images, containers and builds, through its API or, for BuildKit, the docker client."""

@@ -1,4 +1,4 @@
-"""A container whose input and output are those of this command."""
+"""A container attached to this command's stdin, stdout and stderr."""
 
 import os
 import signal
@@ -29,10 +29,10 @@ _CHUNK_BYTES: Final = 64 * 1024
 
 
 def run_attached(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> int:
-    """Runs the container to its end and gives its exit code; past this call it is gone."""
+    """Run a container to its end, remove it and return its exit code. Raises ContainerRefused."""
     container = create_container(engine, plan)
     try:
-        # Attached before the start: no output is lost.
+        # Attach before the start, so that no output is lost.
         output = _attach(container, has_terminal=plan.has_terminal)
         keyboard = container.attach_socket(params={"stdin": 1, "stream": 1})
         start_created(container)
@@ -51,7 +51,7 @@ def run_attached(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> int
 
 
 def _attach(container: Container, *, has_terminal: bool) -> Iterator[tuple[bytes | None, bytes | None]]:
-    """Pieces for stdout and stderr; a terminal has one stream for both."""
+    """Return pieces of stdout and stderr; with a terminal both are in the first stream."""
     if not has_terminal:
         return container.attach(stream=True, demux=True)
     return ((piece, None) for piece in container.attach(stream=True))
@@ -64,7 +64,7 @@ def _write(stream: BinaryIO, data: bytes | None) -> None:
 
 
 def _send_input(keyboard: Any) -> None:
-    # The SDK gives a file object round the socket; only the socket can say that nothing more comes.
+    # The SDK returns a file object around the socket; only the socket can be half-closed to send EOF.
     connection: socket.socket = getattr(keyboard, "_sock", keyboard)
     with suppress(OSError):
         while chunk := os.read(sys.stdin.fileno(), _CHUNK_BYTES):
@@ -74,12 +74,11 @@ def _send_input(keyboard: Any) -> None:
 
 @contextmanager
 def _raw_keyboard(container: Container) -> Iterator[None]:
-    """Every key goes to the container, Ctrl-C too; its terminal has the size of ours."""
-
+    """Send every key to the container, including Ctrl-C; keep its terminal at the size of ours."""
     descriptor = sys.stdin.fileno()
 
     def resize(*_: object) -> None:
-        # Not by shutil, which takes COLUMNS and LINES for the size where they are in the environment.
+        # Not shutil's function, which prefers COLUMNS and LINES from the environment.
         size = os.get_terminal_size(descriptor)
         with suppress(DockerException):
             container.resize(height=size.lines, width=size.columns)

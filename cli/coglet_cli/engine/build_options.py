@@ -1,4 +1,4 @@
-"""How an engine builds, whatever it builds."""
+"""Options that apply to every build."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -9,7 +9,7 @@ PLATFORM: Final = "linux/amd64"
 
 @dataclass(frozen=True)
 class BuildOptions:
-    """`timestamp`, in Unix time, is for tools that would else write the time of the build into files."""
+    """The options of a build. `timestamp` (Unix time) is passed to tools that write the time into files."""
 
     no_cache: bool = False
     platform: str = PLATFORM
@@ -17,5 +17,5 @@ class BuildOptions:
 
     @property
     def arguments(self) -> Mapping[str, str]:
-        """The build arguments of a Dockerfile."""
+        """Build arguments for the Dockerfile."""
         return {} if self.timestamp is None else {"SOURCE_DATE_EPOCH": str(self.timestamp)}

@@ -1,4 +1,4 @@
-"""BuildKit, through the client of Docker: the SDK speaks with the classic builder only."""
+"""Builds with BuildKit through the docker client: the Python SDK supports only the classic builder."""
 
 import json
 import os
@@ -14,20 +14,20 @@ from coglet_cli.engine.context import Context
 from coglet_cli.engine.errors import BuildFailed
 from coglet_cli.progress import Progress
 
-# From this release on, the client builds with BuildKit only if the plugin buildx is there.
+# From this release on, the client needs the buildx plugin to build with BuildKit.
 _NEEDS_PLUGIN_FROM: Final = 23
 _PROBE_TIMEOUT_S: Final = 20
 
 
 @dataclass(frozen=True)
 class BuildKit:
-    """A client of Docker that can build with BuildKit."""
+    """A docker client that can build with BuildKit."""
 
     executable: str
 
     @classmethod
     def find(cls) -> "BuildKit | None":
-        """The client on PATH, if it can."""
+        """Return the client on PATH, None if there is none or it cannot use BuildKit."""
         executable = shutil.which("docker")
         if executable is None or not _can_build(executable):
             return None
@@ -41,7 +41,7 @@ class BuildKit:
         options: BuildOptions,
         mounts: Sequence[str],
     ) -> None:
-        """Builds; `mounts` are arguments like `--secret id=x`. Raises BuildFailed."""
+        """Build an image; `mounts` are arguments such as `--secret id=x`. Raises BuildFailed."""
         command = [self.executable, "build", "--tag", tag, "--progress", "plain", *mounts]
         command += ["--platform", options.platform, *(["--no-cache"] if options.no_cache else [])]
         for name, value in options.arguments.items():

@@ -1,4 +1,4 @@
-"""Images of one Docker Engine. Importing the SDK costs a fifth of a second: import this when it is needed."""
+"""Images of one Docker Engine. Import this only when needed: importing the SDK takes 0.2 s."""
 
 import io
 import os
@@ -20,13 +20,13 @@ from coglet_cli.engine.errors import BuildFailed, EngineUnreachable, ImageNotFou
 from coglet_cli.engine.timestamps import Dating, redate
 from coglet_cli.progress import Progress
 
-# A push or a build may say nothing for this long.
+# A push or a build may send nothing for this long.
 _TIMEOUT_S: Final = 600
 
 
 @dataclass(frozen=True)
 class ImageFacts:
-    """What an image says of itself."""
+    """Id, labels and layer digests of an image."""
 
     id: str
     labels: Mapping[str, str]
@@ -34,14 +34,14 @@ class ImageFacts:
 
 
 class Engine:
-    """One engine that has answered."""
+    """A connection to one Docker Engine."""
 
     def __init__(self, client: docker.DockerClient) -> None:
         self.client = client
 
     @classmethod
     def connect(cls, timeout_s: int = _TIMEOUT_S) -> "Engine":
-        """The engine of DOCKER_HOST or of the current context of Docker. Raises EngineUnreachable."""
+        """Connect to the engine of DOCKER_HOST or of Docker's current context. Raises EngineUnreachable."""
         try:
             client = docker.from_env(timeout=timeout_s, **_context_host())
             client.ping()
@@ -51,16 +51,16 @@ class Engine:
 
     @property
     def host(self) -> str:
-        """Where the engine is."""
+        """The URL of the engine."""
         return str(self.client.api.base_url)
 
     @property
     def is_remote(self) -> bool:
-        """True when the engine runs on another machine."""
+        """True if the engine runs on another machine."""
         return not self.host.startswith(("http+docker://", "http://127.", "http://localhost"))
 
     def build(self, context: Context, tag: str, progress: Progress, options: BuildOptions) -> None:
-        """Builds with the classic builder. Raises BuildFailed."""
+        """Build an image with the classic builder. Raises BuildFailed."""
         with tempfile.TemporaryFile() as archive:
             context.write(archive)
             archive.seek(0)
@@ -84,7 +84,7 @@ class Engine:
                 progress.end()
 
     def find(self, name: str) -> ImageFacts | None:
-        """The image of that name on this engine."""
+        """Return the image of that name on this engine, None if there is none."""
         try:
             image = self.client.images.get(name)
         except NoSuchImage:
@@ -92,7 +92,7 @@ class Engine:
         return ImageFacts(str(image.id), dict(image.labels or {}), tuple(image.attrs["RootFS"]["Layers"]))
 
     def is_available(self, name: str) -> bool:
-        """True when the image is here or in its registry; a registry that is away has none."""
+        """Return True if the image is on the engine or in its registry; False if that is unreachable."""
         if self.find(name) is not None:
             return True
         try:
@@ -108,7 +108,7 @@ class Engine:
         platform: str = PLATFORM,
         credentials: dict[str, str] | None = None,
     ) -> ImageFacts:
-        """Fetches an image from its registry. Raises ImageNotFound."""
+        """Pull an image from its registry. Raises ImageNotFound."""
         repository, tag = parse_repository_tag(name)
         try:
             for message in self.client.api.pull(
@@ -132,7 +132,7 @@ class Engine:
         return facts
 
     def push(self, name: str, progress: Progress, credentials: dict[str, str] | None = None) -> str | None:
-        """Sends an image to its registry and gives its digest there. Raises PushFailed."""
+        """Push an image to its registry and return its digest there. Raises PushFailed."""
         digest: str | None = None
         try:
             for message in cast("Iterator[dict[str, Any]]", self._push_messages(name, credentials)):
@@ -147,18 +147,18 @@ class Engine:
         return digest
 
     def tag(self, source: str, name: str) -> None:
-        """Gives an image one more name."""
+        """Add a name to an image."""
         repository, tag = parse_repository_tag(name)
         self.client.api.tag(source, repository, tag or "latest")
 
     def remove(self, name: str) -> None:
-        """Takes a name away; without its last name an image that nobody uses is deleted."""
+        """Remove a name; the engine deletes an unused image with its last name."""
         self.client.images.remove(name)
 
     def finish(self, name: str, files: Mapping[str, bytes], labels: Mapping[str, str]) -> None:
-        """Adds files, by their path, and labels to an image: one more layer under the same name.
+        """Add files, by their path, and labels to an image: one more layer under the same name.
 
-        No second build: a LABEL instruction holds no line ends.
+        This is not a second build because a LABEL instruction cannot contain newlines.
         """
         repository, tag = parse_repository_tag(name)
         container = self.client.api.create_container(name)["Id"]
@@ -169,16 +169,16 @@ class Engine:
             self.client.api.remove_container(container)
 
     def save(self, name: str, file: Path) -> None:
-        """Writes an image to a file, as `docker save` does."""
+        """Write an image to a file, as `docker save` does."""
         repository, tag = parse_repository_tag(name)
         with file.open("wb") as out:
             for chunk in self.client.api.get_image(f"{repository}:{tag or 'latest'}"):
                 out.write(chunk)
 
     def redate(self, name: str, epoch_s: int, base: str) -> None:
-        """Puts an image without later times in the place of the one with this name.
+        """Replace the image of this name by one whose times are not later than `epoch_s` (Unix time).
 
-        The layers of its base image, when that is here, are the same as before.
+        The layers of its base image are kept unchanged if that image is on the engine.
         """
         before, found = self.client.images.get(name), self.find(base)
         layers = found.layers if found else ()
@@ -190,11 +190,11 @@ class Engine:
             archive.seek(0)
             self.client.images.load(archive)
         if before.id and self.client.images.get(name).id != before.id:
-            # Its parents stay: the next build finds its layers there.
+            # Keep its parents: the next build uses their layers as cache.
             self.client.images.remove(before.id, noprune=True)
 
     def output_of(self, image: str, argv: list[str]) -> str:
-        """What a command prints in a container of its own. Raises BuildFailed when it fails."""
+        """Run a command in a new container and return its output. Raises BuildFailed if it fails."""
         try:
             text: bytes = self.client.containers.run(
                 image, argv[1:], entrypoint=argv[:1], remove=True, network_disabled=True
@@ -231,7 +231,7 @@ def _archive(files: Mapping[str, bytes]) -> bytes:
 
 
 def _context_host() -> dict[str, Any]:
-    """The host of the current context, which the SDK does not look at by itself."""
+    """Return the host of Docker's current context, which the SDK ignores by default."""
     if "DOCKER_HOST" in os.environ:
         return {}
     context = docker.ContextAPI.get_current_context()

@@ -1,4 +1,4 @@
-"""Containers that this command starts, and that never outlive it."""
+"""Containers that this command starts and removes before it exits."""
 
 import asyncio
 import threading
@@ -22,11 +22,11 @@ from coglet_cli.terminal import Terminal
 
 MODEL_PORT: Final = "5000/tcp"
 ALL_GPUS: Final = "all"
-# What frameworks that load data in several processes expect; Docker's default is 64 MB.
+# Frameworks that load data in several processes need this much; Docker's default is 64 MB.
 _SHARED_MEMORY: Final = "6G"
 _STOP_GRACE_S: Final = 10
 _LOST_CONNECTION_GRACE_S: Final = 2.0
-_LAST_LINES_S: Final = 2.0
+_LOG_DRAIN_S: Final = 2.0
 _MISSING_DRIVER: Final = "could not select device driver"
 
 T = TypeVar("T")
@@ -34,9 +34,9 @@ T = TypeVar("T")
 
 @dataclass(frozen=True)
 class ContainerPlan:
-    """One container. `folder` is mounted on /src, `read_only` maps more places to folders.
+    """One container. `folder` is mounted at /src; `read_only` maps further mount points to folders.
 
-    `are_gpus_optional`: a GPU is welcome but no must.
+    With `are_gpus_optional`, it starts without GPUs if the engine has no driver for them.
     """
 
     image: str
@@ -54,7 +54,7 @@ class ContainerPlan:
 
 
 class ContainerExited(UserError):
-    """A model's container ended before its work was done."""
+    """A model's container exited before its work was done."""
 
     def __init__(self, code: int) -> None:
         super().__init__(
@@ -74,25 +74,25 @@ class ContainerServer:
         self._exit_code = exit_code
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. Raises ContainerExited as soon as the container ends before it."""
+        """Return the result of `work`. Raises ContainerExited as soon as the container exits before it."""
         return await unless_raised(self._raise_at_exit(), work)
 
     async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
         """See `RunningServer`."""
-        await asyncio.to_thread(self._log.wait_setup, report, _LAST_LINES_S)
+        await asyncio.to_thread(self._log.wait_setup, report, _LOG_DRAIN_S)
 
     async def explain_loss(self) -> None:
-        """After a lost connection: raises ContainerExited when the end of the container is the reason."""
+        """Raise ContainerExited if the exit of the container explains a lost connection."""
         with suppress(TimeoutError):
             async with asyncio.timeout(_LOST_CONNECTION_GRACE_S):
                 await self._raise_at_exit()
 
     async def wait_exit(self) -> int:
-        """The exit code, once the container has ended."""
+        """Wait until the container exits and return its exit code."""
         return await asyncio.shield(self._exit_code)
 
     def kill(self) -> None:
-        """Ends the container now."""
+        """Kill the container."""
         with suppress(DockerException):
             self._container.kill()
 
@@ -104,7 +104,7 @@ class ContainerServer:
 async def model_container(
     engine: Engine, plan: ContainerPlan, terminal: Terminal, show_line: Callable[[str], None]
 ) -> AsyncIterator[ContainerServer]:
-    """Starts a server and gives it to the block; past the block the container is gone."""
+    """Start a server for the block and remove its container afterwards. Raises ContainerRefused."""
     container = await asyncio.to_thread(start_container, engine, plan, terminal)
     try:
         exit_code: asyncio.Future[int] = asyncio.get_running_loop().create_future()
@@ -114,13 +114,13 @@ async def model_container(
         yield ContainerServer(container, _published(container), exit_code, lines)
     finally:
         await asyncio.to_thread(remove_container, container)
-        reader.join(_LAST_LINES_S)
+        reader.join(_LOG_DRAIN_S)
 
 
 def start_container(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> Container:
-    """A container that runs; without a GPU when the engine has none and it is no must.
+    """Create and start a container; without GPUs if they are optional and the engine has no driver.
 
-    Raises ContainerRefused; nothing is left behind then.
+    Raises ContainerRefused; the container is removed then.
     """
     container = create_container(engine, plan)
     try:
@@ -133,13 +133,13 @@ def start_container(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> 
 
 
 def without_gpu(plan: ContainerPlan, terminal: Terminal) -> ContainerPlan:
-    """The plan for an engine that has no driver for the GPU; tells of it."""
+    """Return the plan without GPUs, for an engine without a driver, and say so on the terminal."""
     terminal.info("Missing device driver, re-trying without GPU")
     return replace(plan, gpus=None)
 
 
 def start_created(container: Container) -> None:
-    """Starts a container, or deletes it and raises ContainerRefused."""
+    """Start a container. If that fails, remove it and raise ContainerRefused."""
     try:
         container.start()
     except APIError as error:
@@ -149,7 +149,7 @@ def start_created(container: Container) -> None:
 
 
 def create_container(engine: Engine, plan: ContainerPlan) -> Container:
-    """A container that does not run yet. Raises ContainerRefused."""
+    """Create a container without starting it. Raises ContainerRefused."""
     mounts = [Mount("/src", str(plan.folder), type="bind")] if plan.folder else []
     mounts += [
         Mount(target, str(place), type="bind", read_only=True) for target, place in plan.read_only.items()
@@ -161,7 +161,7 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
             environment=dict(plan.environment),
             mounts=mounts,
             user=plan.user,
-            # Which may write to the home in the image, and run an interpreter that is below it.
+            # The group root may write to the home in the image and run interpreters below it.
             group_add=["0"] if plan.user else None,
             ports=dict(plan.ports),
             device_requests=[_device_request(plan.gpus)] if plan.gpus else None,
@@ -170,7 +170,7 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
             stop_signal=plan.stop_signal,
             stdin_open=plan.is_interactive,
             tty=plan.has_terminal,
-            # Else the end of our stdin would not be the end of its.
+            # Otherwise the end of our stdin would not end the container's.
             detach=not plan.is_interactive,
         )
     except DockerException as error:
@@ -178,7 +178,7 @@ def create_container(engine: Engine, plan: ContainerPlan) -> Container:
 
 
 def _device_request(gpus: str) -> DeviceRequest:
-    """`all`, a number, or `device=0,1`, as for `docker run --gpus`. Raises UserError."""
+    """Parse `all`, a number, or `device=0,1`, as `docker run --gpus` does. Raises UserError."""
     capabilities = [["gpu"]]
     text = gpus.strip('"')
     if text == ALL_GPUS:
@@ -197,7 +197,7 @@ def _published(container: Container) -> Address:
 
 
 def _thread(work: Callable[..., None], *arguments: object) -> threading.Thread:
-    # A daemon: an engine that hangs must not keep the command from ending.
+    # A daemon thread, so that a hanging engine cannot prevent the command from exiting.
     thread = threading.Thread(target=work, args=arguments, daemon=True)
     thread.start()
     return thread
@@ -207,12 +207,12 @@ def _watch(container: Container, loop: asyncio.AbstractEventLoop, exit_code: "as
     try:
         code = int(container.wait(timeout=None)["StatusCode"])
     except (DockerException, OSError):
-        return  # removed, or the engine is gone: who asks it next hears why
-    with suppress(RuntimeError):  # the command has ended before the container
-        loop.call_soon_threadsafe(_tell, exit_code, code)
+        return  # removed, or the engine is unreachable: the next request to it reports why
+    with suppress(RuntimeError):  # the event loop was closed before the container exited
+        loop.call_soon_threadsafe(_set_exit_code, exit_code, code)
 
 
-def _tell(exit_code: "asyncio.Future[int]", code: int) -> None:
+def _set_exit_code(exit_code: "asyncio.Future[int]", code: int) -> None:
     if not exit_code.done():
         exit_code.set_result(code)
 
@@ -229,7 +229,7 @@ def _read_log(container: Container, show_line: Callable[[str], None]) -> None:
 
 
 def remove_container(container: Container) -> None:
-    """Stops a container if it runs, and deletes it."""
+    """Stop a container if it runs, and remove it."""
     with suppress(DockerException):
         container.stop(timeout=_STOP_GRACE_S)
     with suppress(DockerException):

@@ -1,4 +1,4 @@
-"""What an engine is sent for one build: a Dockerfile, the files cog has prepared, and the project."""
+"""The context of one build: a Dockerfile, files prepared by cog, and the project."""
 
 import io
 import os
@@ -16,9 +16,9 @@ DOCKERFILE: Final = "Dockerfile"
 
 @dataclass(frozen=True)
 class Context:
-    """`staged` files appear under build/, those of `folder` under project/ or wherever `prefix` says.
+    """A build context. `staged` files are under build/, those of `folder` under project/ or `prefix`.
 
-    What `weights` names of `folder`, with all below it, appears under weights/ instead.
+    Paths of `folder` in `weights`, with everything below them, are under weights/ instead.
     """
 
     dockerfile: str
@@ -29,7 +29,7 @@ class Context:
     weights: tuple[str, ...] = ()
 
     def write(self, file: IO[bytes]) -> None:
-        """Writes the context as a tar archive, the same for the same files."""
+        """Write the context as a tar archive, which is identical for identical files."""
         with tarfile.open(fileobj=file, mode="w", format=tarfile.PAX_FORMAT) as archive:
             _add_bytes(archive, DOCKERFILE, self.dockerfile.encode())
             for name, data in sorted(self.staged.items()):
@@ -45,14 +45,14 @@ class Context:
 
 
 def project_files(folder: Path, rules: IgnoreRules) -> Iterator[str]:
-    """Folders and files that the rules keep, sorted, relative to `folder`."""
+    """Yield the folders and files that the rules do not exclude, sorted, relative to `folder`."""
     for parent, folders, files in os.walk(folder):
         relative = Path(parent).relative_to(folder)
         names = {name: (relative / name).as_posix() for name in (*folders, *files)}
         kept = {name for name, path in names.items() if not rules.excludes(path)}
         for name in sorted(kept):
             yield names[name]
-        # Walked in place: what is taken out of the list is not entered.
+        # os.walk does not enter folders that are removed from its list.
         folders[:] = sorted(name for name in folders if name in kept or _may_hold_more(names[name], rules))
 
 
@@ -61,13 +61,13 @@ def _may_hold_more(path: str, rules: IgnoreRules) -> bool:
 
 
 def _without_owner(entry: tarfile.TarInfo) -> tarfile.TarInfo | None:
-    # A socket or a device means nothing to a builder, which would fail on it.
+    # A builder fails on sockets and devices.
     if not (entry.isreg() or entry.isdir() or entry.issym() or entry.islnk()):
         return None
     entry.uid = entry.gid = 0
     entry.uname = entry.gname = ""
     if entry.isdir():
-        # For users of the group root, who may not be the owner in the image.
+        # For users in the group root, who are not the owner in the image.
         entry.mode |= 0o070
     return entry
 

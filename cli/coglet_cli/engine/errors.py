@@ -1,4 +1,4 @@
-"""What can go wrong with an engine, as a person reads it."""
+"""Errors of the Docker Engine."""
 
 from collections.abc import Sequence
 
@@ -6,24 +6,25 @@ from coglet_cli.errors import UserError
 
 
 class EngineUnreachable(UserError):
-    """Nobody answers where the Docker Engine should be."""
+    """The Docker Engine does not respond."""
 
     def __init__(self, reason: object) -> None:
         super().__init__(
             f"error pinging docker daemon: {reason}",
-            hint="is Docker running? Start it, or set DOCKER_HOST; `cog predict` and `cog serve` need none",
+            hint="is Docker running? Start it, or set DOCKER_HOST; "
+            "`cog predict` and `cog serve` work without Docker",
         )
 
 
 class BuildFailed(UserError):
-    """A step of a build ended badly; its last lines come with it unless they were shown."""
+    """A step of a build failed; the message contains its last lines unless they were already shown."""
 
     def __init__(self, reason: str, lines: Sequence[str] = ()) -> None:
         super().__init__("\n".join([*lines, f"image build failed: {reason}"]))
 
 
 class ImageNotFound(UserError):
-    """An image is neither here nor in its registry."""
+    """An image is neither on the engine nor in its registry."""
 
     def __init__(self, name: str, reason: object) -> None:
         super().__init__(
@@ -33,14 +34,14 @@ class ImageNotFound(UserError):
 
 
 class PushFailed(UserError):
-    """A registry refused an image."""
+    """A registry rejected an image."""
 
     def __init__(self, name: str, reason: str) -> None:
         if "NAME_UNKNOWN" in reason or "name unknown" in reason:
             super().__init__(
                 f"Unable to find existing Replicate model for {name}. "
                 "Go to replicate.com and create a new model before pushing.\n\n"
-                "If the model exists, you may be logged in as somebody else: "
+                "If the model exists, you may be logged in as another user: "
                 "with sudo, Docker reads the credentials of root."
             )
         else:

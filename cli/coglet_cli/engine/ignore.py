@@ -1,7 +1,8 @@
-"""`.dockerignore`: which files stay out of the image. Docker reads it for a folder; we send an archive.
+"""`.dockerignore`: excludes files from the build context, which we send as an archive.
 
-Docker's own client decides what a pattern means (moby/patternmatcher, in Go). The matcher of its Python SDK
-is not used: it ignores case, so that `data` also leaves out `Data`, and knows neither `[^a]` nor `\\`.
+The meaning of a pattern is that of Docker's own client (moby/patternmatcher, in Go). The matcher of the
+Python SDK is not used: it ignores case, so that `data` also excludes `Data`, and supports neither `[^a]`
+nor `\\`.
 """
 
 import posixpath
@@ -13,14 +14,14 @@ from typing import Final
 
 from coglet_cli.formats.text_files import read_text
 
-# Ours alone: no pattern brings it back.
+# For cog's own use: a pattern cannot include it again.
 ALWAYS_EXCLUDED: Final = ".cog"
-# In this order: a longer one begins with a shorter one.
+# Longer ones first, since they begin with shorter ones.
 _WILDCARDS: Final = (("**/", "(?:.*/)?"), ("**", "(?:.*/)?"), ("*", "[^/]*"), ("?", "[^/]"))
 
 
 class IgnoreRules:
-    """The patterns of a `.dockerignore`; the last one that fits a path decides."""
+    """The patterns of a `.dockerignore`; the last one that matches a path decides."""
 
     def __init__(self, patterns: Iterable[str]) -> None:
         self._rules = [
@@ -29,7 +30,7 @@ class IgnoreRules:
 
     @classmethod
     def of(cls, folder: Path, more: Iterable[str] = ()) -> "IgnoreRules":
-        """The rules of the project in `folder`, and those patterns after them."""
+        """Return the rules of the project in `folder`, followed by the patterns in `more`."""
         file = folder / ".dockerignore"
         lines = read_text(file).splitlines() if file.is_file() else []
         patterns = [line.strip() for line in lines if line.strip() and not line.startswith("#")]
@@ -37,11 +38,11 @@ class IgnoreRules:
 
     @cached_property
     def has_exceptions(self) -> bool:
-        """True when a folder that is left out may hold a file that is not."""
+        """True if an excluded folder may contain a file that is included again."""
         return any(is_exception for is_exception, _ in self._rules)
 
     def excludes(self, path: str) -> bool:
-        """True for a path, relative to the project and with forward slashes, that stays out."""
+        """Return True if `path`, relative to the project and with forward slashes, is excluded."""
         if path.split("/", 1)[0] == ALWAYS_EXCLUDED:
             return True
         excluded = False
@@ -52,7 +53,7 @@ class IgnoreRules:
 
 
 def _compiled(pattern: str) -> re.Pattern[str]:
-    """Compiles a pattern of Docker: `*` within a segment, `**` across; a folder covers what is in it."""
+    """Compile a Docker pattern: `*` within a segment, `**` across; a folder includes its content."""
     pattern = posixpath.normpath(pattern.strip()).lstrip("/")
     text = ""
     position = 0

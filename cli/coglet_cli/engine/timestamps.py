@@ -1,6 +1,6 @@
-"""Images that do not say when they were built: the same source gives the same image on another day.
+"""Reproducible images: limits all times in an image, so that the same source yields the same image.
 
-The BuildKit of newer engines could do it; what `docker save` writes can be changed with any of them.
+Only BuildKit of newer engines can do this; rewriting the output of `docker save` works with any engine.
 """
 
 import hashlib
@@ -15,21 +15,21 @@ from typing import IO, Any, Final
 
 _MANIFEST: Final = "manifest.json"
 _TIMES: Final = ("mtime", "atime", "ctime")
-# Ids and names of the containers in which the classic builder has run the steps.
+# Ids and names of the containers in which the classic builder ran the steps.
 _TRACES: Final = ("container", "container_config")
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Dating:
-    """No time after `epoch_s`; the first `kept_layers` layers, those of the base image, stay as they are."""
+    """The latest time, `epoch_s` (Unix time), and how many layers, those of the base image, to keep as is."""
 
     epoch_s: int
     kept_layers: int
 
 
 def redate(saved: Path, target: IO[bytes], dating: Dating, folder: Path) -> None:
-    """Writes the image of a `docker save` archive anew, for `docker load`; `folder` is for drafts."""
+    """Rewrite an archive of `docker save` for `docker load`; `folder` is for temporary files."""
     with tarfile.open(saved) as archive, tarfile.open(fileobj=target, mode="w") as out:
         [manifest] = json.loads(_read(archive, _MANIFEST))
         config = json.loads(_read(archive, manifest["Config"]))
@@ -70,7 +70,7 @@ def _redated(config: dict[str, Any], epoch_s: int) -> dict[str, Any]:
     latest = datetime.fromtimestamp(epoch_s, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
     steps: Iterable[dict[str, Any]] = config.get("history") or ()
     for entry in (config, *steps):
-        # Text in the one form that all of them have, down to seconds, is ordered as the times are.
+        # All have the same form down to seconds, in which text sorts as the times do.
         if entry.get("created", "")[: len(latest) - 1] >= latest[:-1]:
             entry["created"] = latest
     return {key: value for key, value in config.items() if key not in _TRACES}

@@ -1,4 +1,4 @@
-"""Files as `data:` URLs (RFC 2397): how they travel inside JSON."""
+"""Files as `data:` URLs (RFC 2397), to send them in JSON."""
 
 import base64
 import binascii
@@ -15,13 +15,13 @@ class DataUrl:
 
 
 def encode_data_url(content: bytes, media_type: str, name: str = "") -> str:
-    """`data:{media type};name={name};base64,...`; the model gets a file of that name, or ending."""
+    """Return `data:{media type};name={name};base64,...`; the model gets a file of that name or extension."""
     parameter = f";name={quote(name, safe='')}" if name else ""
     return f"data:{media_type}{parameter};base64,{base64.b64encode(content).decode('ascii')}"
 
 
 def decode_data_url(url: str) -> DataUrl:
-    """The file inside a data URL. Raises ValueError when it is not one."""
+    """Return the file in a data URL. Raises ValueError if `url` is not a data URL or not valid base64."""
     scheme, _, rest = url.partition(":")
     header, comma, body = rest.partition(",")
     if scheme.lower() != "data" or not comma:

@@ -1,4 +1,4 @@
-"""JSON Schema documents as plain data: references put in place, values found, instances checked."""
+"""JSON Schema documents as plain data: inlining of references, lookup by path, validation."""
 
 from collections.abc import Iterable, Mapping
 from typing import Any
@@ -7,9 +7,9 @@ import jsonschema_rs
 
 
 def inline_references(schema: Any, root: Any, open_references: frozenset[str] = frozenset()) -> Any:
-    """`schema` with every `$ref` into `root` replaced by its target: no path into it crosses one.
+    """Return `schema` with every `$ref` into `root` replaced by its target.
 
-    A reference inside its own target, or to nowhere, becomes the schema that accepts anything.
+    A recursive reference, or one without a target, becomes the schema that accepts anything.
     """
     if isinstance(schema, list):
         return [inline_references(item, root, open_references) for item in schema]
@@ -34,15 +34,17 @@ def _target(reference: str, root: Any) -> dict[str, Any]:
 
 
 def value_at(value: Any, path: Iterable[str | int]) -> Any:
-    """The value that `path` leads to inside `value`."""
+    """Return the value at `path` inside `value`."""
     for part in path:
         value = value[part]
     return value
 
 
 def violations(schema: Mapping[str, Any], value: Any) -> list[jsonschema_rs.ValidationError]:
-    """Everything in `value` that `schema` refuses. A schema that cannot be compiled, say for a pattern
-    in another dialect, refuses nothing: the server has the last word.
+    """Return all violations of `schema` by `value`.
+
+    A schema that cannot be compiled, for example because of a pattern in another dialect, has none: the
+    server validates the inputs again.
     """
     try:
         validator = jsonschema_rs.Draft202012Validator(dict(schema))
@@ -52,5 +54,5 @@ def violations(schema: Mapping[str, Any], value: Any) -> list[jsonschema_rs.Vali
 
 
 def accepts(schema: Mapping[str, Any], value: Any) -> bool:
-    """True when `schema` refuses nothing in `value`."""
+    """Return True if `value` is valid under `schema`."""
     return not violations(schema, value)

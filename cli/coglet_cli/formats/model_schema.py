@@ -1,4 +1,4 @@
-"""What a model takes and gives, read from its OpenAPI document."""
+"""The inputs and the output of a model, from its OpenAPI document."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -18,29 +18,29 @@ class InputSchema:
 
 @dataclass(frozen=True)
 class OutputSchema:
-    """The output of a model as a plain JSON Schema; `streaming` when it can be followed as it is made."""
+    """The output of a model as a plain JSON Schema; `streaming` is True if the model streams it."""
 
     schema: Mapping[str, Any]
     streaming: bool = False
 
     @property
     def is_concatenated(self) -> bool:
-        """True for pieces of one text that are meant to be joined."""
+        """True if the items are pieces of one text, to be joined."""
         return self.schema.get("x-cog-array-display") == "concatenate"
 
     @property
     def may_hold_files(self) -> bool:
-        """True when some value inside the output is a file."""
+        """True if a value in the output may be a file."""
         return holds_files(self.schema)
 
 
 def is_file(schema: Mapping[str, Any]) -> bool:
-    """True for the schema of one file: a string that carries a URL."""
+    """Return True for the schema of one file: a string with a URL."""
     return schema.get("type") == "string" and schema.get("format") == "uri"
 
 
 def holds_files(schema: Mapping[str, Any]) -> bool:
-    """True when a value of this schema can contain a file at any depth."""
+    """Return True if a value of this schema can contain a file at any depth."""
     below = [
         schema.get("items"),
         schema.get("additionalProperties"),
@@ -51,7 +51,7 @@ def holds_files(schema: Mapping[str, Any]) -> bool:
 
 
 def read_input_schema(document: Mapping[str, Any], *, is_training: bool = False) -> InputSchema:
-    """The component with the inputs. Raises UserError when the document has none."""
+    """Return the component with the inputs. Raises UserError if the document has none."""
     components = _components(document)
     component = (components.get("TrainingInput") if is_training else None) or components.get("Input")
     if not isinstance(component, dict):
@@ -64,7 +64,7 @@ def read_input_schema(document: Mapping[str, Any], *, is_training: bool = False)
 
 
 def read_output_schema(document: Mapping[str, Any], *, is_training: bool = False) -> OutputSchema:
-    """The component with the output; one that says nothing when the document has none."""
+    """Return the component with the output; an empty schema if the document has none."""
     name, path = ("TrainingOutput", "/trainings") if is_training else ("Output", "/predictions")
     component = _components(document).get(name, {})
     operation = document.get("paths", {}).get(path, {}).get("post", {})

@@ -1,4 +1,4 @@
-"""JSON as its standard defines it: Python's own reader takes NaN, infinities and overflows as well."""
+"""Strict JSON (RFC 8259): Python's own parser also accepts NaN, infinities and overflows."""
 
 import json
 import math
@@ -6,7 +6,7 @@ from typing import Any
 
 
 def read_json(text: str | bytes) -> Any:
-    """The value of a JSON text. Raises ValueError with the reason and its place."""
+    """Return the value of a JSON text. Raises ValueError with the reason and its position."""
     try:
         return json.loads(text, parse_constant=_refuse_constant, parse_float=_read_float)
     except RecursionError:
@@ -14,7 +14,7 @@ def read_json(text: str | bytes) -> Any:
 
 
 def write_json(value: Any, *, indent: int | None = None) -> str:
-    """The JSON text of a value, with every character as itself. Raises ValueError for NaN and infinities."""
+    """Return the JSON text of a value, non-ASCII unescaped. Raises ValueError for NaN and infinities."""
     return json.dumps(value, ensure_ascii=False, allow_nan=False, indent=indent)
 
 

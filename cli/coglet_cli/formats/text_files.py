@@ -1,4 +1,4 @@
-"""Text files that people write, in the encodings that their editors and shells give them."""
+"""Text files written by users, in the encodings that editors and shells produce."""
 
 import codecs
 import re
@@ -7,7 +7,7 @@ from typing import Final
 
 from coglet_cli.errors import UserError
 
-# UTF-32 before UTF-16, whose little-endian mark it begins with.
+# UTF-32 first: its little-endian mark begins with that of UTF-16.
 _MARKS: Final = (
     (codecs.BOM_UTF8, "utf-8"),
     (codecs.BOM_UTF32_BE, "utf-32-be"),
@@ -19,15 +19,18 @@ _CODING: Final = re.compile(rb"#.*?coding[:=]\s*([-\w.]+)")
 
 
 def read_text(file: Path) -> str:
-    """A file in UTF-8, with a byte order mark or without. Raises OSError; UserError for another encoding."""
+    """Return the text of a UTF-8 file, with or without a byte order mark; CRLF becomes LF.
+
+    Raises OSError if it cannot be read, UserError if it is not UTF-8.
+    """
     text = _decode(file, file.read_bytes().removeprefix(codecs.BOM_UTF8), "utf-8")
     return text.replace("\r\n", "\n")
 
 
 def read_requirements_text(file: Path) -> str:
-    """A requirements file as pip decodes it: by its byte order mark, its coding line, else as UTF-8.
+    """Return the text of a requirements file, decoded as pip does: byte order mark, coding line, else UTF-8.
 
-    Raises UserError.
+    Raises UserError if the file cannot be read or decoded.
     """
     try:
         data = file.read_bytes()
@@ -54,5 +57,5 @@ def _decode(file: Path, data: bytes, encoding: str) -> str:
     except (LookupError, UnicodeError):
         raise UserError(
             f"failed to read {file}: its coding line names {encoding!r}, which is not a text encoding",
-            hint="save the file as UTF-8, and leave that line out",
+            hint="save the file as UTF-8 and remove that line",
         ) from None

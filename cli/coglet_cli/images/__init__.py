@@ -1,1 +1,1 @@
-"""From a project folder to an image: what is sent to the engine, and in which steps."""
+"""Building of images from a project folder: the plan, the build context and the steps."""

@@ -1,4 +1,4 @@
-"""Whether a base image exists: one answer for all commands that decide on a base."""
+"""Whether a base image exists, for commands that can choose a base image without an engine."""
 
 from functools import cached_property
 from typing import TYPE_CHECKING, Final
@@ -10,16 +10,16 @@ _TIMEOUT_S: Final = 10
 
 
 class Availability:
-    """Asks the engine, as a build does; where none answers, the registry itself.
+    """Asks the engine, as a build does, or the registry if no engine responds.
 
-    `is_demanded` bases are taken to exist when there is no engine: it may have them without a registry.
+    Without an engine, an `is_demanded` base is assumed to exist: an engine may have it without a registry.
     """
 
     def __init__(self, *, is_demanded: bool) -> None:
         self._is_demanded = is_demanded
 
     def __call__(self, name: str) -> bool:
-        """True when the image is on the engine or in its registry."""
+        """Return True if the image is on the engine or in its registry."""
         if self._engine is not None:
             return self._engine.is_available(name)
         return self._is_demanded or _is_in_registry(name)

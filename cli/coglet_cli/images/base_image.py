@@ -1,4 +1,4 @@
-"""Which image a model's image stands on."""
+"""Selection of the base image of a model's image."""
 
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -18,7 +18,7 @@ COG_BASE_HOST_VARIABLE: Final = "COG_BASE_IMAGE_HOST"
 
 @dataclass(frozen=True)
 class BaseImage:
-    """A base image, and what its choice has to tell."""
+    """A base image, and a warning about the choice."""
 
     name: str
     kind: BaseKind
@@ -27,7 +27,7 @@ class BaseImage:
 
 @dataclass(frozen=True)
 class BaseWishes:
-    """The flags. `use_cog_base` is None unless the user said yes or no."""
+    """The user's settings for the base image. `use_cog_base` is None unless the flag is given."""
 
     registry: str
     use_cog_base: bool | None = None
@@ -42,7 +42,7 @@ def choose_base(
     wishes: BaseWishes,
     is_available: Callable[[str], bool],
 ) -> BaseImage:
-    """The base image of a model. Raises UserError when one was demanded that does not exist."""
+    """Return the base image of a model. Raises UserError if a required image does not exist."""
     if config.build.fast:
         return _fast_base(wishes, is_available)
     warning = None
@@ -62,13 +62,13 @@ def choose_base(
 def cog_base_name(
     config: CogConfig, requirements: Requirements, cuda: Cuda | None, registry: str
 ) -> str | None:
-    """The cog-base image of this configuration, None when there can be none."""
+    """Return the name of the cog-base image for this configuration, None if there is none."""
     python = ".".join(config.build.python_version.split(".")[:2])
     torch = choose_torch(config.build, requirements)
     if torch is None and requirements.names("torch"):
         return None
     version = _full(torch.version) if torch else None
-    # Of a release that is newer than our table, its registry knows.
+    # For a release that is newer than our table, ask the registry.
     if torch and version and not torch.is_newer:
         if not knows_torch(version, python, cuda.minor if cuda else None):
             return None
@@ -80,7 +80,7 @@ def cog_base_name(
 
 
 def _full(version: str) -> str:
-    """`2.0.0` of `2.0` and of `2.0.0+cu118`."""
+    """Return `2.0.0` for `2.0` and for `2.0.0+cu118`."""
     parts = version.partition("+")[0].split(".")
     return ".".join([*parts, *("0" for _ in range(3 - len(parts)))])
 
@@ -89,7 +89,7 @@ def _fast_base(wishes: BaseWishes, is_available: Callable[[str], bool]) -> BaseI
     if not is_available(wishes.fast_base):
         raise UserError(
             f"the base image of fast builds, {wishes.fast_base}, is not available",
-            hint=f"name your own in {FAST_BASE_VARIABLE} (made from Dockerfile.base), or set fast: false",
+            hint=f"set {FAST_BASE_VARIABLE} to an image built from Dockerfile.base, or set fast: false",
         )
     return BaseImage(wishes.fast_base, BaseKind.COG_BASE)
 

@@ -1,4 +1,4 @@
-"""`cog build` and `cog debug`: the image of a model, or the Dockerfile that it is built from."""
+"""`cog build` and `cog debug`: building a model's image, or printing its Dockerfile."""
 
 from dataclasses import replace
 
@@ -15,13 +15,13 @@ _WEIGHTS_PLACE = "/src/.cog/weights.json"
 
 
 def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Terminal) -> None:
-    """Builds the model of the current folder. Raises UserError."""
+    """Build an image of the model in the current folder. Raises UserError if it cannot be built."""
     from coglet_cli.engine.client import Engine
 
     model = load_local_model(file, terminal, strict=flags.strict)
     name = image_name(model.config, model.project, tag)
     files = weights_files(model)
-    schema = image_document(model, flags)  # what is wrong with the source needs no engine to be told
+    schema = image_document(model, flags)  # before connecting: errors in the source need no engine
     engine = Engine.connect()
     terminal.info(f"Building Docker image from environment in {file} as {name}...")
     ImageBuilder(model, flags, engine, terminal).build(name, schema, files=files)
@@ -29,7 +29,10 @@ def build_image(file: str, tag: str | None, flags: BuildFlags, terminal: Termina
 
 
 def weights_files(model: LocalModel) -> dict[str, bytes]:
-    """The files that tell an image which managed weights it has. Raises UserError when they drift."""
+    """Return the files, by path, that list an image's managed weights.
+
+    Raises UserError if weights.lock does not match cog.yaml.
+    """
     if not model.config.weights:
         return {}
     from coglet_cli.weights.project import weights_manifest
@@ -38,7 +41,7 @@ def weights_files(model: LocalModel) -> dict[str, bytes]:
 
 
 def print_dockerfiles(file: str, name: str | None, flags: BuildFlags, terminal: Terminal) -> None:
-    """Prints what would be built, on the base that a build takes. Raises UserError."""
+    """Print the Dockerfiles that a build would use. Raises UserError if the model cannot be built."""
     model = load_local_model(file, terminal)
     is_demanded = bool(flags.use_cog_base or flags.fast or model.config.build.fast)
     plan = prepare(model, flags, Availability(is_demanded=is_demanded), terminal).plan

@@ -1,4 +1,4 @@
-"""The steps of a build, from a model to a labelled image on the engine."""
+"""The steps of a build, from a model to a labeled image on the engine."""
 
 import hashlib
 import os
@@ -17,7 +17,7 @@ from coglet_cli.engine.ignore import IgnoreRules
 from coglet_cli.errors import UserError
 from coglet_cli.formats.text_files import read_text
 from coglet_cli.images import weights as separate
-from coglet_cli.images.freeze import remembered
+from coglet_cli.images.freeze import cached_freeze
 from coglet_cli.images.labels import cog_base_labels, model_labels, with_legacy_labels
 from coglet_cli.images.lock import build_lock
 from coglet_cli.images.preparation import BuildFlags, Prepared, prepare
@@ -38,14 +38,14 @@ _SCHEMA_PLACE: Final = "/src/.cog/openapi_schema.json"
 
 @dataclass(frozen=True)
 class Built:
-    """An image, and the document that it serves."""
+    """An image, and its OpenAPI document."""
 
     name: str
     schema: bytes
 
 
 def image_name(config: CogConfig, project: Project, tag: str | None = None) -> str:
-    """`--tag`, else what cog.yaml says, else one made of the folder's name."""
+    """Return `--tag`, else `image` or `model` of cog.yaml, else a name derived from the folder's."""
     if named := tag or config.image or config.model:
         return named
     name = project.folder.resolve().name.lower().replace(" ", "-")
@@ -70,7 +70,7 @@ class ImageBuilder:
         annotations: Mapping[str, str] | None = None,
         files: Mapping[str, bytes] | None = None,
     ) -> Built:
-        """The image that is shipped: with source, schema, `files` and labels. Raises UserError."""
+        """Build the complete image: with source, schema, `files` and labels. Raises UserError on failure."""
         with build_lock(self._model.project.folder):
             temporary = _temporary_name(name)
             prepared = self._prepare(temporary)
@@ -87,7 +87,7 @@ class ImageBuilder:
         return Built(name, schema)
 
     def build_base(self, name: str) -> str:
-        """The image for a project that is mounted on /src: everything but the source."""
+        """Build an image without source, for a project mounted at /src. Raises UserError on failure."""
         with build_lock(self._model.project.folder):
             prepared = prepare(self._model, self._flags, self._engine.is_available, self._terminal)
             self._build(replace(prepared, plan=replace(prepared.plan, has_source=False)), name)
@@ -171,13 +171,14 @@ class ImageBuilder:
         for reference in (self._model.config.run, self._model.config.train):
             file = reference.split(":")[0] if reference else ""
             if file and has_source and rules.excludes(file):
-                self._terminal.warning(f".dockerignore leaves out {file}: the model cannot start without it")
+                self._terminal.warning(f".dockerignore excludes {file}: the model cannot start without it")
 
     def _pip_freeze(self, image: str) -> str:
         facts = self._engine.find(image)
-        # The last layer is the source; one more on top of it only makes us ask again.
+        # Without the last layer, the source, which does not change the packages. If there is one more layer
+        # on top of the source, the cache only misses.
         layers = facts.layers[:-1] if facts else ()
-        return remembered(
+        return cached_freeze(
             self._model.project.folder,
             layers,
             lambda: self._engine.output_of(image, ["python", "-m", "pip", "freeze"]).strip(),
@@ -194,21 +195,21 @@ class ImageBuilder:
 
 
 def _temporary_name(name: str) -> str:
-    """Images for Replicate are made under a name that no registry has."""
+    """Return the name under which an image is built; for Replicate, one that no registry has."""
     if not name.startswith(f"{DEFAULT_REGISTRY}/"):
         return name
     return f"cog-tmp:{hashlib.sha256(name.encode()).hexdigest()}"
 
 
 def _buildkit(config: CogConfig) -> "BuildKit | None":
-    """BuildKit where it is there. Raises UserError when the model cannot be built without it."""
+    """Return BuildKit if it is available. Raises UserError if the model cannot be built without it."""
     from coglet_cli.engine.buildkit import BuildKit
 
     found = None if os.environ.get("DOCKER_BUILDKIT") == "0" else BuildKit.find()
     needs = any(command.mounts for command in (*config.build.run, *config.build.pre_install))
     if needs and found is None:
         raise UserError(
-            "build.run with mounts needs BuildKit, which this Docker client does not offer",
-            hint="install the plugin docker-buildx, or unset DOCKER_BUILDKIT=0",
+            "build.run with mounts needs BuildKit, which this Docker client does not support",
+            hint="install the docker-buildx plugin, or unset DOCKER_BUILDKIT=0",
         )
     return found

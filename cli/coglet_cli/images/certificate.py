@@ -1,4 +1,4 @@
-"""COG_CA_CERT: certificates that an image must trust, for networks that inspect TLS."""
+"""COG_CA_CERT: certificates that an image shall trust, for networks that inspect TLS."""
 
 import base64
 import binascii
@@ -13,7 +13,10 @@ _END: Final = "-----END CERTIFICATE-----"
 
 
 def read_certificate(value: str | None) -> bytes | None:
-    """The PEM text that the variable gives or names; None without the variable. Raises UserError."""
+    """Return the PEM text for the value of COG_CA_CERT, None if it is empty.
+
+    The value is PEM text, its base64 form, or the path of a file or folder. Raises UserError otherwise.
+    """
     if not value:
         return None
     if _BEGIN in value:
@@ -47,7 +50,7 @@ def _read_folder(folder: Path) -> bytes:
 
 
 def _checked(text: str) -> bytes:
-    # Bundles carry comments between their certificates.
+    # Bundles can have comments before their certificates.
     start = text.find(_BEGIN)
     if start < 0:
         raise UserError(f"{VARIABLE}: invalid PEM: must start with '{_BEGIN}'")

@@ -1,4 +1,4 @@
-"""Which CUDA and cuDNN torch and TensorFlow need; the facts are in JSON files beside the code."""
+"""The CUDA and cuDNN versions that torch and TensorFlow need; the data is in JSON files."""
 
 import json
 import re
@@ -15,13 +15,13 @@ from coglet_cli.images.torch import Torch, choose_torch, index_cuda, newest_cuda
 from coglet_cli.python_env.requirements import Requirements
 
 _DEFAULT_CUDA: Final = "11.8"
-# From this release on, the tag of an image names cuDNN without its version.
+# From this CUDA release on, image tags contain "cudnn" without its version.
 _UNVERSIONED_CUDNN_FROM: Final = Version("12.4")
 
 
 @dataclass(frozen=True)
 class Cuda:
-    """A pair of versions that meet in one image, and what the user should know about the choice."""
+    """Compatible versions of CUDA and cuDNN, and a warning about the choice."""
 
     version: str
     cudnn: str
@@ -29,7 +29,7 @@ class Cuda:
 
     @property
     def minor(self) -> str:
-        """`11.8` of `11.8.0`."""
+        """Major and minor version: `11.8` for `11.8.0`."""
         return ".".join(self.version.split(".")[:2])
 
 
@@ -49,7 +49,7 @@ def _tensorflow_rows() -> list[dict[str, Any]]:
 
 
 def resolve_cuda(build: Build, requirements: Requirements) -> Cuda | None:
-    """The CUDA and cuDNN of a model; None without a GPU. Raises UserError for what cannot be."""
+    """Return the CUDA and cuDNN of a model, None without a GPU. Raises UserError if they conflict."""
     if not build.gpu:
         return None
     version, cudnn, warning = _wanted_cuda(build, requirements)
@@ -68,7 +68,7 @@ def resolve_cuda(build: Build, requirements: Requirements) -> Cuda | None:
 
 
 def cuda_base_image(cuda: Cuda) -> str:
-    """The newest image of nvidia/cuda with these versions. Raises UserError when there is none."""
+    """Return the newest image of nvidia/cuda with these versions. Raises UserError if there is none."""
     found = [
         (Version(full), Version(ubuntu), full, ubuntu)
         for row in _images()
@@ -85,7 +85,7 @@ def cuda_base_image(cuda: Cuda) -> str:
 
 
 def _wanted_cuda(build: Build, requirements: Requirements) -> tuple[str, str | None, str | None]:
-    """CUDA, cuDNN if something decides it, and a warning."""
+    """Return CUDA, cuDNN if it is determined, and a warning."""
     tensorflow, torch = requirements.pin("tensorflow"), choose_torch(build, requirements)
     if build.cuda:
         return build.cuda, build.cudnn, _torch_warning(build.cuda, torch)
@@ -99,9 +99,9 @@ def _wanted_cuda(build: Build, requirements: Requirements) -> tuple[str, str | N
             _DEFAULT_CUDA,
             build.cudnn,
             (
-                f"no known release of torch is {requirements.specifier('torch')}: "
-                f"taking CUDA {_DEFAULT_CUDA}. "
-                "Set `cuda` in cog.yaml for another one."
+                f"no known release of torch matches {requirements.specifier('torch')}: "
+                f"using CUDA {_DEFAULT_CUDA}. "
+                "Set `cuda` in cog.yaml to select another version."
             ),
         )
     return _DEFAULT_CUDA, build.cudnn, None
@@ -131,7 +131,7 @@ def _cuda_of_tensorflow(version: str, cudnn: str | None) -> tuple[str, str | Non
 
 
 def _cuda_of_torch(torch: Torch, requirements: Requirements) -> tuple[str, str | None]:
-    """CUDA, and a warning when it is a guess."""
+    """Return CUDA, and a warning if it is a guess."""
     local = torch.version.partition("+")[2]
     if match := re.fullmatch(r"cu(\d+)(\d)", local):
         return f"{match[1]}.{match[2]}", None
@@ -142,9 +142,9 @@ def _cuda_of_torch(torch: Torch, requirements: Requirements) -> tuple[str, str |
     if not torch.is_newer:
         raise _unknown("torch", torch.version.partition("+")[0])
     return newest_cuda(), (
-        f"torch {torch.version} is newer than all that this release of Cog knows: "
-        f"taking CUDA {newest_cuda()}. "
-        "Set `cuda` in cog.yaml for another one."
+        f"torch {torch.version} is newer than all releases that this version of Cog knows: "
+        f"using CUDA {newest_cuda()}. "
+        "Set `cuda` in cog.yaml to select another version."
     )
 
 

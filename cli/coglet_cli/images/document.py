@@ -1,4 +1,4 @@
-"""The OpenAPI document that an image carries."""
+"""The OpenAPI document of an image."""
 
 from pathlib import Path
 
@@ -10,11 +10,14 @@ from coglet_cli.project.schema import SchemaRefused, schema_bytes, store_schema
 
 
 def image_document(model: LocalModel, flags: BuildFlags) -> bytes:
-    """The document, stored in the project as well; empty when the user wants none. Raises UserError."""
+    """Return the document and store it in the project; return b"" with `--skip-schema-validation`.
+
+    Raises UserError if it cannot be generated, read or stored.
+    """
     if flags.skip_schema:
         return b""
     try:
-        data = _given(flags.openapi_schema) if flags.openapi_schema else _made(model)
+        data = _given(flags.openapi_schema) if flags.openapi_schema else _generated(model)
         store_schema(model.project, data)
     except SchemaRefused as refused:
         raise UserError(f"image build failed: {refused.message}", hint=refused.hint) from None
@@ -32,5 +35,5 @@ def _given(file: str) -> bytes:
     return data
 
 
-def _made(model: LocalModel) -> bytes:
+def _generated(model: LocalModel) -> bytes:
     return schema_bytes(model.project, model.config)

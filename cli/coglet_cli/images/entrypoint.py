@@ -1,6 +1,6 @@
-"""The entry point of every image: serves the model, or runs another command and does the duties of PID 1.
+"""The entry point of every image: serves the model, or runs another command and acts as its init process.
 
-A build copies this file alone into the image, where the supervisor's Python runs it.
+A build copies only this file into the image, where the supervisor's Python runs it.
 """
 
 import os
@@ -12,17 +12,17 @@ from contextlib import suppress
 from typing import Final, NoReturn
 
 _SERVER: Final = "coglet_supervisor"
-# What starts the server in an image of Cog, and so in the settings of platforms and the scripts of users.
+# The arguments that start the server in images of Cog; platforms and scripts use them.
 _SERVER_OF_COG: Final = ["-m", "cog.server.http"]
 _OPTIONS_WITH_VALUE: Final = ("-W", "-X", "--check-hash-based-pycs")
-# What a shell says of a command that it does not find, or may not run.
+# The exit codes of a shell for a command that does not exist or is not executable.
 _NOT_FOUND: Final = 127
 _NOT_RUNNABLE: Final = 126
 _STDIN: Final = 0
 
 
 def main(words: list[str]) -> int:
-    """Does what the arguments of the container ask for, and gives its exit code."""
+    """Run what the arguments of the container ask for and return the exit code."""
     flags = server_flags(words)
     if flags is not None:
         sys.argv = [_SERVER, *flags]
@@ -30,14 +30,14 @@ def main(words: list[str]) -> int:
         return 0
     if os.getpid() == 1:
         return _run_below(words)
-    _execute(words)  # somebody else is PID 1, as with `docker run --init`
+    _execute(words)  # another process is PID 1, as with `docker run --init`
 
 
 def server_flags(words: list[str]) -> list[str] | None:
-    """The flags for the server, None for another command.
+    """Return the flags for the server, None if `words` are another command.
 
-    The server is meant by nothing, by flags alone, and by `python [options] -m cog.server.http [flags]`.
-    Those options are dropped: they are for an interpreter that runs the model as well.
+    No words, flags alone, and `python [options] -m cog.server.http [flags]` all start the server. The
+    options of `python` are dropped: they are meant for an interpreter that also runs the model.
     """
     if not words or words[0].startswith("-"):
         return words
@@ -50,10 +50,10 @@ def server_flags(words: list[str]) -> list[str] | None:
 
 
 def _run_below(words: list[str]) -> int:
-    """Runs a command as a child, and gives its exit code; 128 + n for its death by signal n, as shells do.
+    """Run a command as a child and return its exit code; 128 + n if signal n killed it, as shells do.
 
-    The kernel drops signals that PID 1 has no handler for, and makes it the parent of all orphans: most
-    commands expect neither. They get every signal that we get, and we reap.
+    The kernel drops signals that PID 1 has no handler for, and makes it the parent of all orphans. Most
+    commands do not expect this, so we forward every signal to the command and reap the orphans.
     """
     all_signals = signal.valid_signals()
     signal.pthread_sigmask(signal.SIG_BLOCK, all_signals)
@@ -70,7 +70,7 @@ def _run_below(words: list[str]) -> int:
 
 
 def _reap(child: int) -> int | None:
-    """Reaps all that have ended; the exit code of `child` when it is one of them."""
+    """Reap all children that have exited; return the exit code of `child` if it is one of them."""
     code = None
     with suppress(ChildProcessError):
         while (ended := os.waitpid(-1, os.WNOHANG))[0]:
@@ -80,14 +80,14 @@ def _reap(child: int) -> int | None:
 
 
 def _take_terminal() -> None:
-    """Ctrl-C is for the command alone: it would get the one that we hand on as well."""
+    """Make this process the terminal's foreground group, so that it does not get Ctrl-C twice."""
     os.setpgid(0, 0)
     with suppress(OSError):  # no terminal
         os.tcsetpgrp(_STDIN, os.getpgrp())
 
 
 def _execute(words: list[str]) -> NoReturn:
-    # Python has changed these, and what follows it would inherit that.
+    # Python ignores or handles these; the command would inherit ignored signals.
     for number in (signal.SIGINT, signal.SIGPIPE, signal.SIGXFSZ):
         signal.signal(number, signal.SIG_DFL)
     signal.pthread_sigmask(signal.SIG_SETMASK, ())

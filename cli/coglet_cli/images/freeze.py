@@ -1,4 +1,4 @@
-"""The packages of an image, as pip lists them; asked once for the layers below the source."""
+"""The output of `pip freeze` in an image, cached by the layers below the source."""
 
 import hashlib
 import json
@@ -10,11 +10,11 @@ from typing import Final
 _CACHE: Final = ".cog/cache/pip_freeze.json"
 
 
-def remembered(folder: Path, layers: Sequence[str], ask: Callable[[], str]) -> str:
-    """What `ask` said when an image last had these layers; asked now for others."""
+def cached_freeze(folder: Path, layers: Sequence[str], ask: Callable[[], str]) -> str:
+    """Return the cached list of packages if it is for these layers, else call `ask` and cache its result."""
     key = hashlib.sha256("\n".join(layers).encode()).hexdigest()
     file = folder / _CACHE
-    # Whatever cannot be used is the same as nothing.
+    # An unusable cache file counts as absent.
     with suppress(OSError, ValueError, TypeError, KeyError):
         known = json.loads(file.read_text("utf-8"))
         if known["layers"] == key:

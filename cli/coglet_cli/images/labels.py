@@ -1,4 +1,4 @@
-"""What an image says of itself: labels that platforms and `cog` itself read."""
+"""Labels of an image, which platforms and `cog` itself read."""
 
 import json
 import os
@@ -37,7 +37,7 @@ class NotAModel(UserError):
 
 
 def config_of(image: str, labels: Mapping[str, str]) -> Mapping[str, Any]:
-    """The configuration that an image was built from. Raises NotAModel."""
+    """Return the configuration in an image's labels. Raises NotAModel if there is none."""
     text = labels.get(CONFIG) or labels.get(_LEGACY_CONFIG)
     try:
         config = json.loads(text) if text else None
@@ -49,14 +49,14 @@ def config_of(image: str, labels: Mapping[str, str]) -> Mapping[str, Any]:
 
 
 def schema_of(labels: Mapping[str, str]) -> Mapping[str, Any] | None:
-    """The OpenAPI document of an image, when it carries one."""
+    """Return the OpenAPI document in an image's labels, None if there is none."""
     text = labels.get(SCHEMA) or labels.get(_LEGACY_SCHEMA)
     document = json.loads(text) if text else None
     return document if isinstance(document, dict) else None
 
 
 def model_labels(config: CogConfig, schema: bytes, pip_freeze: str, folder: Path) -> dict[str, str]:
-    """The labels of a model's image."""
+    """Return the labels of a model's image."""
     labels = {
         VERSION: metadata.version(DISTRIBUTION),
         CONFIG: json.dumps(_config_data(config), separators=(",", ":")),
@@ -74,7 +74,7 @@ def model_labels(config: CogConfig, schema: bytes, pip_freeze: str, folder: Path
 
 
 def cog_base_labels(name: str, layers: Sequence[str]) -> dict[str, str]:
-    """Which cog-base image a model's image stands on, and where its layers end."""
+    """Return labels with the name of the cog-base image and the position of its last layer."""
     return {
         f"{COG_BASE}-name": name,
         f"{COG_BASE}-last-layer-sha": layers[-1],
@@ -83,12 +83,12 @@ def cog_base_labels(name: str, layers: Sequence[str]) -> dict[str, str]:
 
 
 def with_legacy_labels(labels: Mapping[str, str]) -> dict[str, str]:
-    """The labels, and those of them that Cog once had under other names."""
+    """Return the labels, with those that old releases of Cog read under other names."""
     return {**labels, **{old: labels[new] for new, old in _LEGACY.items()}}
 
 
 def _config_data(config: CogConfig) -> dict[str, Any]:
-    """The configuration with the key names of cog.yaml, without what was not set."""
+    """Return the configuration with the key names of cog.yaml, without unset values."""
     data = asdict(config)
     # Old readers know the predictor by this name.
     data["predict"] = data.pop("run")

@@ -1,4 +1,4 @@
-"""One build of a project at a time."""
+"""A lock that allows one build of a project at a time."""
 
 import fcntl
 import time
@@ -12,17 +12,17 @@ _POLL_S: Final = 0.1
 
 @contextmanager
 def build_lock(folder: Path) -> Iterator[None]:
-    """Waits until no other cog builds the project in `folder`, and keeps others waiting."""
+    """Hold the build lock of the project in `folder` for the block; wait until it is free."""
     home = folder / ".cog"
     home.mkdir(exist_ok=True)
     with (home / "cog.lock").open("w") as file:
         # Polled, not blocking: Ctrl-C must end the wait.
-        while not _taken(file.fileno()):
+        while not _try_lock(file.fileno()):
             time.sleep(_POLL_S)
         yield
 
 
-def _taken(descriptor: int) -> bool:
+def _try_lock(descriptor: int) -> bool:
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except BlockingIOError:

@@ -1,4 +1,4 @@
-"""From a project and flags to an image plan and the files that its build needs."""
+"""Preparation of a build: the image plan and the files that it needs, from a project and flags."""
 
 import os
 from collections.abc import Callable, Mapping, Sequence
@@ -32,13 +32,13 @@ from coglet_cli.registry.references import DEFAULT_REGISTRY, REGISTRY_VARIABLE
 from coglet_cli.terminal import Terminal
 
 _CONCURRENCY_FROM = Version("3.11")
-# What Python calls the processors of images.
+# Python's names (platform.machine) for the processors of images.
 _MACHINES = {"linux/amd64": "x86_64", "linux/arm64": "aarch64"}
 
 
 @dataclass(frozen=True)
 class BuildFlags:
-    """The flags that say how an image is made."""
+    """The flags that control the build of an image."""
 
     no_cache: bool = False
     separate_weights: bool = False
@@ -61,21 +61,21 @@ class BuildFlags:
 
 @dataclass(frozen=True)
 class Prepared:
-    """A plan, the files that its Dockerfile copies from `build/`, and what it stands on."""
+    """A plan, and the files that its Dockerfile copies from `build/`."""
 
     plan: ImagePlan
     staged: Mapping[str, bytes] = field(default_factory=dict)
 
 
 def with_flags(config: CogConfig, flags: BuildFlags) -> CogConfig:
-    """The configuration as the flags change it."""
+    """Return the configuration with the flags applied."""
     return replace(config, build=replace(config.build, fast=True)) if flags.fast else config
 
 
 def prepare(
     model: LocalModel, flags: BuildFlags, is_available: Callable[[str], bool], terminal: Terminal
 ) -> Prepared:
-    """The plan of a model's image, warnings told. Raises UserError for what cannot be built."""
+    """Return the plan of a model's image and show its warnings. Raises UserError if it cannot be built."""
     config = with_flags(model.config, flags)
     _refuse_combinations(config, flags)
     folder = model.project.folder
@@ -90,8 +90,8 @@ def prepare(
     certificate = read_certificate(os.environ.get(CERTIFICATE_VARIABLE))
     if certificate:
         terminal.info(f"Injecting CA certificate from {CERTIFICATE_VARIABLE}")
-    told = (cuda and cuda.warning, cuda and torch and torch.note, base.warning)
-    for warning in (*sdk.warnings, *requirements.warnings, *told):
+    choices = (cuda and cuda.warning, cuda and torch and torch.note, base.warning)
+    for warning in (*sdk.warnings, *requirements.warnings, *choices):
         if warning:
             terminal.warning(warning)
     lines = requirements
@@ -129,10 +129,10 @@ def _refuse_combinations(config: CogConfig, flags: BuildFlags) -> None:
         return
     if config.build.gpu:
         raise UserError(
-            f"images with a GPU are for {PLATFORM} only", hint="leave out --platform, or set gpu: false"
+            f"images with a GPU are supported only on {PLATFORM}", hint="omit --platform, or set gpu: false"
         )
     if flags.use_cog_base:
-        raise UserError(f"cog-base images are for {PLATFORM} only", hint="leave out --use-cog-base-image")
+        raise UserError(f"cog-base images exist only for {PLATFORM}", hint="omit --use-cog-base-image")
 
 
 def _wishes(flags: BuildFlags) -> BaseWishes:
@@ -162,9 +162,9 @@ def _staged(
 
 
 def _concurrency(model: LocalModel, *, has_own_schema: bool) -> int | None:
-    """`concurrency.max`, else what the decorator says. Raises UserError when the model cannot do that.
+    """Return `concurrency.max`, else the value of the decorator. Raises UserError if the model cannot do it.
 
-    Who brings a schema along, or wants none, may have a source that cannot be read.
+    With the user's own schema, or without one, the source need not be readable.
     """
     config = model.config
     if config.run is None:

@@ -1,4 +1,4 @@
-"""`cog push`: the image of a model in its registry."""
+"""`cog push`: building a model's image and pushing it to its registry."""
 
 import os
 import secrets
@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Terminal) -> None:
-    """Builds the model of the current folder and sends it to its registry. Raises UserError."""
+    """Build the model of the current folder and push it to its registry. Raises UserError on failure."""
     from coglet_cli.engine.client import Engine
     from coglet_cli.progress import Progress
     from coglet_cli.weights.bundle import image_tag, push_bundle, show_bundle
@@ -49,7 +49,7 @@ def push_image(file: str, image: str | None, flags: BuildFlags, terminal: Termin
 
 
 def _push(engine: "Engine", name: str, progress: "Progress", terminal: Terminal) -> str | None:
-    """Pushes with our own OCI push when COG_PUSH_OCI=1, else with the engine; returns the digest there."""
+    """Push with our own OCI push when COG_PUSH_OCI=1, else with the engine; return the digest there."""
     from coglet_cli.registry.credentials import reused_credentials
     from coglet_cli.registry.layer_push import SWITCH, PushSettings, push_layers
 
@@ -63,7 +63,7 @@ def _push(engine: "Engine", name: str, progress: "Progress", terminal: Terminal)
 
 
 def _push_id() -> str:
-    """A UUID of version 7 (RFC 9562, 5.7): its order is the one of time."""
+    """Return a UUID of version 7 (RFC 9562, 5.7), which sorts by time."""
     milliseconds = time.time_ns() // 1_000_000
     value = milliseconds << 80 | 7 << 76 | secrets.randbits(12) << 64 | 2 << 62 | secrets.randbits(62)
     return str(uuid.UUID(int=value))

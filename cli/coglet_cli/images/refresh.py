@@ -1,6 +1,6 @@
-"""`python -m coglet_cli.images.refresh`, for maintainers: newer releases of torch into torch.json.
+"""`python -m coglet_cli.images.refresh`, for maintainers: adds new releases of torch to torch.json.
 
-The rows that are there stay: models are built by them.
+Existing rows are not changed, since models are built with them.
 """
 
 import json
@@ -27,7 +27,7 @@ _TIMEOUT_S: Final = 60
 
 @dataclass(frozen=True)
 class Wheel:
-    """One wheel of an index: a release for one CUDA (`cpu` without) and one Python, by its minor version."""
+    """One wheel of an index: a release for one CUDA (`cpu` for none) and one minor version of Python."""
 
     version: str
     build: str
@@ -35,7 +35,7 @@ class Wheel:
 
 
 def wheels_of(page: str, package: str) -> list[Wheel]:
-    """The wheels for Linux on amd64 that a page of the index names."""
+    """Return the wheels for Linux on amd64 that a page of the index lists."""
     return [
         Wheel(found["version"], found["build"], int(found["python"]))
         for found in _WHEEL.finditer(page)
@@ -46,7 +46,7 @@ def wheels_of(page: str, package: str) -> list[Wheel]:
 def newer_rows(
     rows: Sequence[Mapping[str, Any]], torch: Iterable[Wheel], torchvision: Iterable[Wheel]
 ) -> list[dict[str, Any]]:
-    """A row for each release of torch that is newer than those of `rows` and has a torchvision."""
+    """Return a row for each release of torch that is newer than those in `rows` and has a torchvision."""
     wheels = list(torch)
     latest = max(Version(version) for row in rows for version in row["torch"])
     versions = {wheel.version for wheel in wheels if Version(wheel.version) > latest}
@@ -70,19 +70,19 @@ def _row(version: str, wheels: Sequence[Wheel]) -> dict[str, Any]:
 
 
 def torchvision_of(torch: str) -> str:
-    """The release that belongs to one of torch: so it has been since 2.1.0, with 0.16.0."""
+    """Return the release of torchvision for one of torch; the rule holds since 2.1.0 and 0.16.0."""
     _, minor, patch = Version(torch).release
     return f"0.{minor + 15}.{patch}"
 
 
 def written(data: Mapping[str, Any]) -> str:
-    """The text of the file: a line for each row, so that a change is a line of a diff."""
+    """Return the text of the file: one line for each row, so that a new row is one line of a diff."""
     rows = ",\n".join(f"    {json.dumps(row)}" for row in data["rows"])
     return f'{{\n  "wheels": {json.dumps(data["wheels"])},\n  "rows": [\n{rows}\n  ]\n}}\n'
 
 
 def refresh(file: Path, environ: Mapping[str, str]) -> list[str]:
-    """Adds what is new to the file, and gives the releases. Raises UserError."""
+    """Add new releases to the file and return their versions. Raises UserError if the index fails."""
     scheme = environ.get("R8_SCHEME") or "https"
     host = environ.get("R8_PYTORCH_HOST") or "download.pytorch.org"
     data = json.loads(file.read_text("utf-8"))
@@ -102,13 +102,13 @@ def _page(url: str) -> str:
 
 
 def main() -> int:
-    """Refreshes the file of this installation; says what was added."""
+    """Refresh the file of this installation and print what was added. Return the exit code."""
     try:
         added = refresh(DATA, os.environ)
     except UserError as error:
         print(f"error: {error.message}", file=sys.stderr)
         return error.exit_code
-    print(f"torch {', '.join(added)} added to {DATA.name}" if added else f"{DATA.name} knows all releases")
+    print(f"torch {', '.join(added)} added to {DATA.name}" if added else f"{DATA.name} is up to date")
     return 0
 
 

@@ -1,4 +1,4 @@
-"""Which release of pycoglet an image gets: the one that runs here, unless somebody wants another."""
+"""Selection of the pycoglet release for an image: the running one, unless the user names another."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -12,17 +12,17 @@ from coglet_cli.errors import UserError
 from coglet_cli.python_env.wheel import model_wheel, server_wheel, wheel_name
 from coglet_cli.version import DISTRIBUTION
 
-# In this order. SDK and runtime are one distribution, so that the variables of both mean the same.
+# In this order. SDK and runtime are one distribution, so the variables for both have the same meaning.
 VARIABLES: Final = ("COG_SDK_WHEEL", "COG_WHEEL", "COGLET_WHEEL")
 PRERELEASE: Final = "prerelease"
-# The first release. Those of Cog have other numbers, and other packages.
+# Our first release. Those of Cog have other version numbers and packages.
 MINIMUM_VERSION: Final = "0.1.0"
 _INDEX: Final = "pypi"
 
 
 @dataclass(frozen=True)
 class Sdk:
-    """What is installed, the files that the build context needs for it, and where it comes from in words."""
+    """What to install, the files that the build context needs for it, and its source for messages."""
 
     packages: Packages
     files: Mapping[str, bytes]
@@ -31,13 +31,16 @@ class Sdk:
 
 
 def choose_sdk(environ: Mapping[str, str], sdk_version: str | None) -> Sdk:
-    """The first variable that is set, else `build.sdk_version`, else this very release. Raises UserError."""
+    """Return the SDK of the first variable that is set, else `build.sdk_version`, else the running release.
+
+    Raises UserError if the version is too old or the path has no suitable wheel.
+    """
     for variable in VARIABLES:
         if value := environ.get(variable):
             return _from_variable(variable, value)
     if sdk_version == PRERELEASE:
         packages = Packages(DISTRIBUTION, f'"{DISTRIBUTION}[server]"', allow_prereleases=True)
-        warning = "build.sdk_version is `prerelease`: builds on other days may get another release"
+        warning = "build.sdk_version is `prerelease`: later builds may get another release"
         return Sdk(packages, {}, "build.sdk_version", (warning,))
     if sdk_version:
         return _from_index(pep440(sdk_version), "build.sdk_version")
@@ -45,7 +48,7 @@ def choose_sdk(environ: Mapping[str, str], sdk_version: str | None) -> Sdk:
 
 
 def pep440(version: str) -> str:
-    """`1.2.0-rc1` as pip writes it, `1.2.0rc1`; what is not a version stays as it is."""
+    """Return `1.2.0-rc1` in its PEP 440 form `1.2.0rc1`; text that is not a version is unchanged."""
     try:
         return str(Version(version))
     except InvalidVersion:
@@ -72,13 +75,16 @@ def _from_index(version: str, source: str) -> Sdk:
     if _is_too_old(version):
         raise UserError(
             f"cog version {version} is below the minimum required version {MINIMUM_VERSION}",
-            hint=f"{source} counts releases of {DISTRIBUTION}; without it, images get the one that runs here",
+            hint=f"{source} must be a version of {DISTRIBUTION}; unset, images get the version of this cog",
         )
     return Sdk(Packages(f'"{DISTRIBUTION}=={version}"', f'"{DISTRIBUTION}[server]=={version}"'), {}, source)
 
 
 def _is_too_old(version: str) -> bool:
-    """True before the first release, and for what is not a version; `1.2.*` is the 1.2 of its base."""
+    """Return True for versions before the first release, and for text that is not a version.
+
+    `1.2.*` counts as 1.2.
+    """
     try:
         return Version(Version(version.removesuffix(".*")).base_version) < Version(MINIMUM_VERSION)
     except InvalidVersion:

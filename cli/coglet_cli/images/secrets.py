@@ -1,4 +1,4 @@
-"""`--secret` and `--ssh`: what a build may read and an image never holds."""
+"""`--secret` and `--ssh`: data that a build may read and that is never stored in the image."""
 
 import csv
 import os
@@ -12,7 +12,10 @@ _KEYS: Final = ("id", "src", "source", "env", "type")
 
 
 def secret_arguments(flags: Sequence[str], folder: Path) -> list[str]:
-    """The values of `--secret`, checked and as the client of Docker takes them. Raises UserError."""
+    """Return the values of `--secret` as arguments for the docker client. Raises UserError if one is invalid.
+
+    Relative paths are relative to `folder`.
+    """
     arguments: list[str] = []
     for flag in flags:
         arguments += ["--secret", _secret(flag, folder)]
@@ -20,7 +23,7 @@ def secret_arguments(flags: Sequence[str], folder: Path) -> list[str]:
 
 
 def ssh_arguments(flags: Sequence[str]) -> list[str]:
-    """The values of `--ssh`: `default`, or `id=path`."""
+    """Return the values of `--ssh`, which are `default` or `id=path`, as arguments for the docker client."""
     return [word for flag in flags for word in ("--ssh", flag)]
 
 
@@ -36,7 +39,7 @@ def _secret(flag: str, folder: Path) -> str:
     if source and kind == "env":
         source, variable = None, source
     if variable is None and source is None:
-        # As with Docker: the variable of that name, else the file.
+        # As Docker does: the variable of that name, else the file.
         variable, source = (identifier, None) if identifier in os.environ else (None, identifier)
     if variable is not None:
         return f"id={identifier},env={variable}"

@@ -1,4 +1,4 @@
-"""Which release of torch a model gets, and from which index; `torch.json` holds the facts."""
+"""Selection of the torch release and its package index; the data is in `torch.json`."""
 
 import json
 import re
@@ -21,15 +21,15 @@ _PARTIAL_PARTS: Final = 3
 _TORCH_INDEX: Final = re.compile(
     r"/whl/(?:(?:nightly|test)/)?(?:cu(\d+)(\d)|cpu|torch_stable\.html)(?=/|$|\s)"
 )
-# Releases of torchaudio have the number of their torch since this one.
+# Since this release, torchaudio has the version number of its torch.
 _TORCHAUDIO_FROM: Final = Version("2.0.1")
 
 
 @dataclass(frozen=True)
 class Torch:
-    """A release. `cuda` are the versions that it has wheels for, none for a release that we do not know.
+    """A release. `cuda` are the versions that it has wheels for; empty for an unknown release.
 
-    `chosen_for` is the author's line when it names no single release.
+    `chosen_for` is the author's requirement if it matches several releases and we chose one.
     """
 
     version: str
@@ -40,12 +40,12 @@ class Torch:
 
     @property
     def note(self) -> str | None:
-        """What the author should know about a choice that is ours."""
+        """A message about the release that we chose, None if the author pinned it."""
         if self.chosen_for is None:
             return None
         return (
-            f"{self.chosen_for!r} in requirements names no single release: taking torch {self.version}, the "
-            f"newest that is known to fit; write torch=={self.version} to keep it, or another one"
+            f"{self.chosen_for!r} in requirements matches several releases: using torch {self.version}, the "
+            f"newest known one that fits; write torch=={self.version} to pin it"
         )
 
 
@@ -75,13 +75,13 @@ class _Release:
 
 @cache
 def _releases() -> tuple[_Release, ...]:
-    """All that are known, the newest first."""
+    """Return all known releases, newest first."""
     found = [_Release(version, row) for row in _rows() for version in row["torch"]]
     return tuple(sorted(found, key=lambda release: Version(release.version), reverse=True))
 
 
 def choose_torch(build: Build, requirements: Requirements) -> Torch | None:
-    """The torch of a model; None without one, and when no known release is what it asks for."""
+    """Return the torch of a model; None if it has none, or no known release matches its requirement."""
     pin = requirements.pin("torch")
     if pin is not None and not (build.gpu and _is_partial(pin)):
         return _pinned(pin)
@@ -93,7 +93,7 @@ def choose_torch(build: Build, requirements: Requirements) -> Torch | None:
     if not fitting:
         return None
     cuda = build.cuda or index_cuda(requirements)
-    # What nothing fits is left to pip, and to the author.
+    # A condition that no release meets is dropped: pip will report the conflict.
     fitting = [each for each in fitting if _knows_python(each, build.python_version)] or fitting
     fitting = [each for each in fitting if _goes_with(each, requirements)] or fitting
     fitting = [each for each in fitting if _runs_on(each, cuda)] or fitting
@@ -112,12 +112,12 @@ def _pinned(pin: str) -> Torch:
 
 
 def newest_cuda() -> str:
-    """The newest CUDA of the newest release that is known."""
+    """Return the newest CUDA version of the newest known release."""
     return str(max(_releases()[0].row["cuda"], key=Version))
 
 
 def knows_torch(torch: str, python: str, cuda: str | None) -> bool:
-    """True when a release of torch exists for that Python and that CUDA (None for CPU)."""
+    """Return True if this torch release exists for that Python and that CUDA (None for CPU)."""
     return any(
         release.version == torch
         and _knows_python(release, python)
@@ -127,7 +127,7 @@ def knows_torch(torch: str, python: str, cuda: str | None) -> bool:
 
 
 def index_cuda(requirements: Requirements) -> str | None:
-    """The CUDA whose wheels the author's own index holds."""
+    """Return the CUDA version of the author's own package index, None if there is no such index."""
     for line in requirements.lines:
         match = _TORCH_INDEX.search(line) if line.startswith("-") else None
         if match and match[1]:
@@ -136,9 +136,9 @@ def index_cuda(requirements: Requirements) -> str | None:
 
 
 def torch_lines(requirements: Requirements, torch: Torch | None, cuda: str | None) -> tuple[str, ...]:
-    """The lines with torch and torchvision from the index that fits the GPU, or the CPU without `cuda`.
+    """Return the lines with torch and torchvision from the index for `cuda`, or for the CPU if it is None.
 
-    Lines with an index of the author's, or with hashes, stay as they are; on the CPU so does each version.
+    Lines with the author's own index, or with hashes, are unchanged; for the CPU so is each version.
     """
     if any(line.startswith("-") and _TORCH_INDEX.search(line) for line in requirements.lines):
         return requirements.lines
@@ -167,12 +167,12 @@ def _lines_of(line: str, torch: Torch | None, cuda: str | None, placed: frozense
 def _version_and_wheels(
     name: str, requirement: Requirement, torch: Torch | None, cuda: str | None
 ) -> tuple[str | None, str | None]:
-    """What stands behind the name, and the folder of wheels; None to leave the line alone."""
+    """Return the specifier after the name, and the folder of wheels; None to leave the line unchanged."""
     pins = [each.version for each in requirement.specifier if each.operator == "=="]
     if not pins or pins[0].endswith(".*"):
         if name != "torch" or cuda is None or torch is None or torch.chosen_for is None:
             return None, None
-        # At most: what other packages ask for may be older.
+        # An upper limit, not a pin: other packages may require an older release.
         limits = ",".join(sorted([*map(str, requirement.specifier), f"<={torch.version}"], reverse=True))
         return limits, _wheels(torch.cuda, cuda)
     pin = pins[0].partition("+")[0]
@@ -221,7 +221,7 @@ def _knows_python(release: _Release, python: str) -> bool:
 
 
 def _goes_with(release: _Release, requirements: Requirements) -> bool:
-    """True when the required torchvision and torchaudio were made for this release."""
+    """Return True if the required torchvision and torchaudio are those of this release."""
     if release.torchvision not in _loose(requirements, "torchvision"):
         return False
     return Version(release.version) < _TORCHAUDIO_FROM or release.version in _loose(
@@ -230,7 +230,7 @@ def _goes_with(release: _Release, requirements: Requirements) -> bool:
 
 
 def _loose(requirements: Requirements, package: str) -> SpecifierSet:
-    """The specifier, a partial pin as all its releases."""
+    """Return the specifier of a package; a partial pin matches all its patch releases."""
     pin = requirements.pin(package)
     return SpecifierSet(f"=={pin}.*") if pin and _is_partial(pin) else requirements.specifier(package)
 

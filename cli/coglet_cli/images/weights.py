@@ -1,4 +1,4 @@
-"""`--separate-weights`: large files in an image of their own, which changes when they do."""
+"""`--separate-weights`: large files in a separate image, which is rebuilt only when they change."""
 
 import json
 import os
@@ -24,20 +24,20 @@ _CHUNK_BYTES: Final = 1024 * 1024
 
 
 class OnlyWeights(IgnoreRules):
-    """Keeps the given paths and what is below them, and nothing else."""
+    """Excludes everything except the given paths and what is below them."""
 
     def __init__(self, paths: Iterable[str]) -> None:
         super().__init__(())
         self._paths = [PurePosixPath(path) for path in paths]
 
     def excludes(self, path: str) -> bool:
-        """True unless the path leads to a weight, is one, or lies below one."""
+        """Return True unless the path is a weight, a parent of one, or below one."""
         asked = PurePosixPath(path)
         return not any(asked.is_relative_to(kept) or kept.is_relative_to(asked) for kept in self._paths)
 
 
 def find_weights(folder: Path) -> list[str]:
-    """Folders that hold large files and no source, and large files elsewhere; relative to `folder`."""
+    """Return folders with large files and no source, and large files elsewhere; relative to `folder`."""
     large = [path for path in _files(folder) if _is_weight(folder, path)]
     with_source = {
         parent for path in _files(folder) if path.suffix in _SOURCE_SUFFIXES for parent in path.parents
@@ -50,7 +50,7 @@ def find_weights(folder: Path) -> list[str]:
 
 
 def is_unchanged(folder: Path, paths: Iterable[str]) -> bool:
-    """True when the weights are the ones that were remembered last."""
+    """Return True if the weights match the manifest that `remember` wrote."""
     try:
         known = json.loads((folder / _MANIFEST).read_text("utf-8"))
     except (OSError, ValueError):
@@ -59,7 +59,7 @@ def is_unchanged(folder: Path, paths: Iterable[str]) -> bool:
 
 
 def remember(folder: Path, paths: Iterable[str]) -> None:
-    """Writes down what the weights are now."""
+    """Write a manifest of the weights as they are now."""
     file = folder / _MANIFEST
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text(json.dumps(_manifest(folder, paths), indent=2) + "\n", "utf-8")

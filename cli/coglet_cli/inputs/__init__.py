@@ -1,1 +1,1 @@
-"""Inputs on the command line: read, coerced by the model's schema, refused when they do not fit it."""
+"""Inputs on the command line: parsing, coercion by the model's schema, and validation."""

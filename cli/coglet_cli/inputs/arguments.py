@@ -1,4 +1,4 @@
-"""What a person writes after `-i` and `--json`, turned into the `input` object of a prediction."""
+"""Conversion of the arguments of `-i` and `--json` into the `input` object of a prediction."""
 
 import sys
 from collections.abc import Sequence
@@ -17,7 +17,7 @@ STDIN: Final = "-"
 
 
 def inputs_from_pairs(pairs: Sequence[str], schema: InputSchema) -> dict[str, Any]:
-    """The inputs of repeated `-i name=value`, coerced and valid. Raises InputError.
+    """Return the inputs of repeated `-i name=value`, coerced and validated. Raises InputError.
 
     Names, and how often each is given, are checked before any file is read.
     """
@@ -33,9 +33,10 @@ def inputs_from_pairs(pairs: Sequence[str], schema: InputSchema) -> dict[str, An
 
 
 def inputs_from_json(argument: str, schema: InputSchema) -> dict[str, Any]:
-    """The inputs of `--json`: an object, `@file`, `@-` or `-`; valid. Raises InputError or UserError.
+    """Return the validated inputs of `--json`, whose argument is an object, `@file`, `@-` or `-`.
 
-    A text at the top level that starts with `@` names a file.
+    A string at the top level that starts with `@` names a file. Raises InputError if an input is invalid,
+    UserError if the argument is not a JSON object.
     """
     values = _read_object(argument)
     check_names(values, schema)
@@ -62,13 +63,13 @@ def _split_pair(pair: str) -> tuple[str, str]:
 
 def _value(name: str, texts: list[str], schema: InputSchema) -> Any:
     wanted = schema.properties[name]
-    # The URL of a file is text like any other: an input that takes a list gets a list of one.
+    # A data URL is coerced like other text: an input that takes a list gets a list of one.
     resolved = [_text_or_file(name, text, "open {}") for text in texts]
     return coerce_value(resolved[0], wanted) if len(resolved) == 1 else coerce_repeated(resolved, wanted)
 
 
 def _text_or_file(name: str, text: str, attempt: str) -> str:
-    """`@path` is the content of a file, `@-` of stdin, `@@text` the text `@text`; all else is itself."""
+    """Return a data URL of a file for `@path`, of stdin for `@-`, `@text` for `@@text`, else `text`."""
     if not text.startswith("@"):
         return text
     if text.startswith("@@"):

@@ -1,4 +1,4 @@
-"""Text from the command line to the JSON value that the model's schema asks for."""
+"""Coercion of text from the command line to the JSON type in the model's schema."""
 
 import math
 import re
@@ -8,24 +8,24 @@ from typing import Any, Final
 from coglet_cli.formats.json_schema import accepts
 from coglet_cli.formats.strict_json import read_json
 
-# As many digits as Python converts (`sys.int_info.default_max_str_digits`).
+# Python converts at most this many digits (`sys.int_info.default_max_str_digits`).
 _INTEGER: Final = re.compile(r"[+-]?[0-9]{1,4300}")
-# Neither `nan` nor `inf`: JSON has no such numbers.
+# Without `nan` and `inf`, which JSON does not have.
 _FLOAT: Final = re.compile(r"[+-]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][+-]?[0-9]+)?")
 
 
 class _NoMatch:
-    """The text cannot be read as the type in question."""
+    """The type of the sentinel for text that is not of the type in question."""
 
 
 _NO_MATCH: Final = _NoMatch()
 
 
 def coerce_value(text: str, schema: Mapping[str, Any]) -> Any:
-    """The value of one `name=text`.
+    """Return the value of one `name=text`.
 
-    Text that fits no accepted type stays text, so that validation can say what was expected. In a union
-    that takes text as well, another reading counts only when the whole schema accepts it.
+    Text that matches no accepted type is returned as it is, so that validation can say what was expected.
+    In a union with strings, another type is used only if the value is valid under the whole schema.
     """
     members = {member["type"]: member for member in typed_members(schema)}
     for type_name, read in _READERS.items():
@@ -42,12 +42,12 @@ def coerce_value(text: str, schema: Mapping[str, Any]) -> Any:
 
 
 def coerce_repeated(texts: list[str], schema: Mapping[str, Any]) -> list[Any]:
-    """The value of a name that was given several times: a list, in that order."""
+    """Return the value of a name that was given several times: a list in that order."""
     return [coerce_value(text, item_schema(schema)) for text in texts]
 
 
 def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
-    """The schema of one element when the value may be a list; one that accepts anything when it may not."""
+    """Return the schema of one list element; {}, which accepts anything, if the schema allows no list."""
     for member in typed_members(schema):
         if member["type"] == "array":
             items = member.get("items", {})
@@ -56,7 +56,7 @@ def item_schema(schema: Mapping[str, Any]) -> Mapping[str, Any]:
 
 
 def typed_members(schema: Mapping[str, Any]) -> Iterator[Mapping[str, Any]]:
-    """The alternatives of a schema that name exactly one type, found through `allOf`, `anyOf` and `oneOf`."""
+    """Yield the alternatives of a schema, each with one type, through `allOf`, `anyOf` and `oneOf`."""
     types = schema.get("type")
     if types is not None:
         for name in [types] if isinstance(types, str) else types:
@@ -77,7 +77,7 @@ def _read_array(text: str, _: Mapping[str, Any]) -> Any:
 
 
 def _read_boolean(text: str, _: Mapping[str, Any]) -> Any:
-    # As JSON and as Python write them: a model's own texts use the latter.
+    # In JSON's and in Python's spelling: models document their inputs in Python's.
     return {"true": True, "True": True, "false": False, "False": False}.get(text, _NO_MATCH)
 
 
@@ -100,7 +100,7 @@ def _read_json(text: str) -> Any:
         return _NO_MATCH
 
 
-# In this order, which is the one of the peer: the reading with the most structure first.
+# In this order, as in Cog: the type with the most structure first.
 _READERS: Final[dict[str, Callable[[str, Mapping[str, Any]], Any]]] = {
     "object": _read_object,
     "array": _read_array,

@@ -1,4 +1,4 @@
-"""Names and values of inputs against the model's schema, before anything is started."""
+"""Validation of input names and values against the model's schema, before the model is started."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any, Final
@@ -13,7 +13,7 @@ from coglet_cli.inputs.coercion import typed_members
 
 
 def check_names(names: Iterable[str], schema: InputSchema) -> None:
-    """Raises InputError for names that the model does not know, else for required ones that are missing."""
+    """Raise InputError if the model does not have one of the names, or if a required one is missing."""
     given = set(names)
     unknown = [name for name in names if name not in schema.properties]
     if unknown:
@@ -31,12 +31,12 @@ def check_names(names: Iterable[str], schema: InputSchema) -> None:
 
 
 def check_repeats(counts: Mapping[str, int], schema: InputSchema) -> None:
-    """Raises InputError for known names that are given several times, by `counts`, and take no list."""
+    """Raise InputError if a name is given several times, by `counts`, but does not take a list."""
     problems = [
         f'invalid input "{name}": given {count} times, but it takes one {_alternatives(types)}, not a list'
         for name, count in counts.items()
         if count > 1
-        # A schema without types accepts anything, a list as well.
+        # A schema without types accepts anything, including a list.
         if (types := [member["type"] for member in typed_members(schema.properties[name])])
         and "array" not in types
     ]
@@ -45,7 +45,7 @@ def check_repeats(counts: Mapping[str, int], schema: InputSchema) -> None:
 
 
 def check_values(values: Mapping[str, Any], schema: InputSchema) -> None:
-    """Raises InputError with everything that the schema refuses in the values of known names."""
+    """Raise InputError with all violations of the schema by the values of known names."""
     problems = [
         f'invalid input "{path}": {reason}'
         for name, value in values.items()
@@ -59,7 +59,7 @@ def _json_hint(values: Mapping[str, Any], schema: InputSchema) -> str | None:
     for name, value in values.items():
         types = {member["type"] for member in typed_members(schema.properties[name])}
         if types == {"object"} and isinstance(value, str):
-            return f'an object is given as JSON: -i {name}=\'{{"key": "value"}}\''
+            return f'write an object as JSON: -i {name}=\'{{"key": "value"}}\''
     return None
 
 
@@ -68,12 +68,12 @@ def _faults(name: str, value: Any, schema: Mapping[str, Any]) -> Iterator[tuple[
         if not schema.get("nullable"):
             yield name, "must not be null (omit the input to use its default)"
         return
-    told: set[str] = set()
-    # An enumeration says more than the type beside it, which fails with it.
+    reported: set[str] = set()
+    # A failed enum also fails its type; report the enum, which is more specific.
     for error in sorted(violations(schema, value), key=lambda error: error.schema_path[-1] != "enum"):
         path = ".".join([name, *map(str, error.instance_path)])
-        if path not in told:
-            told.add(path)
+        if path not in reported:
+            reported.add(path)
             inner = value_at(value, error.instance_path)
             yield from _explain(path, inner, error, schema)
 
@@ -111,14 +111,14 @@ def _alternatives(names: list[str]) -> str:
 
 
 def type_name(value: Any) -> str:
-    """The name of the JSON type of a value, `integer` and `number` told apart."""
+    """Return the name of the JSON type of a value; `integer` and `number` are distinct."""
     for python_type, name in _TYPE_NAMES.items():
         if isinstance(value, python_type):
             return name
     return "null"
 
 
-# `bool` first: it is an `int` to Python.
+# `bool` first: it is a subclass of `int`.
 _TYPE_NAMES: Final[dict[type, str]] = {
     bool: "boolean",
     int: "integer",
@@ -130,7 +130,7 @@ _TYPE_NAMES: Final[dict[type, str]] = {
 
 
 def _as_written(option: Any) -> str:
-    """An option as it is given to `-i`."""
+    """Return an option as it is written after `-i name=`."""
     return option if isinstance(option, str) else write_json(option)
 
 
@@ -138,7 +138,7 @@ def _count(limit: int, noun: str) -> str:
     return f"{limit} {noun}{'' if limit == 1 else 's'}"
 
 
-# Lengths are shown instead of texts: a text may be a secret or a megabyte.
+# Messages contain lengths instead of texts: a text may be secret or very long.
 _REASONS: Final[dict[str, Callable[[Any, Any], str]]] = {
     "type": _wrong_type,
     "enum": lambda options, _: f"must be one of: {', '.join(map(_as_written, options))}",

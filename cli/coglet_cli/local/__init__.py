@@ -1,1 +1,1 @@
-"""Commands on a model that runs on this machine, without a container."""
+"""Commands that run a model on this machine, without a container."""

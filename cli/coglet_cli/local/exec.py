@@ -1,4 +1,4 @@
-"""`cog exec` on this machine: a command in the environment of the model."""
+"""`cog exec --local`: a command on this machine in the model's environment."""
 
 import os
 import shutil
@@ -14,9 +14,10 @@ from coglet_cli.terminal import Terminal
 
 
 def run_local_command(options: LocalOptions, command: Sequence[str], terminal: Terminal) -> NoReturn:
-    """Becomes the command, in the model's folder and with the programs of its environment first on PATH.
+    """Replace this process by the command, in the model's folder, with the model's environment on PATH.
 
     Without an environment of its own, a model runs in the Python that runs cog, and so does the command.
+    Raises UserError if the command cannot be executed.
     """
     model = load_local_model(options.file, terminal)
     options = with_interpreter(model, options, terminal)

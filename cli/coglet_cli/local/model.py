@@ -1,4 +1,4 @@
-"""The server of a model that runs on this machine: its interpreter, its variables, its command."""
+"""How to start the server of a model on this machine: interpreter, environment variables and command."""
 
 import os
 import shutil
@@ -29,12 +29,13 @@ class LocalOptions:
 
 
 def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Terminal) -> LocalOptions:
-    """The options with the model's Python: `--python`, else one with what cog.yaml asks for.
+    """Return the options with the model's Python: `--python`, else an environment made from cog.yaml.
 
-    It stays None, for the Python that runs cog, when cog.yaml asks for nothing. Raises UserError.
+    `python` is None, which means the Python that runs cog, if cog.yaml has no `build`. Raises UserError if
+    the environment cannot be made.
     """
     if model.config.weights:
-        terminal.warning("managed weights are there in containers only: --docker runs the model in one")
+        terminal.warning("managed weights are only available in containers; run with --docker")
     if options.python:
         return replace(options, python=find_interpreter(options.python))
     if not model.has_build:
@@ -45,7 +46,7 @@ def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Termina
 
     build, folder = model.config.build, model.project.folder
     requirements = read_requirements(
-        folder, build.python_requirements, build.python_packages, "the one that runs here"
+        folder, build.python_requirements, build.python_packages, "the version of this cog"
     )
     for warning in requirements.warnings:
         terminal.warning(warning)
@@ -54,10 +55,10 @@ def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Termina
 
 
 def predictor_reference(config: CogConfig) -> str:
-    """`file.py:Name` of the predictor. Raises UserError when the model has none."""
+    """Return `file.py:Name` of the predictor. Raises UserError if cog.yaml has none."""
     if config.run is None:
         raise UserError(
-            "cog.yaml names no predictor",
+            "cog.yaml has no predictor",
             hint='add it to cog.yaml, for example `predict: "predict.py:Predictor"`',
         )
     return config.run
@@ -72,7 +73,7 @@ def server_command(
     *,
     is_training: bool = False,
 ) -> ServerCommand:
-    """What starts the server of a model, or of its training; its log goes to `terminal`."""
+    """Return the command that starts a model's server, or its training server; its log goes to `terminal`."""
     wanted = user_environment(model.config, options, os.environ)
     view = LogView.choose(wanted, debug=options.debug)
     environment = {
@@ -91,7 +92,7 @@ def server_command(
 def user_environment(
     config: CogConfig, options: LocalOptions, inherited: Mapping[str, str]
 ) -> dict[str, str]:
-    """What the user sets: the variables of this process, then those of cog.yaml, then those of `-e`."""
+    """Return the variables of this process, overridden by those of cog.yaml, overridden by those of `-e`."""
     around = {**inherited, **_activation(options.python, inherited)}
     return {
         **around,
@@ -101,7 +102,7 @@ def user_environment(
 
 
 def _activation(python: str | None, inherited: Mapping[str, str]) -> dict[str, str]:
-    """What the `activate` of a virtual environment does: programs that its packages brought are found."""
+    """Return the variables that `activate` of a virtual environment sets, so that its programs are found."""
     if python is None or not Path(python).parent.with_name("pyvenv.cfg").is_file():
         return {}
     programs = Path(python).parent
@@ -120,7 +121,7 @@ def _server_variables(config: CogConfig, options: LocalOptions, *, is_training: 
     if config.max_concurrency:
         variables["COG_MAX_CONCURRENCY"] = str(config.max_concurrency)
     if os.environ.get(OVERRIDE):
-        # The server would take a relative path from the model's folder.
+        # The server would resolve a relative path from the model's folder.
         variables[OVERRIDE] = os.path.abspath(os.environ[OVERRIDE])
     if options.python:
         variables["COG_WORKER_PYTHON"] = find_interpreter(options.python)
@@ -128,25 +129,25 @@ def _server_variables(config: CogConfig, options: LocalOptions, *, is_training: 
 
 
 def parse_variables(entries: Sequence[str], inherited: Mapping[str, str]) -> dict[str, str]:
-    """The variables of `-e`. Raises UserError."""
+    """Return the variables of `-e`. Raises UserError if an entry has no name."""
     variables = {}
     for entry in entries:
         name, equals, value = entry.partition("=")
         if not name:
             raise UserError(f"invalid environment variable '{entry}', expected format is 'NAME=value'")
-        # As with `docker run -e NAME`: without a value it is handed on.
+        # As with `docker run -e NAME`: without a value, the inherited one is passed on.
         if equals or name in inherited:
             variables[name] = value if equals else inherited[name]
     return variables
 
 
 def find_interpreter(name: str) -> str:
-    """The absolute path of a Python, given as a path or as a command. Raises UserError."""
+    """Return the absolute path of a Python, given as a path or a command. Raises UserError if not found."""
     found = shutil.which(os.path.expanduser(name))
     if found is None:
         raise UserError(
             f"no Python interpreter at {name}",
-            hint="give the path of an executable, for example --python .venv/bin/python",
+            hint="pass the path of an executable, for example --python .venv/bin/python",
         )
-    # Not resolved: a virtual environment is known by the path of its link.
+    # Links are not resolved: the link's path identifies a virtual environment.
     return os.path.abspath(found)

@@ -1,4 +1,4 @@
-"""`cog predict` on this machine: the model's server is started for one prediction."""
+"""`cog predict` on this machine: starts the model's server for one prediction."""
 
 import asyncio
 from dataclasses import dataclass
@@ -17,17 +17,17 @@ from coglet_cli.project.schema import prepare_schema
 from coglet_cli.server.address import LOOPBACK, PortTaken, free_address
 from coglet_cli.terminal import Terminal
 
-# Another program can take a free port between our look and the server's start.
+# Another program can take a free port between our check and the server's start.
 _PORT_ATTEMPTS: Final = 3
 
 
 def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal: Terminal) -> None:
-    """Runs a prediction of the current folder's model. Raises UserError when there is no result to show."""
+    """Run a prediction of the current folder's model and show the result. Raises UserError without one."""
     check_input_flags(options)
     model = load_local_model(local.file, terminal)
     if options.is_training and model.config.train is None:
         raise UserError(
-            "cog.yaml names no training",
+            "cog.yaml has no training",
             hint='add it to cog.yaml, for example `train: "train.py:train"`',
         )
     spec = prediction_spec(prepare_schema(model.project, model.config, terminal), options)
@@ -37,7 +37,7 @@ def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal:
 
 @dataclass(frozen=True)
 class _Start:
-    """A model's server that is started for one prediction."""
+    """What is needed to start a model's server for one prediction."""
 
     model: LocalModel
     options: LocalOptions
@@ -45,7 +45,7 @@ class _Start:
     terminal: Terminal
 
     async def predict(self, spec: PredictionSpec, interrupts: Interrupts) -> PredictionResult:
-        """The result; past this call no process of the server is left. Raises PortTaken."""
+        """Run the prediction, stop the server and return the result. Raises PortTaken."""
         address = free_address(LOOPBACK)
         command = server_command(
             self.model, self.options, address, self.terminal, is_training=spec.is_training

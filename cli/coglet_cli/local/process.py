@@ -1,4 +1,4 @@
-"""The model server of local mode: a child process in a session of its own, which never outlives its block."""
+"""The model server of local mode: a child process in its own session, killed at the end of its block."""
 
 import asyncio
 import os
@@ -16,17 +16,17 @@ from coglet_cli.server.address import Address, PortTaken, bracketed
 from coglet_cli.server.log import ShownLines
 from coglet_cli.server.running import unless_raised
 
-# Enough for the supervisor to take the model down in order; a model that hangs in C code is killed after it.
+# Enough for the supervisor to stop the model cleanly; a model that hangs in C code is killed after it.
 STOP_GRACE_S: Final = 5.0
 _LOST_CONNECTION_GRACE_S: Final = 1.0
-# Something that left the server's process group can hold its log open; nobody waits for that.
-_LAST_LINES_S: Final = 1.0
+# A limit, because a process that left the server's process group can keep its log open.
+_LOG_DRAIN_S: Final = 1.0
 
 T = TypeVar("T")
 
 
 class ServerExited(UserError):
-    """The model server ended before its work was done."""
+    """The model server exited before its work was done."""
 
     def __init__(self, returncode: int) -> None:
         super().__init__(f"Model server exited unexpectedly ({describe_exit(returncode)})")
@@ -34,7 +34,7 @@ class ServerExited(UserError):
 
 
 def describe_exit(returncode: int) -> str:
-    """`exit code 3` or `killed by SIGSEGV`."""
+    """Return `exit code 3` or `killed by SIGSEGV`; `returncode` is that of subprocess."""
     if returncode >= 0:
         return f"exit code {returncode}"
     try:
@@ -45,7 +45,7 @@ def describe_exit(returncode: int) -> str:
 
 @dataclass(frozen=True)
 class ServerCommand:
-    """What to start: the supervisor, on the model in `folder`; who sees each line of its log."""
+    """What to start: the supervisor for the model in `folder`; `show_line` gets each line of its log."""
 
     folder: Path
     address: Address
@@ -56,7 +56,7 @@ class ServerCommand:
 
     @property
     def argv(self) -> list[str]:
-        """The command line. `-P` keeps a `json.py` in the model's folder out of the server's imports."""
+        """The command line. `-P` prevents the server from importing a `json.py` in the model's folder."""
         upload = ["--upload-url", self.upload_url] if self.upload_url else []
         mode = ["--x-mode", "train"] if self.is_training else []
         host = bracketed(self.address.host)
@@ -69,7 +69,7 @@ class ServerCommand:
 
 
 class LocalServer:
-    """A running child. Made by `local_server`, which also ends it."""
+    """A running server process. `local_server` starts and stops it."""
 
     def __init__(self, process: asyncio.subprocess.Process, address: Address, log: ShownLines) -> None:
         self._process = process
@@ -77,41 +77,41 @@ class LocalServer:
         self.address = address
 
     async def wait_exit(self) -> int:
-        """The exit code, once the process has ended by itself."""
+        """Wait until the process exits and return its exit code."""
         return await self._process.wait()
 
     async def exited_within(self, seconds: float) -> bool:
-        """Waits until the process ends, for that long at most."""
+        """Wait at most `seconds` for the process to exit. Return True if it has exited."""
         with suppress(TimeoutError):
             async with asyncio.timeout(seconds):
                 await self._process.wait()
         return self._process.returncode is not None
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. Raises ServerExited or PortTaken as soon as the process ends before it."""
+        """Return the result of `work`. Raises ServerExited or PortTaken if the process exits before it."""
         return await unless_raised(self._raise_at_exit(), work)
 
     async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
         """See `RunningServer`."""
-        await asyncio.to_thread(self._log.wait_setup, report, _LAST_LINES_S)
+        await asyncio.to_thread(self._log.wait_setup, report, _LOG_DRAIN_S)
 
     async def _raise_at_exit(self) -> None:
         code = await self._process.wait()
         raise ServerExited(code) if self.address.is_free else PortTaken(self.address)
 
     async def explain_loss(self) -> None:
-        """After a lost connection: raises ServerExited when the end of the process is the reason."""
+        """Raise ServerExited if the exit of the process explains a lost connection."""
         if await self.exited_within(_LOST_CONNECTION_GRACE_S):
             raise ServerExited(self._process.returncode or 0)
 
     def kill(self) -> None:
-        """Ends the process and everything else in its group, now."""
-        # PermissionError is what macOS says of a group that holds zombies only.
+        """Kill the process and everything else in its group."""
+        # macOS raises PermissionError for a group with only zombies.
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self._process.pid, signal.SIGKILL)
 
     async def stop(self) -> None:
-        """Asks the process to end, waits, and kills whatever is left of its group."""
+        """Terminate the process, wait for STOP_GRACE_S, and kill what is left of its group."""
         try:
             if self._process.returncode is None:
                 self._process.terminate()
@@ -123,9 +123,9 @@ class LocalServer:
 
 @asynccontextmanager
 async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
-    """Starts the server and gives it to the block; past the block no process of it is left.
+    """Start a server for the block and stop all its processes afterwards.
 
-    A session of its own keeps Ctrl-C on the terminal from reaching it: the command decides how it ends.
+    It has its own session, so that Ctrl-C on the terminal does not reach it: the command stops it in order.
     """
     lines = ShownLines(command.show_line)
     with _line_pipe(lines.show) as log:
@@ -133,7 +133,7 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
             *command.argv,
             cwd=command.folder,
             env=command.environment,
-            stdin=asyncio.subprocess.PIPE,  # never written to: its end says that we were killed
+            stdin=asyncio.subprocess.PIPE,  # never written to: EOF means that we were killed
             stdout=log,
             stderr=log,
             start_new_session=True,
@@ -147,10 +147,10 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
 
 @contextmanager
 def _line_pipe(show_line: Callable[[str], None]) -> Iterator[int]:
-    """A descriptor to write to; every line written there goes to `show_line`, the last ones too.
+    """Yield a descriptor; every line written to it is passed to `show_line`, including the last ones.
 
-    That happens on a thread: the event loop stands still while httpx is imported, and a server
-    whose log nobody reads drops it.
+    A thread reads them: the event loop is blocked while httpx is imported, and the server drops log lines
+    that are not read in time.
     """
     read_end, write_end = os.pipe()
     reader = threading.Thread(target=_read_lines, args=(read_end, show_line), daemon=True)
@@ -159,7 +159,7 @@ def _line_pipe(show_line: Callable[[str], None]) -> Iterator[int]:
         yield write_end
     finally:
         os.close(write_end)
-        reader.join(_LAST_LINES_S)
+        reader.join(_LOG_DRAIN_S)
 
 
 def _read_lines(read_end: int, show_line: Callable[[str], None]) -> None:

@@ -1,4 +1,4 @@
-"""`cog serve` on this machine: the server of a model in the foreground."""
+"""`cog serve` on this machine: a model's server in the foreground."""
 
 import asyncio
 import signal
@@ -19,7 +19,7 @@ from coglet_cli.terminal import Terminal
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The flags of `cog serve`; `host` is an IP address. `page` is the playground beside it, if any."""
+    """The flags of `cog serve`; `host` is an IP address, `page` the playground to serve as well, if any."""
 
     local: LocalOptions
     host: str
@@ -29,7 +29,7 @@ class ServeOptions:
 
 
 def run_server(options: ServeOptions, terminal: Terminal) -> None:
-    """Serves until Ctrl-C, a shutdown request or a failure. Raises UserError for the last."""
+    """Serve until Ctrl-C or a shutdown request. Raises UserError if the server cannot start or fails."""
     model = load_local_model(options.local.file, terminal)
     prepare_schema(model.project, model.config, terminal)
     address = Address(options.host, options.port) if options.port else free_address(options.host)
@@ -40,7 +40,7 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
     try:
         run_interruptible(lambda interrupts: _serve(command, options.page, interrupts, terminal))
     except Interrupted as stopped:
-        # Ctrl-C is how a server in the foreground is meant to end.
+        # Ctrl-C is the normal way to stop a server in the foreground.
         if stopped.signal_number != signal.SIGINT:
             raise
 
@@ -63,7 +63,7 @@ async def _serve(
 
 
 async def report_start(server: RunningServer, terminal: Terminal) -> None:
-    """Tells when the server listens, and when its model is ready or has failed."""
+    """Show when the server listens, and when its model is ready or its setup has failed."""
     # Imported while the server starts, which takes longer.
     from coglet_cli.server.client import ModelClient
     from coglet_cli.server.readiness import SetupFailed, UnexpectedHealth, wait_listening, wait_set_up
@@ -75,5 +75,5 @@ async def report_start(server: RunningServer, terminal: Terminal) -> None:
             await wait_set_up(server, client)
             terminal.info("The model is ready")
         except (SetupFailed, UnexpectedHealth) as failure:
-            # The server stays, as it does in a container: its health check tells what happened.
+            # The server keeps running, as in a container: its health check reports the failure.
             terminal.error(failure.message, failure.hint)

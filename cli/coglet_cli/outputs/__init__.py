@@ -1,1 +1,1 @@
-"""Outputs of a prediction: where files go, and what is printed."""
+"""Outputs of a prediction: printing, and writing of files."""

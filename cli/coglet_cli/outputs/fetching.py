@@ -1,4 +1,4 @@
-"""Files of an output that the server has put elsewhere, and gives by their URLs."""
+"""Downloading of output files that the server returned as URLs."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -11,14 +11,14 @@ import httpx
 from coglet_cli.errors import UserError
 from coglet_schema.media_types import UNKNOWN_TYPE, extension_of
 
-# Of silence, not of the whole: a file may be large.
+# For each read, not for the whole file, which may be large.
 _TIMEOUT_S: Final = 60.0
-_HINT: Final = "leave out -o to see the URL"
+_HINT: Final = "omit -o to print the URL instead"
 
 
 @dataclass(frozen=True)
 class RemoteFile:
-    """A file that is being fetched; `extension` has its dot, and is empty when nothing tells it."""
+    """A file that is being downloaded; `extension` includes the dot and is empty if unknown."""
 
     extension: str
     chunks: Iterator[bytes]
@@ -26,10 +26,10 @@ class RemoteFile:
 
 @contextmanager
 def fetched(url: str) -> Iterator[RemoteFile]:
-    """The file at `url`, within the block. Raises UserError, there too, when it cannot be had as a whole."""
+    """Yield the file at `url`. Raises UserError, also inside the block, if the download fails."""
     if not url.lower().startswith(("http://", "https://")):
-        raise UserError(f"the output is at {url}, and only http and https can be fetched", hint=_HINT)
-    # As for the model's server: plain HTTP is this machine or one beside it, and there is no proxy between.
+        raise UserError(f"failed to fetch the output from {url}: not an http or https URL", hint=_HINT)
+    # As for the model's server: plain HTTP means this machine or one near it, without a proxy.
     is_plain = url.lower().startswith("http:")
     try:
         with httpx.stream(

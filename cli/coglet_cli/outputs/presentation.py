@@ -1,4 +1,4 @@
-"""The result of a prediction, as a person or a program wants to read it."""
+"""Presentation of a prediction's result, as text or as JSON."""
 
 import re
 from collections.abc import Mapping
@@ -14,12 +14,12 @@ from coglet_cli.terminal import Terminal
 
 Reply = Mapping[str, Any]
 
-# What the server writes before the model's own error; the client has said it with the status.
-_SAID_ALREADY: Final = re.compile(r"\A(?:(?:Async )?(?:prediction|training) failed: )+", re.IGNORECASE)
+# The prefix that the server adds to the model's error; our message already contains the status.
+_ERROR_PREFIX: Final = re.compile(r"\A(?:(?:Async )?(?:prediction|training) failed: )+", re.IGNORECASE)
 
 
 def present(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: Terminal) -> None:
-    """Prints or writes the output of a prediction. Raises UserError when it did not succeed."""
+    """Print or write the output of a prediction. Raises UserError if it did not succeed."""
     raise_for_status(reply)
     value = reply.get("output")
     is_only_files = _is_only_files(output.schema)
@@ -30,27 +30,27 @@ def present(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: 
     base = target.base if is_only_files else target.stem
     written = _write_files(value, output, base, terminal, fetches=fetches)
     if is_only_files and written != value:
-        return  # the messages on stderr have said where
+        return  # the messages on stderr contain the paths
     if output.is_concatenated and isinstance(written, list):
         written = "".join(map(str, written))
     text = written if isinstance(written, str) else write_json(written, indent=2)
     if target.file is None:
         print(text, flush=True)
     else:
-        # A JSON file ends in a newline; text is kept as the model made it.
+        # A JSON file ends with a newline; text is written as the model returned it.
         _write_text(target.file, text if isinstance(written, str) else f"{text}\n", terminal)
 
 
 def present_json(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: Terminal) -> None:
-    """Prints or writes the whole answer as JSON. Raises UserError, after that, when it did not succeed."""
+    """Print or write the whole response as JSON. Afterwards raises UserError if it did not succeed."""
     value = reply.get("output")
-    answer = {
+    response = {
         "status": reply.get("status"),
         "output": _write_files(value, output, target.stem, terminal),
         "error": reply.get("error"),
         "metrics": reply.get("metrics"),
     }
-    text = write_json(answer, indent=2)
+    text = write_json(response, indent=2)
     if target.file is None:
         print(text, flush=True)
     else:
@@ -61,15 +61,15 @@ def present_json(reply: Reply, output: OutputSchema, target: OutputTarget, termi
 
 
 def raise_for_status(reply: Reply) -> None:
-    """Raises UserError unless the prediction succeeded."""
+    """Raise UserError unless the prediction succeeded."""
     status = reply.get("status")
     if status != "succeeded":
-        reason = _SAID_ALREADY.sub("", str(reply.get("error") or ""), count=1)
+        reason = _ERROR_PREFIX.sub("", str(reply.get("error") or ""), count=1)
         raise UserError(f'Prediction failed with status "{status}"' + (f": {reason}" if reason else ""))
 
 
 def _is_only_files(schema: Mapping[str, Any]) -> bool:
-    """True for the schema of a file or of a list of files."""
+    """Return True for the schema of a file or of a list of files."""
     items = schema.get("items")
     return is_file(schema) or (isinstance(items, Mapping) and is_file(items))
 
@@ -77,11 +77,11 @@ def _is_only_files(schema: Mapping[str, Any]) -> bool:
 def _write_files(
     value: Any, output: OutputSchema, base: Path, terminal: Terminal, *, fetches: bool = False
 ) -> Any:
-    def tell(path: Path) -> None:
+    def report(path: Path) -> None:
         terminal.success(f"Written output to: {path}")
 
     try:
-        return write_files(value, output.schema, base, tell, fetches=fetches)
+        return write_files(value, output.schema, base, report, fetches=fetches)
     except OSError as error:
         raise UserError(f"failed to write output file {error.filename}: {error.strerror}") from None
     except ValueError as error:

@@ -1,4 +1,4 @@
-"""Where the output of a prediction goes: decided before it runs, so that nothing is lost for a bad path."""
+"""The destination of a prediction's output, checked before it runs, so that no output is lost."""
 
 import os
 from dataclasses import dataclass
@@ -12,30 +12,30 @@ DEFAULT_NAME: Final = "output"
 
 @dataclass(frozen=True)
 class OutputTarget:
-    """Where to write: `file` is what `-o` names, or None when text goes to stdout."""
+    """Where to write: `file` is the path of `-o`, or None if text goes to stdout."""
 
     file: Path | None = None
 
     @property
     def base(self) -> Path:
-        """The name of a file that is the whole output, and the first part of the names of several."""
+        """The name of a single output file, and the prefix of the names of several."""
         return self.file or Path(DEFAULT_NAME)
 
     @property
     def stem(self) -> Path:
-        """What files beside a JSON text are named after: the text has the extension of `-o` for itself."""
+        """The prefix for files next to JSON output: `base` without the extension, which is for the JSON."""
         return self.base.with_suffix("") if has_extension(self.base) else self.base
 
 
 def has_extension(file: Path) -> bool:
-    """True for `result.png`; `result.1` is a name with a number."""
+    """Return True for `result.png`, False for `result.1`, where `.1` is a number."""
     return bool(file.suffix) and not file.suffix[1:].isdigit()
 
 
 def choose_target(argument: str | None, *, as_json: bool, may_hold_files: bool) -> OutputTarget:
-    """The target for the argument of `-o`, relative to the current directory.
+    """Return the target for the argument of `-o`, relative to the current directory.
 
-    Raises UserError when the output could not be written there.
+    Raises UserError if the output could not be written there.
     """
     name = f"{DEFAULT_NAME}.json" if as_json else DEFAULT_NAME
     if argument is None:

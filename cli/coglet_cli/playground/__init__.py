@@ -1,1 +1,1 @@
-"""`cog playground`: a page to try a model server with, and the little server behind it."""
+"""`cog playground`: a web page to try a model server, and its HTTP server."""

@@ -1,4 +1,4 @@
-"""`cog playground`: the page in the foreground, or beside a model that is served."""
+"""`cog playground`: the page in the foreground, or alongside `cog serve`."""
 
 import asyncio
 import os
@@ -17,7 +17,7 @@ from coglet_cli.terminal import Terminal
 
 
 def run_playground(options: PlaygroundOptions, terminal: Terminal, *, wants_browser: bool) -> None:
-    """Serves the page until a signal. Raises UserError when it cannot."""
+    """Serve the page until a signal. Raises UserError if it cannot listen."""
     with playground(options) as url:
         terminal.success(f"Cog playground running at {url}")
         terminal.info("Press Ctrl+C to stop.")
@@ -26,20 +26,20 @@ def run_playground(options: PlaygroundOptions, terminal: Terminal, *, wants_brow
         try:
             run_interruptible(_wait)
         except Interrupted as stopped:
-            # Ctrl-C is how a server in the foreground is meant to end.
+            # Ctrl-C is the normal way to stop a server in the foreground.
             if stopped.signal_number != signal.SIGINT:
                 raise
 
 
 def check_ports(page_port: int | None, model_port: int) -> None:
-    """Raises UserError when a page and its model want one port."""
+    """Raise UserError if a page and its model have the same port."""
     if page_port and page_port == model_port:
         raise UserError(f"playground port {page_port} must differ from the model port {model_port}")
 
 
 @contextmanager
 def page_beside(options: PlaygroundOptions | None, model: Address, terminal: Terminal) -> Iterator[None]:
-    """Keeps the page of a model that is served up for the block; no page without options."""
+    """Serve the page of a model during the block; does nothing without options. Raises UserError."""
     if options is None:
         yield
         return
@@ -53,5 +53,5 @@ async def _wait(_: Interrupts) -> None:
 
 
 def _has_screen() -> bool:
-    """Without one, a browser of text would take this terminal."""
+    """Return True if there is a display; without one, a text browser would take over this terminal."""
     return sys.platform == "darwin" or any(os.environ.get(name) for name in ("DISPLAY", "WAYLAND_DISPLAY"))

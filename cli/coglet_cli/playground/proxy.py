@@ -1,4 +1,4 @@
-"""Passes a request of the page on to the model server that it names, and the answer back as it comes."""
+"""Forwards a request of the page to the model server that it names, and streams the response back."""
 
 import base64
 import json
@@ -11,21 +11,24 @@ from urllib.parse import urlsplit
 import httpx
 
 _CHUNK_BYTES: Final = 64 * 1024
-# For one connection only (RFC 9110, 7.6.1), or nothing that a model server should learn of this browser.
+# Hop-by-hop headers (RFC 9110, 7.6.1), and those that a model server should not get from this browser.
 _NOT_FORWARDED: Final = frozenset(
     "connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade "
     "host content-length authorization cookie origin referer x-cog-target accept-encoding".split()
 )
-# A prediction may take as long as it likes.
+# A prediction has no time limit.
 _TIMEOUT: Final = httpx.Timeout(None, connect=10.0)
 
 
 def forward(request: BaseHTTPRequestHandler, path: str) -> None:
-    """Answers `request` with what the server named by X-Cog-Target says to `path`."""
+    """Answer `request` with the response of the server in X-Cog-Target to `path`.
+
+    Answers 400 if the header is not an http or https URL, 502 if the server does not respond.
+    """
     target = request.headers.get("X-Cog-Target", "").rstrip("/")
     if urlsplit(target).scheme not in ("http", "https") or not urlsplit(target).hostname:
         request.close_connection = True
-        _tell(request, HTTPStatus.BAD_REQUEST, f"{target!r} is no http:// or https:// address")
+        _fail(request, HTTPStatus.BAD_REQUEST, f"{target!r} is not an http:// or https:// URL")
         return
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
     given = request.headers.get("Content-Length", "")
@@ -41,7 +44,7 @@ def forward(request: BaseHTTPRequestHandler, path: str) -> None:
             _pass_back(request, answer)
     except (httpx.HTTPError, httpx.InvalidURL) as error:
         request.close_connection = True
-        _tell(request, HTTPStatus.BAD_GATEWAY, f"no answer from {target}: {error}")
+        _fail(request, HTTPStatus.BAD_GATEWAY, f"no response from {target}: {error}")
 
 
 def _body(request: BaseHTTPRequestHandler, length: int) -> Iterator[bytes]:
@@ -55,7 +58,7 @@ def _pass_back(request: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
     request.send_header("Content-Type", answer.headers.get("Content-Type", "application/octet-stream"))
     upstream = json.dumps(dict(answer.headers)).encode()
     request.send_header("X-Cog-Upstream-Headers", base64.b64encode(upstream).decode())
-    # Under our address stands what somebody else has written: nothing of it may run as a page.
+    # Untrusted content under our own origin: it must not run as a page.
     request.send_header("Content-Security-Policy", "sandbox; default-src 'none'")
     request.send_header("X-Content-Type-Options", "nosniff")
     request.send_header("Transfer-Encoding", "chunked")
@@ -66,11 +69,11 @@ def _pass_back(request: BaseHTTPRequestHandler, answer: httpx.Response) -> None:
             request.wfile.flush()
         request.wfile.write(b"0\r\n\r\n")
     except httpx.HTTPError:
-        # Cut off: without the last chunk, the browser knows that too.
+        # Without the last chunk, the browser sees that the response is incomplete.
         request.close_connection = True
 
 
-def _tell(request: BaseHTTPRequestHandler, status: HTTPStatus, reason: str) -> None:
+def _fail(request: BaseHTTPRequestHandler, status: HTTPStatus, reason: str) -> None:
     body = json.dumps({"error": reason}).encode()
     request.send_response(status)
     request.send_header("Content-Type", "application/json")

@@ -1,4 +1,4 @@
-"""The server behind the page: its files, a proxy to the model, and a place for webhooks."""
+"""The server of the page: its files, a proxy to the model, and a receiver for webhooks."""
 
 import ipaddress
 import json
@@ -24,7 +24,7 @@ KEEP_ALIVE_S: Final = 15.0
 MOST_WEBHOOK_BYTES: Final = 10 * 1024 * 1024
 _MOST_WEBHOOKS: Final = 16
 _TYPES: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-# The page loads nothing from elsewhere, and talks to this server alone. What models make is shown from data.
+# The page loads only from this server and connects only to it; outputs are shown from data URLs.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
     "img-src 'self' data: blob:; media-src data: blob:; "
@@ -34,7 +34,7 @@ _POLICY: Final = (
 
 @dataclass(frozen=True)
 class PlaygroundOptions:
-    """Where the playground listens, which model it shows first, and how that model reaches it."""
+    """The playground's address, the model server that it connects to first, and its host for webhooks."""
 
     target: str
     host: str = "127.0.0.1"
@@ -54,13 +54,13 @@ class _Server(ThreadingHTTPServer):
         self.webhook_slots = threading.BoundedSemaphore(_MOST_WEBHOOKS)
 
     def handle_error(self, request: Any, client_address: Any) -> None:
-        """A browser that goes away in the middle of a request is no news."""
+        """Ignore a browser that closes its connection during a request."""
         if not isinstance(sys.exception(), ConnectionError):
             super().handle_error(request, client_address)
 
     @property
     def url(self) -> str:
-        """Where a browser on this machine finds it."""
+        """The page's URL for a browser on this machine."""
         address = ipaddress.ip_address(self.options.host)
         host = "localhost" if address.is_unspecified else bracketed(self.options.host)
         return f"http://{host}:{self.server_port}"
@@ -76,15 +76,15 @@ class _Handler(BaseHTTPRequestHandler):
     do_POST = do_PUT = do_DELETE = do_GET
 
     def log_message(self, *_: object) -> None:
-        """The page shows each request itself."""
+        """Log nothing: the page shows its requests."""
 
     def _route(self) -> None:
         path = urlsplit(self.path).path
         try:
             if path.startswith("/webhook/") and self.command == "POST":
                 self._take_webhook(path.removeprefix("/webhook/"))
-            elif not self._is_from_here():
-                self._answer(HTTPStatus.FORBIDDEN, b"the playground is for this machine only\n")
+            elif not self._is_local():
+                self._answer(HTTPStatus.FORBIDDEN, b"the playground is only available on this machine\n")
             elif path.startswith("/proxy/"):
                 forward(self, self.path.removeprefix("/proxy"))
             elif self.command == "GET":
@@ -92,10 +92,10 @@ class _Handler(BaseHTTPRequestHandler):
             else:
                 self._answer(HTTPStatus.METHOD_NOT_ALLOWED, b"method not allowed\n")
         except ConnectionError:
-            self.close_connection = True  # the browser went away
+            self.close_connection = True  # the browser closed it
 
-    def _is_from_here(self) -> bool:
-        """True for this machine's browser on our own page: no other site, and no name that leads here."""
+    def _is_local(self) -> bool:
+        """Return True for a loopback client with our own Host and Origin, against DNS rebinding and CSRF."""
         own = {f"{name}:{self.server.server_port}" for name in ("localhost", "127.0.0.1", "[::1]")}
         own.add(f"{bracketed(self.server.options.host)}:{self.server.server_port}")
         origin = self.headers.get("Origin")
@@ -123,7 +123,7 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_file(self, name: str) -> None:
         file = resources.files("coglet_cli.playground").joinpath("page", name)
-        # Names of our own files only: nothing with a slash is one.
+        # Our own files have no slash in their names; this rejects paths to others.
         if "/" in name or not file.is_file():
             self._answer(HTTPStatus.NOT_FOUND, b"not found\n")
         else:
@@ -137,12 +137,12 @@ class _Handler(BaseHTTPRequestHandler):
         try:
             length = self.headers.get("Content-Length", "")
             if not length.isdecimal():
-                self._refuse(HTTPStatus.LENGTH_REQUIRED, b"the length of a webhook must be known\n")
+                self._refuse(HTTPStatus.LENGTH_REQUIRED, b"a webhook must have a Content-Length\n")
             elif int(length) > MOST_WEBHOOK_BYTES:
-                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"a webhook is 10 MiB at most\n")
+                self._refuse(HTTPStatus.REQUEST_ENTITY_TOO_LARGE, b"a webhook may have at most 10 MiB\n")
             else:
                 body = self.rfile.read(int(length))
-                if len(body) == int(length):  # else its sender went away
+                if len(body) == int(length):  # otherwise the sender closed the connection early
                     self.server.hub.put(token, body)
                 self._answer(HTTPStatus.OK, b"")
         finally:
@@ -156,13 +156,13 @@ class _Handler(BaseHTTPRequestHandler):
         self.send_header("Connection", "close")
         self.end_headers()
         for event in self.server.hub.events(token, KEEP_ALIVE_S):
-            # One line of data: a webhook is JSON, and any line end inside of it is between values.
+            # One line of data: a webhook is JSON, whose newlines are only between values.
             text = b": still here" if event is None else b"data: " + b" ".join(event.splitlines())
             self.wfile.write(text + b"\n\n")
             self.wfile.flush()
 
     def _refuse(self, status: HTTPStatus, text: bytes) -> None:
-        """An answer to a request whose body is left unread: the connection ends with it."""
+        """Answer a request whose body is left unread, and close the connection."""
         self.close_connection = True
         self._answer(status, text)
 
@@ -180,7 +180,7 @@ class _Handler(BaseHTTPRequestHandler):
 
 @contextmanager
 def playground(options: PlaygroundOptions) -> Iterator[str]:
-    """Runs the server within the block; gives its URL. Raises UserError when it cannot listen."""
+    """Run the server during the block and yield its URL. Raises UserError if it cannot listen."""
     try:
         server = _Server(options)
     except OSError as error:

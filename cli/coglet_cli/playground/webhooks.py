@@ -1,17 +1,17 @@
-"""Webhooks that were received, on their way to the pages that wait for them."""
+"""Queues of received webhooks for the pages that wait for them."""
 
 import threading
 from collections import OrderedDict, deque
 from collections.abc import Iterator
 from typing import Final
 
-# A page takes events at once; these limits are for tokens that no page waits for.
+# A page reads its events immediately; these limits are for tokens without a page.
 _MOST_TOKENS: Final = 64
 _MOST_EVENTS: Final = 1000
 
 
 class WebhookHub:
-    """A queue of events for each token. Used by many threads."""
+    """A queue of events for each token. Thread-safe."""
 
     def __init__(self) -> None:
         self._queues: OrderedDict[str, deque[bytes]] = OrderedDict()
@@ -19,13 +19,13 @@ class WebhookHub:
         self._is_closed = False
 
     def put(self, token: str, event: bytes) -> None:
-        """One event, for whoever waits with this token; the oldest ones go when nobody takes them."""
+        """Add an event to the queue of a token; a full queue drops its oldest one."""
         with self._changed:
             self._queue(token).append(event)
             self._changed.notify_all()
 
     def events(self, token: str, patience_s: float) -> Iterator[bytes | None]:
-        """The events of a token as they come, and None each time that none has come for `patience_s`."""
+        """Yield the events of a token as they arrive, and None whenever none has arrived for `patience_s`."""
         while not self._is_closed:
             with self._changed:
                 self._changed.wait_for(lambda: self._is_closed or self._queue(token), patience_s)
@@ -34,7 +34,7 @@ class WebhookHub:
             yield event
 
     def close(self) -> None:
-        """Ends all that wait."""
+        """End all iterators of `events`."""
         with self._changed:
             self._is_closed = True
             self._changed.notify_all()

@@ -1,1 +1,1 @@
-"""One prediction: its inputs, the request to a server, and the result."""
+"""One prediction: inputs, request to a server, and result."""

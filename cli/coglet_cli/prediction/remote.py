@@ -1,4 +1,4 @@
-"""`cog predict --url`: a prediction on a server that runs already."""
+"""`cog predict --url`: a prediction on a running server."""
 
 from collections.abc import Mapping
 from typing import Any
@@ -11,7 +11,7 @@ from coglet_cli.terminal import Terminal
 
 
 def run_remote_prediction(url: str, options: PredictOptions, terminal: Terminal) -> None:
-    """Runs a prediction on the server at `url`. Raises UserError when there is no result to show."""
+    """Run a prediction on the server at `url` and show its result. Raises UserError if there is none."""
     check_input_flags(options)
     spec = prediction_spec(_fetch_document(url), options)
     show_result(_predict(url, spec, terminal), spec, terminal)
@@ -28,7 +28,7 @@ def _fetch_document(url: str) -> Mapping[str, Any]:
 
 
 def _predict(url: str, spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
-    """The result. Ctrl-C cancels the prediction there and leaves the server alone."""
+    """Run the prediction and return its result. Ctrl-C cancels it on the server, which keeps running."""
 
     async def run(_: Interrupts) -> PredictionResult:
         from coglet_cli.server.client import ModelClient

@@ -1,4 +1,4 @@
-"""One prediction on a server: the request, its output while it is made, and its cancel."""
+"""One prediction on a server: the request, its streamed output, and cancellation."""
 
 import asyncio
 import uuid
@@ -16,7 +16,10 @@ if TYPE_CHECKING:
 async def predict_when_ready(
     server: RunningServer, spec: PredictionSpec, setup_timeout_s: float, terminal: Terminal
 ) -> PredictionResult:
-    """Waits until the model of a server that was just started is ready, and runs the prediction."""
+    """Wait until the model of a newly started server is ready, then run the prediction.
+
+    Raises UserError if the setup fails or times out, the server exits, or the request fails.
+    """
     # Imported while the server starts, which takes longer.
     from coglet_cli.server.client import ConnectionLost, ModelClient
     from coglet_cli.server.readiness import wait_set_up_within
@@ -32,7 +35,7 @@ async def predict_when_ready(
 
 
 async def predict(client: "ModelClient", spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
-    """Runs the prediction on a server that is ready. Cancels it there when this task is canceled."""
+    """Run the prediction on a server that is ready. Cancels it there if this task is canceled."""
     from coglet_cli.server.client import PredictionRequest
 
     request = PredictionRequest(f"cog-{uuid.uuid4().hex}", spec.input, spec.context, spec.is_training)

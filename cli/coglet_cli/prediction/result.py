@@ -1,4 +1,4 @@
-"""The end of a prediction, and how it is shown."""
+"""The result of a prediction, and how it is shown."""
 
 from dataclasses import dataclass
 
@@ -9,14 +9,14 @@ from coglet_cli.terminal import Terminal
 
 @dataclass(frozen=True)
 class PredictionResult:
-    """The last state of a prediction; `is_shown` when its output stands on stdout already."""
+    """The final state of a prediction; `is_shown` if its output was already printed."""
 
     reply: Reply
     is_shown: bool = False
 
 
 def show_result(result: PredictionResult, spec: PredictionSpec, terminal: Terminal) -> None:
-    """Prints or writes the output. Raises UserError when the prediction did not succeed."""
+    """Print or write the output. Raises UserError if the prediction did not succeed."""
     if result.is_shown:
         raise_for_status(result.reply)
     elif spec.as_json:

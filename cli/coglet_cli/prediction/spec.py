@@ -1,4 +1,4 @@
-"""What is known about a prediction before a model runs: its checked inputs, and where its output goes."""
+"""A prediction before it runs: its validated inputs, and the destination of its output."""
 
 import os
 import sys
@@ -16,7 +16,7 @@ _TOKEN: Final = "REPLICATE_API_TOKEN"
 
 @dataclass(frozen=True)
 class PredictOptions:
-    """The flags of `cog predict` that hold wherever the model runs."""
+    """The flags of `cog predict` that do not depend on where the model runs."""
 
     inputs: Sequence[str] = field(default_factory=tuple)
     json: str | None = None
@@ -28,7 +28,7 @@ class PredictOptions:
 
 @dataclass(frozen=True)
 class PredictionSpec:
-    """One prediction: what the server gets, and how the output is shown."""
+    """One prediction: what to send to the server, and how to show the output."""
 
     input: Mapping[str, Any]
     context: Mapping[str, str]
@@ -39,19 +39,19 @@ class PredictionSpec:
 
     @property
     def shows_chunks(self) -> bool:
-        """True when a person watches a text that can be shown while it is made."""
+        """True if stdout is a terminal and the output is text that can be printed as it is streamed."""
         follows = self.output.streaming and self.output.is_concatenated
         return follows and not self.as_json and self.target.file is None and sys.stdout.isatty()
 
 
 def check_input_flags(options: PredictOptions) -> None:
-    """Raises UserError when the inputs are given in two ways."""
+    """Raise UserError if both `--json` and `-i` are given."""
     if options.json is not None and options.inputs:
         raise UserError("Must use one of --json or --input to provide model inputs")
 
 
 def prediction_spec(document: Mapping[str, Any], options: PredictOptions) -> PredictionSpec:
-    """Checks the inputs against the OpenAPI document of the model. Raises UserError."""
+    """Validate the inputs against the model's OpenAPI document. Raises UserError if they are invalid."""
     output = read_output_schema(document, is_training=options.is_training)
     as_json = options.json is not None
     return PredictionSpec(

@@ -1,1 +1,1 @@
-"""The folder of a model: where it is, its configuration, and the schema of its source."""
+"""A model's folder: finding it, its configuration, and the schema of its source."""

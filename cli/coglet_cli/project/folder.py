@@ -1,4 +1,4 @@
-"""Where the model is: the folder that holds the configuration file."""
+"""The model's folder: the one that contains the configuration file."""
 
 from dataclasses import dataclass
 from itertools import islice
@@ -7,7 +7,7 @@ from typing import Final
 
 from coglet_cli.errors import ProjectNotFound
 
-# As many folders as the peer climbs; a deeper tree is a mount loop rather than a project.
+# The limit of Cog; a deeper tree is more likely a mount loop than a project.
 MAX_PARENTS: Final = 100
 
 
@@ -20,9 +20,9 @@ class Project:
 
 
 def find_project(file_name: str, cwd: Path) -> Project:
-    """The nearest folder, from `cwd` upwards, from which `file_name` can be found. Raises ProjectNotFound.
+    """Return the nearest folder, from `cwd` upwards, that contains `file_name`. Raises ProjectNotFound.
 
-    With `-f configs/gpu.yaml` the project is the folder above `configs`, as with the peer.
+    With `-f configs/gpu.yaml` the project is the parent folder of `configs`, as in Cog.
     """
     if Path(file_name).is_absolute() and Path(file_name).is_file():
         return Project(Path(file_name).parent, Path(file_name))

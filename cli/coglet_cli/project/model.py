@@ -1,4 +1,4 @@
-"""The model of a project: its folder and its checked configuration."""
+"""The model of a project: its folder and its validated configuration."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,7 +10,7 @@ from coglet_cli.terminal import Terminal
 
 @dataclass(frozen=True)
 class LocalModel:
-    """A model's folder and its configuration; `has_build` when that says what the model needs."""
+    """A model's folder and its configuration; `has_build` if cog.yaml has a `build` section."""
 
     project: Project
     config: CogConfig
@@ -18,9 +18,9 @@ class LocalModel:
 
 
 def load_local_model(file: str, terminal: Terminal, *, strict: bool = False) -> LocalModel:
-    """Finds the project of the current folder and reads its configuration; tells its warnings.
+    """Find the project of the current folder, load its configuration and show its warnings.
 
-    With `strict`, a key that means nothing is an error.
+    With `strict`, an unknown key is an error. Raises ProjectNotFound or ConfigError.
     """
     project = find_project(file, Path.cwd())
     loaded = load_config(project.config_file, project.folder, strict=strict)

@@ -1,4 +1,4 @@
-"""Where the OpenAPI document of a local model comes from: a file that the user names, or its source."""
+"""The OpenAPI document of a local model: from a file that the user names, or from its source."""
 
 import os
 from collections.abc import Mapping
@@ -15,7 +15,7 @@ OVERRIDE: Final = "COG_OPENAPI_SCHEMA"
 
 
 class SchemaRefused(UserError):
-    """The source of the model does not say clearly what it takes and gives."""
+    """A schema cannot be generated from the model's source, or the given one is invalid."""
 
     def __init__(self, error: coglet_schema.SchemaError) -> None:
         place = f"{error.location}: " if error.location else ""
@@ -23,7 +23,7 @@ class SchemaRefused(UserError):
 
 
 class NoModel(UserError):
-    """The configuration names nothing to run."""
+    """The configuration has neither a predictor nor a training."""
 
     def __init__(self) -> None:
         super().__init__(
@@ -33,7 +33,7 @@ class NoModel(UserError):
 
 
 def schema_bytes(project: Project, config: CogConfig) -> bytes:
-    """The document as it is printed and stored. Raises SchemaRefused."""
+    """Return the document as UTF-8 JSON. Raises SchemaRefused, or NoModel without a reference in cog.yaml."""
     try:
         override = os.environ.get(OVERRIDE)
         return coglet_schema.load_schema(override) if override else _generate(project.folder, config)
@@ -42,9 +42,9 @@ def schema_bytes(project: Project, config: CogConfig) -> bytes:
 
 
 def prepare_schema(project: Project, config: CogConfig, terminal: Terminal) -> Mapping[str, Any]:
-    """The document of a model that is about to be served; the server finds the very same one.
+    """Return the document of a model that is about to be served, and store it for the server.
 
-    It is made anew each time, since a stored one may be older than the source. Raises SchemaRefused.
+    It is generated each time, since a stored one may be older than the source. Raises SchemaRefused.
     """
     data = schema_bytes(project, config)
     try:
@@ -55,13 +55,13 @@ def prepare_schema(project: Project, config: CogConfig, terminal: Terminal) -> M
         try:
             store_schema(project, data)
         except OSError as error:
-            # A folder that is read-only costs the stored copy and nothing else: the server makes its own.
+            # In a read-only folder there is no stored copy; the server generates its own.
             terminal.debug(f"the schema is not stored: {error}")
     return document
 
 
 def store_schema(project: Project, data: bytes) -> Path:
-    """Writes the document where the server looks for it, and gives that place. Raises OSError."""
+    """Write the document where the server looks for it and return the path. Raises OSError."""
     return coglet_schema.write_schema(project.folder, data)
 
 

@@ -1,1 +1,1 @@
-"""The Python of a model: its requirements, wheels of this pycoglet, interpreters, virtual environments."""
+"""A model's Python: requirements, wheels of this pycoglet, interpreters, virtual environments."""

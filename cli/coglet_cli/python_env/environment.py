@@ -1,4 +1,4 @@
-"""Makes the environment of a model, or finds the one that was made before."""
+"""Makes the environment of a model, or finds an existing one."""
 
 import asyncio
 import os
@@ -23,12 +23,12 @@ _LAST_LINES: Final = 20
 
 
 class InstallerFailed(UserError):
-    """uv or pip could not do it; what it said last is part of the message when nobody has seen it."""
+    """uv or pip failed; the message contains its last lines unless they were already shown."""
 
     def __init__(self, name: str, code: int, unseen: Sequence[str]) -> None:
-        told = "".join(f"\n  {line}" for line in unseen[-_LAST_LINES:])
+        lines = "".join(f"\n  {line}" for line in unseen[-_LAST_LINES:])
         super().__init__(
-            f"failed to install the model's packages: {name} ended with exit code {code}{told}",
+            f"failed to install the model's packages: {name} ended with exit code {code}{lines}",
             hint="check the requirements in cog.yaml and the package index (PIP_INDEX_URL, UV_INDEX_URL); "
             "--python runs the model in an environment of your own",
         )
@@ -36,7 +36,7 @@ class InstallerFailed(UserError):
 
 @dataclass(frozen=True)
 class Maker:
-    """Who makes environments, and what a person sees of it."""
+    """Makes environments with one installer."""
 
     installer: Installer
     environ: Mapping[str, str]
@@ -44,12 +44,15 @@ class Maker:
     terminal: Terminal
 
     async def make(self, cache: EnvironmentCache, recipe: Recipe, python: Interpreter) -> Path:
-        """The environment of the recipe; made by whoever gets the lock first. Raises InstallerFailed."""
+        """Return the environment's folder, made by the first process to get the lock.
 
-        def tell_wait() -> None:
-            self.terminal.info("Waiting for another cog, which makes the same environment...")
+        Raises InstallerFailed.
+        """
 
-        async with cache.lock(recipe.key, tell_wait) as lock:
+        def on_wait() -> None:
+            self.terminal.info("Waiting for another cog process that is making the same environment...")
+
+        async with cache.lock(recipe.key, on_wait) as lock:
             if made := cache.find(recipe.key):
                 return made
             self.terminal.info(
@@ -74,7 +77,7 @@ class Maker:
             (place / "requirements.txt").write_text(recipe.requirements_text, "utf-8")
             wanted = ["-r", str(place / "requirements.txt"), *limits]
             commands.append(self.installer.install(venv, wanted))
-        # On its own and last, as in an image: pip would ask for its hash too when the others have theirs.
+        # Separately and last, as in an image: if the requirements have hashes, pip would require one for it.
         commands.append(self.installer.install(venv, [str(place / name)]))
         return commands
 
@@ -87,7 +90,7 @@ class Maker:
             stdin=asyncio.subprocess.DEVNULL,
             stdout=asyncio.subprocess.PIPE,
             stderr=asyncio.subprocess.STDOUT,
-            # Ctrl-C reaches us alone, and we end the whole group.
+            # Ctrl-C reaches only us, and we kill the whole group.
             start_new_session=True,
             pass_fds=(lock,),
         )
@@ -106,7 +109,7 @@ class Maker:
 
 
 def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
-    """The interpreter of the recipe's environment, which is made when it is not there. Raises UserError."""
+    """Return the interpreter of the recipe's environment, made if it does not exist. Raises UserError."""
     cache = EnvironmentCache(cache_folder(os.environ))
     place = cache.find(recipe.key)
     if place is None:
@@ -115,7 +118,7 @@ def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
         if not python.is_exactly(recipe.python_version):
             terminal.warning(
                 f"build.python_version asks for Python {recipe.python_version}, "
-                f"and this machine has {python.version}"
+                f"but this machine has {python.version}"
             )
         maker = Maker(Uv(uv) if uv else VenvAndPip(), os.environ, Progress(mode, terminal), terminal)
         try:
@@ -123,7 +126,7 @@ def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
         except OSError as error:
             raise UserError(
                 f"failed to make an environment for the model: {error}",
-                hint="COG_CACHE_DIR names another folder for it",
+                hint="set COG_CACHE_DIR to a folder that you can write to",
             ) from None
     terminal.debug(f"the model's environment is {place}")
     return str(python_of(place / "venv"))

@@ -1,4 +1,4 @@
-"""The two ways to make a virtual environment and to put packages into it: uv, or what Python has itself."""
+"""The two ways to make a virtual environment and install packages: uv, or Python's venv and pip."""
 
 import os
 import shutil
@@ -7,7 +7,8 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final, Protocol
 
-# What pip calls it, and what uv does. https://docs.astral.sh/uv/reference/environment/
+# The names of pip's settings and their names in uv.
+# Source: https://docs.astral.sh/uv/reference/environment/
 _UV_NAMES: Final = {
     "PIP_INDEX_URL": ("UV_INDEX_URL", "UV_DEFAULT_INDEX"),
     "PIP_EXTRA_INDEX_URL": ("UV_EXTRA_INDEX_URL", "UV_INDEX"),
@@ -16,27 +17,27 @@ _UV_NAMES: Final = {
     "PIP_TRUSTED_HOST": ("UV_INSECURE_HOST",),
     "PIP_CERT": ("SSL_CERT_FILE",),
 }
-# They would lead pip away from the environment that it runs in.
+# With these, pip would install outside the environment that it runs in.
 _MISLEADING: Final = ("PIP_USER", "PIP_TARGET", "PIP_PREFIX", "PIP_ROOT", "PIP_REQUIRE_VIRTUALENV")
 
 
 class Installer(Protocol):
-    """Says which commands to run, in which environment; runs none."""
+    """Returns commands and their environment variables, without running them."""
 
     name: str
 
     def create(self, python: str, place: Path) -> list[str]:
-        """Makes an empty virtual environment."""
+        """Return the command that makes an empty virtual environment at `place`."""
 
     def install(self, place: Path, what: Sequence[str]) -> list[str]:
-        """Installs `what`, as arguments of pip, into it."""
+        """Return the command that installs `what`, arguments for pip, into the environment at `place`."""
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The variables of the person who runs cog, as this installer understands them."""
+        """Return the user's environment variables, adapted to this installer."""
 
 
 class Uv:
-    """Fast, and keeps one copy of a package for all environments."""
+    """uv: fast, and stores one copy of a package for all environments."""
 
     name = "uv"
 
@@ -44,19 +45,19 @@ class Uv:
         self._path = path
 
     def create(self, python: str, place: Path) -> list[str]:
-        """Makes an empty virtual environment."""
-        # Without --no-project a pyproject.toml around the model could refuse this Python.
+        """Return the command that makes an empty virtual environment at `place`."""
+        # Without --no-project, a pyproject.toml above the model could reject this Python.
         quietly = ["--quiet", "--no-project", "--no-python-downloads"]
         return [self._path, "venv", *quietly, "--python", python, str(place)]
 
     def install(self, place: Path, what: Sequence[str]) -> list[str]:
-        """Installs `what`, as arguments of pip, into it."""
-        # The one setting of pip that is no variable of uv.
+        """Return the command that installs `what`, arguments for pip, into the environment at `place`."""
+        # The only setting of pip for which uv has no variable.
         offline = ["--no-index"] if os.environ.get("PIP_NO_INDEX", "0").lower() not in _FALSE else []
         return [self._path, "pip", "install", "--python", str(python_of(place)), *offline, *what]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The user's own, with the settings of pip under the names of uv, unless those are set."""
+        """Return the user's variables, with pip's settings under uv's names unless those are set."""
         wanted = dict(environ)
         for theirs, names in _UV_NAMES.items():
             if theirs in environ and not any(name in environ for name in names):
@@ -65,21 +66,21 @@ class Uv:
 
 
 class VenvAndPip:
-    """Everywhere, slower."""
+    """venv and pip: available everywhere, slower."""
 
     name = "pip"
 
     def create(self, python: str, place: Path) -> list[str]:
-        """Makes an empty virtual environment."""
+        """Return the command that makes an empty virtual environment at `place`."""
         return [python, "-I", "-m", "venv", str(place)]
 
     def install(self, place: Path, what: Sequence[str]) -> list[str]:
-        """Installs `what`, as arguments of pip, into it."""
+        """Return the command that installs `what`, arguments for pip, into the environment at `place`."""
         flags = ["--no-input", "--disable-pip-version-check", "--progress-bar", "off"]
         return [str(python_of(place)), "-I", "-m", "pip", "install", *flags, *what]
 
     def environment(self, environ: Mapping[str, str]) -> dict[str, str]:
-        """The user's own."""
+        """Return the user's variables without those that make pip install elsewhere."""
         return {name: value for name, value in environ.items() if name not in _MISLEADING}
 
 
@@ -87,11 +88,11 @@ _FALSE: Final = ("", "0", "n", "no", "f", "false", "off")
 
 
 def python_of(place: Path) -> Path:
-    """The interpreter of a virtual environment."""
+    """Return the interpreter of a virtual environment."""
     return place / "bin" / "python"
 
 
 def find_uv(environ: Mapping[str, str]) -> str | None:
-    """uv beside the Python that runs cog, else on PATH."""
+    """Return the path of uv: next to the Python that runs cog, else on PATH; None if there is none."""
     beside = os.path.dirname(sys.executable)
     return shutil.which("uv", path=os.pathsep.join([beside, environ.get("PATH", "")]))

@@ -1,4 +1,4 @@
-"""Finds a Python of a version on this machine."""
+"""Finds a Python interpreter of a given version on this machine."""
 
 import os
 import re
@@ -17,13 +17,12 @@ _TIMEOUT_S: Final = 10
 
 
 class NoInterpreter(UserError):
-    """The version that cog.yaml asks for is not installed where we look for it."""
+    """The Python version in cog.yaml was not found on this machine."""
 
     def __init__(self, version: str, *, has_uv: bool) -> None:
         install = f"install it, for example with `uv python install {version}`" if has_uv else "install it"
         super().__init__(
-            f"build.python_version asks for Python {version}, "
-            "and there is none on PATH, in pyenv or known to uv",
+            f"build.python_version asks for Python {version}, but none was found on PATH, in pyenv or by uv",
             hint=f"{install}, name an interpreter with --python, or run the model with --docker",
         )
 
@@ -36,23 +35,23 @@ class Interpreter:
     version: str
 
     def is_exactly(self, wanted: str) -> bool:
-        """True when it is what `3.12` or `3.12.4` asks for."""
+        """Return True if it matches `3.12` or `3.12.4`, whichever is wanted."""
         return self.version == wanted or minor(wanted) == wanted
 
     def has_minor_of(self, wanted: str) -> bool:
-        """True when it differs in nothing but bug fixes."""
+        """Return True if major and minor version are the wanted ones."""
         return minor(self.version) == minor(wanted)
 
 
 def minor(version: str) -> str:
-    """`3.12.4` without its last number."""
+    """Return `3.12` for `3.12.4`."""
     return ".".join(version.split(".")[:2])
 
 
 def choose_interpreter(wanted: str, environ: Mapping[str, str], uv: str | None) -> Interpreter:
-    """A Python of the version `wanted`; another bug-fix release of it when there is no better one.
+    """Return a Python of the version `wanted`, or another patch release of it if there is no exact match.
 
-    Looks at the Python that runs cog, then along PATH, then into pyenv, then asks uv. Raises NoInterpreter.
+    Tries the Python that runs cog, PATH, pyenv and uv, in this order. Raises NoInterpreter.
     """
     similar = None
     for found in _interpreters(minor(wanted), environ, uv):
@@ -68,7 +67,7 @@ def choose_interpreter(wanted: str, environ: Mapping[str, str], uv: str | None) 
 def _interpreters(version: str, environ: Mapping[str, str], uv: str | None) -> Iterator[Interpreter]:
     yield Interpreter(sys.executable, "{}.{}.{}".format(*sys.version_info[:3]))
     for folder in environ.get("PATH", "").split(os.pathsep):
-        # All of PATH: the first hit may be a shim of pyenv for a version that is switched off.
+        # All of PATH: the first match may be a pyenv shim for a version that is not active.
         yield from _probe(shutil.which(f"python{version}", path=folder or os.curdir))
     for python in _in_pyenv(version, environ):
         yield from _probe(str(python))
@@ -77,7 +76,7 @@ def _interpreters(version: str, environ: Mapping[str, str], uv: str | None) -> I
 
 
 def _in_pyenv(version: str, environ: Mapping[str, str]) -> list[Path]:
-    """The newest one first."""
+    """Return the interpreters of that version in pyenv, newest first."""
     root = Path(environ.get("PYENV_ROOT") or Path.home() / ".pyenv")
     return sorted(root.glob(f"versions/{version}*/bin/python"), key=_numbers, reverse=True)
 

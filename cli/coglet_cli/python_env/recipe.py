@@ -1,4 +1,4 @@
-"""What an environment is made from."""
+"""The inputs from which an environment is made."""
 
 import hashlib
 import platform
@@ -18,7 +18,7 @@ _KEY_LENGTH: Final = 20
 
 @dataclass(frozen=True)
 class Recipe:
-    """A Python version, the model's requirements, and the core of the pycoglet that runs here."""
+    """A Python version, the model's requirements, and the worker's wheel of the running pycoglet."""
 
     folder: Path
     python_version: str
@@ -26,7 +26,7 @@ class Recipe:
 
     @cached_property
     def key(self) -> str:
-        """The same for recipes that give the same environment, on any path and for any project."""
+        """A hash that is equal for recipes of equal environments, whatever the project and its path."""
         digest = hashlib.sha256()
         for part in self._parts():
             digest.update(len(part).to_bytes(8, "big") + part)
@@ -34,22 +34,22 @@ class Recipe:
 
     @property
     def requirements_text(self) -> str:
-        """The lines for the installer; packages of the project by their place on this machine."""
+        """The lines for the installer; packages in the project by their path on this machine."""
         place = f"{self.folder}/"
         return "".join(f"{line.replace(_STAGED, place, 1)}\n" for line in self.requirements.lines)
 
     @property
     def constraints_text(self) -> str:
-        """Limits for the versions of packages, required or not."""
+        """Constraints on the versions of packages, required or not."""
         return "".join(f"{line}\n" for line in self.requirements.constraints)
 
     @cached_property
     def core(self) -> tuple[str, bytes]:
-        """Name and content of the wheel that lets the environment run a worker of ours."""
+        """Name and content of the wheel with which the environment can run our worker."""
         return wheel_name(), model_wheel()
 
     def _parts(self) -> Iterator[bytes]:
-        # A home folder can be shared by machines of several kinds.
+        # Machines of different kinds can share a home folder.
         yield f"{sys.platform} {platform.machine()} {self.python_version}".encode()
         yield "\n".join(self.requirements.lines).encode()
         yield "\n".join(self.requirements.constraints).encode()

@@ -1,4 +1,4 @@
-"""One line of a requirements file, taken apart as pip takes it apart."""
+"""Parsing of the lines of a requirements file as pip parses them."""
 
 import optparse
 import re
@@ -10,7 +10,7 @@ from typing import Final, NoReturn
 from packaging.requirements import InvalidRequirement, Requirement
 
 _COMMENT: Final = re.compile(r"(^|\s+)#.*$")
-# A word that begins the options of a line. Names, paths, URLs and markers do not begin with a dash.
+# The start of a line's options. Words of names, paths, URLs and markers do not begin with a dash.
 _OPTIONS: Final = re.compile(r"(?:^|\s)(?=-)")
 _OF_A_REQUIREMENT: Final = (
     ("--hash",),
@@ -34,7 +34,7 @@ _SWITCHES: Final = (("--no-index",), ("--pre",), ("--prefer-binary",), ("--requi
 
 @dataclass(frozen=True)
 class LineOption:
-    """An option: its long name, the spelling that the line has, and its value, None for a switch."""
+    """An option: its long name, its spelling in the line, and its value, None for a switch."""
 
     name: str
     spelling: str
@@ -42,11 +42,11 @@ class LineOption:
 
     @property
     def belongs_to_requirement(self) -> bool:
-        """True when pip reads it behind a requirement; all others work on a line of their own alone."""
+        """True if pip reads it after a requirement; all others must be on a line of their own."""
         return any(self.name == names[0] for names in _OF_A_REQUIREMENT)
 
     def __str__(self) -> str:
-        """The option as pip reads it."""
+        """Return the option in pip's syntax."""
         if self.value is None:
             return self.name
         value = shlex.quote(self.value) if re.search(r"[\s'\"\\]", self.value) else self.value
@@ -55,14 +55,14 @@ class LineOption:
 
 @dataclass(frozen=True)
 class RequirementLine:
-    """A line: a requirement, or nothing, and the options behind it."""
+    """A line: a requirement, possibly empty, and the options after it."""
 
     requirement: str
     options: tuple[LineOption, ...]
 
 
 class UnknownOption(ValueError):
-    """The line has an option that pip may know and we do not, or quotes that do not match."""
+    """The line has an option that we do not know, although pip may, or unbalanced quotes."""
 
 
 class _Parser(optparse.OptionParser):
@@ -71,7 +71,7 @@ class _Parser(optparse.OptionParser):
 
 
 def parse_line(line: str) -> RequirementLine:
-    """Takes a logical line apart. Raises UnknownOption."""
+    """Parse a logical line. Raises UnknownOption."""
     start = _OPTIONS.search(line)
     if start is None:
         return RequirementLine(line.strip(), ())
@@ -101,11 +101,11 @@ def _new_parser(found: list[LineOption]) -> optparse.OptionParser:
 
 
 def logical_lines(text: str) -> Iterator[str]:
-    """The lines that say something: joined at backslashes, without comments."""
+    """Yield the non-empty lines, joined at backslashes, without comments."""
     joined = ""
     for line in text.splitlines():
         is_comment = _COMMENT.match(line) is not None
-        # A comment ends at its line, and ends what a backslash before it has continued.
+        # A backslash does not continue a comment line, and a comment line ends a continued one.
         if line.endswith("\\") and not is_comment:
             joined += line.rstrip("\\")
             continue
@@ -115,13 +115,13 @@ def logical_lines(text: str) -> Iterator[str]:
 
 
 def _without_comment(line: str) -> Iterator[str]:
-    # A `#` inside a word belongs to a URL: `#egg=`, `#sha256=`.
+    # A `#` inside a word is part of a URL: `#egg=`, `#sha256=`.
     if stripped := _COMMENT.sub("", line).strip():
         yield stripped
 
 
 def requirement_of(line: str) -> Requirement | None:
-    """The requirement of a line; None for options, paths, bare URLs, and what packaging cannot read."""
+    """Return the requirement of a line; None for options, paths, bare URLs, and invalid requirements."""
     try:
         return Requirement(parse_line(line).requirement)
     except (InvalidRequirement, UnknownOption):

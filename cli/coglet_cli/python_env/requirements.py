@@ -1,4 +1,4 @@
-"""The model's requirements file, as the image gets it."""
+"""The model's requirements in the form in which the image installs them."""
 
 import re
 from collections.abc import Sequence
@@ -29,10 +29,10 @@ _SOURCES: Final = ("--index-url", "--extra-index-url", "--find-links")
 
 @dataclass(frozen=True)
 class Requirements:
-    """Lines for pip: options, and requirements with the options of their own.
+    """Lines for pip: file-level options, and requirements with their own options.
 
     `artifacts` are files of the project, staged under `local_package_artifacts`. `placed` are the packages
-    whose line names an index of its own.
+    whose lines name a package index.
     """
 
     lines: tuple[str, ...] = ()
@@ -42,18 +42,18 @@ class Requirements:
     placed: frozenset[str] = frozenset()
 
     def pin(self, package: str) -> str | None:
-        """The version of `package` when it is pinned with `==`, or by the URL of a wheel."""
+        """Return the version of `package` if it is pinned with `==` or by the URL of a wheel."""
         for line in self.lines:
             if pinned := _pinned(line, package):
                 return pinned
         return None
 
     def names(self, package: str) -> bool:
-        """True when `package` is required in any version."""
+        """Return True if `package` is required in any version."""
         return any(_name(line) == package or _wheel_version(line, package) for line in self.lines)
 
     def specifier(self, package: str) -> SpecifierSet:
-        """What lines and constraints together say about the version of `package`."""
+        """Return the version specifier of `package` from lines and constraints together."""
         found = SpecifierSet()
         for line in (*self.lines, *self.constraints):
             requirement = requirement_of(line)
@@ -62,7 +62,10 @@ class Requirements:
         return found
 
     def for_image(self, python: str, machine: str) -> "Requirements":
-        """Without the lines whose environment markers are false in an image with this Python."""
+        """Return the requirements without lines whose environment markers are false in such an image.
+
+        `python` is the image's version, `machine` its processor, such as `x86_64`.
+        """
         return replace(
             self,
             lines=tuple(line for line in self.lines if _applies(line, python, machine)),
@@ -70,10 +73,10 @@ class Requirements:
         )
 
     def text(self) -> str:
-        """The file, options first."""
+        """Return the text of the requirements file, options first."""
         packages = [line for line in self.lines if not line.startswith("-") or line.startswith("--editable")]
         options = dict.fromkeys(line for line in self.lines if line not in packages)
-        # The last one counts, and pip forgets the other indexes when it reads it.
+        # pip uses the last --index-url, which resets the indexes before it.
         index = [line for line in options if line.startswith("--index-url")][-1:]
         others = [line for line in options if not line.startswith("--index-url")]
         limits = ["-c /tmp/constraints.txt"] if self.constraints else []
@@ -81,7 +84,7 @@ class Requirements:
 
 
 class _Reading:
-    """Reads one requirements file and those that it includes."""
+    """Reads a requirements file and the files that it includes."""
 
     def __init__(self, folder: Path, sdk_source: str) -> None:
         self._folder = folder.resolve()
@@ -103,7 +106,7 @@ class _Reading:
         for line in logical_lines(text):
             try:
                 parsed = parse_line(line)
-            except UnknownOption:  # whatever it is, pip decides
+            except UnknownOption:  # leave the decision to pip
                 (self.constraints if as_constraints else self.lines).append(line)
                 continue
             self._add_options(parsed, folder, as_constraints=as_constraints)
@@ -111,7 +114,7 @@ class _Reading:
                 self._add(parsed, folder, as_constraints=as_constraints)
 
     def _add_options(self, line: RequirementLine, folder: Path, *, as_constraints: bool) -> None:
-        """Gives each option that is for the whole file a line of its own."""
+        """Add each option that applies to the whole file as a line of its own."""
         for option in line.options:
             if option.name in ("--requirement", "--constraint"):
                 is_constraint = as_constraints or option.name == "--constraint"
@@ -146,11 +149,11 @@ class _Reading:
         value = option.value or ""
         if value in (".", "./"):
             line = f"{option.spelling} {value}"
-            self.warnings.append(f"{line!r} found in requirements: left out, the project is copied to /src")
+            self.warnings.append(f"{line!r} in requirements is ignored: the project is copied to /src")
         elif "://" not in value:
             raise UserError(
                 f'local package requirement "{value}" is not a supported wheel or source archive',
-                hint="build a wheel of it, and name the file",
+                hint="build a wheel from it and list that file",
             )
         elif (name := _name(value)) in ("cog", "coglet"):
             self._leave_out_sdk(name)
@@ -167,11 +170,11 @@ class _Reading:
             self.placed.add(name)
         if behind and option.name == "--no-index":
             self.warnings.append(
-                f"'--no-index' behind {behind!r} left out: pip has it for all packages or for none"
+                f"'--no-index' after {behind!r} is ignored: pip applies it to all packages or none"
             )
             return
         if behind and option.name == "--index-url":
-            # Said of one package; the others are still where they were.
+            # It was meant for one package; the others still come from their own index.
             option = replace(option, name="--extra-index-url")
         self.lines.append(str(option))
 
@@ -199,7 +202,11 @@ class _Reading:
 def read_requirements(
     folder: Path, file_name: str | None, packages: Sequence[str], sdk_source: str
 ) -> Requirements:
-    """The requirements of a project: its file, or the packages that cog.yaml lists. Raises UserError."""
+    """Return the requirements of a project: those of its file and the packages in cog.yaml.
+
+    `sdk_source` says in warnings where the SDK comes from. Raises UserError if a file cannot be read, or a
+    line is not supported.
+    """
     reading = _Reading(folder, sdk_source)
     if file_name:
         reading.read_file(folder / file_name)
@@ -214,7 +221,7 @@ def read_requirements(
 
 
 def _name(line: str) -> str | None:
-    """The name of the package, canonical; of a bare URL the one in `#egg=`."""
+    """Return the canonical name of the package; for a bare URL the one in `#egg=`."""
     eggs = parse_qs(line.partition("#")[2]).get("egg", ())
     for text in (line, *eggs):
         if requirement := requirement_of(text):
@@ -233,14 +240,14 @@ def _pinned(line: str, package: str) -> str | None:
 
 
 def _wheel_version(line: str, package: str) -> str | None:
-    """The version in the URL of a wheel of `package`."""
+    """Return the version in the URL of a wheel of `package`, None if the line is something else."""
     requirement = requirement_of(line)
     url = (requirement.url or "") if requirement else line.split()[0]
     if "://" not in url:
         return None
     try:
         name, version, *_ = parse_wheel_filename(unquote(urlsplit(url).path.rpartition("/")[2]))
-    except ValueError:  # neither the URL of a wheel, nor always a URL
+    except ValueError:  # not the URL of a wheel
         return None
     return str(version) if name == package else None
 
@@ -257,7 +264,7 @@ def _applies(line: str, python: str, machine: str) -> bool:
         "platform_machine": machine,
         "platform_python_implementation": "CPython",
         "platform_system": "Linux",
-        # An image without a patch release in its name has the newest.
+        # An image without a patch version in its name has the newest one.
         "python_full_version": python if python != minor else f"{minor}.99",
         "python_version": minor,
         "sys_platform": "linux",
@@ -272,7 +279,7 @@ def _applies(line: str, python: str, machine: str) -> bool:
 
 
 def _artifact_path(line: str) -> str | None:
-    """The path of a local package, or None for anything else. Raises UserError for what looks like one."""
+    """Return the path of a local package, None for other lines. Raises UserError for unsupported forms."""
     path = re.split(r"[\s;\[]", line, maxsplit=1)[0]
     requirement = requirement_of(line)
     url = requirement.url if requirement else None

@@ -1,6 +1,6 @@
-"""Wheels of the pycoglet that runs here, made from its installed files: no index is needed, versions agree.
+"""Wheels of the running pycoglet, made from its installed files: the versions match without a package index.
 
-The same files always give the same bytes, so that Docker finds the layer again that it has made of them.
+The same files always yield the same bytes, so that Docker can reuse the layer that it built from them.
 """
 
 import base64
@@ -18,23 +18,26 @@ from coglet_cli.version import DISTRIBUTION
 
 MODEL_PACKAGES: Final = ("cog", "coglet", "coglet_protocol", "coglet_worker")
 SERVER_PACKAGES: Final = ("coglet_protocol", "coglet_schema", "coglet_supervisor")
-# The first moment that a zip archive can hold.
+# The earliest time that a zip archive can represent.
 _TIME: Final = (1980, 1, 1, 0, 0, 0)
 _WHEEL: Final = "Wheel-Version: 1.0\nGenerator: pycoglet\nRoot-Is-Purelib: true\nTag: py3-none-any\n"
 
 
 def wheel_name() -> str:
-    """The file name of every wheel that is made here."""
+    """Return the file name of the wheels made here."""
     return f"{DISTRIBUTION}-{metadata.version(DISTRIBUTION)}-py3-none-any.whl"
 
 
 def model_wheel() -> bytes:
-    """What the model's environment gets: SDK, protocol and worker."""
+    """Return the wheel for the model's environment: SDK, protocol and worker.
+
+    Raises UserError if this installation is incomplete.
+    """
     return _wheel(MODEL_PACKAGES, _metadata(with_extras=False))
 
 
 def server_wheel() -> bytes:
-    """What the supervisor's environment gets."""
+    """Return the wheel for the supervisor's environment. Raises UserError as `model_wheel` does."""
     return _wheel(SERVER_PACKAGES, _metadata(with_extras=True))
 
 

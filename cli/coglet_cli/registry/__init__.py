@@ -1,1 +1,1 @@
-"""Registries of images: names, logins, and what is sent to them."""
+"""Image registries: names, logins, and uploads."""

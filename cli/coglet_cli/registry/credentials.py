@@ -1,4 +1,4 @@
-"""Credentials of registries, as `cog login` and `docker login` have stored them."""
+"""Credentials of registries, as stored by `cog login` and `docker login`."""
 
 from collections.abc import Mapping
 from typing import Any, Final
@@ -13,9 +13,9 @@ _SECRETS: Final = ("username", "password", "identitytoken")
 
 
 def reused_credentials(name: str, environ: Mapping[str, str], terminal: Terminal) -> dict[str, str] | None:
-    """Those of r8.im, for an image in the registry that stands in for it and has none; tells so.
+    """Return the credentials of r8.im for an image in the registry of COG_REGISTRY_HOST that has none.
 
-    Nobody else gets them: only COG_REGISTRY_HOST says that a host belongs to Replicate as well.
+    No other host gets them: only COG_REGISTRY_HOST marks a host as Replicate's. Their use is shown.
     """
     host, _, rest = name.partition("/")
     if not rest or host == DEFAULT_REGISTRY or host != environ.get(REGISTRY_VARIABLE):
@@ -27,9 +27,12 @@ def reused_credentials(name: str, environ: Mapping[str, str], terminal: Terminal
 
 
 def stored_credentials(host: str) -> dict[str, str]:
-    """What Docker's configuration, or its credential helper, has for a registry."""
+    """Return the credentials for a registry in Docker's configuration or credential helper; {} if none.
+
+    The keys are `username` and `password`, or `identitytoken`.
+    """
     try:
         found: Mapping[str, Any] = auth.load_config().resolve_authconfig(host) or {}
     except DockerException:
-        return {}  # a helper that fails: Docker will say why
+        return {}  # a credential helper failed; Docker will report it
     return {key.lower(): text for key, text in found.items() if key.lower() in _SECRETS and text}

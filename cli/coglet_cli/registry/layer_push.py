@@ -1,4 +1,4 @@
-"""COG_PUSH_OCI=1: a push of the layers side by side and in pieces, without the Docker daemon in between."""
+"""COG_PUSH_OCI=1: pushes layers in parallel and in chunks, without the Docker daemon."""
 
 import gzip
 import hashlib
@@ -24,13 +24,13 @@ from coglet_cli.terminal import Terminal
 SWITCH: Final = "COG_PUSH_OCI"
 _MIB: Final = 1024 * 1024
 _READ_BYTES: Final = _MIB
-# zlib's fastest level: a network is rarely faster than what the better ones cost.
+# zlib's fastest level: better compression usually takes longer than it saves on the network.
 _LEVEL: Final = 1
 
 
 @dataclass(frozen=True)
 class PushSettings:
-    """How many layers are on their way at once, and from which size on they go in pieces of which one."""
+    """How many layers to push at once, the size of a chunk, and from which size on to use chunks."""
 
     concurrency: int = 5
     chunk_bytes: int = 96 * _MIB
@@ -38,7 +38,7 @@ class PushSettings:
 
     @classmethod
     def from_environment(cls, environ: Mapping[str, str]) -> "PushSettings":
-        """The variables COG_PUSH_*. Raises UserError."""
+        """Return the settings in COG_PUSH_* variables. Raises UserError if one is not a number above 0."""
         return cls(
             _number(environ, "COG_PUSH_CONCURRENCY", cls.concurrency),
             _number(environ, "COG_PUSH_DEFAULT_CHUNK_SIZE", cls.chunk_bytes),
@@ -47,14 +47,14 @@ class PushSettings:
 
 
 class ChunkedRepository(Repository):
-    """A repository that gets large blobs in pieces: distribution-spec 1.1, "Pushing a blob in chunks"."""
+    """A repository that uploads large blobs in chunks: distribution-spec 1.1, "Pushing a blob in chunks"."""
 
     def __init__(self, name: str, settings: PushSettings) -> None:
         super().__init__(name)
         self._settings = settings
 
     def upload_file(self, digest: str, file: Path) -> None:
-        """Sends a file, unless it is there. Raises RegistryError."""
+        """Upload a file unless the registry already has it. Raises RegistryError."""
         size = file.stat().st_size
         with file.open("rb") as content:
             if size < self._settings.multipart_from_bytes:
@@ -80,7 +80,10 @@ class ChunkedRepository(Repository):
 
 
 def push_layers(engine: Engine, name: str, settings: PushSettings, terminal: Terminal) -> str:
-    """Sends an image of the engine to its registry, and gives its digest there. Raises UserError, OSError."""
+    """Push an image of the engine to its registry and return its digest there.
+
+    Raises UserError if the registry fails, OSError if the export does.
+    """
     repository, tag = parse_repository_tag(name)
     with tempfile.TemporaryDirectory() as folder:
         saved = Path(folder) / "saved.tar"
@@ -99,7 +102,7 @@ def _push_saved(saved: Path, repository: ChunkedRepository, tag: str, settings: 
     config = folder / "image" / manifest["Config"]
     # Layers with the same content are links to one file.
     layers = [(folder / "image" / name).resolve() for name in manifest["Layers"]]
-    # Before the layers: a registry that wants a login hears it once.
+    # Before the layers, so that the parallel uploads share one login.
     entry = _send(repository, config, DOCKER_CONFIG_TYPE)
     once = list(dict.fromkeys(layers))
     with ThreadPoolExecutor(settings.concurrency) as pool:
@@ -126,7 +129,7 @@ def _send_layer(repository: ChunkedRepository, layer: Path) -> dict[str, Any]:
 
 
 def _packed(layer: Path) -> Path:
-    """The layer as registries hold it; the same bytes for the same layer, so that it is sent once."""
+    """Compress a layer; the same layer yields the same bytes, so that it is uploaded only once."""
     target = layer.with_name(f"{layer.name}.gz")
     with layer.open("rb") as content, target.open("wb") as out:
         with gzip.GzipFile("", "wb", _LEVEL, out, mtime=0) as packed:

@@ -1,4 +1,4 @@
-"""`cog login`: credentials into Docker's configuration, where push and pull find them."""
+"""`cog login`: stores credentials in Docker's configuration, where push and pull find them."""
 
 import base64
 import getpass
@@ -20,7 +20,7 @@ _TIMEOUT_S: Final = 30
 
 
 def log_in(registry: str | None, username: str | None, terminal: Terminal, *, from_stdin: bool) -> None:
-    """Asks for credentials and stores them. Raises UserError."""
+    """Ask for credentials and store them. Raises UserError if they are empty, invalid or cannot be stored."""
     host = registry or os.environ.get(REGISTRY_VARIABLE) or DEFAULT_REGISTRY
     if host == DEFAULT_REGISTRY:
         log_in_to_replicate(f"https://{host}", terminal, from_stdin=from_stdin)
@@ -37,7 +37,7 @@ def log_in(registry: str | None, username: str | None, terminal: Terminal, *, fr
 
 
 def log_in_to_replicate(url: str, terminal: Terminal, *, from_stdin: bool) -> None:
-    """Stores a token for the registry at `url`: of stdin, or of the page that is opened. Raises UserError."""
+    """Read a token from stdin or a prompt, verify it at `url` and store it. Raises UserError on failure."""
     host = _host(url)
     token = sys.stdin.readline().strip() if from_stdin else _token_of_page(url, terminal)
     name = verify_token(url, token)
@@ -58,7 +58,7 @@ def _token_of_page(url: str, terminal: Terminal) -> str:
 
 
 def _line(prompt: str) -> str:
-    """What a person types; nothing at the end of the input."""
+    """Return a line from stdin; "" at its end."""
     try:
         return input(prompt).strip()
     except EOFError:
@@ -70,7 +70,7 @@ def _host(url: str) -> str:
 
 
 def verify_token(url: str, token: str) -> str:
-    """The user whom a token belongs to. Raises UserError."""
+    """Return the name of a token's user. Raises UserError if the token is not valid."""
     if not token:
         raise UserError("token is empty")
     if token.startswith("r8_"):
@@ -89,11 +89,11 @@ def verify_token(url: str, token: str) -> str:
     try:
         return str(answer.json()["username"])
     except (ValueError, KeyError, TypeError):
-        raise UserError("failed to verify token: the answer names no user") from None
+        raise UserError("failed to verify token: the response has no user name") from None
 
 
 def store_credentials(host: str, username: str, password: str) -> None:
-    """Into the credential helper that Docker is told to use, else into its file. Raises UserError."""
+    """Store credentials with Docker's credential helper, else in its config.json. Raises UserError."""
     file = Path(os.environ.get("DOCKER_CONFIG") or Path.home() / ".docker") / "config.json"
     try:
         config: dict[str, Any] = json.loads(file.read_text("utf-8")) if file.is_file() else {}
@@ -104,7 +104,7 @@ def store_credentials(host: str, username: str, password: str) -> None:
         secret = base64.b64encode(f"{username}:{password}".encode()).decode()
         config.setdefault("auths", {})[host] = {"auth": secret}
         file.parent.mkdir(parents=True, exist_ok=True)
-        # Replaced as a whole, and readable by its owner alone from its first moment.
+        # Replaced atomically, and never readable by other users.
         draft = file.with_suffix(f".{os.getpid()}")
         with os.fdopen(os.open(draft, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, 0o600), "w") as out:
             json.dump(config, out, indent="\t")
@@ -121,7 +121,7 @@ def _store_with_helper(helper: str, host: str, username: str, password: str) -> 
 
 
 def token_page(url: str) -> str:
-    """Where a person finds a token for the registry at `url`. Raises UserError."""
+    """Return the URL of the page with the user's token for the registry at `url`. Raises UserError."""
     host = _host(url)
     try:
         answer = httpx.get(f"{url}/cog/v1/display-token-url", timeout=_TIMEOUT_S)

@@ -1,4 +1,4 @@
-"""Names of images: `host/repository:tag`, and which one a model is pushed to."""
+"""Image names, `host/repository:tag`, and the one to which a model is pushed."""
 
 from collections.abc import Mapping
 from datetime import UTC, datetime
@@ -13,7 +13,7 @@ _MODEL_VARIABLES: Final = ("COG_MODEL", "COG_MODEL_REGISTRY", "COG_MODEL_REPO", 
 
 
 def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]) -> str:
-    """The name to push to, registry included. Raises UserError when there is none."""
+    """Return the name to push to, including the registry. Raises UserError if there is none or a conflict."""
     given = [name for name in _MODEL_VARIABLES if environ.get(name)]
     if config.image and given:
         raise UserError(
@@ -24,7 +24,7 @@ def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]
         if image:
             raise UserError(
                 "positional image argument not supported with 'model' config",
-                hint="set COG_MODEL to push to another place,\nor COG_MODEL_TAG to push under another tag",
+                hint="set COG_MODEL to push to another repository,\nor COG_MODEL_TAG to use another tag",
             )
         return model_reference(config.model, environ)
     if target := image or config.image:
@@ -36,7 +36,10 @@ def push_target(config: CogConfig, image: str | None, environ: Mapping[str, str]
 
 
 def model_reference(model: str | None, environ: Mapping[str, str]) -> str:
-    """`host/repository:tag`: `model` of cog.yaml, as the environment changes it. Raises UserError."""
+    """Return `host/repository:tag` from `model` of cog.yaml and the variables COG_MODEL*.
+
+    Raises UserError if host or repository is missing, or the tag is reserved.
+    """
     if reference := environ.get("COG_MODEL"):
         return reference
     registry, _, path = (model or "").partition("/")
@@ -51,19 +54,19 @@ def model_reference(model: str | None, environ: Mapping[str, str]) -> str:
 
 
 def replicate_page(name: str) -> str | None:
-    """Where a model that was pushed to Replicate can be run; None for another registry."""
+    """Return the page of a model that was pushed to Replicate; None for another registry."""
     host, _, path = without_tag(name).partition("/")
     return f"https://replicate.com/{path}" if host == DEFAULT_REGISTRY else None
 
 
 def without_tag(name: str) -> str:
-    """The repository of an image."""
+    """Return the repository of an image: its name without tag and digest."""
     head, slash, last = name.partition("@")[0].rpartition("/")
     return f"{head}{slash}{last.split(':')[0]}"
 
 
 def repository_and_tag(name: str) -> tuple[str, str]:
-    """The two halves of a name, `latest` where it has no tag."""
+    """Return repository and tag of a name; the tag is `latest` if it has none."""
     head, slash, last = name.rpartition("/")
     repository, _, tag = last.partition(":")
     return f"{head}{slash}{repository}", tag or "latest"

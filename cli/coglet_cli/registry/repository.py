@@ -1,4 +1,4 @@
-"""A repository of a registry over HTTP: distribution specification 1.1."""
+"""Access to a repository of a registry over HTTP (distribution specification 1.1)."""
 
 import ipaddress
 import re
@@ -10,25 +10,25 @@ import httpx
 from coglet_cli.errors import UserError
 from coglet_cli.registry.media_types import DOCKER_MANIFEST_TYPE, INDEX_TYPE, MANIFEST_TYPE
 
-# A large blob may take its time at the other end before it is confirmed.
+# A registry may need minutes to confirm a large blob.
 _TIMEOUT: Final = httpx.Timeout(60.0, read=600.0)
-# A registry gives a manifest in no other form than those that are named.
+# A registry returns a manifest only in the listed formats.
 _ACCEPTED: Final = ", ".join([MANIFEST_TYPE, INDEX_TYPE, DOCKER_MANIFEST_TYPE, "*/*"])
 _CHUNK_BYTES: Final = 1024 * 1024
 
 
 class RegistryError(UserError):
-    """A registry cannot be reached, or refuses."""
+    """A registry cannot be reached, or rejects a request."""
 
     def __init__(self, repository: str, reason: str) -> None:
         super().__init__(
-            f"the registry failed with {repository}: {reason}",
-            hint="check `model` in cog.yaml, and `cog login` for a private registry",
+            f"request to registry {repository} failed: {reason}",
+            hint="check `model` in cog.yaml; for a private registry run `cog login`",
         )
 
 
 class Repository:
-    """One repository, `host/path`. To be used in a `with` block."""
+    """One repository, `host/path`. Use it in a `with` block."""
 
     def __init__(self, name: str, timeout: httpx.Timeout = _TIMEOUT) -> None:
         host, _, self._path = name.partition("/")
@@ -43,11 +43,11 @@ class Repository:
         self._client.close()
 
     def has_blob(self, digest: str) -> bool:
-        """True when the registry has the blob already."""
+        """Return True if the registry already has the blob. Raises RegistryError."""
         return self._ask("HEAD", f"blobs/{digest}", (200, 404)).status_code == 200
 
     def upload(self, digest: str, size: int, content: Iterable[bytes]) -> None:
-        """Sends content, unless it is there. Raises RegistryError."""
+        """Upload a blob of `size` bytes unless the registry already has it. Raises RegistryError."""
         if self.has_blob(digest):
             return
         place = self._ask("POST", "blobs/uploads/", (202,)).headers["Location"]
@@ -55,16 +55,16 @@ class Repository:
         self._put(url, content, {"Content-Length": str(size)})
 
     def put_manifest(self, reference: str, data: bytes, media_type: str = MANIFEST_TYPE) -> None:
-        """Stores a manifest under a tag. Raises RegistryError."""
+        """Store a manifest under a tag. Raises RegistryError."""
         self._put(self._url(f"manifests/{reference}"), data, {"Content-Type": media_type})
 
     def manifest(self, reference: str) -> httpx.Response:
-        """The manifest under a tag or digest, with its media type. Raises RegistryError."""
+        """Return the response with the manifest of a tag or digest. Raises RegistryError."""
         return self._ask("GET", f"manifests/{reference}", (200,))
 
     def blob(self, digest: str) -> Iterator[bytes]:
-        """Content, in pieces. Raises RegistryError."""
-        self._ask("HEAD", f"blobs/{digest}", (200,))  # which logs in where that is needed
+        """Yield the content of a blob in chunks. Raises RegistryError."""
+        self._ask("HEAD", f"blobs/{digest}", (200,))  # logs in if the registry requires it
         try:
             with self._client.stream("GET", self._url(f"blobs/{digest}"), follow_redirects=True) as answer:
                 if answer.status_code != httpx.codes.OK:
@@ -75,7 +75,7 @@ class Repository:
             raise RegistryError(self.name, str(error)) from None
 
     def _put(self, url: httpx.URL | str, content: bytes | Iterable[bytes], headers: dict[str, str]) -> None:
-        # Nobody is asked to log in here: something was asked before, and a stream is sent once.
+        # No login here: an earlier request has done it, and a stream can be sent only once.
         try:
             answer = self._client.put(url, content=content, headers=headers)
         except httpx.HTTPError as error:
@@ -83,7 +83,7 @@ class Repository:
         self._check(answer, (201,))
 
     def _ask(self, method: str, path: str, expected: tuple[int, ...]) -> httpx.Response:
-        """Logs in when the registry asks for it, again when a token has run out, and keeps that."""
+        """Send a request; log in if the registry requires it or a token has expired. Raises RegistryError."""
         headers = {"Accept": _ACCEPTED}
         try:
             answer = self._client.request(method, self._url(path), headers=headers, follow_redirects=True)
@@ -96,7 +96,10 @@ class Repository:
         return answer
 
     def _authorization(self, refusal: httpx.Response) -> str:
-        """Basic, or a token that a service gives for it: distribution specification, token authentication."""
+        """Return an Authorization header: Basic, or a token from the service that `refusal` names.
+
+        Source: distribution specification, token authentication.
+        """
         basic = _credentials(self._host)
         challenge = refusal.headers.get("WWW-Authenticate", "")
         fields = dict(re.findall(r'(\w+)="([^"]*)"', challenge))
@@ -123,7 +126,7 @@ def _basic(credentials: httpx.BasicAuth) -> str:
 
 
 def _credentials(host: str) -> httpx.BasicAuth | None:
-    """What `cog login` or `docker login` have stored."""
+    """Return the credentials that `cog login` or `docker login` stored."""
     from coglet_cli.registry.credentials import stored_credentials
 
     found = stored_credentials(host)
@@ -132,10 +135,10 @@ def _credentials(host: str) -> httpx.BasicAuth | None:
 
 
 def _scheme(host: str) -> str:
-    """As Docker does: plain HTTP for this machine alone."""
+    """Return `http` for this machine, else `https`, as Docker does."""
     name = host.rpartition(":")[0] or host
     try:
-        is_here = ipaddress.ip_address(name.strip("[]")).is_loopback
+        is_local = ipaddress.ip_address(name.strip("[]")).is_loopback
     except ValueError:
-        is_here = name == "localhost"
-    return "http" if is_here else "https"
+        is_local = name == "localhost"
+    return "http" if is_local else "https"

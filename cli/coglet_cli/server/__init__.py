@@ -1,1 +1,1 @@
-"""A model server as its client sees it: its address, its log, its readiness, and HTTP to it."""
+"""The client's side of a model server: its address, log, readiness, and HTTP API."""

@@ -1,4 +1,4 @@
-"""Where a server of ours listens: an IP address and a port."""
+"""The address on which a server listens: an IP address and a port."""
 
 import errno
 import ipaddress
@@ -9,25 +9,25 @@ from typing import Final
 from coglet_cli.errors import UserError
 
 LOOPBACK: Final = "127.0.0.1"
-# Addresses to listen on for everybody, and where this machine reaches such a server.
+# The unspecified addresses, and those at which this machine reaches a server that listens on them.
 _UNSPECIFIED: Final = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
 
 @dataclass(frozen=True)
 class Address:
-    """`host` is an IP address, without brackets."""
+    """An address; `host` is an IP address without brackets."""
 
     host: str
     port: int
 
     @property
     def url(self) -> str:
-        """The URL by which this machine reaches the server."""
+        """The URL at which this machine reaches the server."""
         return f"http://{bracketed(_UNSPECIFIED.get(self.host, self.host))}:{self.port}"
 
     @property
     def description(self) -> str:
-        """The URL to open; a server that is open to others has the one for this machine beside it."""
+        """The URL to open; for 0.0.0.0 and ::, followed by the localhost URL in parentheses."""
         local = f"http://localhost:{self.port}"
         if self.host in (LOOPBACK, "::1"):
             return local
@@ -36,48 +36,48 @@ class Address:
 
     @property
     def is_free(self) -> bool:
-        """False when somebody listens there."""
+        """False if the port is in use."""
         with _socket(self.host) as probe:
-            # As servers do: a port whose last connections linger in TIME_WAIT is free.
+            # As servers do: a port with connections in TIME_WAIT counts as free.
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
                 probe.bind((self.host, self.port))
             except OSError as error:
-                # Any other reason, say a low port, is better told by the server that meets it.
+                # Other errors, such as a privileged port, are reported by the server itself.
                 return error.errno != errno.EADDRINUSE
         return True
 
 
 class PortTaken(UserError):
-    """Somebody else listens where the server should."""
+    """Another process uses the server's port."""
 
     def __init__(self, address: Address) -> None:
         super().__init__(
             f"port {address.port} on {address.host} is already in use",
-            hint="choose another port with -p, or stop what listens there",
+            hint="choose another port with -p, or stop the process that uses it",
         )
 
 
 def parse_host(text: str) -> str:
-    """The IP address that a user means. Raises UserError for a name."""
+    """Return the IP address for the value of `--host`. Raises UserError for a name except localhost."""
     host = LOOPBACK if text == "localhost" else text.removeprefix("[").removesuffix("]")
     try:
         return str(ipaddress.ip_address(host))
     except ValueError:
         raise UserError(
-            f"--host {text} is not an IP address", hint="use 127.0.0.1, or 0.0.0.0 for every network"
+            f"--host {text} is not an IP address", hint="use 127.0.0.1, or 0.0.0.0 for all networks"
         ) from None
 
 
 def free_address(host: str) -> Address:
-    """A port of `host` on which nobody listens; another program may take it before we do."""
+    """Return a free port of `host`; another program may take it before we do."""
     with _socket(host) as probe:
         probe.bind((host, 0))
         return Address(host, probe.getsockname()[1])
 
 
 def bracketed(host: str) -> str:
-    """An IP address as it stands in a URL: in brackets when it has colons."""
+    """Return a host as it is written in a URL: in brackets if it is an IPv6 address."""
     return f"[{host}]" if ":" in host else host
 
 

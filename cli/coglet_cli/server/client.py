@@ -1,4 +1,4 @@
-"""HTTP to one model server. Importing httpx costs a fifth of a second: do it while the server starts."""
+"""HTTP client for one model server. Import it while the server starts: httpx takes 0.2 s to import."""
 
 import json
 from collections.abc import Callable, Mapping
@@ -12,7 +12,7 @@ import httpx
 from coglet_cli.errors import UserError
 from coglet_cli.server.events import EventParser
 
-# A server answers at once, unless the model has a health check of its own: that may take ten seconds.
+# A server responds immediately, unless the model has its own health check, which may take 10 s.
 HEALTH_TIMEOUT_S: Final = 12.0
 CANCEL_TIMEOUT_S: Final = 3.0
 
@@ -20,14 +20,16 @@ Reply = Mapping[str, Any]
 
 
 class ConnectionLost(UserError):
-    """The server went away, or was never there."""
+    """The server cannot be reached, or closed the connection."""
 
     def __init__(self, url: str, reason: Exception) -> None:
-        super().__init__(f"no answer from the model server at {url}: {str(reason) or type(reason).__name__}")
+        super().__init__(
+            f"no response from the model server at {url}: {str(reason) or type(reason).__name__}"
+        )
 
 
 class InputsRefused(UserError):
-    """The server found inputs invalid that passed the checks on this side."""
+    """The server rejected inputs that passed our own validation."""
 
     def __init__(self, detail: list[Mapping[str, Any]]) -> None:
         lines = [f"- {'.'.join(map(str, entry['loc'][2:]))}: {entry['msg']}" for entry in detail]
@@ -39,7 +41,7 @@ class InputsRefused(UserError):
 
 
 class UnexpectedStatus(UserError):
-    """The server answered with a status that is no result of a prediction."""
+    """The server responded with a status that is not the result of a prediction."""
 
     def __init__(self, response: httpx.Response) -> None:
         status, body = response.status_code, response.text
@@ -52,7 +54,7 @@ class UnexpectedStatus(UserError):
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """One prediction, under an id of ours so that it can be canceled."""
+    """One prediction, with our own id so that it can be canceled."""
 
     id: str
     input: Mapping[str, Any]
@@ -61,7 +63,7 @@ class PredictionRequest:
 
     @property
     def path(self) -> str:
-        """Where it is put, and asked to end."""
+        """The path for its PUT request, and the prefix of the path to cancel it."""
         return f"/{'trainings' if self.is_training else 'predictions'}/{self.id}"
 
 
@@ -70,7 +72,7 @@ class ModelClient:
 
     def __init__(self, url: str) -> None:
         self.url = url.rstrip("/")
-        # No proxy between this machine and itself, and no certificates to load for plain HTTP.
+        # Plain HTTP means this machine or one near it: use no proxy, and load no certificates.
         is_plain = self.url.startswith("http:")
         self._http = httpx.AsyncClient(
             base_url=self.url, timeout=None, trust_env=not is_plain, verify=not is_plain
@@ -85,7 +87,7 @@ class ModelClient:
         await self._http.aclose()
 
     async def health(self) -> Mapping[str, Any] | None:
-        """The health report, or None while nobody gives one."""
+        """Return the health report, None if there is no valid one yet."""
         try:
             response = await self._http.get("/health-check", timeout=HEALTH_TIMEOUT_S)
             report = response.json() if response.is_success else None
@@ -94,7 +96,7 @@ class ModelClient:
         return report if isinstance(report, dict) else None
 
     async def document(self) -> Mapping[str, Any]:
-        """The OpenAPI document of the model. Raises ConnectionLost, or UserError when there is none."""
+        """Return the OpenAPI document of the model. Raises ConnectionLost, or UserError if there is none."""
         try:
             response = await self._http.get("/openapi.json")
         except httpx.TransportError as error:
@@ -108,7 +110,7 @@ class ModelClient:
         return document
 
     async def predict(self, request: PredictionRequest) -> Reply:
-        """Runs a prediction and gives its final state. Raises UserError when the server refuses it."""
+        """Run a prediction and return its final state. Raises UserError if the server rejects it."""
         try:
             response = await self._http.put(request.path, content=_body(request), headers=_HEADERS)
         except httpx.TransportError as error:
@@ -116,9 +118,9 @@ class ModelClient:
         return _reply(response)
 
     async def predict_streaming(self, request: PredictionRequest, on_chunk: Callable[[Any], None]) -> Reply:
-        """Like `predict`, with each item of the output given to `on_chunk` as soon as it is made.
+        """Like `predict`, but call `on_chunk` with each item of the output as soon as it is streamed.
 
-        A server that does not stream answers all the same, without any call of `on_chunk`.
+        If the server does not stream, `on_chunk` is not called. Raises UserError also for a broken stream.
         """
         headers = {**_HEADERS, "Accept": _EVENT_STREAM}
         parser = EventParser()
@@ -145,7 +147,7 @@ class ModelClient:
         raise UserError("the output stream ended without a result")
 
     async def cancel(self, request: PredictionRequest) -> None:
-        """Asks for the end of a prediction; silent when it, or the server, is gone."""
+        """Cancel a prediction; does nothing if it has ended or the server cannot be reached."""
         try:
             await self._http.post(f"{request.path}/cancel", timeout=CANCEL_TIMEOUT_S)
         except httpx.TransportError:

@@ -1,4 +1,4 @@
-"""Server-sent events (WHATWG HTML, section 9.2) from lines of text; does no I/O."""
+"""Parser for server-sent events (WHATWG HTML, section 9.2). Does no I/O."""
 
 from dataclasses import dataclass
 from typing import Any
@@ -15,14 +15,14 @@ class ServerEvent:
 
 
 class EventParser:
-    """Collects the lines of an event stream, without their line ends, into events."""
+    """Collects lines of an event stream, without their newlines, into events."""
 
     def __init__(self) -> None:
         self._name = ""
         self._data: list[str] = []
 
     def feed(self, line: str) -> ServerEvent | None:
-        """The event that `line` completes. Raises ValueError when its data is not JSON."""
+        """Return the event that `line` completes, if any. Raises ValueError if its data is not JSON."""
         if line:
             self._take_field(line)
             return None

@@ -1,4 +1,4 @@
-"""The log of a model server, shown to a person: the model's lines as they are, ours when they matter."""
+"""Display of a model server's log: the model's lines unchanged, our records above a level."""
 
 import threading
 from collections.abc import Callable, Mapping
@@ -11,7 +11,7 @@ from coglet_cli.terminal import Terminal
 
 
 class Level(IntEnum):
-    """How much a record matters; the names are those of the log."""
+    """The level of a record, under its name in the log."""
 
     DEBUG = 10
     INFO = 20
@@ -20,10 +20,10 @@ class Level(IntEnum):
 
 
 _LEVEL_NAMES: Final = {"debug": Level.DEBUG, "warn": Level.WARN, "warning": Level.WARN, "error": Level.ERROR}
-# What the model prints before and beside predictions.
+# Output of the model outside predictions: during setup, and from its own threads and processes.
 _OUTPUT_TARGETS: Final = ("coglet::setup", "coglet::user")
 _SETUP: Final = _OUTPUT_TARGETS[0]
-# What it prints in predictions, in records with a source, among records of ours about predictions.
+# Output of the model in predictions has this target and a source; our own records about them have no source.
 _PREDICTION: Final = "coglet::prediction"
 
 
@@ -38,12 +38,12 @@ class Record:
 
     @property
     def is_output(self) -> bool:
-        """True for a line that the model printed."""
+        """True if the model printed this line."""
         return self.target in _OUTPUT_TARGETS or (self.target == _PREDICTION and self.has_source)
 
 
 def parse_record(line: str) -> Record | None:
-    """The record in a line of the log; None for a line that something else has written."""
+    """Return the record in a line of the log, None if the line is not a record of the server."""
     try:
         entry = read_json(line)
         fields = entry["fields"]
@@ -56,27 +56,27 @@ def parse_record(line: str) -> Record | None:
 
 @dataclass(frozen=True)
 class LogView:
-    """What to show of a log: everything as it is, or the model's lines and records of a level or above."""
+    """What to show of a log: everything unchanged, or the model's lines and records from a level up."""
 
     is_raw: bool
     threshold: Level
 
     @classmethod
     def choose(cls, environ: Mapping[str, str], *, debug: bool) -> "LogView":
-        """Raw for a user who chose a format with LOG_FORMAT; else warnings, unless they chose a level."""
+        """Return a raw view if the user set LOG_FORMAT, else one with COG_LOG_LEVEL, by default warnings."""
         level = "debug" if debug else environ.get("COG_LOG_LEVEL", "warning").lower()
         return cls("LOG_FORMAT" in environ, _LEVEL_NAMES.get(level, Level.INFO))
 
     @property
     def variables(self) -> dict[str, str]:
-        """The environment that makes the server write what is shown here."""
-        # The lines of a prediction are records of level INFO: they must come to be shown.
+        """The environment variables with which the server writes what is shown here."""
+        # The lines of a prediction are records of level INFO: the server must write them.
         level = self.threshold if self.is_raw or self.threshold != Level.WARN else Level.INFO
         variables = {"COG_LOG_LEVEL": level.name.lower()}
         return variables if self.is_raw else {**variables, "LOG_FORMAT": "json"}
 
     def show(self, line: str, terminal: Terminal) -> None:
-        """Shows one line of the log, or leaves it out."""
+        """Show one line of the log, unless its level is below the threshold."""
         record = None if self.is_raw else parse_record(line)
         if record is None:
             terminal.log(line)
@@ -85,7 +85,7 @@ class LogView:
         elif record.level < self.threshold:
             return
         elif record.target == _PREDICTION:
-            # The lines of a traceback, for one.
+            # For example the lines of a traceback.
             terminal.log(record.message)
         else:
             write = terminal.warning if record.level >= Level.WARN else terminal.info
@@ -93,7 +93,7 @@ class LogView:
 
 
 class ShownLines:
-    """Shows the lines of a log, and knows when those of the setup were shown. Thread-safe."""
+    """Shows the lines of a log, and can wait until those of the setup were shown. Thread-safe."""
 
     def __init__(self, show_line: Callable[[str], None]) -> None:
         self._show_line = show_line
@@ -101,7 +101,7 @@ class ShownLines:
         self._changed = threading.Condition()
 
     def show(self, line: str) -> None:
-        """Shows one line, as the server has written it."""
+        """Show one line of the server's log."""
         self._show_line(line)
         if _SETUP in line:
             with self._changed:
@@ -109,9 +109,9 @@ class ShownLines:
                 self._changed.notify_all()
 
     def wait_setup(self, report: Mapping[str, Any], limit_s: float) -> None:
-        """Blocks until all that setup has printed by this health report was shown, or for `limit_s`.
+        """Block until the setup output in this health report was shown, at most for `limit_s`.
 
-        The report comes on another way than the log, and may overtake it.
+        The report arrives over HTTP and may overtake the log, which arrives through a pipe.
         """
         logs = (report.get("setup") or {}).get("logs") or ""
         printed = sum(line.startswith(f"[{_SETUP}]") for line in logs.splitlines())

@@ -1,4 +1,4 @@
-"""Waiting for a model server that was just started: until it answers, and until its model is set up."""
+"""Waiting for a newly started model server: until it responds, and until its model is set up."""
 
 import asyncio
 from collections.abc import Mapping
@@ -13,7 +13,7 @@ POLL_S: Final = 0.05
 
 
 class Readiness(Enum):
-    """What a health report means for somebody who waits for the model."""
+    """What a health report means for a command that waits for the model."""
 
     WAIT = "wait"
     READY = "ready"
@@ -21,24 +21,24 @@ class Readiness(Enum):
 
 
 class SetupFailed(UserError):
-    """The model's setup() raised, or the model could not be loaded; its log has said why."""
+    """The model's setup() raised, or the model could not be loaded; its log says why."""
 
     def __init__(self) -> None:
         super().__init__("Model setup failed", hint="the log above says why; fix the model and try again")
 
 
 class SetupTimedOut(UserError):
-    """The model's setup() takes longer than the user wants to wait."""
+    """The model's setup() exceeded the time limit."""
 
     def __init__(self, limit_s: float) -> None:
         super().__init__(
             f"Timed out: model setup takes longer than {limit_s:g} s",
-            hint="wait longer with --setup-timeout SECONDS",
+            hint="raise the limit with --setup-timeout SECONDS",
         )
 
 
 class UnexpectedHealth(UserError):
-    """The server is in a state from which its model does not become ready by itself."""
+    """The server is in a state from which its model will not become ready."""
 
     def __init__(self, status: object, reason: object) -> None:
         super().__init__(
@@ -48,12 +48,12 @@ class UnexpectedHealth(UserError):
 
 
 def judge(report: Mapping[str, Any] | None) -> Readiness:
-    """What to do at a health report. Raises UnexpectedHealth."""
+    """Return what a health report means. Raises UnexpectedHealth if the model will not become ready."""
     report = report or {}
     match report.get("status"):
         case None | "STARTING":
             return Readiness.WAIT
-        # Somebody else's prediction runs; ours waits for no setup.
+        # BUSY: another client's prediction is running, so the setup is complete.
         case "READY" | "BUSY":
             return Readiness.READY
         case "SETUP_FAILED":
@@ -62,17 +62,17 @@ def judge(report: Mapping[str, Any] | None) -> Readiness:
 
 
 async def wait_listening(server: RunningServer, client: ModelClient) -> None:
-    """Returns at the first health report. Raises ServerExited or PortTaken when none can come."""
+    """Wait for the first health report. Raises UserError if the server exits before it."""
 
     async def poll() -> None:
-        while await client.health() is None:  # noqa: ASYNC110 - a server tells nobody that it listens
+        while await client.health() is None:  # noqa: ASYNC110 - a server does not announce that it listens
             await asyncio.sleep(POLL_S)
 
     await server.while_starting(poll())
 
 
 async def wait_set_up(server: RunningServer, client: ModelClient) -> None:
-    """Returns when the model takes predictions. Raises UserError when it never will."""
+    """Wait until the model accepts predictions. Raises UserError if the setup fails or the server exits."""
 
     async def poll() -> None:
         while (readiness := judge(report := await client.health())) is Readiness.WAIT:  # noqa: ASYNC110 - as above

@@ -1,4 +1,4 @@
-"""What the command line asks of a model server, wherever it runs: a process here, or a container."""
+"""The interface of a model server that was started as a local process or in a container."""
 
 import asyncio
 from collections.abc import Coroutine, Mapping
@@ -10,28 +10,28 @@ T = TypeVar("T")
 
 
 class RunningServer(Protocol):
-    """A server that was started and may end."""
+    """A server that was started and may exit at any time."""
 
     address: Address
 
     async def while_starting(self, work: Coroutine[Any, Any, T]) -> T:
-        """The result of `work`. Raises UserError as soon as the server ends before it."""
+        """Return the result of `work`. Raises UserError as soon as the server exits before it."""
 
     async def wait_setup_shown(self, report: Mapping[str, Any]) -> None:
-        """Returns when what setup has printed by this health report was shown, or after a second."""
+        """Wait until the setup output in this health report was shown, for a second or two at most."""
 
     async def explain_loss(self) -> None:
-        """After a lost connection: raises UserError when the end of the server is the reason."""
+        """Raise UserError if the exit of the server explains a lost connection."""
 
     async def wait_exit(self) -> int:
-        """The exit code, once the server has ended."""
+        """Wait until the server exits and return its exit code."""
 
     def kill(self) -> None:
-        """Ends it now."""
+        """Kill the server."""
 
 
 async def unless_raised(watch: Coroutine[Any, Any, None], work: Coroutine[Any, Any, T]) -> T:
-    """The result of `work`, or what `watch` raises before there is one."""
+    """Return the result of `work`. Raises what `watch` raises before that."""
     try:
         async with asyncio.TaskGroup() as tasks:
             watcher = tasks.create_task(watch)
@@ -39,5 +39,5 @@ async def unless_raised(watch: Coroutine[Any, Any, None], work: Coroutine[Any, A
             watcher.cancel()
             return result
     except ExceptionGroup as group:
-        # The task that failed first has canceled the other one.
+        # The first failed task has canceled the other one.
         raise group.exceptions[0] from None

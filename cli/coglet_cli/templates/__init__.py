@@ -1,4 +1,4 @@
-"""The files that `cog init` writes: one template each, in this folder."""
+"""The files that `cog init` writes, with one template for each in this folder."""
 
 from importlib import resources
 from pathlib import Path
@@ -18,14 +18,14 @@ TEMPLATES: Final = {
 
 
 def write_templates(folder: Path, terminal: Terminal) -> None:
-    """Writes every template into `folder`, except where a file is already. Raises UserError."""
+    """Write every template to `folder`; keep existing files. Raises UserError if one cannot be written."""
     terminal.info("Setting up the current directory for use with Cog...")
     terminal.info("")
     for name, template in TEMPLATES.items():
         text = resources.files("coglet_cli.templates").joinpath(template).read_text("utf-8")
         try:
             (folder / name).parent.mkdir(parents=True, exist_ok=True)
-            # "x": a file that exists is kept, even one that appeared a moment ago.
+            # "x" never overwrites a file, even one that another process has just created.
             with (folder / name).open("x", encoding="utf-8") as file:
                 file.write(text)
         except FileExistsError:

@@ -1,1 +1,1 @@
-"""Managed weights: large files that `cog.yaml` names, that images leave out, and that a registry keeps."""
+"""Managed weights: large files listed in `cog.yaml` and stored in a registry instead of the image."""

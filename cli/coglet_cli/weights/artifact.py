@@ -1,7 +1,7 @@
-"""Weights as OCI artifacts: files in tar layers, and the manifest that names them.
+"""Weights as OCI artifacts: files in tar layers, and a manifest that lists the layers.
 
-Written to no disk: an archive is made of the files in the store while it is sent. The same files
-always give the same bytes, so that its digest can be known before.
+Archives are not written to disk: they are generated from the files in the store during the upload. The
+same files always yield the same bytes, so that the digest can be computed before.
 """
 
 import hashlib
@@ -15,15 +15,15 @@ from coglet_cli.registry.media_types import EMPTY_TYPE, LAYER_TYPE, MANIFEST_TYP
 from coglet_cli.weights.lockfile import LockedFile, LockedLayer, LockedWeight
 from coglet_cli.weights.store import WeightStore
 
-# The configuration of an artifact that has none.
+# The content of the configuration of an artifact that has none.
 EMPTY: Final = b"{}"
-# Small files travel together; a change of a large one sends that one alone.
+# Small files share a layer; a change of a large file uploads only that file.
 LAYER_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class StoredFile:
-    """A file in the store, under its name below the target."""
+    """A file in the store, with its path relative to the target."""
 
     path: str
     size: int
@@ -31,7 +31,7 @@ class StoredFile:
 
 
 def grouped(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
-    """The files of each layer."""
+    """Yield the files of each layer."""
     group: list[StoredFile] = []
     for file in files:
         if group and sum(member.size for member in group) + file.size > LAYER_BYTES:
@@ -43,7 +43,7 @@ def grouped(files: Sequence[StoredFile]) -> Iterator[list[StoredFile]]:
 
 
 def layer_content(files: Sequence[StoredFile], store: WeightStore) -> Iterator[bytes]:
-    """The archive of these files, in pieces."""
+    """Yield the tar archive of these files in pieces."""
     for file in files:
         entry = tarfile.TarInfo(file.path)
         entry.size = file.size
@@ -57,7 +57,7 @@ def layer_content(files: Sequence[StoredFile], store: WeightStore) -> Iterator[b
 def packed(
     files: Sequence[StoredFile], store: WeightStore
 ) -> tuple[dict[LockedLayer, list[StoredFile]], tuple[LockedFile, ...]]:
-    """The layers with the files of each, and all files with the layer that each is in."""
+    """Return the layers with their files, and all files with the digests of their layers."""
     layers: dict[LockedLayer, list[StoredFile]] = {}
     locked = []
     for group in grouped(files):
@@ -72,7 +72,7 @@ def packed(
 
 
 def manifest(name: str, target: str, layers: Sequence[LockedLayer]) -> bytes:
-    """The document that stands for a weight in a registry."""
+    """Return the OCI manifest of a weight."""
     document: Mapping[str, Any] = {
         "schemaVersion": 2,
         "mediaType": MANIFEST_TYPE,
@@ -85,10 +85,10 @@ def manifest(name: str, target: str, layers: Sequence[LockedLayer]) -> bytes:
 
 
 def tag_of(weight: LockedWeight) -> str:
-    """The tag of a weight in its model's repository."""
+    """Return the tag of a weight in its model's repository."""
     return f"cog-weight.{weight.name}.{weight.digest.removeprefix('sha256:')[:12]}"
 
 
 def digest_of(data: bytes) -> str:
-    """`sha256:...`"""
+    """Return `sha256:` and the hexadecimal digest of `data`."""
     return f"sha256:{hashlib.sha256(data).hexdigest()}"

@@ -1,4 +1,4 @@
-"""A model in a registry: an index that names its image and its managed weights."""
+"""A model in a registry: an OCI index that refers to its image and its managed weights."""
 
 import json
 from dataclasses import dataclass
@@ -19,7 +19,7 @@ _PLATFORM: Final = {"architecture": "amd64", "os": "linux"}
 
 @dataclass(frozen=True)
 class Bundle:
-    """What was pushed, by digest; the weights by name."""
+    """References with digests of what was pushed; those of the weights by name."""
 
     model: str
     image: str
@@ -27,13 +27,16 @@ class Bundle:
 
 
 def image_tag(target: str) -> str:
-    """The name of the image alone, where `target` is the one of the bundle."""
+    """Return the name for the image of the bundle `target`."""
     repository, tag = repository_and_tag(target)
     return f"{repository}:cog-image.{tag}"
 
 
 def push_bundle(model: LocalModel, target: str) -> Bundle:
-    """Names the pushed image and the imported weights in one index, under `target`. Raises UserError."""
+    """Push an index of the pushed image and the imported weights as `target`.
+
+    Raises UserError if the registry fails, or weights.lock does not match cog.yaml.
+    """
     name, tag = repository_and_tag(target)
     lock = require_lock(model.config, model.project.folder)
     with Repository(name) as repository:
@@ -51,7 +54,7 @@ def push_bundle(model: LocalModel, target: str) -> Bundle:
 
 
 def show_bundle(bundle: Bundle, terminal: Terminal) -> None:
-    """The tree of what is in it."""
+    """Print the bundle as a tree."""
     rows = [f"image  {bundle.image}", *(f"weight {name} {ref}" for name, ref in bundle.weights.items())]
     branches = ["├─"] * (len(rows) - 1) + ["└─"]
     lines = [f"  {branch} {row}" for branch, row in zip(branches, rows, strict=True)]

@@ -1,4 +1,4 @@
-"""`weights.lock`: which files the weights of cog.yaml are, byte for byte."""
+"""`weights.lock`: the exact files of the weights in cog.yaml, with their digests."""
 
 from collections.abc import Iterator
 from dataclasses import dataclass
@@ -16,7 +16,7 @@ _VERSION: Final = 1
 
 @dataclass(frozen=True)
 class LockedFile:
-    """A file below the target of its weight. Digests are written `sha256:...`."""
+    """A file, with its path relative to its weight's target. Digests have the form `sha256:...`."""
 
     path: str
     size: int
@@ -26,7 +26,7 @@ class LockedFile:
 
 @dataclass(frozen=True)
 class LockedLayer:
-    """A tar archive of some of the files, as the registry keeps it."""
+    """A tar archive of some of the files, as stored in the registry."""
 
     digest: str
     size: int
@@ -34,7 +34,7 @@ class LockedLayer:
 
 @dataclass(frozen=True)
 class LockedWeight:
-    """One weight; `digest` is the one of its manifest in the registry."""
+    """One weight; `digest` is that of its manifest in the registry."""
 
     name: str
     target: str
@@ -43,13 +43,13 @@ class LockedWeight:
     layers: tuple[LockedLayer, ...]
     files: tuple[LockedFile, ...]
 
-    def fits(self, weight: Weight) -> bool:
-        """True when cog.yaml still asks for what was imported."""
+    def matches(self, weight: Weight) -> bool:
+        """Return True if the weight in cog.yaml has not changed since the import."""
         return (self.name, self.target, self.sources) == (weight.name, weight.target, weight.sources)
 
     @property
     def size(self) -> int:
-        """In bytes, of all files."""
+        """The total size of the files in bytes."""
         return sum(file.size for file in self.files)
 
 
@@ -61,34 +61,34 @@ class Lock:
     version: int = _VERSION
 
     def find(self, name: str) -> LockedWeight | None:
-        """The weight of this name."""
+        """Return the weight of this name, None if there is none."""
         return next((weight for weight in self.weights if weight.name == name), None)
 
 
 def read_lock(folder: Path) -> Lock | None:
-    """The lock of a project, None when it has none. Raises UserError when it cannot be understood."""
+    """Return the lock of a project, None if it has none. Raises UserError if it cannot be read."""
     try:
         lock = msgspec.json.decode((folder / LOCK_FILE).read_bytes(), type=Lock)
     except FileNotFoundError:
         return None
     except (OSError, msgspec.MsgspecError) as error:
         raise UserError(
-            f"failed to read {LOCK_FILE}: {error}", hint="run `cog weights import` to make it anew"
+            f"failed to read {LOCK_FILE}: {error}", hint="run `cog weights import` to write it again"
         ) from None
     if lock.version != _VERSION:
-        raise UserError(f"{LOCK_FILE} has version {lock.version}, and this cog knows {_VERSION}")
+        raise UserError(f"{LOCK_FILE} has version {lock.version}; this cog supports only version {_VERSION}")
     return lock
 
 
 def write_lock(folder: Path, lock: Lock) -> None:
-    """Replaces the lock of a project, as a whole."""
+    """Replace the lock of a project atomically."""
     draft = folder / f".{LOCK_FILE}.new"
     draft.write_bytes(msgspec.json.format(msgspec.json.encode(lock), indent=2) + b"\n")
     draft.replace(folder / LOCK_FILE)
 
 
 def require_lock(config: CogConfig, folder: Path) -> Lock:
-    """The lock of a project with weights, as cog.yaml has it. Raises UserError when they disagree."""
+    """Return the lock of a project with weights. Raises UserError if it is absent or out of sync."""
     lock = read_lock(folder)
     if lock is None:
         raise UserError(
@@ -108,9 +108,9 @@ def _drift(config: CogConfig, lock: Lock) -> Iterator[str]:
         locked = lock.find(weight.name)
         if locked is None:
             yield f'weight "{weight.name}" is missing from it'
-        elif not locked.fits(weight):
+        elif not locked.matches(weight):
             yield f'weight "{weight.name}" has changed'
     wanted = {weight.name for weight in config.weights}
     for locked in lock.weights:
         if locked.name not in wanted:
-            yield f'weight "{locked.name}" is gone from cog.yaml'
+            yield f'weight "{locked.name}" is no longer in cog.yaml'

@@ -1,4 +1,4 @@
-"""A project with managed weights: what cog.yaml asks for, and where its files are kept."""
+"""A project with managed weights: its configuration, repository and local store."""
 
 import json
 import os
@@ -21,7 +21,10 @@ _REFERENCE_VARIABLES: Final = ("COG_MODEL", "COG_MODEL_REPO")
 
 @dataclass(frozen=True)
 class WeightsProject:
-    """A folder with managed weights: what it asks for, and where they are kept."""
+    """A project folder, its configuration, and where its weights are stored.
+
+    `repository` is `host/path` in the registry.
+    """
 
     folder: Path
     config: CogConfig
@@ -29,7 +32,7 @@ class WeightsProject:
     store: WeightStore
 
     def chosen(self, names: Sequence[str]) -> list[Weight]:
-        """The weights of these names, or all. Raises UserError."""
+        """Return the weights of these names, or all if there are none. Raises UserError for unknown names."""
         if not self.config.weights:
             raise UserError("no weights defined in cog.yaml")
         known = {weight.name: weight for weight in self.config.weights}
@@ -42,7 +45,7 @@ class WeightsProject:
 
 
 def open_project(file: str, terminal: Terminal) -> WeightsProject:
-    """The project of the current folder. Raises UserError when it has no place for weights."""
+    """Return the project of the current folder. Raises UserError if cog.yaml has no `model` for weights."""
     model = load_local_model(file, terminal)
     return WeightsProject(
         model.project.folder,
@@ -53,7 +56,7 @@ def open_project(file: str, terminal: Terminal) -> WeightsProject:
 
 
 def weights_repository(config: CogConfig, environ: Mapping[str, str]) -> str:
-    """`host/path` where the weights of a model are kept. Raises UserError."""
+    """Return `host/path` of the repository for a model's weights. Raises UserError if there is none."""
     if config.image:
         raise UserError(
             "weight commands require 'model' in cog.yaml, not 'image' — rename 'image' to 'model'"
@@ -67,7 +70,7 @@ def weights_repository(config: CogConfig, environ: Mapping[str, str]) -> str:
 
 
 def weights_manifest(model: LocalModel) -> bytes:
-    """What a model's image says of its weights. Raises UserError when weights.lock does not fit."""
+    """Return the JSON list of weights for an image. Raises UserError if weights.lock is out of sync."""
     lock = require_lock(model.config, model.project.folder)
     entries = [
         {"name": weight.name, "target": weight.target, "digest": weight.digest, "size": weight.size}
@@ -77,7 +80,7 @@ def weights_manifest(model: LocalModel) -> bytes:
 
 
 def mounts(model: LocalModel) -> dict[str, Path]:
-    """What is mounted where in a container of the model. Raises UserError when weights are not here."""
+    """Return the folders to mount in the model's container, by target. Raises UserError if one is absent."""
     if not model.config.weights:
         return {}
     folder = model.project.folder

@@ -1,4 +1,4 @@
-"""Sizes of files as a person reads them."""
+"""Human-readable file sizes."""
 
 from typing import Final
 
@@ -7,7 +7,7 @@ _STEP: Final = 1000
 
 
 def readable(size: int) -> str:
-    """`1.5 GB`"""
+    """Return a size in bytes as text such as `1.5 GB`, with decimal units."""
     number, unit = float(size), 0
     while number >= _STEP and unit < len(_UNITS) - 1:
         number, unit = number / _STEP, unit + 1

@@ -1,4 +1,4 @@
-"""Where the files of a weight come from: this machine, or an HTTP server."""
+"""Sources of a weight's files: this machine, or an HTTP server."""
 
 import os
 from collections.abc import Callable, Iterable, Iterator
@@ -20,7 +20,7 @@ _TIMEOUT: Final = httpx.Timeout(60.0)
 
 @dataclass(frozen=True)
 class SourceFile:
-    """A file that a source offers, under the name that it gets below the target."""
+    """A file of a source, with its path relative to the target and its origin for messages."""
 
     path: str
     origin: str
@@ -28,12 +28,12 @@ class SourceFile:
 
 
 def source_files(weight: Weight, folder: Path) -> list[SourceFile]:
-    """The files of a weight, sorted by path. Raises UserError for a source that cannot be read."""
+    """Return a weight's files, sorted by path. Raises UserError if a source cannot be read or is empty."""
     files: dict[str, SourceFile] = {}
     for source in weight.sources:
         wanted = [file for file in _offered(weight.name, source, folder) if _is_wanted(file.path, source)]
         if not wanted:
-            raise UserError(f'weight "{weight.name}": no file of {source.uri} is wanted')
+            raise UserError(f'weight "{weight.name}": include and exclude select no file from {source.uri}')
         for file in wanted:
             if file.path in files:
                 raise UserError(f'weight "{weight.name}": two sources have the file {file.path}')
@@ -42,11 +42,11 @@ def source_files(weight: Weight, folder: Path) -> list[SourceFile]:
 
 
 def _is_wanted(path: str, source: WeightSource) -> bool:
-    return (not source.include or _fits(source.include, path)) and not _fits(source.exclude, path)
+    return (not source.include or _matches(source.include, path)) and not _matches(source.exclude, path)
 
 
-def _fits(patterns: Iterable[str], path: str) -> bool:
-    # A pattern without a slash is about names, wherever they are.
+def _matches(patterns: Iterable[str], path: str) -> bool:
+    # A pattern without a slash matches file names in any folder.
     anywhere = [pattern if "/" in pattern else f"**/{pattern}" for pattern in patterns]
     return IgnoreRules(anywhere).excludes(path)
 
@@ -59,8 +59,8 @@ def _offered(name: str, source: WeightSource, folder: Path) -> Iterator[SourceFi
         yield from _local_files(name, source.uri, folder)
     else:
         raise UserError(
-            f'weight "{name}": cog cannot read sources like {source.uri} yet',
-            hint="download the files, and name their folder: `uri: file:./weights`",
+            f'weight "{name}": sources such as {source.uri} are not supported yet',
+            hint="download the files and use their folder: `uri: file:./weights`",
         )
 
 
@@ -81,7 +81,7 @@ def _local_files(name: str, uri: str, folder: Path) -> Iterator[SourceFile]:
 def _remote_file(name: str, url: str) -> SourceFile:
     path = PurePosixPath(unquote(urlsplit(url).path)).name
     if not path:
-        raise UserError(f'weight "{name}": {url} names no file')
+        raise UserError(f'weight "{name}": the URL {url} does not end with a file name')
     return SourceFile(path, url, partial(_download, name, url))
 
 
@@ -89,7 +89,7 @@ def _download(name: str, url: str) -> Iterator[bytes]:
     try:
         with httpx.stream("GET", url, follow_redirects=True, timeout=_TIMEOUT) as answer:
             if answer.status_code != httpx.codes.OK:
-                raise UserError(f'weight "{name}": {url} answered with status {answer.status_code}')
+                raise UserError(f'weight "{name}": {url} responded with status {answer.status_code}')
             yield from answer.iter_bytes(CHUNK_BYTES)
     except httpx.HTTPError as error:
         raise UserError(f'weight "{name}": failed to download {url}: {error}') from None

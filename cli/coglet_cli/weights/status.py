@@ -14,7 +14,7 @@ _HEADINGS: Final = ("NAME", "TARGET", "STATUS", "SIZE", "LAYERS", "DIGEST")
 
 
 class State(StrEnum):
-    """`ready` is usable here; the others say what to do: pull, import, import, and import again."""
+    """`ready` is usable here; `incomplete` needs `cog weights pull`, the others `cog weights import`."""
 
     READY = "ready"
     INCOMPLETE = "incomplete"
@@ -36,7 +36,7 @@ class WeightStatus:
 
     @property
     def cells(self) -> tuple[str, ...]:
-        """For a person."""
+        """The row of the table."""
         if not self.digest:
             return (self.name, self.target, self.status.value, "-", "-", "-")
         size, short = readable(self.size), self.digest.removeprefix("sha256:")[:12]
@@ -44,7 +44,7 @@ class WeightStatus:
 
 
 def statuses(project: WeightsProject) -> list[WeightStatus]:
-    """The weights of cog.yaml, then what weights.lock has beyond them."""
+    """Return the weights of cog.yaml, then those that are only in weights.lock."""
     lock = read_lock(project.folder) or Lock()
     return [*_wanted(project, lock), *_orphaned(project, lock)]
 
@@ -54,7 +54,7 @@ def _wanted(project: WeightsProject, lock: Lock) -> Iterator[WeightStatus]:
         locked = lock.find(weight.name)
         if locked is None:
             yield WeightStatus(weight.name, weight.target, State.PENDING)
-        elif not locked.fits(weight):
+        elif not locked.matches(weight):
             yield _status(locked, State.STALE)
         else:
             yield _status(locked, State.INCOMPLETE if project.store.missing(locked) else State.READY)
@@ -72,7 +72,7 @@ def _status(locked: LockedWeight, state: State) -> WeightStatus:
 
 
 def as_table(found: list[WeightStatus]) -> str:
-    """Columns, each as wide as it must be."""
+    """Return a table with columns of minimal width."""
     rows = [_HEADINGS, *(status.cells for status in found)]
     widths = [max(len(row[column]) for row in rows) for column in range(len(_HEADINGS))]
     return "\n".join(
@@ -81,5 +81,5 @@ def as_table(found: list[WeightStatus]) -> str:
 
 
 def as_json(found: list[WeightStatus]) -> str:
-    """For programs."""
+    """Return `{"weights": [...]}` as JSON, with the fields of WeightStatus."""
     return json.dumps({"weights": [asdict(status) for status in found]}, indent=2)

@@ -1,4 +1,4 @@
-"""The files of weights on this machine, each kept once under its digest."""
+"""The local store of weights: each file is stored once under its digest."""
 
 import hashlib
 import os
@@ -15,36 +15,36 @@ CHUNK_BYTES: Final = 1024 * 1024
 
 
 class WrongContent(UserError):
-    """Content is not what its digest promises."""
+    """Content does not have the expected digest."""
 
     def __init__(self, what: str, wanted: str, got: str) -> None:
-        super().__init__(f"{what} is damaged: its digest is {got}, and {wanted} was expected")
+        super().__init__(f"{what} is damaged: its digest is {got}, expected {wanted}")
 
 
 class WeightStore:
-    """Below the cache folder; everything in it can be fetched again."""
+    """The store, in the cache folder; everything in it can be downloaded again."""
 
     def __init__(self, cache_folder: Path) -> None:
         self._folder = cache_folder / "weights" / "sha256"
 
     def path(self, digest: str) -> Path:
-        """Where the content with this digest is, if it is here."""
+        """Return the path for the content with this digest, whether it exists or not."""
         return self._folder / digest.removeprefix("sha256:")
 
     def has(self, file: LockedFile) -> bool:
-        """True when the file is here. What was stored whole is not read again."""
+        """Return True if the file is in the store. Checks its size, not its content."""
         path = self.path(file.digest)
         return path.is_file() and path.stat().st_size == file.size
 
     def missing(self, weight: LockedWeight) -> list[LockedFile]:
-        """The files of a weight that are not here."""
+        """Return the files of a weight that are not in the store."""
         return [file for file in weight.files if not self.has(file)]
 
     def add(self, chunks: Iterable[bytes], expected: str | None = None, what: str = "content") -> str:
-        """Stores content and gives its digest. Raises WrongContent when it is not the one expected."""
+        """Store content and return its digest. Raises WrongContent if `expected` is another digest."""
         self._folder.mkdir(parents=True, exist_ok=True)
         digest = hashlib.sha256()
-        # In the same folder, so that the rename is one step: nobody ever sees half a file.
+        # In the same folder, so that the rename is atomic: other processes never see a partial file.
         with tempfile.NamedTemporaryFile(dir=self._folder, prefix=".", delete=False) as draft:
             try:
                 for chunk in chunks:
@@ -62,13 +62,13 @@ class WeightStore:
         return got
 
     def read(self, digest: str) -> Iterator[bytes]:
-        """The content, in pieces."""
+        """Yield the content in chunks."""
         yield from read_chunks(self.path(digest))
 
     def lay_out(self, weight: LockedWeight, folder: Path) -> Path:
-        """A folder below `folder` with the files of a weight under their names, to be mounted.
+        """Create a folder below `folder` with the files of a weight under their names, and return it.
 
-        They are links to the store, or copies where it is on another file system.
+        The files are hard links to the store, or copies if it is on another file system.
         """
         place = folder / weight.digest.removeprefix("sha256:")[:12]
         for file in weight.files:
@@ -85,7 +85,7 @@ class WeightStore:
 
 
 def read_chunks(path: Path) -> Iterator[bytes]:
-    """A file in pieces that fit into memory."""
+    """Yield a file in chunks of CHUNK_BYTES."""
     with path.open("rb") as content:
         while chunk := content.read(CHUNK_BYTES):
             yield chunk

@@ -1,4 +1,4 @@
-"""`cog weights import` and `pull`: files of weights into the registry, and from it."""
+"""`cog weights import` and `cog weights pull`: upload to the registry, and download from it."""
 
 import tarfile
 from collections.abc import Iterator, Sequence
@@ -19,7 +19,7 @@ from coglet_cli.weights.store import CHUNK_BYTES, WeightStore
 def import_weights(
     project: WeightsProject, names: Sequence[str], terminal: Terminal, *, dry_run: bool, verbose: bool
 ) -> None:
-    """Reads the sources, sends them to the registry and writes weights.lock. Raises UserError."""
+    """Upload the files of the sources to the registry and write weights.lock. Raises UserError on failure."""
     wanted = [(weight, source_files(weight, project.folder)) for weight in project.chosen(names)]
     if dry_run:
         for weight, files in wanted:
@@ -34,7 +34,7 @@ def import_weights(
             if verbose:
                 _list(files, terminal)
             imported[weight.name] = _import(weight, files, project.store, repository)
-            terminal.success(_told(imported[weight.name], project.repository))
+            terminal.success(_summary(imported[weight.name], project.repository))
     kept = [imported.get(weight.name) or before.find(weight.name) for weight in project.config.weights]
     write_lock(project.folder, Lock(tuple(weight for weight in kept if weight)))
     terminal.success("weights.lock written")
@@ -45,7 +45,7 @@ def _list(files: Sequence[SourceFile], terminal: Terminal) -> None:
         terminal.log(f"  {file.path}  {file.origin}")
 
 
-def _told(weight: LockedWeight, repository: str) -> str:
+def _summary(weight: LockedWeight, repository: str) -> str:
     return (
         f"Imported {weight.name}: {len(weight.files)} file(s), {readable(weight.size)}, "
         f"as {repository}:{tag_of(weight)}"
@@ -72,7 +72,7 @@ def _import(
 
 
 def pull_weights(project: WeightsProject, names: Sequence[str], terminal: Terminal, *, verbose: bool) -> None:
-    """Fetches what is missing here. Raises UserError."""
+    """Download the files that are not in the store. Raises UserError on failure."""
     chosen = {weight.name for weight in project.chosen(names)}
     lock = require_lock(project.config, project.folder)
     weights = [weight for weight in lock.weights if weight.name in chosen]
@@ -103,7 +103,7 @@ def _pull(layer: LockedLayer, weight: LockedWeight, store: WeightStore, reposito
     try:
         with tarfile.open(fileobj=content, mode="r|") as archive:
             for entry in archive:
-                # Written under its digest, never under a name that a registry gives.
+                # Stored under its digest, never under a name from the registry.
                 if file := wanted.get(entry.name):
                     store.add(_content(archive, entry), file.digest, f"{entry.name} of {weight.name}")
     except tarfile.TarError as error:
@@ -119,7 +119,7 @@ def _content(archive: tarfile.TarFile, entry: tarfile.TarInfo) -> Iterator[bytes
 
 
 class _Stream:
-    """Chunks of a response as the file that tarfile reads."""
+    """File interface for tarfile over the chunks of a response."""
 
     def __init__(self, chunks: Iterator[bytes]) -> None:
         self._chunks = chunks

@@ -9,7 +9,7 @@ RUN python3 -m venv /opt/uv && /opt/uv/bin/python -m pip install --no-cache-dir 
 RUN UV_PYTHON_INSTALL_DIR=/opt/python uv python install 3.10 && UV_PYTHON_INSTALL_DIR=/opt/python uv venv --seed --managed-python --python 3.10 /opt/model
 ENV PATH="/opt/model/bin:$PATH"
 FROM start AS coglet
-# The server needs a newer Python than the model's; what else the base has may be older.
+# The server needs a newer Python than the model's; others in the base image may be older.
 RUN UV_PYTHON_INSTALL_DIR=/opt/coglet/python /opt/uv/bin/uv python install 3.13
 COPY build/server /tmp/server
 RUN python=$(UV_PYTHON_INSTALL_DIR=/opt/coglet/python /opt/uv/bin/uv python find --managed-python 3.13) && "$python" -m venv --without-pip /opt/coglet && "$python" -m pip --python /opt/coglet/bin/python install --disable-pip-version-check --no-cache-dir "/tmp/server/p.whl[server]"

@@ -1,9 +1,9 @@
-// Talks to the model server through the playground, since a browser would not let us talk to it directly.
+// Client for the model server, through the playground's proxy: browsers block direct cross-origin requests.
 
 export class Model {
   constructor(target) {
     this.target = target.replace(/\/+$/, "");
-    this.last = null; // the latest request and its answer, for the inspector
+    this.last = null; // the latest request and its response, for the inspector
   }
 
   async fetch(method, path, { body, headers = {}, signal, inspect = false } = {}) {
@@ -36,7 +36,7 @@ export class Model {
   }
 }
 
-// The events of a response of type text/event-stream.
+// Yields the events of a response of type text/event-stream.
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
   let rest = "";

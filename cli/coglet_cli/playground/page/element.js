@@ -1,4 +1,4 @@
-// Makes an element. Text is always text: nothing here is read as HTML.
+// Creates an element. Text is always inserted as text, never parsed as HTML.
 export function element(tag, properties = {}, ...children) {
   const made = Object.assign(document.createElement(tag), properties);
   made.append(...children);

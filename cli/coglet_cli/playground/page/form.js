@@ -1,4 +1,4 @@
-// A form for the inputs of a model.
+// The form for the inputs of a model.
 import { element } from "./element.js";
 
 export class InputForm {
@@ -13,7 +13,7 @@ export class InputForm {
     if (!fields.length) this.place.append(element("p", { className: "quiet" }, "This model takes no inputs."));
   }
 
-  // The values that were given; what is left empty takes the model's default.
+  // Returns the entered values, without empty ones, for which the model uses its defaults.
   async value() {
     const result = {};
     for (const { name, schema, control } of this.fields) {
@@ -78,7 +78,7 @@ async function valueOf(control, schema) {
   try {
     return JSON.parse(text);
   } catch {
-    return text; // told by the validation, with the name of the input
+    return text; // not JSON: reported by the validation, with the name of the input
   }
 }
 

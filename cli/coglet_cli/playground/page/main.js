@@ -39,7 +39,7 @@ async function checkHealth(asked) {
     const health = await asked.json("/health-check");
     text = health.status;
     isGood = ["READY", "BUSY"].includes(text);
-    if (asked === model) $("setup").textContent = health.setup?.logs || "setup() has printed nothing.";
+    if (asked === model) $("setup").textContent = health.setup?.logs || "setup() printed nothing.";
   } catch (error) {
     if (asked === model) $("setup").textContent = error.message;
   }
@@ -57,7 +57,7 @@ async function givenInput() {
   return value;
 }
 
-// In JSON, a file is chosen for "@": a page cannot read a path.
+// In JSON, "@" opens a file picker: a page cannot read a path.
 async function withFiles(value) {
   for (const [name, text] of Object.entries(value)) {
     if (text === "@") value[name] = await dataUrl(await chooseFile());
@@ -91,11 +91,11 @@ async function run() {
   $("cancel").disabled = false;
   showOutput($("output"), null);
   $("logs").textContent = "";
-  tell("asking…");
+  setStatus("running…");
   try {
     await { sync: askSync, stream: askStream, async: askAsync }[mode](input, id);
   } catch (error) {
-    tell(error.name === "AbortError" ? "canceled" : error.message, "bad");
+    setStatus(error.name === "AbortError" ? "canceled" : error.message, "bad");
   } finally {
     running.source?.close();
     $("run").disabled = false;
@@ -126,7 +126,7 @@ async function askStream(input, id) {
       showOutput($("output"), items);
     } else if (name === "log") $("logs").textContent += data.data;
     else if (name === "completed" || name === "error") show(data, response.status);
-    else tell(data.status ?? name);
+    else setStatus(data.status ?? name);
   }
 }
 
@@ -134,10 +134,10 @@ async function askAsync(input, id) {
   const token = crypto.randomUUID();
   const source = new EventSource(`/events?token=${token}`);
   running.source = source;
-  let hasHeard = false; // a webhook may overtake the answer, and knows more
+  let hasReceived = false; // a webhook may arrive before the response, and its state is newer
   const ended = new Promise((resolve) => {
     source.onmessage = ({ data }) => {
-      hasHeard = true;
+      hasReceived = true;
       const prediction = JSON.parse(data);
       show(prediction, 200);
       if (["succeeded", "failed", "canceled"].includes(prediction.status)) resolve();
@@ -150,30 +150,30 @@ async function askAsync(input, id) {
   const response = await ask(body, id, { Prefer: "respond-async" });
   const answer = await response.json();
   if (!response.ok) return show(answer, response.status);
-  if (!chosen.length) tell(`${answer.status}; no webhook was asked for`);
-  else if (!hasHeard) tell(`${answer.status}, waiting for webhooks`);
+  if (!chosen.length) setStatus(`${answer.status}; no webhooks were requested`);
+  else if (!hasReceived) setStatus(`${answer.status}, waiting for webhooks`);
   if (chosen.includes("completed")) await ended;
 }
 
 async function cancel() {
   if (running.id) await model.fetch("POST", `/predictions/${encodeURIComponent(running.id)}/cancel`);
-  else running.abort.abort(); // a sync prediction ends when its client goes
+  else running.abort.abort(); // the server cancels a sync prediction when its client disconnects
 }
 
 function show(answer, status) {
   if (answer.detail) {
     const lines = Array.isArray(answer.detail) ? answer.detail.map((d) => `${d.loc?.at(-1)}: ${d.msg}`) : [answer.detail];
-    return tell(`status ${status}\n${lines.join("\n")}`, "bad");
+    return setStatus(`status ${status}\n${lines.join("\n")}`, "bad");
   }
   if (answer.logs) $("logs").textContent = answer.logs;
   showOutput($("output"), answer.output);
   const time = answer.metrics?.predict_time;
   const facts = [answer.status ?? `status ${status}`, time !== undefined && `${time.toFixed(3)} s`, answer.error];
   const kind = answer.status === "succeeded" ? "good" : answer.error ? "bad" : "quiet";
-  tell(facts.filter(Boolean).join(" · "), kind);
+  setStatus(facts.filter(Boolean).join(" · "), kind);
 }
 
-function tell(text, kind = "quiet") {
+function setStatus(text, kind = "quiet") {
   $("status").textContent = text;
   $("status").className = kind;
 }

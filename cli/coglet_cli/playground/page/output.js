@@ -1,4 +1,4 @@
-// Shows what a model has made: text as text, pictures, sound and video as such, the rest as JSON.
+// Shows the output of a model: text, images, audio and video as such, everything else as JSON.
 import { element } from "./element.js";
 
 const PLAYERS = { image: "img", audio: "audio", video: "video" };
@@ -29,12 +29,12 @@ function files_in(value) {
 function media(url) {
   const kind = /^data:([a-z]+)\//.exec(url)?.[1];
   const link = element("a", { href: url, download: "output" }, url.startsWith("data:") ? "Download" : url);
-  // What lies on another server is linked, and not fetched.
+  // Files on other servers are linked, not loaded.
   if (!(kind in PLAYERS)) return element("p", {}, link);
   return element("p", {}, element(PLAYERS[kind], { src: url, controls: true, alt: "output of the model" }), " ", link);
 }
 
-// Long texts, most of all files inside of JSON, are cut for the eye.
+// Truncates long strings for display, such as data URLs in JSON.
 export function short(_key, value) {
   return typeof value === "string" && value.length > 300 ? `${value.slice(0, 120)}… (${value.length} characters)` : value;
 }

@@ -1,4 +1,4 @@
-// What the page needs of JSON Schema: the inputs of a model in their order, and what is wrong with a value.
+// The part of JSON Schema that the page needs: the ordered inputs of a model, and validation of values.
 
 export function inputs(document) {
   const schemas = document.components?.schemas ?? {};
@@ -13,7 +13,7 @@ export function inputs(document) {
     }));
 }
 
-// Without references, `allOf` and a null among the types, which a form has no use for.
+// Resolves references and `allOf`, and drops null from unions: a form does not need them.
 function plain(schema, schemas) {
   if (schema.$ref) return plain({ ...schemas[schema.$ref.split("/").pop()], ...without(schema, "$ref") }, schemas);
   if (schema.allOf) return plain({ ...Object.assign({}, ...schema.allOf), ...without(schema, "allOf") }, schemas);
@@ -44,7 +44,7 @@ export function problems(value, fields) {
 }
 
 function faultOf(value, schema) {
-  if (value === null || !schema.type) return null; // the server knows better
+  if (value === null || !schema.type) return null; // left to the server's validation
   const type = typeOf(value);
   const fits = type === schema.type || (type === "integer" && schema.type === "number");
   if (!fits) return `expected ${schema.type}, got ${type}`;
