@@ -75,8 +75,8 @@ class Stream:
         return self.has_ended or self.error is not None
 
 
-def hear(address: Address, data: bytes) -> bytes:
-    """What the server says to `data` until it ends the connection."""
+def read_all(address: Address, data: bytes) -> bytes:
+    """Send `data` on a new connection and return everything the server sends until it closes."""
     said = b""
     with address.socket() as sock, suppress(ConnectionError):
         with suppress(ConnectionError):

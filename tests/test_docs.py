@@ -1,4 +1,4 @@
-"""The pages in docs/ leave no variable and no flag of the server out, and speak of what is there."""
+"""The pages in docs/ document every variable and every flag of the server, and name only what exists."""
 
 import re
 from pathlib import Path
@@ -9,7 +9,7 @@ from coglet_supervisor.command_line import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("protocol", "schema", "sdk", "worker", "supervisor", "cli")
-# A string in the source that is a name of ours, or one that we share with the platforms we run on.
+# A string in the source that is the name of a variable of ours, or of the platforms that we run on.
 VARIABLE = re.compile(
     r'"((?:COG|COGLET|KUBERNETES|LOG|NO|OTEL|PYCOGLET|REPLICATE|RUST|WEBHOOK)_[A-Z0-9_]*[A-Z0-9]|PORT)"'
 )
@@ -24,7 +24,7 @@ def variables_in_source() -> set[str]:
 
 
 def documented(pages: str) -> set[str]:
-    """What pages show as code."""
+    """Return all inline code of the pages."""
     lines = [line for page in (ROOT / "docs").glob(pages) for line in page.read_text().splitlines()]
     return {code for line in lines for code in re.findall(r"`([^`]+)`", line)}
 
