@@ -1,5 +1,6 @@
 """The pages in docs/ document every variable and every flag of the server, and name only what exists."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -52,3 +53,32 @@ def test_the_classes_and_files_of_the_architecture_exist() -> None:
     for name in named:
         if name.endswith(".py"):
             assert any(str(path).endswith(f"/{name}") for path in [*SOURCES, *ROOT.glob("tests/*.py")]), name
+
+
+# | question | `file` | `name` or `Class.method` |
+ANSWERS = re.findall(
+    r"^\| [^|]+ \| `([\w/]+\.py)` \| `([\w.]+)` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+)
+
+
+def test_contributing_answers_24_questions() -> None:
+    assert len(set(ANSWERS)) == 24
+
+
+@pytest.mark.parametrize(("file", "name"), ANSWERS)
+def test_where_is_what_names_code_in_a_folder_of_the_tree(file: str, name: str) -> None:
+    body = ast.parse((ROOT / file).read_text()).body
+    for part in name.split("."):
+        [found] = [
+            node
+            for node in body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == part
+        ]
+        body = found.body
+    component, package, *folder, _ = file.split("/")
+    tree = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    _, _, section = tree.partition(f"{component}/{package}/")
+    # The folders of a package are indented below it.
+    below = re.split(r"\n(?=\w)", section, maxsplit=1)[0]
+    assert section
+    assert all(f"{part}/" in below for part in folder)
