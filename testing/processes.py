@@ -1,7 +1,7 @@
 """Finds every process that a test started, whatever its group, session and parent.
 
 What a model starts may leave the group and the session of its worker: only the environment, which is
-inherited, tells all of them.
+inherited, identifies all of them.
 """
 
 import signal
