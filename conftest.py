@@ -1,4 +1,4 @@
-"""What every test run needs: order, signals that arrive, and an end that says what was not run."""
+"""Setup of every test run: the order of tests, default signal handlers, and a summary of what was not run."""
 
 import os
 import signal
@@ -8,7 +8,7 @@ import pytest
 from hypothesis import settings
 from xdist.scheduler import LoadScopeScheduling
 
-# No deadline an example: the machine that runs the tests may be busy.
+# No deadline per example: the machine may be busy.
 settings.register_profile("no deadline", deadline=None)
 settings.load_profile("no deadline")
 
@@ -16,15 +16,15 @@ _LONGEST_FIRST = ["docker", "chaos", "fuzz"]
 
 
 def pytest_configure() -> None:
-    # Tests send these to what they start. Under `nohup`, or in the background of a script, they are ignored,
-    # and that is inherited.
+    # Tests send these signals to child processes, which inherit that they are ignored, as under `nohup`
+    # or in the background of a script.
     for number, usual in ((signal.SIGINT, signal.default_int_handler), (signal.SIGHUP, signal.SIG_DFL)):
         if signal.getsignal(number) == signal.SIG_IGN:
             signal.signal(number, usual)
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """What takes longest comes first, so that all processes have work until the end."""
+    """Run the longest tests first, so that all processes have work until the end."""
     items.sort(key=lambda item: _rank(item.path))
 
 
@@ -34,7 +34,7 @@ def _rank(path: Path) -> int:
 
 
 class _ByFile(LoadScopeScheduling):  # type: ignore[misc] # the library has no types
-    """Keeps together what shares fixtures: the tests of a file, and all that need the Docker Engine."""
+    """Keeps tests that share fixtures in one process: those of a file, and all that need Docker."""
 
     def _split_scope(self, nodeid: str) -> str:
         file = nodeid.partition("::")[0]

@@ -14,12 +14,12 @@ from bench.runner import run
 from bench.scenario import BOTH, Effort, Scenario
 from bench.scenarios import SCENARIOS
 
-# A process that is always running makes 1; two servers and a load generator share what is left.
+# A process that is always running adds 1 to the load; two servers and a load generator share the rest.
 _QUIET_LOAD: Final = 0.7
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Runs the benchmark; 0 when every scenario has a result, 1 when one has none, 130 when interrupted."""
+    """Run the benchmark; return 0 if every scenario has a result, 1 if one has none, 130 if interrupted."""
     options = _parse(argv)
     sides = BOTH if options.server == "both" else (options.server,)
     names = options.scenario or [scenario.name for scenario in SCENARIOS]
@@ -59,7 +59,9 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
     parser.add_argument("--rounds", type=_count, help="samples a side (default 3)")
     parser.add_argument("--seconds", type=_count, help="duration of one run of wrk (default 3)")
     parser.add_argument("--server", choices=[*BOTH, "both"], default="both", help="which side to measure")
-    parser.add_argument("--quick", action="store_true", help="one round of one second: does it work at all")
+    parser.add_argument(
+        "--quick", action="store_true", help="one round of one second, to see whether it works"
+    )
     options = parser.parse_args(argv)
     default = 1 if options.quick else 3
     options.rounds = options.rounds or default
@@ -70,7 +72,7 @@ def _parse(argv: Sequence[str] | None) -> argparse.Namespace:
 def _count(text: str) -> int:
     count = int(text)
     if count < 1:
-        raise argparse.ArgumentTypeError(f"{text} is not 1 or more")
+        raise argparse.ArgumentTypeError(f"{text} must be at least 1")
     return count
 
 

@@ -1,4 +1,4 @@
-"""A small HTTP/1.1 client on raw sockets: it reads first and parses later, to stay out of the measurement."""
+"""A small HTTP/1.1 client on raw sockets: it reads first and parses later, to measure little of itself."""
 
 import asyncio
 import json
@@ -27,7 +27,7 @@ class Response:
     sent_at: float
     """Just before the first byte of the request."""
     marked_at: float | None
-    """When the marker asked for had arrived; None when it did not, or none was asked for."""
+    """When the requested marker had arrived; None when it did not, or none was requested."""
     done_at: float
     """When the last byte of the body had arrived."""
 
@@ -37,14 +37,14 @@ class Response:
         return self.done_at - self.sent_at
 
     def json(self) -> Any:
-        """The decoded body; `NoResult` unless it is JSON."""
+        """Return the decoded body. Raises `NoResult` if it is not JSON."""
         try:
             return json.loads(self.body)
         except ValueError as error:
             raise NoResult(f"status {self.status} with a body that is not JSON: {error}") from error
 
     def prediction(self, status: str = "succeeded") -> Any:
-        """The decoded body of a prediction that ended with the status; `NoResult` when it did not."""
+        """Return the decoded body of a prediction. Raises `NoResult` unless it ended with the status."""
         require(self.status == 200, f"status {self.status}: {bytes(self.body[:300])!r}")
         body = self.json()
         require(body.get("status") == status, f"the prediction is not {status}: {str(body)[:300]}")
@@ -59,7 +59,7 @@ class Connection:
         self._loop = asyncio.get_running_loop()
 
     async def get(self, path: str) -> Response:
-        """Sends a GET request and reads the answer."""
+        """Send a GET request and return the response."""
         return await self.request("GET", path, None, {})
 
     async def predict(
@@ -68,7 +68,7 @@ class Connection:
         headers: Mapping[str, str] | None = None,
         marker: bytes | None = None,
     ) -> Response:
-        """Posts a prediction request and reads the answer."""
+        """Post a prediction request and return the response."""
         body = json.dumps(request).encode()
         return await self.request("POST", "/predictions", body, headers or {}, marker)
 
@@ -80,7 +80,7 @@ class Connection:
         headers: Mapping[str, str],
         marker: bytes | None = None,
     ) -> Response:
-        """Sends a request and reads the whole answer, noting when the marker first appears in it."""
+        """Send a request and return the whole response, noting when the marker first appears in it."""
         message = _head(method, path, body, headers)
         if body:
             message += body
@@ -115,7 +115,7 @@ class Connection:
     async def _read_chunked(
         self, received: bytearray, marker: bytes | None
     ) -> tuple[bytes, float | None, float]:
-        """The body, when the marker came, and when the last byte came."""
+        """Return the body, when the marker arrived, and when the last byte arrived."""
         marked_at = None
         while True:
             arrived_at = time.perf_counter()
@@ -148,7 +148,7 @@ async def predict_once(
     headers: Mapping[str, str] | None = None,
     marker: bytes | None = None,
 ) -> Response:
-    """Posts a prediction request on a connection of its own.
+    """Post a prediction request on a connection of its own.
 
     On a reused connection the peer's first event comes 40 ms late: Nagle's algorithm waits for a delayed
     acknowledgement. A new one shows what the servers themselves need.
@@ -176,7 +176,7 @@ def _parse_head(head: bytes) -> tuple[int, dict[str, str]]:
 
 
 def _dechunk(received: bytearray) -> bytes | None:
-    """The body of a chunked message; None while its last chunk is missing."""
+    """Return the body of a chunked message; None while its last chunk is missing."""
     parts: list[bytes] = []
     position = 0
     while (line_end := received.find(b"\r\n", position)) >= 0:

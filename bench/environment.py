@@ -50,7 +50,7 @@ class Environment:
 
 
 def prepare(side: Side) -> Environment:
-    """Returns the environment of a side, made or renewed when what it is made of has changed."""
+    """Return the environment of a side, created or renewed when its requirements have changed."""
     environment = Environment(side, REPOSITORY / ".bench" / side)
     requirements = _requirements(side)
     stamp = environment.folder / "made-of.txt"

@@ -2,14 +2,14 @@
 
 
 class NoResult(Exception):
-    """The server gave a wrong answer, none, or did not start; a time without the work is no result."""
+    """The response was wrong or missing, or the server did not start: a measured time would mean nothing."""
 
 
 class Skipped(Exception):
-    """The server does not offer what the scenario measures; the text says how that showed."""
+    """The server lacks the feature that the scenario measures; the text says how that was detected."""
 
 
 def require(condition: bool, complaint: str) -> None:
-    """Raises `NoResult` with the complaint unless the condition holds."""
+    """Raise `NoResult` with the complaint unless the condition holds."""
     if not condition:
         raise NoResult(complaint)

@@ -16,7 +16,7 @@ _GRACE_S: Final = 15
 
 @dataclass(frozen=True)
 class Load:
-    """What a run of wrk has counted."""
+    """The counts and latencies of one run of wrk."""
 
     succeeded_per_s: float
     """Answers with status 200 and the output that belongs to a request of this run."""
@@ -28,7 +28,7 @@ class Load:
 
 
 async def generate_load(port: int, connections: int, seconds: int) -> Load:
-    """Keeps each connection busy with one hello prediction after the other; `NoResult` on a wrong answer."""
+    """Keep each connection busy with hello predictions. Raises `NoResult` on a wrong response."""
     options = ("--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s")
     url = f"http://127.0.0.1:{port}/predictions"
     process = await asyncio.create_subprocess_exec(

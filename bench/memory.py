@@ -8,12 +8,12 @@ _MARK: Final = b"COGLET_WORKER_COOKIE="
 
 
 def pss_mib(pids: Iterable[int]) -> float:
-    """The proportional set size of the processes together, in MiB."""
+    """Return the proportional set size of the processes together, in MiB."""
     return sum(_pss_kib(pid) for pid in pids) / 1024
 
 
 def started_by(pid: int) -> list[int]:
-    """The children of a process and theirs, and the guards of our workers, which are nobody's."""
+    """Return the descendants of a process, and the guards of our workers, which are not among them."""
     family = _descendants(pid)
     marks = {mark for each in family if (mark := _mark(each))}
     marked = [int(entry.name) for entry in Path("/proc").iterdir() if entry.name.isdigit()]
@@ -21,10 +21,10 @@ def started_by(pid: int) -> list[int]:
 
 
 def _mark(pid: int) -> bytes | None:
-    """What all processes around one of our workers have in their environment."""
+    """Return the environment entry that all processes of one of our workers share."""
     try:
         environment = Path(f"/proc/{pid}/environ").read_bytes()
-    except OSError:  # ended since it was listed, or somebody else's
+    except OSError:  # has exited since it was listed, or belongs to another user
         return None
     return next((entry for entry in environment.split(b"\0") if entry.startswith(_MARK)), None)
 
@@ -35,7 +35,7 @@ def _descendants(pid: int) -> list[int]:
         if entry.name.isdigit() and (parent := _parent(entry)) is not None:
             children.setdefault(parent, []).append(int(entry.name))
     found = [pid]
-    for ancestor in found:  # grows while it is read: breadth first
+    for ancestor in found:  # the list grows during the loop: breadth first
         found.extend(children.get(ancestor, []))
     return found[1:]
 
@@ -43,9 +43,9 @@ def _descendants(pid: int) -> list[int]:
 def _parent(entry: Path) -> int | None:
     try:
         stat = (entry / "stat").read_text()
-    except OSError:  # ended since it was listed
+    except OSError:  # has exited since it was listed
         return None
-    # The command name, in parentheses, may itself hold blanks and parentheses.
+    # The command name, in parentheses, may itself contain spaces and parentheses.
     return int(stat.rpartition(")")[2].split()[1])
 
 

@@ -1,4 +1,4 @@
-"""The table for people and the file for programs."""
+"""The report: a table on stdout and a JSON file."""
 
 import datetime
 import json
@@ -55,7 +55,7 @@ def rows(results: Results) -> list[Row]:
 
 
 def problems(results: Results) -> list[str]:
-    """A sentence for each side that should have a result and has none."""
+    """Return a sentence for each side that should have a result and has none."""
     return [
         f"NO RESULT: {scenario.name}, {side}: {outcome.problem}"
         for scenario, side, outcome in _outcomes(results)
@@ -64,7 +64,7 @@ def problems(results: Results) -> list[str]:
 
 
 def table(results: Results) -> str:
-    """The medians side by side, then what is missing and why."""
+    """Return the medians side by side, then what is missing and why."""
     lines = [_HEADINGS, *(row.cells() for row in rows(results))]
     widths = [max(len(line[column]) for line in lines) for column in range(len(_HEADINGS))]
     text = [_aligned(line, widths) for line in lines]
@@ -79,7 +79,7 @@ def table(results: Results) -> str:
 
 
 def write(results: Results, environments: Sequence[Environment], settings: Mapping[str, object]) -> Path:
-    """Writes everything measured to a new file in `bench/results/` and returns its path."""
+    """Write all measurements to a new file in `bench/results/` and return its path."""
     now = datetime.datetime.now(datetime.UTC)
     document = {
         "measured_at": now.isoformat(timespec="seconds"),
@@ -138,7 +138,7 @@ def _aligned(cells: Sequence[str], widths: Sequence[int]) -> str:
 
 
 def _commit() -> str:
-    """The commit measured, with a mark when files differ from it."""
+    """Return the measured commit, marked as dirty when files differ from it."""
     command = ["git", "-C", str(REPOSITORY), "describe", "--always", "--dirty", "--abbrev=12"]
     answer = subprocess.run(command, capture_output=True, text=True, check=False)
     return answer.stdout.strip() or "unknown"

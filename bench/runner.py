@@ -1,4 +1,4 @@
-"""Takes the samples of a scenario from both sides in turn: A B A B."""
+"""Runs a scenario on both sides in turn: A B A B."""
 
 import asyncio
 import sys
@@ -10,32 +10,32 @@ from bench.environment import Environment, Side
 from bench.errors import NoResult, Skipped
 from bench.scenario import Effort, Probe, Sample, Scenario
 
-# A sample takes seconds; this is for a server that never answers.
+# A sample takes seconds; this limit is for a server that never responds.
 _STEP_LIMIT_S = 120.0
-# The last three are what reading an answer of an unforeseen shape raises; TimeoutError is an OSError.
+# The last three are raised when a response has an unexpected shape; TimeoutError is an OSError.
 _NO_RESULT = (NoResult, Skipped, OSError, LookupError, TypeError, ValueError)
 
 
 @dataclass
 class Outcome:
-    """What one side of a scenario has come to."""
+    """The outcome of one side of a scenario."""
 
     samples: list[Sample] = field(default_factory=list)
     problem: str | None = None
-    """Why there is no result, although there should be one."""
+    """Why a result is missing that should exist."""
     skipped: str | None = None
-    """Why none was to be expected."""
+    """Why no result was expected."""
 
     @property
     def has_result(self) -> bool:
-        """Whether the samples stand: a side that was wrong once has no result at all."""
+        """Whether the samples count: a side that was wrong once has no result at all."""
         return bool(self.samples) and self.problem is None and self.skipped is None
 
 
 async def run(
     scenario: Scenario, environments: Sequence[Environment], rounds: int, effort: Effort
 ) -> dict[Side, Outcome]:
-    """Runs all rounds of a scenario; a side that fails is left out of its remaining rounds."""
+    """Run all rounds of a scenario; a side that fails is left out of the remaining rounds."""
     wanted = [environment for environment in environments if environment.side in scenario.sides]
     outcomes = {environment.side: Outcome() for environment in wanted}
     async with AsyncExitStack() as stack:

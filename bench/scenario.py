@@ -1,4 +1,4 @@
-"""What a scenario is: a model, a measurement, and the figures it must reach."""
+"""A scenario: a model, a measurement, and its goals."""
 
 import statistics
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
@@ -47,13 +47,13 @@ class Metric:
     """Turns the samples of all rounds into the figure of the table."""
 
     def ratio(self, ours: float, peer: float) -> float | None:
-        """How much better ours is, above 1; None when a figure is zero."""
+        """Return the ratio of ours to the peer, above 1 when ours is better; None when a figure is zero."""
         if not ours or not peer:
             return None
         return ours / peer if self.better == "higher" else peer / ours
 
     def met(self, ours: float | None, ratio: float | None) -> bool | None:
-        """Whether the goal is reached; None without a goal or without the figure it is about."""
+        """Return whether the goal is met; None without a goal or without its figure."""
         match self.goal:
             case RatioGoal(at_least) if ratio is not None:
                 return ratio >= at_least
@@ -88,14 +88,14 @@ class Scenario:
     name: str
     metrics: tuple[Metric, ...]
     open: Callable[[Environment], AbstractAsyncContextManager[Probe]]
-    """Makes a side ready to be probed, for as long as the block lasts."""
+    """Prepares a side to be probed; valid within the block."""
     sides: tuple[Side, ...] = BOTH
 
 
 def on_server(
     model: str, measure: Callable[[Server, Effort], Awaitable[Sample]], **variables: str
 ) -> Callable[[Environment], AbstractAsyncContextManager[Probe]]:
-    """Probes one running, warmed-up server of the model; it is idle while the other side is probed."""
+    """Probe one running, warmed-up server of the model; it is idle while the other side is probed."""
 
     @asynccontextmanager
     async def opened(environment: Environment) -> AsyncIterator[Probe]:

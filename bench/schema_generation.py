@@ -1,4 +1,4 @@
-"""How long a schema takes: a predictor of 2,000 lines that needs 20 local modules. The bar is 150 ms.
+"""Time to generate a schema: a predictor of 2,000 lines that needs 20 local modules. The limit is 150 ms.
 
 python -m bench.schema_generation
 """

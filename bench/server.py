@@ -1,4 +1,4 @@
-"""Starts a server under test in a folder of its own, and makes sure that it is gone afterwards."""
+"""Starts a server under test in a folder of its own, and kills whatever it leaves behind."""
 
 import asyncio
 import os
@@ -37,10 +37,10 @@ class Server:
     folder: Path
     """Its working directory, which holds the model."""
     ready_after_s: float
-    """From just before exec to the first health answer that says READY."""
+    """From just before exec to the first health check that says READY."""
 
     async def wait_free(self) -> None:
-        """Waits until the server is READY with a free slot: what a load generator left has ended."""
+        """Wait until the server is READY with a free slot, after what a load generator left has ended."""
         async with connect(self.port) as connection:
 
             async def is_free() -> bool:
@@ -53,7 +53,7 @@ class Server:
 async def serve(
     environment: Environment, model: str, variables: Mapping[str, str] | None = None
 ) -> AsyncIterator[Server]:
-    """Serves the model `models/<model>` from a temporary folder; past the block no process is left."""
+    """Serve the model `models/<model>` from a temporary folder; after the block no process is left."""
     with (
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch,
         reserved_port() as port,
@@ -100,7 +100,7 @@ async def _wait_ready(process: asyncio.subprocess.Process, port: int, log_path: 
 
     async def has_settled() -> bool:
         nonlocal status
-        # Refused until it listens.
+        # The connection is refused until the server listens.
         with suppress(ConnectionError):
             async with connect(port) as connection:
                 status = await _status(connection)

@@ -1,6 +1,6 @@
 -- wrk script: posts predictions whose input differs from request to request, and checks every answer.
 -- The model answers "hello <name>" to {"name": "<name>"}; each name may be answered once.
--- Prints one JSON object when the run is over; see wrk.py.
+-- Prints one JSON object when the run is over; see load.py.
 
 local ffi = require("ffi")
 ffi.cdef [[
@@ -12,7 +12,7 @@ local clock = ffi.new("bench_timespec")
 
 local threads = {}
 
--- Of wrk's own latencies one cannot take out those of the requests that were refused.
+-- wrk's own latencies include refused requests, which cannot be separated afterwards.
 local function now_us()
   ffi.C.clock_gettime(CLOCK_MONOTONIC, clock)
   return tonumber(clock.seconds) * 1e6 + tonumber(clock.nanoseconds) / 1e3

@@ -1,4 +1,4 @@
-"""A real Chromium without a screen, driven through a pipe: the DevTools protocol, messages end with NUL."""
+"""A headless Chromium, driven through a pipe: the DevTools protocol, each message terminated by NUL."""
 
 import json
 import os
@@ -50,7 +50,7 @@ class Page:
         self.requested: list[str] = []
 
     def open(self, url: str) -> None:
-        """Opens the address; returns when the browser has begun to read it, and there may be no body yet."""
+        """Opens the address; returns when the browser has begun to load it: there may be no body yet."""
         target = self._call("Target.createTarget", url="about:blank")["targetId"]
         self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
@@ -108,7 +108,7 @@ class Page:
 
 @contextmanager
 def browser_page(profile: Path) -> Iterator[Page]:
-    """A browser with one page, gone after the block."""
+    """A browser with one page; after the block it has exited."""
     assert CHROMIUM is not None
     commands, to_browser = os.pipe()
     from_browser, answers = os.pipe()

@@ -1,4 +1,4 @@
-"""Runs the real `cog` as a person does, on a terminal or without one; nothing of it is left afterwards."""
+"""Runs the real `cog`, on a terminal or without one, and checks that it leaves no process behind."""
 
 import fcntl
 import os
@@ -38,7 +38,7 @@ class Cog:
 
     @property
     def out(self) -> str:
-        """What it has written to stdout so far; of a command on a terminal, all that the terminal got."""
+        """What it has written to stdout so far; on a terminal, everything that the terminal received."""
         return self._out.text
 
     @property
@@ -47,7 +47,7 @@ class Cog:
         return self._err.text
 
     def wait_shown(self, text: str) -> None:
-        """Waits until `text` stands on stdout or stderr."""
+        """Wait until `text` appears on stdout or stderr."""
 
         def shown() -> bool:
             return text in self.out + self.err
@@ -58,7 +58,7 @@ class Cog:
             raise AssertionError(f"{error}\nstdout: {self.out}\nstderr: {self.err}") from None
 
     def signal(self, number: int) -> None:
-        """Signals the command alone."""
+        """Send the signal to the command alone, not to its children."""
         self.process.send_signal(number)
 
     def wait_exit(self) -> int:
@@ -92,7 +92,7 @@ class Reader:
                 while chunk := os.read(self._stream.fileno(), 65536):
                     self._chunks.append(chunk)
             except OSError:
-                return  # what a terminal says when its other side is closed
+                return  # EIO: the other side of the terminal was closed
 
 
 @contextmanager
@@ -114,7 +114,7 @@ def start_cog(project: Path, *arguments: str, variables: Mapping[str, str] | Non
 
 @contextmanager
 def start_cog_on_terminal(project: Path, *arguments: str) -> Iterator[tuple[Cog, int]]:
-    """Like `start_cog`, on a terminal of 100 x 30 of its own; gives the descriptor to type into as well."""
+    """Like `start_cog`, on a terminal of 100 x 30 of its own; also yields the descriptor to type into."""
     keyboard, terminal = pty.openpty()
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 30, 100, 0, 0))
     with _marked({"TERM": "xterm-256color"}) as environment:

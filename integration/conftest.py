@@ -1,4 +1,4 @@
-"""Points the tests at an installation, and gives them servers.
+"""Selects the installation under test, and provides servers.
 
 `pytest integration --server PYTHON` tests what is installed in another environment. Tests of what only
 pycoglet promises carry `@pytest.mark.ours("<where it is decided>")` and are skipped there.

@@ -1,4 +1,4 @@
-"""Requests that nobody thought of: schemathesis makes them from each example's own document."""
+"""Property-based requests: schemathesis generates them from each example's OpenAPI document."""
 
 import os
 import subprocess

@@ -24,14 +24,14 @@ def server(serve: Serve) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def slot_works_afterwards(server: Server) -> Iterator[None]:
-    """Whatever a cancel did, the next prediction is not hurt by it."""
+    """After each test the slot still serves: a cancel must not affect the next prediction."""
     yield
     wait_for(lambda: server.health()["status"] == "READY", "free slot")
     assert server.predict(script(answer_next)).json()["output"] == "next"
 
 
 def canceled(server: Server, prediction_id: str, act: Callable[..., object]) -> dict[str, object]:
-    """The answer of a prediction that is canceled when it has printed `held`."""
+    """Return the response of a prediction that is canceled once it has printed `held`."""
     answer = server.begin(script(act), id=prediction_id)
     server.wait_logged(prediction_id, "held")
     assert server.cancel(prediction_id).json() == {}

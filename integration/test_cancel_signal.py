@@ -1,4 +1,4 @@
-"""A model that uses SIGUSR1 itself is canceled as fast as any, and keeps its process and its signal."""
+"""A model that uses SIGUSR1 itself is canceled as fast as others, and keeps its process and handler."""
 
 import pytest
 from integration.conftest import Serve

@@ -20,13 +20,13 @@ def server(serve: Serve) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def slot_works_afterwards(server: Server) -> Iterator[None]:
-    """Whatever a cancel did, the next prediction is not hurt by it."""
+    """After each test the slot still serves: a cancel must not affect the next prediction."""
     yield
     assert server.predict(returning("'next'")).json()["output"] == "next"
 
 
 def canceled(server: Server, prediction_id: str, act: Callable[..., object]) -> dict[str, object]:
-    """The answer of a prediction that is canceled when it has printed `held`."""
+    """Return the response of a prediction that is canceled once it has printed `held`."""
     answer = server.begin(script(act), id=prediction_id)
     server.wait_logged(prediction_id, "held")
     assert server.cancel(prediction_id).json() == {}
@@ -215,7 +215,7 @@ def test_a_second_cancel_does_not_hit_the_clean_up(server: Server) -> None:
     ("count", "padding"),
     [
         pytest.param(20, 0, id="small input"),
-        # It is read for a while: the cancel is there before the model's code begins.
+        # Takes a while to read: the cancel arrives before the model's code starts.
         pytest.param(4, 20_000_000, id="large input"),
     ],
 )

@@ -1,4 +1,4 @@
-"""The models in examples/ run, under a Python with their requirements, and so do the commands they show."""
+"""The models in examples/ run in an environment with their requirements, and so do the commands they show."""
 
 import base64
 import io
@@ -35,7 +35,7 @@ def example(serve: Serve, name: str) -> Iterator[Server]:
 
 
 def cog(*arguments: str, folder: Path) -> str:
-    """What the command shows on stdout."""
+    """Run the command and return its stdout."""
     done = subprocess.run(
         [Path(sys.executable).with_name("cog"), *arguments],
         cwd=folder,
@@ -70,13 +70,13 @@ def png_size(url: str) -> tuple[int, int]:
     return int.from_bytes(header.read(4), "big"), int.from_bytes(header.read(4), "big")
 
 
-def test_hello_greets_and_refuses_what_is_no_name(serve: Serve) -> None:
+def test_hello_greets_and_refuses_a_name_that_is_too_long(serve: Serve) -> None:
     with example(serve, "hello") as server:
         assert output(server, name="Ada") == "Hello, Ada!"
         assert server.predict({"name": "A" * 101}).status == 422
 
 
-def test_resize_gives_a_picture_of_the_width_that_was_asked_for(serve: Serve) -> None:
+def test_resize_returns_a_picture_of_the_requested_width(serve: Serve) -> None:
     with example(serve, "resize") as server:
         assert png_size(output(server, image=png_url(), width=48)) == (48, 48)
         assert png_size(output(server, image=png_url())) == (320, 320)

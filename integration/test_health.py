@@ -30,7 +30,7 @@ def test_ready(server: Server) -> None:
     assert health["status"] == "READY"
 
 
-def test_setup_tells_when_it_began_and_ended(server: Server) -> None:
+def test_setup_has_its_start_and_end_times(server: Server) -> None:
     setup = server.health()["setup"]
     assert setup["status"] == "succeeded"
     started, completed = setup["started_at"], setup["completed_at"]
@@ -117,7 +117,7 @@ def test_a_model_can_be_served_from_python(serve: Serve) -> None:
 
 @pytest.fixture
 def readiness_file() -> Iterator[Path]:
-    """The file that tells Kubernetes; it must be ours to make."""
+    """The file that Kubernetes probes; skipped where it cannot be created."""
     had_folder = READINESS_FILE.parent.exists()
     try:
         READINESS_FILE.unlink(missing_ok=True)

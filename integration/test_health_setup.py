@@ -1,4 +1,4 @@
-"""runtime.md 2.3 to 2.5: what is told of setup, and how it can fail."""
+"""runtime.md 2.3 to 2.5: how setup is reported, and how it can fail."""
 
 import re
 
@@ -52,7 +52,7 @@ def test_what_a_child_process_prints_in_setup_is_kept(serve: Serve) -> None:
         assert "[coglet::setup] from a child\n" in setup_logs(server)
 
 
-def test_setup_logs_tell_of_the_server_too(serve: Serve) -> None:
+def test_setup_logs_include_the_lines_of_the_server(serve: Serve) -> None:
     with serve(with_setup("pass")) as server:
         logs = setup_logs(server)
         assert "[coglet] Server ready\n" in logs
@@ -61,7 +61,7 @@ def test_setup_logs_tell_of_the_server_too(serve: Serve) -> None:
 
 
 def test_prints_of_setup_are_records_of_their_own_in_the_server_log(serve: Serve) -> None:
-    # A line that is still under way when setup ends is not counted to it by the peer (16.9).
+    # The peer loses a line that is still being sent when setup ends (16.9).
     with serve(with_setup("print('hello from setup'); time.sleep(0.2)")) as server:
         server.wait_log("hello from setup")
         (record,) = (r for r in server.records if r["fields"]["message"] == "hello from setup")
@@ -158,7 +158,7 @@ def test_an_interpreter_that_is_not_there(serve: Serve) -> None:
         assert "/nowhere/python" in setup_logs(server)
 
 
-@pytest.mark.ours("runtime.md 16.8: a start-up that hangs for ever in the peer")
+@pytest.mark.ours("runtime.md 16.8: a start-up that never ends in the peer")
 def test_a_worker_that_dies_before_it_connects(serve: Serve) -> None:
     with serve("script", variables={"COG_WORKER_PYTHON": "/bin/false"}, until="SETUP_FAILED") as server:
         assert "worker crashed" in setup_logs(server).lower()

@@ -33,14 +33,14 @@ def async_server(serve: Serve) -> Iterator[Server]:
 
 
 def verdict(server: Server, text: str) -> tuple[str, str | None]:
-    """What health says when the model's check gives this."""
+    """Return status and error of the health check when the model's check returns this."""
     (server.folder / "verdict").write_text(text)
     health = server.health()
     return health["status"], health.get("user_healthcheck_error")
 
 
 def read_all(sock: socket.socket) -> bytes:
-    """What the server sends until it closes."""
+    """Return everything that the server sends until it closes."""
     return b"".join(iter(lambda: sock.recv(65536), b""))
 
 
@@ -91,7 +91,7 @@ def test_requests_at_the_same_time_share_one_run(server: Server) -> None:
         for sock in sockets:
             sock.sendall(b"GET /health-check HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         wait_for(lambda: len(checks.read_text().splitlines()) > before, "begin of a check")
-        server.request("GET", "/")  # it has read the eight before
+        server.request("GET", "/")  # answered only after the eight others were read
         (server.folder / "shared").touch()
         assert all(b"READY" in read_all(sock) for sock in sockets)
     assert len(checks.read_text().splitlines()) - before <= 2

@@ -96,7 +96,7 @@ def test_an_empty_json_body_is_400(server: Server) -> None:
         ),
     ],
 )
-def test_what_is_no_json_is_400(server: Server, body: bytes) -> None:
+def test_invalid_json_is_400(server: Server, body: bytes) -> None:
     answer = post(server, body)
     assert answer.status == 400
     assert answer.text.startswith(NOT_PARSABLE)
@@ -161,7 +161,7 @@ def test_a_body_over_the_limit_is_413(server: Server, framing: bytes, body: byte
     head = b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n%s\r\n\r\n"
     answer = b""
     with server.address.socket() as sock:
-        with suppress(ConnectionError):  # it may have answered before it has got all
+        with suppress(ConnectionError):  # it may respond before it has read the whole body
             sock.sendall(head % framing + body)
         while TOO_LARGE not in answer and (data := sock.recv(65536)):
             answer += data
@@ -197,7 +197,7 @@ def test_no_input_and_null_are_an_empty_input(server: Server, body: dict[str, An
 
 
 @pytest.mark.parametrize("value", [5, "text", [], True])
-def test_an_input_that_is_no_object_is_422(server: Server, value: object) -> None:
+def test_an_input_that_is_not_an_object_is_422(server: Server, value: object) -> None:
     answer = server.request("POST", "/predictions", {"input": value})
     assert answer.status == 422
     (problem,) = answer.json()["detail"]
@@ -227,6 +227,6 @@ def test_the_context_reaches_the_model(serve: Serve) -> None:
         assert server.predict(script(predict)).json()["output"] == {}
 
 
-def test_a_webhook_that_nobody_answers_does_no_harm(server: Server) -> None:
+def test_an_unreachable_webhook_does_no_harm(server: Server) -> None:
     answer = server.predict({"code": "x"}, webhook="http://127.0.0.1:1/", webhook_events_filter=["start"])
     assert answer.json()["status"] == "succeeded"

@@ -34,7 +34,9 @@ def note_the_cancel() -> None:
 
 
 def send(server: Server, sock: socket.socket, prediction_id: str, act: Callable[..., object]) -> None:
-    server.wait_status("READY")  # the slot of the test before may be free a moment after its record is gone
+    server.wait_status(
+        "READY"
+    )  # the slot of the previous test may be freed shortly after its record is deleted
     body = json.dumps({"id": prediction_id, "input": script(act)}).encode()
     head = b"POST /predictions HTTP/1.1\r\nHost: localhost\r\nContent-Type: application/json\r\n"
     sock.sendall(b"%sContent-Length: %d\r\n\r\n%s" % (head, len(body), body))
@@ -98,9 +100,9 @@ def test_an_asynchronous_prediction_does_not_need_its_client(server: Server) -> 
     wait_for(lambda: not server.peek("stays"), "end of the prediction")
 
 
-def test_who_attached_may_leave(server: Server) -> None:
+def test_a_client_that_attached_may_leave(server: Server) -> None:
     answer = server.begin(script(hold, until="let-the-attached-one-go"), id="watched")
-    server.wait_logged("watched", "held")  # by attaching, again and again
+    server.wait_logged("watched", "held")  # attaches repeatedly
     (server.folder / "let-the-attached-one-go").touch()
     assert answer.result().json()["output"] == "let go"
 

@@ -1,4 +1,4 @@
-"""runtime.md 1.1: the listener, what it speaks, and the form of its responses."""
+"""runtime.md 1.1: the listener, its protocols, and the form of its responses."""
 
 import json
 import re
@@ -52,7 +52,7 @@ def test_an_ipv6_literal_is_a_host(serve: Serve) -> None:
         assert server.predict(returning("1")).json()["output"] == 1
 
 
-def test_a_host_that_is_no_address_ends_the_server(serve: Serve) -> None:
+def test_a_host_that_is_not_an_address_ends_the_server(serve: Serve) -> None:
     with serve("script", host="nothost", until=None) as server:
         assert server.wait_exit() == 1
 
@@ -130,7 +130,7 @@ def test_a_large_answer_over_http_2(server: Server) -> None:
 
 
 def over_http_2(server: Server, method: str, path: str, body: bytes = b"") -> tuple[bytes, bytes]:
-    """Status and body of the answer."""
+    """Return status and body of the response."""
     client = h2.connection.H2Connection(h2.config.H2Configuration(client_side=True))
     client.initiate_connection()
     headers = {":method": method, ":path": path, ":scheme": "http", ":authority": "localhost"}
@@ -221,9 +221,7 @@ def test_head_works_wherever_get_does(server: Server, path: str) -> None:
         ),
     ],
 )
-def test_what_is_no_acceptable_http_is_refused_and_closed(
-    server: Server, request_bytes: bytes, status: int
-) -> None:
+def test_unacceptable_http_is_refused_and_closed(server: Server, request_bytes: bytes, status: int) -> None:
     head, _, body = server.address.send_raw(request_bytes).partition(b"\r\n\r\n")
     assert head.startswith(b"HTTP/1.1 %d" % status)
     assert b"connection: close" in head.lower()

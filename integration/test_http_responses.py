@@ -1,4 +1,4 @@
-"""runtime.md 1.5 to 1.7: response modes, the order of checks, and what each answer holds."""
+"""runtime.md 1.5 to 1.7: response modes, the order of checks, and the response bodies."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -134,7 +134,7 @@ def test_failure_is_a_200(server: Server) -> None:
 
 
 @pytest.mark.ours("decisions.md: sync failure and cancel bodies carry logs and partial output (16.23)")
-def test_failure_tells_what_happened_before_it(server: Server) -> None:
+def test_failure_keeps_earlier_logs_and_output(server: Server) -> None:
     def predict() -> Iterator[int]:
         print("before")
         yield 1
@@ -157,7 +157,7 @@ def test_cancel_is_a_200_without_error(server: Server) -> None:
 
 
 @pytest.mark.ours("decisions.md: sync failure and cancel bodies carry logs and partial output (16.23)")
-def test_cancel_tells_what_happened_before_it(server: Server) -> None:
+def test_cancel_keeps_earlier_logs_and_output(server: Server) -> None:
     def predict() -> Iterator[int]:
         import time
 
@@ -217,7 +217,7 @@ def test_an_id_that_differs_from_the_path_is_422(server: Server, route: str, nou
 
 
 def test_refusals_have_no_metrics(server: Server) -> None:
-    with holding(server, "in the way"):
+    with holding(server, "busy"):
         refused: list[dict[str, Any]] = [server.predict(ONE).json(), server.predict({}).json()]
     assert all("metrics" not in body for body in refused)
 

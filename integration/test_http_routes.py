@@ -1,4 +1,4 @@
-"""runtime.md 1.2: which routes there are, and what the plain ones answer."""
+"""runtime.md 1.2: which routes exist, and the responses of the static ones."""
 
 from collections.abc import Iterator
 
@@ -54,7 +54,7 @@ def test_without_a_schema_openapi_is_503(serve: Serve) -> None:
     model = Model.named("echo")
     with serve(Model(model.source), until=None) as server:
         (server.folder / ".cog").mkdir()
-        (server.folder / ".cog" / "openapi_schema.json").write_text("{ this is no JSON")
+        (server.folder / ".cog" / "openapi_schema.json").write_text("{ this is not JSON")
         server.wait_status("READY")
         answer = server.request("GET", "/openapi.json")
         assert (answer.status, answer.json()) == (503, {"error": "OpenAPI schema not available"})
@@ -81,7 +81,7 @@ def test_without_a_schema_openapi_is_503(serve: Serve) -> None:
 def test_another_method_is_405(server: Server, method: str, path: str, allowed: set[str]) -> None:
     answer = server.request(method, path)
     assert (answer.status, answer.body) == (405, b"")
-    # A server may offer more there in time (GET of a prediction), but not less.
+    # A later release may allow more methods (GET of a prediction), but not fewer.
     assert allowed <= set(answer.headers["allow"].split(","))
 
 
@@ -92,13 +92,13 @@ def test_anything_else_is_404(server: Server, path: str) -> None:
         assert (answer.status, answer.body) == (404, b"")
 
 
-def test_a_cancel_of_nothing_is_404(server: Server) -> None:
-    for path in ("/predictions/nobody/cancel", "/trainings/nobody/cancel"):
+def test_a_cancel_of_an_unknown_id_is_404(server: Server) -> None:
+    for path in ("/predictions/unknown/cancel", "/trainings/unknown/cancel"):
         answer = server.request("POST", path)
         assert (answer.status, answer.json()) == (404, {})
 
 
-def test_an_id_in_the_path_that_is_no_utf_8_is_400(server: Server) -> None:
+def test_an_id_in_the_path_that_is_not_utf_8_is_400(server: Server) -> None:
     put = server.request("PUT", "/predictions/%FF", {})
     cancel = server.request("POST", "/trainings/%FF/cancel")
     assert (put.status, put.text) == (400, "Invalid URL: Invalid UTF-8 in `id`")

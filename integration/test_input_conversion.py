@@ -1,4 +1,4 @@
-"""What the schema says of an input reaches the model, whatever its annotations say when it runs."""
+"""Inputs are converted as the schema says, whatever the annotations evaluate to at run time."""
 
 import pytest
 from integration.conftest import Serve
@@ -38,7 +38,7 @@ def test_names_that_only_a_type_checker_sees(serve: Serve) -> None:
     assert "hush" not in answer["logs"]
 
 
-def test_the_secrets_of_a_list_are_not_shown_to_who_attaches(serve: Serve) -> None:
+def test_the_secrets_of_a_list_are_masked_for_a_client_that_attaches(serve: Serve) -> None:
     waiting = HIDDEN.replace("print(", "import time; time.sleep(60); print(")
     with serve(Model(waiting)) as server:
         server.start(GIVEN, id="p")

@@ -1,4 +1,4 @@
-"""runtime.md 5: what becomes of an input before the model gets it."""
+"""runtime.md 5: how inputs are converted before the model receives them."""
 
 import base64
 from collections.abc import Iterator
@@ -61,7 +61,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 @pytest.fixture
 def files() -> Iterator[Receiver]:
-    """A web server whose every page holds its own path."""
+    """A web server that returns the requested path as content."""
 
     def page(request: Received) -> Reply:
         if request.path.startswith("/absent"):
@@ -116,7 +116,7 @@ def test_a_file_can_be_read(server: Server, files: Receiver) -> None:
     assert output(server, file=DATA_URL) == [["from data"]]
 
 
-def test_a_secret_is_masked_and_can_be_told(server: Server) -> None:
+def test_a_secret_is_masked_and_can_be_revealed(server: Server) -> None:
     assert output(server, secret="hush") == [["**********", "hush"]]
 
 
@@ -132,7 +132,7 @@ def test_the_user_agent_can_be_set(serve: Serve, files: Receiver) -> None:
     assert files.received[0].headers["user-agent"] == "my-agent/1"
 
 
-def test_an_answer_that_is_no_file_fails_the_prediction(server: Server, files: Receiver) -> None:
+def test_an_error_response_to_a_download_fails_the_prediction(server: Server, files: Receiver) -> None:
     body = server.predict({"path": f"{files.url}/absent.txt"}).json()
     assert body["status"] == "failed"
     assert body["error"].startswith("Input validation error: ")
@@ -145,7 +145,7 @@ def test_no_download_is_left(server: Server, files: Receiver) -> None:
     output(server, paths=[f"{files.url}/a.txt", f"{files.url}/b.txt"])
     for _ in range(10):
         server.predict({"paths": [f"{files.url}/a.txt", f"{files.url}/absent"]})
-    # The failure of one is told before the other, which was on its way, is gone.
+    # The failure of one is reported before the other download has stopped and its file is deleted.
     wait_for(lambda: sorted(server.temporary.rglob("*")) == before, "end of all files")
 
 

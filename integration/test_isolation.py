@@ -1,4 +1,4 @@
-"""runtime.md 16.5, 16.6, 16.13, 16.18, 16.20 and 16.22: what models and clients cannot break."""
+"""runtime.md 16.5, 16.6, 16.13, 16.18, 16.20 and 16.22: isolation of models, clients and servers."""
 
 import os
 import subprocess
@@ -21,7 +21,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 @pytest.fixture(autouse=True)
 def server_goes_on(server: Server) -> Iterator[None]:
-    """Whatever a test did to it, the server serves the next prediction."""
+    """After each test the server still serves a prediction."""
     yield
     if server.installation.is_ours:
         server.wait_status("READY")
@@ -42,7 +42,7 @@ def test_a_large_context_is_refused(server: Server, input_mib: int, context_mib:
     context = {"text": "c" * (context_mib << 20)}
     answer = server.predict(script(predict, text="i" * (input_mib << 20)), context=context)
     assert (answer.status, "context" in answer.text) == (422, True)
-    # The largest that is taken arrives, beside an input of any size.
+    # The largest allowed context arrives, together with an input of any size.
     context = {"text": "c" * 1_000_000}
     answer = server.predict(script(predict, text="i" * (input_mib << 20)), context=context)
     assert answer.json()["output"] == [input_mib << 20, 1_000_000]
@@ -162,7 +162,7 @@ def test_an_sqlite_connection_lives_from_prediction_to_prediction(server: Server
     assert [server.predict(script(predict)).json()["output"] for _ in range(3)] == [1, 2, 3]
 
 
-# what is seen of the surroundings
+# what the model sees of its environment
 
 
 def test_the_folder_and_the_arguments_of_the_model(server: Server) -> None:
@@ -225,7 +225,7 @@ def test_two_servers_with_one_pid(serve: Serve) -> None:
             server.wait_exit()
 
 
-# what stays
+# leaks
 
 
 @pytest.mark.ours("runtime.md 16.20: in the peer two folders stay for each prediction")

@@ -53,7 +53,7 @@ def test_ten_thousand_sequential_predictions_on_one_connection(serve: Serve) -> 
 
 
 def read_status(sock: socket.socket) -> int:
-    """Reads one response. No HTTP client is fast enough to find a slot that is not free yet."""
+    """Read one response from the raw socket: an HTTP client is too slow to catch a slot that is not free."""
     data = sock.recv(65536)
     while b"\r\n\r\n" not in data:
         data += sock.recv(65536)
@@ -91,7 +91,7 @@ class Canceler:
     def cancel_one(self, pool: ThreadPoolExecutor, name: str) -> str:
         work, moment = (self.random.uniform(0, LONGEST_WORK_S) for _ in range(2))
         answer: Future[Answer] = pool.submit(self.predict, name, work)
-        time.sleep(moment)  # the random moment; nothing is expected of it
+        time.sleep(moment)  # the random moment, not a wait for a condition
         assert self.server.cancel(name).status in {200, 404}
         body = answer.result().json()
         assert body["status"] in {"canceled", "succeeded"}, body

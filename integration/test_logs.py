@@ -1,4 +1,4 @@
-"""runtime.md 7: who hears what a model prints."""
+"""runtime.md 7: where the output of a model goes."""
 
 from collections.abc import Iterator
 from typing import Any
@@ -35,7 +35,7 @@ def logs(answer: Answer) -> str:
 
 
 def server_records(server: Server, message: str) -> list[dict[str, Any]]:
-    """The records of the server's log with this message, of which there must be one at least."""
+    """Return the records of the server's log with this message; there must be at least one."""
     return wait_for(
         lambda: [record for record in server.records if record["fields"].get("message") == message],
         f"record {message!r}",
@@ -139,7 +139,7 @@ def test_executor_threads_never_print_into_another_prediction(async_server: Serv
 
 
 @pytest.mark.ours("runtime.md 7.1 and 16.3: a thread of an ended prediction writes to the server log only")
-def test_what_is_printed_after_the_end_belongs_to_nobody(server: Server) -> None:
+def test_what_is_printed_after_the_end_goes_to_the_server_log_only(server: Server) -> None:
     def leave_a_thread() -> None:
         import pathlib
         import threading
@@ -168,7 +168,7 @@ def test_what_is_printed_after_the_end_belongs_to_nobody(server: Server) -> None
 
 
 @pytest.mark.ours("decisions.md: output of child processes goes to the one running prediction")
-def test_child_processes_belong_to_the_only_running_prediction(server: Server) -> None:
+def test_lines_of_child_processes_go_to_the_only_running_prediction(server: Server) -> None:
     def predict() -> None:
         import os
         import subprocess
@@ -184,7 +184,7 @@ def test_child_processes_belong_to_the_only_running_prediction(server: Server) -
 
 
 @pytest.mark.ours("decisions.md: output of child processes goes to the server log when several run")
-def test_child_processes_belong_to_nobody_when_several_predictions_run(async_server: Server) -> None:
+def test_lines_of_child_processes_go_to_the_server_log_when_several_run(async_server: Server) -> None:
     async def predict() -> None:
         import asyncio
 
@@ -329,7 +329,7 @@ def test_the_stream_object(server: Server) -> None:
     }
 
 
-def test_bytes_are_no_text(server: Server) -> None:
+def test_bytes_are_not_text(server: Server) -> None:
     def predict() -> None:
         import sys
 

@@ -30,7 +30,7 @@ def test_each_line_is_a_json_record(serve: Serve) -> None:
             assert record["level"] in {"DEBUG", "INFO", "WARN", "ERROR"}
 
 
-def test_the_life_of_predictions_is_told(serve: Serve) -> None:
+def test_start_and_end_of_predictions_are_logged(serve: Serve) -> None:
     with serve("script") as server:
         server.predict(returning("1"), id="good")
         server.predict(returning("1 / 0"), id="bad")
@@ -38,14 +38,14 @@ def test_the_life_of_predictions_is_told(serve: Serve) -> None:
             server.cancel("stopped")
         server.request("POST", "/shutdown")
         server.wait_exit()
-        told = {(r["fields"].get("message"), r["fields"].get("prediction_id")) for r in server.records}
+        logged = {(r["fields"].get("message"), r["fields"].get("prediction_id")) for r in server.records}
         assert {
             ("Starting prediction", "good"),
             ("Prediction failed", "bad"),
             ("Cancelling prediction", "stopped"),
             ("Prediction cancelled", "stopped"),
             ("Shutdown requested via HTTP", None),
-        } <= told
+        } <= logged
 
 
 @pytest.mark.parametrize(
@@ -95,8 +95,8 @@ def test_console_lines_are_for_people(serve: Serve) -> None:
         assert "Server ready" in server.log
 
 
-@pytest.mark.ours("decisions.md: colour only on a terminal")
-def test_console_lines_in_a_file_have_no_colour(serve: Serve) -> None:
+@pytest.mark.ours("decisions.md: color only on a terminal")
+def test_console_lines_in_a_file_have_no_color(serve: Serve) -> None:
     with serve("script", variables={"LOG_FORMAT": "console"}) as server:
         assert "\x1b[" not in server.log
 
@@ -152,9 +152,9 @@ class Predictor:
         server.wait_log("logs dropped in last")
         assert server.predict().json()["output"] == "still there"
 
-        def all_are_told() -> bool:
+        def all_are_accounted_for() -> bool:
             dropped = sum(int(count) for count in re.findall(r"rate\. (\d+) logs dropped", server.log))
             kept = sum(bool(re.match(r"\d+ x{1000}", message)) for message in messages(server))
             return dropped + kept == 5000
 
-        wait_for(all_are_told, "each line, or that it was dropped")
+        wait_for(all_are_accounted_for, "each line, or that it was dropped")

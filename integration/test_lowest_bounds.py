@@ -1,4 +1,4 @@
-"""The oldest releases that pyproject.toml allows still carry a prediction: scripts/test installs them."""
+"""The server works with the oldest releases that pyproject.toml allows; scripts/test installs them."""
 
 import os
 import subprocess
@@ -50,7 +50,7 @@ def test_a_prediction_over_http() -> None:
 
 
 def test_http_2() -> None:
-    """Of Hypercorn we override what it does not promise to keep."""
+    """We override private parts of Hypercorn, so each supported release must be tested."""
     with (
         serve(Installation.at(Path(PYTHON)), Model.named("echo"), Launch()) as server,
         http2(server.address) as client,

@@ -20,7 +20,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def metrics(server: Server, act: Callable[..., Any], **arguments: Any) -> dict[str, Any]:
-    """The metrics of a prediction without those of the server."""
+    """Return the metrics of a prediction without those that the server adds."""
     body = server.predict(script(act, **arguments)).json()
     assert body["status"] == "succeeded", body
     found: dict[str, Any] = body["metrics"]

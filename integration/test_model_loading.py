@@ -76,7 +76,7 @@ def test_what_a_reference_may_name(serve: Serve, source: str, ref: str, output: 
         assert server.predict().json()["output"] == output
 
 
-def test_deprecated_names_are_told_in_the_setup_logs(serve: Serve) -> None:
+def test_deprecated_names_are_reported_in_the_setup_logs(serve: Serve) -> None:
     source = (
         "from cog import BasePredictor\n"
         "class Predictor(BasePredictor):\n"

@@ -1,4 +1,4 @@
-"""Inputs with a default of None, as many authors write them: optional, and None for the model."""
+"""Inputs with a default of None, as many authors write them: optional, and None in the model."""
 
 from collections.abc import Iterator
 from typing import Any

@@ -22,7 +22,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def output_text(answer: Answer) -> str:
-    """The output as it stands in the body, to see what JSON parsers hide."""
+    """Return the output as raw text of the body, to see what JSON parsers hide."""
     text = json.dumps(answer.json()["output"], separators=(",", ":"), ensure_ascii=False)
     assert f'"output":{text}' in answer.text
     return text
@@ -65,7 +65,7 @@ def test_values_and_their_json(server: Server, expression: str, expected: str) -
     assert output_text(answer) == expected
 
 
-def test_keys_that_are_no_text_become_their_json_text(server: Server) -> None:
+def test_keys_that_are_not_text_become_their_json_text(server: Server) -> None:
     output = server.predict(returning("{1: 'a', 1.5: 'b', None: 'd'}")).json()["output"]
     assert output == {"1": "a", "1.5": "b", "null": "d"}
     assert server.predict(returning("{True: 1, False: 2}")).json()["output"] == {"true": 1, "false": 2}
@@ -201,7 +201,7 @@ def test_the_place_of_a_nan_is_named(server: Server) -> None:
 
 
 @pytest.mark.ours("runtime.md 6.3 and 16.24: the clear text of a secret is masked or refused")
-def test_a_secret_is_not_given_away(server: Server) -> None:
+def test_the_text_of_a_secret_is_never_sent(server: Server) -> None:
     answer = server.predict(returning("{'s': cog.Secret('hush-hush')}", "cog"))
     assert b"hush-hush" not in answer.body
 

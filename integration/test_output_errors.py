@@ -1,4 +1,4 @@
-"""runtime.md 6.6: what a failed prediction says."""
+"""runtime.md 6.6: the error texts of failed predictions."""
 
 from collections.abc import AsyncIterator, Callable, Iterator
 
@@ -113,8 +113,8 @@ def test_an_async_model_that_exits_fails_alone(async_server: Server, kind: str) 
     assert async_server.predict(script(still_there)).json()["output"] == 1
 
 
-@pytest.mark.ours("runtime.md 16.11: the peer takes an exception that speaks of a cancel for one")
-def test_an_exception_that_speaks_of_a_cancel_is_a_failure(async_server: Server) -> None:
+@pytest.mark.ours("runtime.md 16.11: the peer takes an exception that mentions a cancel for one")
+def test_an_exception_that_mentions_a_cancel_is_a_failure(async_server: Server) -> None:
     async def predict() -> None:
         raise RuntimeError("the user cancelled it: CancelledError")
 
@@ -143,7 +143,7 @@ def test_the_traceback_can_be_found(server: Server) -> None:
         server.wait_log("in deeper")
 
 
-def test_an_input_that_is_no_object_without_a_schema(serve: Serve) -> None:
+def test_an_input_that_is_not_an_object_without_a_schema(serve: Serve) -> None:
     with serve(Model(Model.named("echo").source, {"Output": {}})) as server:
         body = server.request("POST", "/predictions", {"input": [1]}).json()
         assert body["error"] == "Input validation error: Input must be a JSON object"

@@ -15,7 +15,7 @@ IMPORTS = ("cog", "io", "os", "pathlib", "tempfile")
 
 
 FILE = {"type": "string", "format": "uri"}
-GIVES_TEXT = """
+RETURNS_TEXT = """
 from typing import Iterator, List
 from cog import BaseModel, Path
 
@@ -188,7 +188,7 @@ def test_a_file_that_is_written_again_after_each_yield(server: Server) -> None:
 
 
 @pytest.mark.ours(SECURED)
-def test_files_that_are_gone_when_the_model_goes_on(server: Server) -> None:
+def test_files_that_the_model_deletes_after_the_yield(server: Server) -> None:
     def predict() -> Iterator[object]:
         import tempfile
 
@@ -203,7 +203,9 @@ def test_files_that_are_gone_when_the_model_goes_on(server: Server) -> None:
     assert output(server, predict) == [data_url("text/plain", f"t{n}".encode()) for n in range(5)]
 
 
-@pytest.mark.ours("runtime.md 16.1: a relative path means the model's folder, wherever the model has gone")
+@pytest.mark.ours(
+    "runtime.md 16.1: a relative path means the model's folder, whatever its working directory is"
+)
 def test_a_relative_path_after_a_change_of_folder(server: Server) -> None:
     def predict() -> object:
         import os
@@ -277,7 +279,7 @@ def test_a_file_of_64_mebibytes(server: Server) -> None:
 def test_text_where_a_file_is_declared_stays_text(
     serve: Serve, annotation: str, statement: str, schema: dict[str, Any], output: Any
 ) -> None:
-    source = GIVES_TEXT.format(annotation=annotation, statement=statement)
+    source = RETURNS_TEXT.format(annotation=annotation, statement=statement)
     components = {**inputs({}), "Output": {"title": "Output", **schema}}
     with serve(Model(source, components, ref="predict.py:predict")) as server:
         assert server.predict().json()["output"] == output

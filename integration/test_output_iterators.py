@@ -1,10 +1,10 @@
-"""Outputs of models that return something to iterate over, or to wait for, where others write a generator."""
+"""Outputs of models that return an iterator or an awaitable instead of being a generator or a coroutine."""
 
 import pytest
 from integration.conftest import Serve
 from testing.model import Model
 
-pytestmark = pytest.mark.ours("there, only generators are iterated, and a sync wrapper gives a coroutine")
+pytestmark = pytest.mark.ours("there, only generators are iterated, and a sync wrapper returns a coroutine")
 
 ITERATORS = """
 from collections.abc import Iterator

@@ -1,4 +1,4 @@
-"""What reaches the client is JSON, whatever the model has put in the place of the standard library's."""
+"""Clients receive valid JSON even when the model replaces the standard library's encoder."""
 
 import pytest
 from integration.conftest import Serve

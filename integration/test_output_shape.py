@@ -66,7 +66,7 @@ def test_items_are_encoded_one_by_one(server: Server) -> None:
     assert output == [{"a": [1]}, "x", "2024-01-02T00:00:00"]
 
 
-def test_an_async_iterator_gives_a_list(stream_server: Server) -> None:
+def test_an_async_iterator_returns_a_list(stream_server: Server) -> None:
     async def predict(count: int) -> AsyncIterator[int]:
         for number in range(count):
             yield number

@@ -1,4 +1,4 @@
-"""Fields of structured outputs: what the schema says of a type is what its values become."""
+"""Fields of structured outputs: values are encoded as the schema says."""
 
 from typing import Any
 
@@ -103,7 +103,7 @@ def test_the_schema_says_what_values_become(serve: Serve) -> None:
         schema = server.request("GET", "/openapi.json").json()["components"]["schemas"]["Output"]
         output = server.predict().json()["output"]
     assert output == OUTPUT
-    # What OpenAPI 3.0 calls nullable, the validator knows as a second type.
+    # `nullable` of OpenAPI 3.0 is a union with null for the validator.
     schema["properties"]["data"]["properties"]["none"]["type"] = ["string", "null"]
     jsonschema_rs.validate(schema, output)
     assert formats_of(schema["properties"]["model"]) == {

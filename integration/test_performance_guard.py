@@ -1,4 +1,4 @@
-"""What a prediction costs: processor time, waits and memory of the server's processes, never the time of day.
+"""What a prediction costs: processor time, waits and memory of the server's processes, never wall-clock time.
 
 The unit of processor time is one message passed in this process, in the same moments as the server's work:
 a slow or busy machine changes both alike. Each limit is about twice of what was measured when it was set
@@ -82,7 +82,7 @@ def processes(server: Server) -> list[psutil.Process]:
 
 
 def messages_passed(server: Server, work: Callable[[], None], times: int) -> float:
-    """The processor time that the server takes for one piece of work, in messages passed."""
+    """Return the server's processor time for one piece of work, in units of one message passed."""
     work_s = message_s = 0.0
     for _ in range(BATCHES):
         # The kernel reports it in steps of 10 ms: a batch must take several.
@@ -100,7 +100,7 @@ def _used_s(server: Server) -> float:
 
 
 def _message_s(times: int) -> float:
-    """Processor time to encode, send, receive and decode a small JSON message."""
+    """Return the processor time to encode, send, receive and decode a small JSON message."""
     message = {"id": "pred_0123456789abcdef", "status": "succeeded", "output": "hello world", "logs": ""}
     sender, receiver = socket.socketpair()
     with sender, receiver:
@@ -112,8 +112,8 @@ def _message_s(times: int) -> float:
 
 
 def voluntary_switches(server: Server, work: Callable[[], None], times: int) -> int:
-    """How often a thread of the server stops to wait. A busy machine does not make it more."""
-    work()  # threads that start with the first work are there now
+    """Return how often a thread of the server blocks; a busy machine does not increase it."""
+    work()  # threads that start lazily exist now
     before = _switches(server)
     for _ in range(times):
         work()

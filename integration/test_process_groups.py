@@ -66,7 +66,7 @@ def test_ctrl_c_reaches_the_server_and_not_the_model(serve: Serve) -> None:
 
 @pytest.mark.ours("the worker of the peer has the terminal of its server")
 def test_a_model_cannot_stop_at_the_terminal_of_the_server(serve: Serve) -> None:
-    """Who reads from it in the background is stopped, as `git clone` is when it asks for a password."""
+    """A background process that reads from it is stopped, as `git clone` is when it asks for a password."""
     with serve("script", entry=WITH_TERMINAL) as server:
         answer = server.predict(returning("open('/dev/tty').read(1)")).json()
         assert "No such device or address" in answer["error"]

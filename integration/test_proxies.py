@@ -98,7 +98,7 @@ def test_a_connection_to_the_server_is_used_again(server: Server, proxy: InFront
 
 
 def peer_ports(server: Server) -> set[int]:
-    """The ports from which somebody is connected to the server now."""
+    """Return the ports of the clients that are connected to the server now."""
     return {
         each.raddr.port
         for each in psutil.Process(server.process.pid).net_connections("tcp")

@@ -82,7 +82,9 @@ def no_new_work(server: Server) -> bool:
     return True
 
 
-@pytest.mark.ours("runtime.md 13: an async prediction is finished, or told to be canceled; the peer loses it")
+@pytest.mark.ours(
+    "runtime.md 13: an async prediction is finished, or reported as canceled; the peer loses it"
+)
 def test_an_asynchronous_prediction_is_finished_too(serve: Serve) -> None:
     def predict() -> None:
         import pathlib
@@ -103,7 +105,7 @@ def test_an_asynchronous_prediction_is_finished_too(serve: Serve) -> None:
         assert (server.folder / "finished").exists()
 
 
-@pytest.mark.ours("runtime.md 13: a grace limit; the peer waits for ever")
+@pytest.mark.ours("runtime.md 13: a grace limit; the peer waits without limit")
 def test_after_the_grace_time_what_runs_is_canceled(serve: Serve) -> None:
     with serve("script", variables={"COG_SHUTDOWN_GRACE": "0.5"}) as server:
         with holding(server, "too-long") as answer:
@@ -270,7 +272,7 @@ def test_without_a_model_it_says_which_variable_is_missing(
 
 
 @pytest.mark.parametrize("entry", ENTRIES)
-def test_a_port_that_is_no_number_ends_the_server(serve: Serve, entry: Sequence[str]) -> None:
+def test_a_port_that_is_not_a_number_ends_the_server(serve: Serve, entry: Sequence[str]) -> None:
     with serve("script", entry=entry, variables={"PORT": "none"}, until=None) as server:
         assert server.wait_exit() == 1
         assert "'none'" in server.log

@@ -1,4 +1,4 @@
-"""runtime.md 1.5, 1.6, 11.1 and 11.2: who gets server-sent events, and what they say."""
+"""runtime.md 1.5, 1.6, 11.1 and 11.2: which requests get server-sent events, and their content."""
 
 from collections.abc import Iterator
 from dataclasses import replace
@@ -30,7 +30,7 @@ def plain_server(serve: Serve) -> Iterator[Server]:
         yield server
 
 
-def tell_all() -> Iterator[str]:
+def produce_every_event() -> Iterator[str]:
     import sys
 
     from cog import current_scope
@@ -43,7 +43,7 @@ def tell_all() -> Iterator[str]:
 
 
 def test_every_kind_of_event(server: Server) -> None:
-    with streaming(server, script(tell_all)) as stream:
+    with streaming(server, script(produce_every_event)) as stream:
         events = [(event.name, event.data) for event in stream]
         assert stream.headers["content-type"] == "text/event-stream"
         assert stream.headers["cache-control"] == "no-cache"
@@ -67,7 +67,7 @@ def test_every_kind_of_event(server: Server) -> None:
 
 @pytest.mark.ours("section 11: events carry ids, so that a client can say which one it has seen last")
 def test_events_are_numbered(server: Server) -> None:
-    with streaming(server, script(tell_all)) as stream:
+    with streaming(server, script(produce_every_event)) as stream:
         assert [event.number for event in stream] == list(range(7))
 
 
@@ -127,7 +127,7 @@ def test_file_outputs_are_streamed_as_urls(server: Server) -> None:
         assert stream.next_named("output").data == {"chunk": "data:text/plain;base64,dGV4dA==", "index": 0}
 
 
-@pytest.mark.ours("16.2: the slot is free before the end is told, also of a stream")
+@pytest.mark.ours("16.2: the slot is free before the end is reported, also on a stream")
 def test_the_end_of_a_stream_frees_the_slot(server: Server) -> None:
     for _ in range(50):
         with streaming(server, returning("1")) as stream:
@@ -139,14 +139,14 @@ def test_the_end_of_a_stream_frees_the_slot(server: Server) -> None:
     "accept",
     ["text/event-stream", "application/json, text/event-stream;q=0.5", "  text/event-stream  , */*"],
 )
-def test_who_names_the_type_gets_events(server: Server, accept: str) -> None:
+def test_a_client_that_names_the_type_gets_events(server: Server, accept: str) -> None:
     answer = server.request("POST", "/predictions", {"input": returning("1")}, {"Accept": accept})
     assert answer.headers["content-type"] == "text/event-stream"
     assert b"event: completed\n" in answer.body
 
 
 @pytest.mark.parametrize("accept", ["*/*", "text/*", "application/json", "TEXT/EVENT-STREAM", ""])
-def test_who_does_not_name_it_gets_json(server: Server, accept: str) -> None:
+def test_a_client_that_does_not_name_it_gets_json(server: Server, accept: str) -> None:
     answer = server.request("POST", "/predictions", {"input": returning("1")}, {"Accept": accept})
     assert answer.json()["output"] == 1
 

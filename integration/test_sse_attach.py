@@ -23,7 +23,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def count(items: int, until: str) -> Iterator[int]:
-    """Yields `items` numbers, says so, and one more when the file `until` is there."""
+    """Yield `items` numbers, print a line, and yield one more once the file `until` exists."""
     import pathlib
     import time
 
@@ -46,7 +46,7 @@ def gate(server: Server) -> Iterator[str]:
     (server.folder / name).touch()
 
 
-def test_who_attaches_gets_the_past_and_what_follows(server: Server, gate: str) -> None:
+def test_a_client_that_attaches_gets_past_and_later_events(server: Server, gate: str) -> None:
     answer = server.begin(script(count, items=3, until=gate), id="attach")
     server.wait_logged("attach", "held")
     with streaming(server, id="attach") as stream:
@@ -69,7 +69,7 @@ def test_all_readers_get_the_same(server: Server, gate: str) -> None:
 
 
 def test_a_creator_may_come_back(server: Server, gate: str) -> None:
-    """The prediction lives as long as somebody reads it."""
+    """The prediction runs as long as its stream has a reader."""
     body = script(count, items=3, until=gate)
     with contextlib.ExitStack() as second:
         with streaming(server, body) as first:
@@ -115,7 +115,7 @@ def test_a_bad_capacity_is_the_default(serve: Serve) -> None:
         assert "COG_STREAM_HISTORY_CAPACITY" in server.log
 
 
-def test_the_last_reader_takes_the_prediction_along(server: Server, gate: str) -> None:
+def test_the_prediction_is_canceled_when_its_last_reader_leaves(server: Server, gate: str) -> None:
     body = script(count, items=3, until=gate)
     with streaming(server, body) as first:
         prediction_id = first.next_named("start").data["id"]
@@ -129,7 +129,7 @@ def test_the_last_reader_takes_the_prediction_along(server: Server, gate: str) -
     assert server.predict(returning("1")).status == 200
 
 
-def test_who_attached_takes_nothing_along(server: Server, gate: str) -> None:
+def test_a_client_that_attached_cancels_nothing_when_it_leaves(server: Server, gate: str) -> None:
     answer = server.begin(script(count, items=3, until=gate), id="json")
     server.wait_logged("json", "held")
     with streaming(server, id="json") as stream:

@@ -47,8 +47,8 @@ def test_a_hundred_thousand_log_lines_are_kept_in_order(server: Server) -> None:
     assert server.predict(script(predict, lines=MANY)).json()["logs"] == expected
 
 
-@pytest.mark.ours("issue 3: the reader is told what it lost, and still learns the end")
-def test_a_reader_that_does_not_read_slows_nobody_and_costs_little(server: Server) -> None:
+@pytest.mark.ours("issue 3: the stream says what the reader missed, and still sends the end")
+def test_a_reader_that_does_not_read_delays_nothing_and_costs_little(server: Server) -> None:
     def predict(count: int, length: int) -> str:
         from cog import current_scope
 
@@ -56,13 +56,13 @@ def test_a_reader_that_does_not_read_slows_nobody_and_costs_little(server: Serve
             current_scope().record_metric("progress", f"{number} " + "x" * length)
         return "done"
 
-    server.predict(script(predict, count=1, length=1))  # what is loaded at the first use is loaded
+    server.predict(script(predict, count=1, length=1))  # lazy imports are done now
     supervisor = psutil.Process(server.process.pid)
     before = supervisor.memory_info().rss
-    count, length = 4000, 50_000  # 200 MB of events, of which the prediction's state keeps the last
+    count, length = 4000, 50_000  # 200 MB of events; the prediction's state keeps only the latest
     with streaming(server, script(predict, count=count, length=length)) as stream:
         prediction_id = stream.next_named("start").data["id"]
-        # Nothing is read any more; that the prediction ends shows that the model did not wait.
+        # The client reads no more; the prediction still ends, so the model did not wait for it.
         server.wait_status("READY")
         assert not server.peek(prediction_id)
         grown = supervisor.memory_info().rss - before

@@ -33,7 +33,7 @@ def shared_server(serve: Serve, receiver: Receiver) -> Iterator[Server]:
 
 @pytest.fixture
 def server(shared_server: Server, receiver: Receiver) -> Server:
-    """With a receiver that takes everything, and has got nothing yet."""
+    """With a receiver that accepts every upload and has received none yet."""
     receiver.received.clear()
     receiver.answer = lambda _: Reply()
     return shared_server
@@ -211,7 +211,7 @@ def test_a_failure_that_passes_fails_nothing(server: Server, receiver: Receiver)
     assert output(server, file_named, name="a.png") == f"{receiver.url}/up/a.png"
 
 
-def test_the_end_is_told_to_a_webhook_after_the_upload(server: Server, receiver: Receiver) -> None:
+def test_the_terminal_webhook_is_sent_after_the_upload(server: Server, receiver: Receiver) -> None:
     server.predict(
         script(file_named, name="a.png"), webhook=f"{receiver.url}/hook", webhook_events_filter=["completed"]
     )
@@ -257,7 +257,7 @@ def test_a_large_file_is_never_in_memory(server: Server, receiver: Receiver) -> 
 
     output(server, file_named, name="warm-up.png")
     process = Path(f"/proc/{server.process.pid}")
-    process.joinpath("clear_refs").write_text("5")  # the peak begins anew, see proc(5)
+    process.joinpath("clear_refs").write_text("5")  # resets the peak, see proc(5)
     before = peak_bytes(process)
     assert output(server, predict, size=LARGE_BYTES) == f"{receiver.url}/up/large.bin"
     upload = receiver.received[-1]
@@ -280,7 +280,7 @@ def test_the_query_of_the_base_url(serve: Serve, receiver: Receiver) -> None:
     assert receiver.received[0].path == "/up/a.png?sig=secret"
 
 
-@pytest.mark.ours("an upload URL that cannot work is told at the start")
+@pytest.mark.ours("an unusable upload URL is reported at the start")
 def test_a_base_url_that_cannot_work(installation: Installation) -> None:
     ended = subprocess.run(
         [installation.python, "-m", "cog.server.http", "--upload-url", "s3://bucket"],

@@ -51,7 +51,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def problems(server: Server, input: dict[str, Any]) -> list[tuple[str, str]]:
-    """Pointer and message of each entry of the 422, all of which must be of the one type."""
+    """Return pointer and message of each entry of the 422, all of which must be of the same type."""
     answer = server.predict(input)
     assert answer.status == 422, answer
     detail = answer.json()["detail"]
@@ -196,7 +196,7 @@ def test_long_values_are_shortened(server: Server) -> None:
 
 
 @pytest.mark.ours("decisions.md: integers of any size pass unchanged, object keys keep their order")
-def test_nothing_is_lost_on_the_way_to_the_model(server: Server) -> None:
+def test_big_integers_and_the_order_of_keys_reach_the_model(server: Server) -> None:
     body = b'{"input":{"anything":{"z":123456789012345678901234567890,"a":-9223372036854775809}}}'
     answer = server.request("POST", "/predictions", body, {"Content-Type": "application/json"})
     assert (

@@ -74,7 +74,7 @@ def test_a_secret_is_not_repeated(server: Server) -> None:
 
 
 def test_unknown_fields_can_be_ignored(serve: Serve) -> None:
-    # The peer does so always, ours refuses them unless told otherwise (decisions.md).
+    # The peer always does; ours refuses them unless COG_UNKNOWN_INPUTS says otherwise (decisions.md).
     with serve(Model(ECHO, COMPONENTS), variables={"COG_UNKNOWN_INPUTS": "ignore"}) as server:
         answer = server.predict({**VALID, "extra": 1})
         assert answer.json()["output"] == {**VALID, "optional": None}
@@ -115,5 +115,5 @@ def test_without_a_usable_component_nothing_is_checked(serve: Serve, components:
 @pytest.mark.ours("runtime.md 3.1: installed before READY; in 9 of 10 starts of the peer it is not (16.17)")
 def test_the_first_request_is_checked(serve: Serve) -> None:
     for _ in range(3):
-        with serve(Model(ECHO, COMPONENTS)) as server:  # READY a moment ago
+        with serve(Model(ECHO, COMPONENTS)) as server:  # has just become READY
             assert server.predict({}).status == 422

@@ -1,4 +1,4 @@
-"""hardening.md R22 and runtime.md 10.4: receivers that are away, and a server that ends meanwhile."""
+"""hardening.md R22 and runtime.md 10.4: receivers that are down, and a server that shuts down meanwhile."""
 
 import signal
 import threading
@@ -22,7 +22,7 @@ pytestmark = pytest.mark.ours("hardening.md R22, runtime.md 10.4")
 
 
 class Trouble:
-    """A receiver that is away until it is back; `accepted` are the ids whose end it has then taken."""
+    """A receiver that is down at first; `accepted` are the ids whose end it has taken since it came back."""
 
     def __init__(self, while_away: Reply | None) -> None:
         self.accepted: Counter[str] = Counter()
@@ -128,7 +128,7 @@ def test_a_webhook_that_waits_for_its_next_attempt_is_delivered_at_the_end(serve
     assert trouble.accepted == {"late": 1}
 
 
-def test_a_prediction_that_runs_at_the_end_is_told(serve: Serve) -> None:
+def test_a_prediction_that_runs_at_the_end_is_reported(serve: Serve) -> None:
     with serve("script") as server, Receiver().listening() as receiver:
         with holding(server, "running", webhook=receiver.url):
             server.signal(signal.SIGTERM)
@@ -137,7 +137,7 @@ def test_a_prediction_that_runs_at_the_end_is_told(serve: Serve) -> None:
     assert (end["status"], end["output"]) == ("succeeded", "let go")
 
 
-def test_a_prediction_that_is_canceled_at_the_end_is_told(serve: Serve) -> None:
+def test_a_prediction_that_is_canceled_at_the_end_is_reported(serve: Serve) -> None:
     short = {"COG_SHUTDOWN_GRACE": "0.5"}
     with serve("script", variables=short) as server, Receiver().listening() as receiver:
         with holding(server, "endless", webhook=receiver.url):
@@ -147,7 +147,7 @@ def test_a_prediction_that_is_canceled_at_the_end_is_told(serve: Serve) -> None:
     assert end["status"] == "canceled"
 
 
-def test_the_end_does_not_wait_for_ever(serve: Serve) -> None:
+def test_the_end_does_not_wait_without_limit(serve: Serve) -> None:
     trouble = Trouble(None)
     short = {"COG_SHUTDOWN_GRACE": "1"}
     with serve("script", variables=short) as server, Receiver().listening() as receiver:

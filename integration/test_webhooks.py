@@ -1,4 +1,4 @@
-"""runtime.md 10: what a receiver is told of predictions, when, and in which order."""
+"""runtime.md 10: which webhooks are sent, when, and in which order."""
 
 from collections.abc import Iterator
 from functools import partial
@@ -41,10 +41,10 @@ def last_logs_are(logs: str, received: list[Received]) -> bool:
     return bool(received) and received[-1].json()["logs"] == logs
 
 
-# what is told
+# events
 
 
-def test_a_single_value_is_told_as_start_output_and_end(server: Server, receiver: Receiver) -> None:
+def test_a_single_value_is_sent_as_start_output_and_end(server: Server, receiver: Receiver) -> None:
     body = predict(server, receiver, HELLO).json()
     bodies = receiver.wait_end()
     receiver.wait_count(3)
@@ -58,7 +58,7 @@ def test_a_single_value_is_told_as_start_output_and_end(server: Server, receiver
     assert end == body
 
 
-def test_the_start_is_told_while_the_prediction_runs(server: Server, receiver: Receiver) -> None:
+def test_the_start_is_sent_while_the_prediction_runs(server: Server, receiver: Receiver) -> None:
     with holding(server, "held", webhook=receiver.url):
         start = receiver.wait_count(1)[0].json()
     assert start.pop("logs") in ("", "held\n")
@@ -66,20 +66,20 @@ def test_the_start_is_told_while_the_prediction_runs(server: Server, receiver: R
     receiver.wait_end("held")
 
 
-def test_each_output_is_told_with_all_before_it(server: Server, receiver: Receiver) -> None:
+def test_each_output_is_sent_with_all_before_it(server: Server, receiver: Receiver) -> None:
     def predict() -> Any:
         import pathlib
         import time
 
         for item in range(3):
             yield item
-            while not pathlib.Path(f"told-{item}").exists():
+            while not pathlib.Path(f"sent-{item}").exists():
                 time.sleep(0.01)
 
     answer = server.begin(script(predict), webhook=receiver.url, webhook_events_filter=["output"])
     for item in range(3):
         assert receiver.wait_count(item + 1)[item].json()["output"] == list(range(item + 1))
-        (server.folder / f"told-{item}").touch()
+        (server.folder / f"sent-{item}").touch()
     assert answer.result().json()["output"] == [0, 1, 2]
 
 
@@ -117,20 +117,20 @@ def test_the_end_of_a_prediction_whose_worker_dies(serve: Serve, receiver: Recei
 
 
 @pytest.mark.parametrize(
-    ("wanted", "told"),
+    ("wanted", "sent"),
     [
         (["start"], [("processing", None)]),
         (["output"], [("processing", ["hello"])]),
         (["completed"], [("succeeded", "hello")]),
     ],
 )
-def test_the_filter(server: Server, receiver: Receiver, wanted: list[str], told: list[Any]) -> None:
+def test_the_filter(server: Server, receiver: Receiver, wanted: list[str], sent: list[Any]) -> None:
     predict(server, receiver, HELLO, webhook_events_filter=wanted)
     receiver.wait_count(1)
     # What else could come would have come before this one, which is a prediction later.
     predict(server, receiver, HELLO, id="later", webhook_events_filter=["completed"])
     receiver.wait_end("later")
-    assert events([body for body in receiver.bodies() if body["id"] != "later"]) == told
+    assert events([body for body in receiver.bodies() if body["id"] != "later"]) == sent
 
 
 def test_an_empty_filter_wants_nothing(server: Server, receiver: Receiver) -> None:
@@ -140,33 +140,33 @@ def test_an_empty_filter_wants_nothing(server: Server, receiver: Receiver) -> No
 
 
 @pytest.mark.ours("decisions.md: no state is lost to the throttle, nor to the filter")
-def test_logs_that_were_held_back_are_told_at_the_end(serve: Serve, receiver: Receiver) -> None:
+def test_throttled_logs_are_sent_at_the_end(serve: Serve, receiver: Receiver) -> None:
     def predict() -> None:
         for line in range(50):
             print(line, flush=True)
 
     with serve("script", variables={"COG_THROTTLE_RESPONSE_INTERVAL": "3600"}) as server:
         answer = server.predict(script(predict), webhook=receiver.url, webhook_events_filter=["logs"])
-        told = receiver.wait_until(partial(last_logs_are, answer.json()["logs"]), "all logs")
-    assert len(told) <= 2
-    assert {request.json()["status"] for request in told} == {"processing"}
+        received = receiver.wait_until(partial(last_logs_are, answer.json()["logs"]), "all logs")
+    assert len(received) <= 2
+    assert {request.json()["status"] for request in received} == {"processing"}
 
 
-def test_without_an_interval_each_log_is_told(serve: Serve, receiver: Receiver) -> None:
+def test_without_an_interval_each_log_is_sent(serve: Serve, receiver: Receiver) -> None:
     def predict() -> None:
         import pathlib
         import time
 
         for line in ("a", "b"):
             print(line, flush=True)
-            while not pathlib.Path(f"told-{line}").exists():
+            while not pathlib.Path(f"sent-{line}").exists():
                 time.sleep(0.01)
 
     with serve("script", variables={"COG_THROTTLE_RESPONSE_INTERVAL": "0"}) as server:
         server.begin(script(predict), webhook=receiver.url, webhook_events_filter=["logs"])
-        for logs, told in (("a\n", "told-a"), ("a\nb\n", "told-b")):
+        for logs, name in (("a\n", "sent-a"), ("a\nb\n", "sent-b")):
             receiver.wait_until(partial(last_logs_are, logs), f"logs {logs!r}")
-            (server.folder / told).touch()
+            (server.folder / name).touch()
 
 
 # the request
@@ -194,19 +194,19 @@ def test_no_token_no_authorization(server: Server, receiver: Receiver) -> None:
     assert "traceparent" not in request.headers
 
 
-def test_an_asynchronous_prediction_is_told_too(server: Server, receiver: Receiver) -> None:
+def test_an_asynchronous_prediction_sends_webhooks_too(server: Server, receiver: Receiver) -> None:
     server.start(HELLO, id="async", webhook=receiver.url)
     assert receiver.wait_end("async")
     server.wait_status("READY")
 
 
-def test_an_idempotent_prediction_is_told_too(server: Server, receiver: Receiver) -> None:
+def test_an_idempotent_prediction_sends_webhooks_too(server: Server, receiver: Receiver) -> None:
     server.request("PUT", "/predictions/put", {"input": HELLO, "webhook": receiver.url})
     assert receiver.wait_end("put")
 
 
 @pytest.mark.ours("the schema is generated from the source")
-def test_a_streamed_prediction_is_told_too(serve: Serve, receiver: Receiver) -> None:
+def test_a_streamed_prediction_sends_webhooks_too(serve: Serve, receiver: Receiver) -> None:
     source = """
 import cog
 
@@ -223,7 +223,7 @@ class Predictor(cog.BasePredictor):
     assert end["output"] == ["hello ", "Ada"]
 
 
-def test_a_training_is_told_too(serve: Serve, receiver: Receiver) -> None:
+def test_a_training_sends_webhooks_too(serve: Serve, receiver: Receiver) -> None:
     source = "def train(n: int) -> int:\n    return n + 1\n"
     components = {
         **inputs({}),
@@ -237,7 +237,7 @@ def test_a_training_is_told_too(serve: Serve, receiver: Receiver) -> None:
     assert (end["status"], end["output"]) == ("succeeded", 2)
 
 
-def test_who_attaches_is_not_told(server: Server, receiver: Receiver) -> None:
+def test_a_client_that_attaches_gets_no_webhooks(server: Server, receiver: Receiver) -> None:
     with holding(server, "one", webhook=f"{receiver.url}/first"):
         attached = {"input": HELLO, "webhook": f"{receiver.url}/second"}
         assert server.request("PUT", "/predictions/one", attached).status == 202
@@ -245,7 +245,7 @@ def test_who_attaches_is_not_told(server: Server, receiver: Receiver) -> None:
     assert not receiver.bodies("/second")
 
 
-def test_what_is_refused_is_not_told(server: Server, receiver: Receiver) -> None:
+def test_a_refused_request_sends_no_webhooks(server: Server, receiver: Receiver) -> None:
     assert server.predict({}, webhook=receiver.url).status == 422
     predict(server, receiver, HELLO, id="later", webhook_events_filter=["completed"])
     assert {body["id"] for body in receiver.wait_end("later")} == {"later"}

@@ -30,7 +30,7 @@ def test_the_prediction_that_ran_has_failed(serve: Serve) -> None:
         assert body["error"].startswith("Worker crashed")
 
 
-@pytest.mark.ours("hardening.md R6: the reason of the death is told")
+@pytest.mark.ours("hardening.md R6: the cause of death is reported")
 @pytest.mark.parametrize(
     ("expression", "reason"),
     [
@@ -49,7 +49,7 @@ def test_the_error_says_how_it_died_and_the_next_prediction_succeeds(
     assert server.predict(returning("'alive'")).json()["output"] == "alive"
 
 
-@pytest.mark.ours("the last lines before a crash tell why")
+@pytest.mark.ours("the last lines before a crash explain it")
 def test_what_was_printed_just_before_the_death_is_in_the_logs(server: Server) -> None:
     def predict() -> None:
         import os
@@ -111,7 +111,7 @@ def test_without_restarts_a_death_is_final(serve: Serve) -> None:
         assert server.predict(returning("1")).status == 503
 
 
-@pytest.mark.ours("decisions.md: while no worker is ready, 503; in the peer 409 for ever")
+@pytest.mark.ours("decisions.md: while no worker is ready, 503; in the peer 409 from then on")
 def test_while_no_worker_is_ready_predictions_are_503(serve: Serve) -> None:
     source = (
         "import os, pathlib, time\n"
@@ -145,7 +145,7 @@ def test_a_forked_child_does_not_hide_the_end(serve: Serve) -> None:
     with serve(Model(source, inputs({}))) as server:
         first = server.predict().json()["output"]
         os.kill(first, signal.SIGKILL)
-        # Its child lives on and holds every pipe and socket; the end must be seen nevertheless.
+        # Its child lives on and holds every pipe and socket open; the end must be detected nevertheless.
         wait_for(lambda: server.predict().json().get("output", first) != first, "answer of another worker")
 
 

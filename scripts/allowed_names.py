@@ -1,6 +1,7 @@
 """Names that no code of ours uses, and why they stay; `scripts/check dead` reports every other one.
 
-Vulture reads this file as code that uses the names. `tests/test_allowed_names.py` fails when one is gone.
+Vulture reads this file as code that uses the names. `tests/test_allowed_names.py` fails when the sources no
+longer contain one.
 """
 
 # The contract of the SDK: models and their tools use these.

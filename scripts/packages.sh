@@ -1,4 +1,4 @@
-# Sourced by scripts/test: the programs that only some tests need. The tests with Docker start an engine when none
+# Sourced by scripts/test: programs that only some tests need. The tests with Docker start an engine when none
 # runs, and make their base image with debootstrap. Debian's packages are installed where that is allowed; where CI
 # may, it must.
 install_package() {

@@ -1,11 +1,11 @@
-# Sourced by the scripts beside it, which have made the repository the current folder.
+# Sourced by the scripts beside it, after they changed to the root of the repository.
 #
 # `.venv` holds the server, the command line and the tools; each folder in `.venvs` stands for the Python of a
-# model. An environment is made once, and again when what it is made of has changed.
+# model. An environment is created once, and again when its Python or its requirements change.
 
-# pip trusts the certificates of the machine; uv does when it is told to.
+# pip trusts the machine's certificates; uv does so only with this setting.
 export UV_SYSTEM_CERTS=true
-# A download would need a host that is no package registry.
+# uv would download interpreters from a host other than a package registry.
 export UV_PYTHON_DOWNLOADS=never
 
 say() {
@@ -18,12 +18,12 @@ fail() {
     exit 1
 }
 
-# runs COMMAND CONDITION: the path of that Python, if there is one and its version `v` meets the condition.
+# runs COMMAND CONDITION: prints the path of that Python if it exists and its version `v` meets the condition.
 runs() {
     "$1" -c "import sys; v = sys.version_info[:2]; print(sys.executable) if $2 else sys.exit(1)" 2>/dev/null
 }
 
-# first_python 14 13: Python 3.14 if it is here, else 3.13, from PATH or from pyenv, where a command on PATH need
+# first_python 14 13: Python 3.14 if installed, else 3.13, from PATH or from pyenv, where a command on PATH need
 # not have a Python behind it.
 first_python() {
     versions=${PYENV_ROOT:-$(pyenv root 2>/dev/null || echo "${HOME:-}/.pyenv")}/versions
@@ -35,7 +35,7 @@ first_python() {
     return 1
 }
 
-# Debian ships Python without what `python -m venv` needs.
+# Debian ships Python without ensurepip, which `python -m venv` needs.
 require_venv_module() {
     "$1" -c 'import ensurepip' 2>/dev/null && return
     package=$("$1" -c 'import sys; print("python3.%d-venv" % sys.version_info[1])')
@@ -44,12 +44,12 @@ require_venv_module() {
         apt-get update -qq >&2
         DEBIAN_FRONTEND=noninteractive apt-get install -qq -y --no-install-recommends "$package" >&2
     else
-        fail "$1 cannot make virtual environments: it has no module ensurepip" \
+        fail "$1 cannot create virtual environments: it has no module ensurepip" \
             "on Debian: apt-get install $package, as root"
     fi
 }
 
-# key PYTHON UV_ARGUMENT...: a checksum of what an environment is made of.
+# key PYTHON UV_ARGUMENT...: a checksum of everything that an environment depends on.
 key() {
     {
         echo "$PWD" "$@"
@@ -72,7 +72,7 @@ install() {
 own_environment() {
     if ! runs .venv/bin/python "v >= (3, 11) and __import__('pip')" >/dev/null; then
         python=$(runs python3 "v >= (3, 11)" || first_python 14 13 12 11) ||
-            fail "no Python 3.11 or newer found" "install one, and have it on PATH as python3 or python3.13"
+            fail "no Python 3.11 or newer found" "install one, and put it on PATH as python3 or python3.13"
         require_venv_module "$python"
         say "making .venv with $python"
         "$python" -m venv --clear .venv
@@ -87,7 +87,7 @@ own_environment() {
     echo "$1 $wanted" >.venv/made-of
 }
 
-# model_environment NAME PYTHON UV_ARGUMENT...: `.venvs/NAME` with pycoglet and what else is given.
+# model_environment NAME PYTHON UV_ARGUMENT...: `.venvs/NAME` with the given arguments of `uv pip install`.
 model_environment() {
     name=$1
     python=$2

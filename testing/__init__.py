@@ -1,1 +1,1 @@
-"""What tests and benchmarks start and talk to: servers, workers, webhook receivers; waits with deadlines."""
+"""The test harness of tests and benchmarks: servers, workers, web servers, clients; waits with deadlines."""

@@ -1,4 +1,4 @@
-"""What a process under test says, collected by one thread: a test waits for a message, never for a time."""
+"""Output of processes under test, collected by one thread: a test waits for a message, never for a time."""
 
 import contextlib
 import os
@@ -24,7 +24,7 @@ class Inbox(Generic[T]):
         self.name = name
         self._explain = explain
         self._messages: list[T] = []
-        self._end: str | None = None  # why nothing more comes
+        self._end: str | None = None  # why the channel has ended
         self._changed = threading.Condition()
 
     def put(self, message: T) -> None:
@@ -33,7 +33,7 @@ class Inbox(Generic[T]):
             self._changed.notify_all()
 
     def close(self, reason: str = "closed") -> None:
-        """Nothing comes any more."""
+        """Mark the end of the channel."""
         with self._changed:
             self._end = reason
             self._changed.notify_all()
@@ -44,17 +44,17 @@ class Inbox(Generic[T]):
 
     @property
     def messages(self) -> list[T]:
-        """What has arrived so far."""
+        """Return the messages that have arrived so far."""
         with self._changed:
             return list(self._messages)
 
     def wait_closed(self) -> None:
-        """Waits for the end of the channel."""
+        """Wait for the end of the channel."""
         with self._changed:
             assert self._changed.wait_for(lambda: self._end, DEADLINE_S), self._complaint("end")
 
     def wait_for(self, find: Callable[[list[T]], V | None], what: str) -> V:
-        """The first result of `find` that is not None; it is asked after each message.
+        """Return the first result of `find` that is not None; it is called after each message.
 
         Raises AssertionError, with all that is known, at the deadline or when the channel ends.
         """
@@ -66,7 +66,7 @@ class Inbox(Generic[T]):
         return found
 
     def wait_message(self, kind: type[V]) -> V:
-        """The first message of a kind."""
+        """Wait for the first message of a kind, and return it."""
         return self.wait_for(
             lambda messages: next((each for each in messages if isinstance(each, kind)), None), kind.__name__
         )
@@ -77,7 +77,7 @@ class Inbox(Generic[T]):
 
 
 class Source(Protocol):
-    """Something readable that knows what to do with what it reads."""
+    """A readable descriptor, with the handler of what is read from it."""
 
     @property
     def inbox(self) -> Inbox[Any]: ...
@@ -85,11 +85,11 @@ class Source(Protocol):
     def fileno(self) -> int: ...
 
     def on_readable(self) -> bool:
-        """Reads once; False at the end."""
+        """Read once; return False at the end."""
 
 
 class Reader(threading.Thread):
-    """Reads from all sources until it is stopped. `on_broken` is called for what cannot be understood."""
+    """Reads from all sources until it is stopped. Calls `on_broken` when a message is invalid."""
 
     def __init__(self, on_broken: Callable[[], None]) -> None:
         super().__init__(name="harness-reader")
@@ -99,7 +99,7 @@ class Reader(threading.Thread):
         self._selector.register(self._stop_receiver, selectors.EVENT_READ)
 
     def add(self, source: Source) -> None:
-        """Before the start, or from `on_readable`."""
+        """Add a source, before the start or from `on_readable`."""
         self._selector.register(source.fileno(), selectors.EVENT_READ, source)
 
     def run(self) -> None:
@@ -113,7 +113,7 @@ class Reader(threading.Thread):
     def _read(self, source: Source) -> bool:
         try:
             return source.on_readable()
-        except Exception as error:  # noqa: BLE001 - a test waits in another thread, which is told
+        except Exception as error:  # noqa: BLE001 - reported to the test, which waits in another thread
             source.inbox.close(f"broken by {error!r}"[:1000])
             self._on_broken()
             return False
@@ -126,7 +126,7 @@ class Reader(threading.Thread):
 
 
 def read_some(descriptor: int) -> bytes:
-    """One read; empty at the end, however it comes."""
+    """Read once; return b"" at the end, however the connection ends."""
     with contextlib.suppress(ConnectionError):
         return os.read(descriptor, _READ_BYTES)
     return b""

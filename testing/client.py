@@ -1,4 +1,4 @@
-"""A client that hides nothing of HTTP: a connection for each request, or kept alive, or raw bytes."""
+"""An HTTP client with control over connections: one per request, kept alive, or raw bytes."""
 
 import http.client
 import json
@@ -10,7 +10,7 @@ from email.message import Message
 from typing import Any, Final
 
 TIMEOUT_S: Final = 30.0
-"""No test waits longer than this for an answer."""
+"""No test waits longer than this for a response."""
 
 JSON: Final = {"Content-Type": "application/json"}
 
@@ -43,7 +43,7 @@ class Address:
     def request(
         self, method: str, path: str, body: Any = None, headers: Mapping[str, str] | None = None
     ) -> Answer:
-        """One request on a connection of its own. A `body` that is not bytes is sent as JSON."""
+        """Send one request on a connection of its own. A `body` that is not bytes is sent as JSON."""
         with self.connect() as connection:
             return exchange(connection, method, path, body, headers)
 
@@ -55,12 +55,12 @@ class Address:
 
     @contextmanager
     def socket(self) -> Iterator[socket.socket]:
-        """A bare connection, for what no HTTP client would send."""
+        """A raw connection, for what no HTTP client would send."""
         with socket.create_connection((self.host, self.port), TIMEOUT_S) as sock:
             yield sock
 
     def send_raw(self, data: bytes) -> bytes:
-        """All bytes that the server answers to `data` until it closes the connection."""
+        """Send `data`, and return all bytes of the server until it closes the connection."""
         with self.socket() as sock:
             sock.sendall(data)
             return b"".join(iter(lambda: sock.recv(65536), b""))
@@ -73,7 +73,7 @@ def exchange(
     body: Any = None,
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
-    """One request and its whole response on an open connection."""
+    """Send one request on an open connection, and return its whole response."""
     content, all_headers = _content(body, headers)
     connection.request(method, path, content, all_headers)
     response = connection.getresponse()

@@ -1,4 +1,4 @@
-"""The web server of the benchmarks: it keeps the bodies that it gets and answers each request with 200.
+"""The web server of the benchmarks: it stores the bodies that it receives and answers each request with 200.
 
 It is not `testing.receiver` because it shares the processor with the server that is measured: a thread for
 each connection and a parsed request cost several times as much as this protocol on the client's event loop.
@@ -35,18 +35,18 @@ class CountingReceiver:
         return self._url
 
     async def wait_complete(self) -> None:
-        """Returns once the expected number of deliveries has arrived."""
+        """Return once the expected number of deliveries has arrived."""
         await self._complete.wait()
 
     def take(self, body: bytes) -> None:
-        """Keeps one delivery."""
+        """Store one delivery."""
         self.bodies.append(body)
         self.last_at = time.perf_counter()
         if len(self.bodies) >= self._expected:
             self._complete.set()
 
     def connected(self, connection: asyncio.WriteTransport) -> None:
-        """Remembers a sender's connection, to close it in the end."""
+        """Track a sender's connection, to close it at the end."""
         self._connections.add(connection)
 
     @asynccontextmanager

@@ -1,4 +1,4 @@
-"""Server-sent events: what a response says, read as it arrives or as a whole."""
+"""Server-sent events of a response, read as they arrive or as a whole."""
 
 import http.client
 import json
@@ -12,7 +12,7 @@ from testing.client import JSON, Address
 
 WANTS_EVENTS: Final = {**JSON, "Accept": "text/event-stream"}
 _READ_BYTES: Final = 256 * 1024
-# Less than the silence before a keep-alive comment (15 s): that must not be what opens the stream.
+# Less than the 15 s before a keep-alive comment, which must not be what opens the stream.
 _TIMEOUT_S: Final = 10.0
 
 
@@ -37,15 +37,15 @@ class EventStream:
         return self._response.headers
 
     def __iter__(self) -> Iterator[ServerEvent]:
-        """The events that were not read yet, each as soon as it is there."""
+        """Yield the events that were not read yet, each as soon as it arrives."""
         return self._events
 
     def next_named(self, name: str) -> ServerEvent:
-        """Reads on until an event of that name."""
+        """Read up to the next event of that name, and return it."""
         return next(event for event in self._events if event.name == name)
 
     def rest(self) -> list[ServerEvent]:
-        """Reads to the end of the response."""
+        """Read to the end of the response."""
         return list(self._events)
 
     def _parsed(self) -> Iterator[ServerEvent]:
@@ -57,7 +57,7 @@ class EventStream:
 
 
 def parse_events(text: bytes) -> list[ServerEvent]:
-    """The events of a response, or of a part that ends with an event. Raises ValueError for other text."""
+    """Return the events of a response, or of its first part. Raises ValueError for other text."""
     *blocks, rest = text.split(b"\n\n")
     if rest:
         raise ValueError(f"the stream ends inside an event: {rest[-300:]!r}")
@@ -89,7 +89,7 @@ def streaming(
     id: str | None = None,
     headers: Mapping[str, str] | None = None,
 ) -> Iterator[EventStream]:
-    """Starts a prediction, or with an `id` attaches to the one that runs, and reads its events.
+    """Start a prediction, or with an `id` attach to the running one, and read its events.
 
     Past the block the client has left.
     """

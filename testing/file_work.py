@@ -1,4 +1,4 @@
-"""Tells whether work on files was done by the thread of the test, which would be the event loop's."""
+"""Records file operations by thread: those of the test's own thread would block the event loop."""
 
 import sys
 import threading
@@ -19,12 +19,12 @@ class FileWork:
         self._thread = threading.get_ident()
 
     def note(self, path: Any) -> None:
-        """It is being worked on."""
+        """Record an operation on a path."""
         is_ours = threading.get_ident() == self._thread
         (self.by_this_thread if is_ours else self.by_others).append(str(path))
 
     def is_only_elsewhere(self, text: str) -> bool:
-        """Whether others worked on paths with this text in them, and this thread did not."""
+        """Return whether other threads used paths with this text, and this thread did not."""
         return any(text in path for path in self.by_others) and not any(
             text in path for path in self.by_this_thread
         )
@@ -35,7 +35,7 @@ _watching: list[FileWork] = []
 
 @contextmanager
 def watched() -> Iterator[FileWork]:
-    """Notes work on files within the block."""
+    """Record file operations within the block."""
     work = FileWork()
     _watching.append(work)
     try:

@@ -1,4 +1,4 @@
-"""Predictions that run until the test lets them go."""
+"""Predictions that run until the test releases them."""
 
 import secrets
 from collections.abc import Callable, Iterator
@@ -13,7 +13,7 @@ from testing.waiting import DEADLINE_S
 
 
 def hold(until: str) -> str:
-    """For `script`: prints `held`, and goes on when the file `until` is there."""
+    """For `script`: prints `held`, and continues when the file `until` exists."""
     import pathlib
     import time
 

@@ -1,4 +1,4 @@
-"""An HTTP/2 client that also sends what no honest one would."""
+"""An HTTP/2 client that can also violate the protocol."""
 
 import socket
 from collections.abc import Iterator, Sequence
@@ -21,7 +21,7 @@ Fields = Sequence[tuple[bytes, bytes]]
 
 
 def frame(kind: int, flags: int, stream_id: int, payload: bytes = b"") -> bytes:
-    """The bytes of a frame."""
+    """Return the bytes of a frame."""
     return len(payload).to_bytes(3, "big") + bytes([kind, flags]) + stream_id.to_bytes(4, "big") + payload
 
 
@@ -51,7 +51,7 @@ def _string(text: bytes) -> bytes:
 
 
 def goaway_code(said: bytes) -> int | None:
-    """The error code of the GOAWAY frame among the frames that a server has sent, or None."""
+    """Return the error code of the GOAWAY frame among the frames of a server, or None."""
     position = 0
     while position + 9 <= len(said):
         size = int.from_bytes(said[position : position + 3], "big")
@@ -63,7 +63,7 @@ def goaway_code(said: bytes) -> int | None:
 
 @dataclass
 class Stream:
-    """What has come of an answer so far. `error` is the code with which the server has reset the stream."""
+    """The part of a response that has arrived. `error` is the code with which the server reset the stream."""
 
     status: int = 0
     body: bytearray = field(default_factory=bytearray)
@@ -75,8 +75,8 @@ class Stream:
         return self.has_ended or self.error is not None
 
 
-def hear(address: Address, data: bytes) -> bytes:
-    """What the server says to `data` until it ends the connection."""
+def read_all(address: Address, data: bytes) -> bytes:
+    """Send `data` on a new connection and return everything the server sends until it closes."""
     said = b""
     with address.socket() as sock, suppress(ConnectionError):
         with suppress(ConnectionError):
@@ -87,7 +87,7 @@ def hear(address: Address, data: bytes) -> bytes:
 
 
 class Http2Client:
-    """One connection of an honest client. `raw` is its socket, for what is not honest.
+    """One connection of a well-behaved client. `raw` is its socket, for violations.
 
     Unless it `acknowledges` what it gets, it is soon sent nothing more on a stream.
     """
@@ -95,7 +95,7 @@ class Http2Client:
     def __init__(self, raw: socket.socket, *, acknowledges: bool = True) -> None:
         self.raw = raw
         self._acknowledges = acknowledges
-        # What is wrong on purpose must get past the library.
+        # The library must not reject what is wrong on purpose.
         config = h2.config.H2Configuration(
             header_encoding=None, validate_outbound_headers=False, normalize_outbound_headers=False
         )
@@ -106,7 +106,7 @@ class Http2Client:
         self._flush()
 
     def begin(self, head: Fields, body: bytes | None = None, *, more: bool = False) -> int:
-        """Sends a request; gives its stream. With `more` the body does not end here."""
+        """Send a request; return its stream. With `more` the body does not end here."""
         stream_id = self._h2.get_next_available_stream_id()
         self._streams[stream_id] = Stream()
         self._h2.send_headers(stream_id, head, end_stream=body is None and not more)
@@ -116,25 +116,25 @@ class Http2Client:
         return stream_id
 
     def request(self, head: Fields, body: bytes | None = None) -> tuple[int, bytes]:
-        """Status and body of the answer. Raises ConnectionError when the connection ends before."""
+        """Return status and body of the response. Raises ConnectionError when the connection ends before."""
         stream = self.wait_over(self.begin(head, body))
         assert stream.error is None
         return stream.status, bytes(stream.body)
 
     def wait_over(self, stream_id: int) -> Stream:
-        """The stream, when the server has ended or reset it."""
+        """Wait until the server has ended or reset the stream, and return it."""
         while not self._streams[stream_id].is_over:
             self.receive()
         return self._streams[stream_id]
 
     def wait_end(self) -> None:
-        """Returns when the server has closed the connection."""
+        """Return when the server has closed the connection."""
         with suppress(ConnectionError):
             while True:
                 self.receive()
 
     def send_body(self, stream_id: int, size: int) -> None:
-        """Sends so many bytes as fast as the windows allow, or until the stream is over."""
+        """Send so many bytes as fast as the windows allow, or until the stream has ended."""
         while size and not self._streams[stream_id].is_over:
             if room := min(self._h2.local_flow_control_window(stream_id), size, 16_384):
                 self._h2.send_data(stream_id, bytes(room))
@@ -144,7 +144,7 @@ class Http2Client:
                 self.receive()
 
     def receive(self) -> None:
-        """Takes what the server says next. Raises ConnectionError at the end of the connection."""
+        """Process the server's next bytes. Raises ConnectionError at the end of the connection."""
         data = self.raw.recv(65536)
         if not data:
             raise ConnectionResetError("the server has closed the connection")

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-# What configures a server must come from the test alone.
+# Variables that configure a server must come from the test only.
 _FOREIGN_PREFIXES: Final = ("COG_", "COGLET_", "LOG_", "OTEL_", "PYTHON", "RUST_", "KUBERNETES_")
 _IS_OURS: Final = "import importlib.util as u, sys; sys.exit(u.find_spec('coglet_supervisor') is None)"
 
@@ -21,7 +21,7 @@ class Installation:
 
     @classmethod
     def at(cls, python: Path) -> "Installation":
-        """Looks what is installed there. Raises FileNotFoundError when there is no interpreter."""
+        """Return the installation of an interpreter. Raises FileNotFoundError if there is no interpreter."""
         absolute = Path.cwd() / python  # a link into a virtual environment must stay a link
         found = subprocess.run([absolute, "-c", _IS_OURS], check=False, cwd=absolute.parent)
         return cls(absolute, is_ours=found.returncode == 0)

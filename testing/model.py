@@ -28,7 +28,7 @@ class Model:
         return cls((MODELS / f"{name}.py").read_text(), components)
 
     def write_to(self, folder: Path) -> None:
-        """Makes `folder` a model's folder."""
+        """Write the model and its schema into `folder`."""
         folder.joinpath("predict.py").write_text(self.source)
         if self.components is not None:
             folder.joinpath(".cog").mkdir()
@@ -37,7 +37,7 @@ class Model:
 
 
 def openapi(components: Components, *, is_streaming: bool = False) -> dict[str, Any]:
-    """The smallest document that a server takes for a model's schema."""
+    """Return the smallest document that a server accepts as a model's schema."""
     operation: dict[str, Any] = {"summary": "Predict"}
     if is_streaming:
         operation["x-cog-streaming"] = True

@@ -10,7 +10,9 @@ HOST: Final = "127.0.0.1"
 
 @contextmanager
 def reserved_port() -> Iterator[int]:
-    """A port that the system gives to no other process within the block; until somebody listens, it refuses.
+    """A port that the system gives to no other process within the block.
+
+    It refuses connections until the server under test listens.
 
     The socket that holds it does not listen: servers bind beside it, all of which set SO_REUSEADDR.
     """

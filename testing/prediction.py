@@ -1,4 +1,4 @@
-"""One prediction on the slot of a worker, and what came of it."""
+"""One prediction on the slot of a worker, and its result."""
 
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,7 +24,7 @@ class OutputFile:
 
 @dataclass(frozen=True)
 class Result:
-    """All messages of a prediction, from the first to its terminal one. Files are read and gone."""
+    """All messages of a prediction, from the first to its terminal one. Files were read and deleted."""
 
     messages: Sequence[slot.FromWorker]
     terminal: Terminal
@@ -51,7 +51,7 @@ class Result:
         if self.terminal.output is not None:
             assert not self.items, "an output beside that of the terminal message"
             return msgspec.json.decode(self.terminal.output)
-        assert len(self.items) < 2, "several outputs of what is no stream"
+        assert len(self.items) < 2, "several outputs, but not of a stream"
         return self.items[0] if self.items else None
 
     @property

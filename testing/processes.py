@@ -1,7 +1,7 @@
-"""Finds every process that a test has started, wherever it has moved to.
+"""Finds every process that a test started, whatever its group, session and parent.
 
 What a model starts may leave the group and the session of its worker: only the environment, which is
-inherited, tells all of them.
+inherited, identifies all of them.
 """
 
 import signal
@@ -13,7 +13,7 @@ import psutil
 from testing.waiting import wait_for
 
 MARK: Final = "PYCOGLET_TEST_MARK"
-"""The variable by whose value the processes of one server are known."""
+"""The variable whose value identifies the processes of one server."""
 
 _GONE_WITHIN_S: Final = 3.0
 
@@ -24,7 +24,7 @@ def marked(mark: str) -> list[psutil.Process]:
 
 
 def end_marked(mark: str) -> list[str]:
-    """Kills what does not end by itself in a short while. Gives the command lines of what was killed."""
+    """Kill the processes that do not exit by themselves soon; return their command lines."""
     with suppress(AssertionError):
         wait_for(lambda: not marked(mark), "end of all processes", deadline_s=_GONE_WITHIN_S)
     killed = []

@@ -1,4 +1,4 @@
-"""Proxies that people put in front of a server, started with the shortest configuration that is of use."""
+"""Common reverse proxies in front of a server, with the shortest useful configuration."""
 
 import os
 import shutil
@@ -31,7 +31,7 @@ http {{
     }}
 }}
 """
-# Without the buffer, Caddy 2.6 breaks off an answer that begins before it has seen the end of the request.
+# Without the buffer, Caddy 2.6 aborts a response that starts before it has read the end of the request.
 _CADDY: Final = """
 {{
     admin off
@@ -62,7 +62,7 @@ listen all
 
 @dataclass(frozen=True)
 class Proxy:
-    """A kind of proxy: how it is started, and what it speaks to the server.
+    """A kind of proxy: how it is started, and its protocol to the server.
 
     Unless it `keeps_alive`, each request to the server has a connection of its own.
     """

@@ -40,17 +40,17 @@ class Received:
 
 
 class Peer:
-    """The sender of a request, for answers that come slowly, in pieces, or not as HTTP wants them."""
+    """The sender of a request, for responses that are slow, in pieces, or not valid HTTP."""
 
     def __init__(self, handler: BaseHTTPRequestHandler) -> None:
         self._handler = handler
 
     def send(self, data: bytes) -> None:
-        """Sends these bytes as they are. Raises ConnectionError when the sender has hung up."""
+        """Send these bytes as they are. Raises ConnectionError when the sender has disconnected."""
         self._handler.wfile.write(data)
 
     def wait_hung_up(self) -> None:
-        """Waits until the sender closes the connection."""
+        """Wait until the sender closes the connection."""
         self._handler.rfile.read(1)
 
 
@@ -65,7 +65,7 @@ class Reply:
 
 
 HANG_UP: Final = Reply(write=lambda _: None)
-"""No answer at all: the connection is closed."""
+"""No response: the connection is closed."""
 
 Answering = Callable[[Received], Reply]
 
@@ -100,7 +100,7 @@ class Receiver:
             do_PUT = do_GET = do_HEAD = do_POST
 
             def log_message(self, format: str, *args: Any) -> None:
-                """Nothing on stderr."""
+                """Log nothing to stderr."""
 
         class Listener(ThreadingHTTPServer):
             daemon_threads = True
@@ -116,7 +116,7 @@ class Receiver:
 
     @contextmanager
     def listening(self) -> Iterator["Receiver"]:
-        """Answers within the block; past it the port is closed."""
+        """Answer requests within the block; after it the port is closed."""
         thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01})
         thread.start()
         try:
@@ -127,17 +127,17 @@ class Receiver:
             self._server.server_close()
 
     def add(self, path: str, body: bytes, status: int = 200, **headers: str) -> str:
-        """Adds a page; underscores in names of headers stand for dashes. Gives its URL."""
+        """Add a page and return its URL; underscores in names of headers stand for dashes."""
         named = {name.replace("_", "-"): value for name, value in headers.items()}
         self.pages[path] = Reply(status, named, body)
         return self.url + path
 
     def bodies(self, path: str | None = None) -> list[Any]:
-        """The JSON of what has arrived, of all or of one path."""
+        """Return the JSON bodies that have arrived, on all paths or on one."""
         return [request.json() for request in list(self.received) if path in (None, request.path)]
 
     def wait_until(self, holds: Callable[[list[Received]], object], what: str) -> list[Received]:
-        """Waits until what has arrived satisfies the condition; gives it."""
+        """Wait until the received requests satisfy the condition; return them."""
         with self._changed:
             arrived = self._changed.wait_for(lambda: holds(self.received), DEADLINE_S)
             statuses = [(request.path, request.body[:200]) for request in self.received]
@@ -145,11 +145,11 @@ class Receiver:
         return list(self.received)
 
     def wait_count(self, count: int) -> list[Received]:
-        """Waits for that many requests."""
+        """Wait for that many requests."""
         return self.wait_until(lambda received: len(received) >= count, f"{count} requests")
 
     def wait_end(self, prediction_id: str | None = None) -> list[Any]:
-        """Waits for the terminal webhook, of one prediction or of any; gives all bodies until then."""
+        """Wait for the terminal webhook, of one prediction or of any; return all bodies until then."""
 
         def has_ended(received: list[Received]) -> bool:
             return any(
@@ -198,7 +198,7 @@ def _read(handler: BaseHTTPRequestHandler) -> Received:
 
 
 def redirect(location: str, status: int) -> Reply:
-    """The answer that sends the request elsewhere."""
+    """Return a redirect."""
     return Reply(status, {"Location": location})
 
 
@@ -209,13 +209,13 @@ def page(status: int, media_type: str, text: str) -> Reply:
 
 @contextmanager
 def answering(pages: Mapping[str, Reply]) -> Iterator[str]:
-    """A web server with these pages and no others, within the block; gives its URL."""
+    """Serve these pages and no others within the block; yields the URL."""
     with Receiver(pages).listening() as receiver:
         yield receiver.url
 
 
 def in_turn(*replies: Reply) -> Answering:
-    """Gives these replies one after the other, and the last one from then on."""
+    """Return an answering function that sends these replies in turn, and repeats the last one."""
     left = list(replies)
     lock = threading.Lock()
 

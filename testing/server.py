@@ -1,4 +1,4 @@
-"""Starts the server under test as users do, and makes sure that nothing of it is left afterwards."""
+"""Starts the server under test as users do, and checks that no process and no file of it is left."""
 
 import json
 import secrets
@@ -22,9 +22,9 @@ from testing.waiting import DEADLINE_S, wait_for
 
 AS_COG: Final = ("-m", "cog.server.http")
 _STOP_LIMIT_S: Final = 15.0
-# Far below the limit above: a test that leaves a prediction behind fails for its own reason, not for this.
+# Far below the limit above, so that a test that leaves a prediction behind fails for its own reason.
 _SHUTDOWN_GRACE: Final = "5"
-_TOLD_CHARACTERS: Final = 10_000
+_SHOWN_CHARACTERS: Final = 10_000
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -125,7 +125,7 @@ class Server:
         return state
 
     def wait_logged(self, prediction_id: str, text: str) -> None:
-        """Waits until a running prediction has printed `text`. Fails at once when it has ended before."""
+        """Wait until a running prediction has printed `text`. Fails at once when it has ended before."""
         begun = self._begun.get(prediction_id)
 
         def has_logged() -> bool:
@@ -137,11 +137,11 @@ class Server:
         wait_for(has_logged, f"log {text!r} of {prediction_id!r}")
 
     def wait_log(self, text: str) -> None:
-        """Waits for a text in the server's log, which is written a moment after the fact."""
+        """Wait for a text in the server's log, which is written with a short delay."""
         wait_for(lambda: text in self.log, f"{text!r} in the server's log")
 
     def _let_slot_return(self) -> None:
-        """The peer frees a slot after its answer has gone out: for a moment the next request gets 409."""
+        """The peer frees a slot after sending the response: for a moment the next request gets 409."""
         if not self.installation.is_ours:
             with suppress(AssertionError):
                 wait_for(lambda: self.health()["status"] != "BUSY", "free slot", deadline_s=0.5)
@@ -156,7 +156,7 @@ class Server:
         return health
 
     def wait_status(self, *statuses: str) -> dict[str, Any]:
-        """Waits for one of these health statuses. Fails at once when the process ends first."""
+        """Wait for one of these health statuses. Fails at once when the process ends first."""
 
         def reached() -> dict[str, Any] | None:
             code = self.process.poll()
@@ -174,15 +174,15 @@ class Server:
     # end
 
     def signal(self, number: int) -> None:
-        """Signals the supervisor alone."""
+        """Send the signal to the supervisor only."""
         self.process.send_signal(number)
 
     def wait_exit(self, deadline_s: float = DEADLINE_S) -> int:
-        """The exit code. Raises subprocess.TimeoutExpired."""
+        """Return the exit code. Raises subprocess.TimeoutExpired."""
         return self.process.wait(deadline_s)
 
     def stop(self) -> bool:
-        """Ends the server; False when it had to be killed."""
+        """End the server; return False if it had to be killed."""
         self.process.terminate()
         try:
             self.wait_exit(_STOP_LIMIT_S)
@@ -197,7 +197,7 @@ class Server:
 
 @contextmanager
 def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[Server]:
-    """Serves `model` from a folder of its own. Past the block no process and no temporary file is left.
+    """Serve `model` from a folder of its own. After the block no process and no temporary file is left.
 
     Raises AssertionError when ours had to be killed, or left something behind; of the peer both are known.
     """
@@ -223,7 +223,7 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
             killed = processes.end_marked(mark)
             if failed:
                 # pytest shows it
-                print(f"exit code {exit_code}; the log ends:\n{server.log[-_TOLD_CHARACTERS:]}")
+                print(f"exit code {exit_code}; the log ends:\n{server.log[-_SHOWN_CHARACTERS:]}")
         if installation.is_ours:
             assert stopped, f"the server ignored SIGTERM for {_STOP_LIMIT_S:g} s:\n{server.log[-3000:]}"
             assert not killed, f"processes that outlived their server: {killed}"

@@ -1,4 +1,4 @@
-"""A server that takes connections and never answers, not even a TLS handshake."""
+"""A server that accepts connections and never responds, not even to a TLS handshake."""
 
 import contextlib
 import socket
@@ -9,7 +9,7 @@ from typing import Final
 from testing.ports import HOST
 from testing.waiting import DEADLINE_S
 
-# Well below the 10 s after which the reading side of a download gives up of its own accord.
+# Well below the 10 s after which the reading side of a download gives up by itself.
 GIVEN_UP_WITHIN_S: Final = 5.0
 
 
@@ -27,7 +27,7 @@ class Stalling:
 
     @contextlib.contextmanager
     def listening(self) -> Iterator["Stalling"]:
-        """Takes requests within the block."""
+        """Accept requests within the block."""
         threading.Thread(target=self._accept, daemon=True).start()
         try:
             yield self
@@ -36,7 +36,7 @@ class Stalling:
             self._listener.close()
 
     def wait(self, *, requests: int = 0, hung_up: int = 0) -> None:
-        """Waits until there were so many."""
+        """Wait until so many have arrived."""
         with self._changed:
             arrived = self._changed.wait_for(
                 lambda: self.requests >= requests and self.hung_up >= hung_up,

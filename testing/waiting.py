@@ -1,4 +1,4 @@
-"""Waiting for a condition, never for a time: each wait ends as soon as it holds, or fails at its deadline."""
+"""Waiting for a condition, never for a time: a wait ends as soon as it holds, or fails at its deadline."""
 
 import asyncio
 import time
@@ -16,7 +16,7 @@ T = TypeVar("T")
 
 
 def wait_for(condition: Callable[[], T | None], what: str, *, deadline_s: float = DEADLINE_S) -> T:
-    """The first true value of `condition`, which is asked again and again.
+    """Return the first true value of `condition`, which is polled.
 
     Raises AssertionError, naming `what` and the last value, when there is none within `deadline_s`.
     """
@@ -30,7 +30,7 @@ def wait_for(condition: Callable[[], T | None], what: str, *, deadline_s: float 
 
 
 async def wait_until(condition: Callable[[], bool | Awaitable[bool]], deadline_s: float = DEADLINE_S) -> None:
-    """Returns once the condition holds, on an event loop. Raises TimeoutError at the deadline."""
+    """Return once the condition holds, on an event loop. Raises TimeoutError at the deadline."""
     async with asyncio.timeout(deadline_s):
         while True:
             value = condition()
@@ -40,6 +40,6 @@ async def wait_until(condition: Callable[[], bool | Awaitable[bool]], deadline_s
 
 
 async def settle() -> None:
-    """Lets every task of this event loop go on until it waits for something from outside."""
+    """Let every task of this event loop run until it waits for something external."""
     for _ in range(20):
         await asyncio.sleep(0)

@@ -1,4 +1,4 @@
-"""Stands where the supervisor stands: spawns real workers and speaks the protocol to them."""
+"""Replaces the supervisor: spawns real workers and implements the protocol towards them."""
 
 import contextlib
 import os
@@ -40,7 +40,7 @@ class Launch:
     files: Mapping[str, str] = field(default_factory=dict)
     """More files of the model's folder, by name."""
     first_words: bytes | None = None
-    """What the worker is told instead of Init."""
+    """The first message to the worker, instead of Init."""
 
 
 class Control:
@@ -73,11 +73,11 @@ class Control:
         self.send_bytes(control.encode_line(message))
 
     def send_bytes(self, data: bytes) -> None:
-        with contextlib.suppress(BrokenPipeError):  # who asks why waits for a message and is told
+        with contextlib.suppress(BrokenPipeError):  # a test that waits for a message gets the reason
             os.write(self._input.fileno(), data)
 
     def close(self) -> None:
-        """As a supervisor that dies."""
+        """Close the channel, as when the supervisor dies."""
         self._input.close()
 
 
@@ -102,7 +102,7 @@ class SlotEnd:
             self._socket, _ = self._listener.accept()
             self._reader.add(self)
             self._connected.set()
-            return False  # nobody else connects
+            return False  # no other connection is expected
         data = read_some(self.fileno())
         for payload in self._deframer.feed(data):
             self.inbox.put(slot.decode_from_worker(payload))
@@ -114,7 +114,7 @@ class SlotEnd:
         self._connection().sendall(data)
 
     def shut(self) -> None:
-        """Breaks the connection, both ways, as if the supervisor had closed it."""
+        """Close the connection in both directions, as the supervisor would."""
         self._connection().shutdown(socket.SHUT_RDWR)
 
     def _connection(self) -> socket.socket:
@@ -194,7 +194,7 @@ class Worker:
 
     def check_health(self) -> control.HealthcheckResult:
         """The answer to a Healthcheck. Without a check of the model's own it is immediate, and then all that
-        was said before has been heard."""
+        was sent before has been received."""
         check_id = f"hc_{next(self._check)}"
         self.say(control.Healthcheck(id=check_id))
 
@@ -230,34 +230,34 @@ class Worker:
         return prediction
 
     def cancel(self, message: slot.Predict, *, on: int = 0) -> None:
-        """Cancels the prediction of that message. Returns when the worker has heard it."""
+        """Cancel the prediction of that message. Returns when the worker has read it."""
         self.say_cancel(message, on=on)
         self.check_health()
 
     def say_cancel(self, message: slot.Predict, *, on: int = 0) -> None:
-        """Cancels the prediction of that message; one that shuts down may end before it answers."""
+        """Cancel the prediction of that message; a worker that shuts down may end before it answers."""
         slot_id = self.wait_ready().slots[on]
         self.say(control.Cancel(slot=slot_id, id=message.id, sequence=message.sequence))
 
     # end
 
     def shut_down(self) -> int:
-        """An orderly end; gives the exit code."""
+        """Shut the worker down; return the exit code."""
         self.say(control.Shutdown())
         return self.wait_exit()
 
     def vanish(self) -> None:
-        """Closes the control channel, as a supervisor that dies."""
+        """Close the control channel, as when the supervisor dies."""
         self._control.close()
 
     def wait_exit(self) -> int:
-        """The exit code, when all that the worker said has been heard."""
+        """Return the exit code, after everything that the worker sent was received."""
         code = self.process.wait(DEADLINE_S)
         self.said.wait_closed()
         return code
 
     def close(self) -> None:
-        """Ends the worker, whatever it does."""
+        """Kill the worker."""
         self.vanish()
         with contextlib.suppress(subprocess.TimeoutExpired):
             self.process.wait(DEADLINE_S)
@@ -281,7 +281,7 @@ def _text(messages: list[control.FromWorker]) -> str:
 
 @contextlib.contextmanager
 def spawn(python: Path, source: str, launch: Launch) -> Iterator[Worker]:
-    """Starts a worker with a model of that source and tells it what to load.
+    """Start a worker with a model of that source and send it Init.
 
     Past the block no process is left. Raises AssertionError when one had to be killed.
     """

@@ -1,4 +1,4 @@
-"""scripts/allowed_names.py has no name that is gone: its reason would hide another one of that name."""
+"""scripts/allowed_names.py lists only names that exist: a stale one would hide a new unused name."""
 
 import ast
 import re

@@ -1,4 +1,4 @@
-"""The rules of docs/architecture.md that a test can check: who imports whom, and how long a file may be."""
+"""The rules of docs/architecture.md that a test can check: imports between modules, and length of files."""
 
 import ast
 import re
@@ -72,7 +72,7 @@ def test_imports_point_one_way(package: str) -> None:
 
 
 def modules(root: Path) -> dict[str, Path]:
-    """The modules below a folder of sources, by their dotted names."""
+    """Return the modules below a folder of sources, by their dotted names."""
     return {
         ".".join(path.relative_to(root).with_suffix("").parts).removesuffix(".__init__"): path
         for path in sorted(root.rglob("*.py"))
@@ -80,7 +80,7 @@ def modules(root: Path) -> dict[str, Path]:
 
 
 def imported_modules(path: Path, known: dict[str, Path]) -> set[str]:
-    """The known modules that a file imports: at its top, in its functions, and for types alone."""
+    """Return the known modules that a file imports: at the top, inside functions, and for type checking."""
     found = set()
     for node in ast.walk(ast.parse(path.read_text())):
         if isinstance(node, ast.Import):
@@ -102,7 +102,7 @@ def test_no_component_has_an_import_circle(root: Path) -> None:
 
 
 def folder_rules(package: str) -> dict[str, set[str]]:
-    """What docs/architecture.md lets each folder, and each entry point at the root, import."""
+    """Return what docs/architecture.md allows each folder, and each entry point at the root, to import."""
     page = (ROOT / "docs" / "architecture.md").read_text()
     [rows] = [rows for name, rows in FOLDER_TABLE.findall(page) if name == package]
     rules: dict[str, set[str]] = {}
@@ -114,7 +114,7 @@ def folder_rules(package: str) -> dict[str, set[str]]:
 
 
 def place(module: str) -> str:
-    """The folder that a module is in; a module at the root is a place of its own."""
+    """Return the folder of a module; a module at the root is a place of its own."""
     return (module.split(".")[1:] or ["__init__"])[0]
 
 

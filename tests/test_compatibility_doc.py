@@ -16,15 +16,15 @@ NOT_YET = "not yet"
 
 @dataclass(frozen=True)
 class Row:
-    """One behaviour."""
+    """One behavior."""
 
     text: str
     peer: str
-    held_by: str
+    covered_by: str
 
     @property
     def tests(self) -> list[tuple[str, str]]:
-        return TEST.findall(self.held_by)
+        return TEST.findall(self.covered_by)
 
 
 def rows() -> list[Row]:
@@ -32,7 +32,7 @@ def rows() -> list[Row]:
     cells = [
         [cell.strip() for cell in line.strip("|").split(" |")] for line in lines if line.startswith("| ")
     ]
-    return [Row(*row) for row in cells if row[0] != "behaviour"]
+    return [Row(*row) for row in cells if row[0] != "behavior"]
 
 
 @cache
@@ -56,13 +56,13 @@ def test_there_are_rows_of_every_section() -> None:
 
 @pytest.mark.parametrize("row", rows(), ids=lambda row: row.text)
 def test_every_row_names_tests_that_exist_or_says_not_yet(row: Row) -> None:
-    assert row.tests or (row.held_by, row.peer) == (NOT_YET, "")
+    assert row.tests or (row.covered_by, row.peer) == (NOT_YET, "")
     for path, name in row.tests:
         assert name in functions(path), f"{path} has no {name}"
 
 
 @pytest.mark.parametrize("row", [row for row in rows() if row.tests], ids=lambda row: row.text)
-def test_every_row_tells_the_peer_from_us_as_its_tests_do(row: Row) -> None:
+def test_every_row_says_same_or_ours_as_its_tests_do(row: Row) -> None:
     for path, name in row.tests:
         is_black_box = path.startswith("integration/test_")
         expected = ("ours" if functions(path)[name] else "same") if is_black_box else "–"

@@ -1,4 +1,4 @@
-"""Modules that two components have a copy of, because they cannot import each other."""
+"""Modules that exist as equal copies in two components, which cannot import each other."""
 
 from pathlib import Path
 

@@ -1,4 +1,4 @@
-"""pyproject.toml declares what each component imports, and nothing that no component imports."""
+"""pyproject.toml declares exactly the packages that the components import."""
 
 import ast
 import sys
@@ -36,7 +36,7 @@ WITHOUT_DECLARATION = {
 
 @cache
 def declared(extra: str) -> frozenset[str]:
-    """The packages that the extra names itself."""
+    """Return the packages that the extra itself names."""
     project = tomllib.loads((ROOT / "pyproject.toml").read_text())["project"]
     texts = project["dependencies"] if extra == "core" else project["optional-dependencies"][extra]
     names = {Requirement(text).name for text in texts}
@@ -44,7 +44,7 @@ def declared(extra: str) -> frozenset[str]:
 
 
 def imported_modules(folder: Path) -> Iterator[str]:
-    """The first part of the name of each module that the files in `folder` import."""
+    """Return the top-level name of each module that the files in `folder` import."""
     for path in folder.rglob("*.py"):
         if {"corpus", "models"} & set(path.parts):
             continue  # sources that tests read, and models
@@ -56,7 +56,7 @@ def imported_modules(folder: Path) -> Iterator[str]:
 
 
 def imported_packages(folder: Path) -> set[str]:
-    """The distributions that files in `folder` import."""
+    """Return the distributions that files in `folder` import."""
     foreign = {name for name in imported_modules(folder) if not name.startswith("coglet_")}
     foreign -= {*sys.stdlib_module_names, *OURS, *WITHOUT_DECLARATION}
     homes = packages_distributions()

@@ -1,5 +1,6 @@
-"""The pages in docs/ leave no variable and no flag of the server out, and speak of what is there."""
+"""The pages in docs/ document every variable and every flag of the server, and name only what exists."""
 
+import ast
 import re
 from pathlib import Path
 
@@ -9,7 +10,7 @@ from coglet_supervisor.command_line import parser
 
 ROOT = Path(__file__).resolve().parents[1]
 COMPONENTS = ("protocol", "schema", "sdk", "worker", "supervisor", "cli")
-# A string in the source that is a name of ours, or one that we share with the platforms we run on.
+# A string in the source that is the name of a variable of ours, or of the platforms that we run on.
 VARIABLE = re.compile(
     r'"((?:COG|COGLET|KUBERNETES|LOG|NO|OTEL|PYCOGLET|REPLICATE|RUST|WEBHOOK)_[A-Z0-9_]*[A-Z0-9]|PORT)"'
 )
@@ -24,7 +25,7 @@ def variables_in_source() -> set[str]:
 
 
 def documented(pages: str) -> set[str]:
-    """What pages show as code."""
+    """Return all inline code of the pages."""
     lines = [line for page in (ROOT / "docs").glob(pages) for line in page.read_text().splitlines()]
     return {code for line in lines for code in re.findall(r"`([^`]+)`", line)}
 
@@ -52,3 +53,32 @@ def test_the_classes_and_files_of_the_architecture_exist() -> None:
     for name in named:
         if name.endswith(".py"):
             assert any(str(path).endswith(f"/{name}") for path in [*SOURCES, *ROOT.glob("tests/*.py")]), name
+
+
+# | question | `file` | `name` or `Class.method` |
+ANSWERS = re.findall(
+    r"^\| [^|]+ \| `([\w/]+\.py)` \| `([\w.]+)` \|$", (ROOT / "CONTRIBUTING.md").read_text(), re.MULTILINE
+)
+
+
+def test_contributing_answers_24_questions() -> None:
+    assert len(set(ANSWERS)) == 24
+
+
+@pytest.mark.parametrize(("file", "name"), ANSWERS)
+def test_where_is_what_names_code_in_a_folder_of_the_tree(file: str, name: str) -> None:
+    body = ast.parse((ROOT / file).read_text()).body
+    for part in name.split("."):
+        [found] = [
+            node
+            for node in body
+            if isinstance(node, ast.ClassDef | ast.FunctionDef | ast.AsyncFunctionDef) and node.name == part
+        ]
+        body = found.body
+    component, package, *folder, _ = file.split("/")
+    tree = (ROOT / "docs" / "architecture.md").read_text().split("```")[1]
+    _, _, section = tree.partition(f"{component}/{package}/")
+    # The folders of a package are indented below it.
+    below = re.split(r"\n(?=\w)", section, maxsplit=1)[0]
+    assert section
+    assert all(f"{part}/" in below for part in folder)

@@ -1,4 +1,4 @@
-"""requirements-dev.txt pins all that pyproject.toml asks for, and does not say where it came from."""
+"""requirements-dev.txt pins everything that pyproject.toml requires, and names no package index."""
 
 from collections.abc import Iterator
 from pathlib import Path

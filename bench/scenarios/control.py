@@ -1,4 +1,4 @@
-"""What happens beside the answer to the client: cancel and webhooks."""
+"""Cancel and webhooks."""
 
 import asyncio
 import json
@@ -34,7 +34,7 @@ async def _cancel_one(server: Server) -> float:
     """Milliseconds from the cancel request to the end of the prediction's own answer."""
     await server.wait_free()
     prediction_id = f"cancel-{uuid.uuid4().hex}"
-    # The model makes this file in its working directory: it is inside predict() then, whatever the
+    # The model creates this file in its working directory once it is inside predict(), whatever the
     # server says or does not say about it.
     started = server.folder / f"{prediction_id}.started"
     request = {"id": prediction_id, "input": {"started": started.name}}
@@ -87,7 +87,7 @@ async def _measure_webhooks(server: Server, effort: Effort) -> Sample:
 
 
 async def _predict_with_webhook(connection: Connection, prediction_id: str, url: str) -> int:
-    """Runs one prediction, and says how often the server refused it for want of a free slot."""
+    """Run one prediction; return how often the server refused it because no slot was free."""
     request = {
         "id": prediction_id,
         "input": {"name": prediction_id},
@@ -105,11 +105,11 @@ def _check_deliveries(bodies: list[bytes], ids: list[str]) -> None:
     delivered = [json.loads(body) for body in bodies]
     require(
         sorted(event["id"] for event in delivered) == sorted(ids),
-        f"{len(delivered)} webhooks came, not one for each of {len(ids)} predictions",
+        f"{len(delivered)} webhooks arrived, expected one for each of {len(ids)} predictions",
     )
     for event in delivered:
         good = event["status"] == "succeeded" and event["output"] == f"hello {event['id']}"
-        require(good, f"another event than the prediction's success: {str(event)[:300]}")
+        require(good, f"unexpected event instead of the prediction's success: {str(event)[:300]}")
 
 
 SCENARIOS: Final = (

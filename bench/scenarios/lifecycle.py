@@ -1,4 +1,4 @@
-"""What a server costs before and besides its predictions: start, memory; and what several workers gain."""
+"""Start-up time, memory, and the gain of several workers."""
 
 import asyncio
 import inspect
@@ -87,7 +87,7 @@ async def _workers(environment: Environment) -> AsyncIterator[Probe]:
 
 
 async def _compute(server: Server, at_once: int) -> float:
-    """Seconds until that many predictions, started together, have all ended."""
+    """Return the seconds until `at_once` predictions, started together, have all ended."""
     await server.wait_free()
     async with asyncio.TaskGroup() as tasks:
         running = [tasks.create_task(_compute_one(server)) for _ in range(at_once)]
@@ -101,7 +101,7 @@ async def _compute(server: Server, at_once: int) -> float:
 
 
 def compute(rounds: int) -> int:
-    """What the model `cpu_bound` does."""
+    """The work of the model `cpu_bound`."""
     total = 0
     for number in range(rounds):
         total = (total * 31 + number) % 1_000_003
@@ -112,7 +112,7 @@ _checksum: Final = cache(compute)
 
 
 async def _compute_bare(environment: Environment, at_once: int) -> float:
-    """As `_compute`, in processes that do nothing else: what the machine itself gives."""
+    """As `_compute`, in bare processes: the upper bound of this machine."""
     code = f"{inspect.getsource(compute)}\nprint()\ninput()\nprint(compute({_CPU_ROUNDS}))"
     processes = [
         await asyncio.create_subprocess_exec(

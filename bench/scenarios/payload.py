@@ -17,7 +17,7 @@ _DATA_URL: Final = "data:application/octet-stream;base64,"
 
 @cache
 def _text() -> str:
-    """What the models `large_input` and `large_output` know too."""
+    """The text that the models `large_input` and `large_output` also build."""
     alphabet = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+/"
     return alphabet * (_MIB * 1024 * 1024 // len(alphabet))
 
@@ -38,7 +38,7 @@ def _transfer(
             await server.wait_free()
             answer = await predict_once(server.port, {"input": make_input()})
             output = answer.prediction()["output"]
-            require(output == expected(), f"another output than expected, it begins {str(output)[:100]!r}")
+            require(output == expected(), f"unexpected output, it starts with {str(output)[:100]!r}")
             elapsed_s.append(answer.elapsed_s)
         return {"MiB/s": _MIB / statistics.median(elapsed_s)}
 

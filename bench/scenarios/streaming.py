@@ -27,10 +27,10 @@ async def _measure_sse(server: Server, effort: Effort) -> Sample:
 
 
 def _check_sse(answer: Response) -> float:
-    """Milliseconds to the first token, of a stream that has all tokens in order and ends well."""
+    """Return the milliseconds to the first token. Raises `NoResult` unless all tokens arrived in order."""
     require(answer.status == 200, f"status {answer.status}: {bytes(answer.body[:300])!r}")
     kind = answer.headers.get("content-type", "none")
-    require(kind.startswith("text/event-stream"), f"no event stream, but content-type {kind}")
+    require(kind.startswith("text/event-stream"), f"not an event stream: content-type {kind}")
     events = parse_events(bytes(answer.body))
     chunks = [event.data["chunk"] for event in events if event.name == "output"]
     require(chunks == _numbered("token", _TOKENS), f"not {_TOKENS} tokens in order: {len(chunks)} came")

@@ -1,1 +1,1 @@
-"""A server under load and under attack for a while, by a seed, and what must hold afterwards."""
+"""Chaos tests: seeded load and faults against a real server, and the invariants that must hold afterwards."""

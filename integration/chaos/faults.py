@@ -1,4 +1,4 @@
-"""The injector: one fault after the other, as its seed says, against workers, disk, sockets and receiver."""
+"""The fault injector: a seeded sequence of faults in workers, disk, sockets and webhook receiver."""
 
 import contextlib
 import random
@@ -23,7 +23,7 @@ _GARBAGE: Final = (
 
 
 class Injector(threading.Thread):
-    """Injects faults until it is told to stop, and then takes back what does not pass by itself."""
+    """Injects faults until the stop event is set, then reverts those that do not end by themselves."""
 
     def __init__(
         self, server: Server, trouble: Trouble, disk: Path | None, seed: int, stop: threading.Event
@@ -58,7 +58,7 @@ class Injector(threading.Thread):
                 fault = self._random.choice(faults)
                 self.injected[fault.__name__.strip("_")] += 1
                 fault()
-        except BaseException as error:  # noqa: BLE001 - told to the test, which waits in another thread
+        except BaseException as error:  # noqa: BLE001 - reported to the test, which waits in another thread
             self.error = error
         finally:
             self._continue_workers()

@@ -1,4 +1,4 @@
-"""What became of each prediction: as its client was told, and as its webhook tells."""
+"""Records how each prediction ended: according to the response to its client, and to its webhook."""
 
 import re
 import threading
@@ -8,11 +8,11 @@ from typing import Final
 from testing.receiver import HANG_UP, Answering, Received, Reply
 
 _STATUS: Final = re.compile(rb'"status":"(succeeded|failed|canceled)"')
-_NO_STATUS: Final = "(not seen)"  # in a body of which the receiver has kept only the beginning
+_NO_STATUS: Final = "(not seen)"  # in a body that the receiver kept only in part
 
 
 class Ledger:
-    """Counts ends. Clients and the receiver write from their own threads."""
+    """Records ends. Thread-safe: clients and the receiver write from their own threads."""
 
     def __init__(self) -> None:
         self.accepted: set[str] = set()
@@ -24,7 +24,7 @@ class Ledger:
         self._lock = threading.Lock()
 
     def asked(self, prediction_id: str, status: int, end: str | None = None) -> None:
-        """A client has an answer; `end` is the terminal status in it."""
+        """Record the response to a client; `end` is the terminal status in it."""
         with self._lock:
             self.statuses[status] += 1
             if status in {200, 202}:
@@ -37,7 +37,7 @@ class Ledger:
                 self.answers[prediction_id] = end
 
     def receiving(self, trouble: "Trouble") -> Answering:
-        """The receiver of the terminal webhooks. Only what it has answered with success counts."""
+        """Return the answering function of the webhook receiver. Only accepted webhooks are recorded."""
 
         def answer(received: Received) -> Reply:
             reply = trouble.reply()
@@ -52,12 +52,12 @@ class Ledger:
 
     @property
     def missing(self) -> set[str]:
-        """Accepted predictions of whose end no webhook has told yet."""
+        """Accepted predictions whose terminal webhook has not arrived yet."""
         with self._lock:
             return self.accepted - self.ends.keys()
 
     def faults(self) -> list[str]:
-        """Everything that contradicts one end for each accepted prediction, and none for a refused one."""
+        """Return every violation: an accepted prediction must end exactly once, a refused one never."""
         with self._lock:
             found = list(self.unexpected)
             found += [f"{name}: accepted, and no end" for name in self.accepted - self.ends.keys()]
@@ -66,17 +66,17 @@ class Ledger:
                 if len(ends) > 1:
                     found.append(f"{name}: ended {len(ends)} times: {ends}")
                 if name in self.answers and _NO_STATUS not in ends and self.answers[name] not in ends:
-                    found.append(f"{name}: answered {self.answers[name]}, told {ends}")
+                    found.append(f"{name}: response says {self.answers[name]}, webhook says {ends}")
             return found
 
     def summary(self) -> str:
-        """Figures for people."""
+        """Return counts of responses and ends, for the test's output."""
         ends = Counter(ends[0] for ends in self.ends.values())
         return f"answers {dict(self.statuses)}, ends {dict(ends)}"
 
 
 class Trouble:
-    """What the receiver does at the moment."""
+    """The current behavior of the webhook receiver."""
 
     def __init__(self) -> None:
         self.current = Reply()
@@ -85,7 +85,7 @@ class Trouble:
         return self.current
 
     def begin(self, *, hang_up: bool) -> None:
-        """From now on the receiver takes nothing."""
+        """From now on the receiver rejects every webhook."""
         self.current = HANG_UP if hang_up else Reply(503)
 
     def end(self) -> None:

@@ -1,4 +1,4 @@
-"""Clients that ask for everything: quick and slow work, crashes, floods; they cancel, leave and dawdle."""
+"""Client threads that request quick and slow work, crashes and floods; they cancel, leave or read slowly."""
 
 import contextlib
 import http.client
@@ -12,7 +12,7 @@ from integration.chaos.ledger import Ledger
 from testing.client import exchange
 from testing.server import Server
 
-# Acts of the model and how often they are asked for. What costs a worker is rare, or none would ever serve.
+# Acts of the model, weighted. Those that kill a worker are rare, or no worker would ever serve.
 _ACTS: Final = {
     "work": 60,
     "fail": 10,
@@ -31,7 +31,7 @@ _LONGEST_PAUSE_S: Final = 0.02
 
 
 class Client(threading.Thread):
-    """Asks in one way after the other until it is told to stop."""
+    """Sends requests of random kinds until the stop event is set."""
 
     def __init__(
         self, server: Server, ledger: Ledger, webhook: str, name: str, stop: threading.Event
@@ -51,7 +51,7 @@ class Client(threading.Thread):
         try:
             while not self._stop_asked.wait(self._random.uniform(0, _LONGEST_PAUSE_S)):
                 self._random.choice(ways)()
-        except BaseException as error:  # noqa: BLE001 - told to the test, which waits in another thread
+        except BaseException as error:  # noqa: BLE001 - reported to the test, which waits in another thread
             self.error = error
 
     def _wait(self) -> None:
@@ -73,11 +73,11 @@ class Client(threading.Thread):
             self._ledger.unexpected.append(f"{name}: cancel answered {answer.status}")
 
     def _leave(self) -> None:
-        """Whether it was accepted is never known: of these the ledger expects one end at most."""
+        """The client never learns whether it was accepted: the ledger allows at most one end for these."""
         with self._server.address.socket() as sock:
             sock.sendall(self._raw()[: self._random.choice([None, 30, 200])])
             self._stop_asked.wait(self._random.uniform(0, _LONGEST_WORK_S))
-            if self._random.random() < 0.5:  # a reset in place of an orderly end
+            if self._random.random() < 0.5:  # a reset instead of an orderly close
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
 
     def _dawdle(self) -> None:
@@ -94,7 +94,7 @@ class Client(threading.Thread):
     def _raw(self, act: str | None = None) -> bytes:
         _, body = self._request(act)
         if act == "large":
-            # What waits for the receiver is bounded, and so many large outputs would reach the bound.
+            # The backlog of webhooks is bounded, and this many large outputs would reach the limit.
             del body["webhook"], body["webhook_events_filter"]
         content = json.dumps(body).encode()
         head = "POST /predictions HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n"
@@ -117,7 +117,7 @@ class Client(threading.Thread):
 
 
 class Probe(threading.Thread):
-    """Asks for the server's health all the time: whatever happens to its workers, the server answers."""
+    """Polls the health check continuously: the server must answer whatever happens to its workers."""
 
     def __init__(self, server: Server, stop: threading.Event) -> None:
         super().__init__(name="probe")

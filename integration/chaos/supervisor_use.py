@@ -1,4 +1,4 @@
-"""What the server process itself holds: descriptors and memory."""
+"""Resource use of the server process itself: descriptors and memory."""
 
 from dataclasses import dataclass
 from typing import Final
@@ -6,29 +6,29 @@ from typing import Final
 import psutil
 from testing.server import Server
 
-# Connections that are kept open to the receiver, and what uvloop keeps for its next use.
-_SPARE_DESCRIPTORS: Final = 40
-# Modules that are imported when first needed, and what the allocator keeps between blocks in use. A leak of
+# Keep-alive connections to the receiver, and descriptors that uvloop keeps for reuse.
+_ALLOWED_DESCRIPTORS: Final = 40
+# Modules that are imported lazily, and fragmentation in the allocator. A leak of
 # single predictions is seen in integration/hardening/test_load.py, which is far stricter.
-_SPARE_BYTES: Final = 64 * 1024 * 1024
+_ALLOWED_BYTES: Final = 64 * 1024 * 1024
 
 
 @dataclass(frozen=True)
 class Use:
-    """At one moment."""
+    """A snapshot."""
 
     descriptors: int
     resident_bytes: int
 
     @classmethod
     def of(cls, server: Server) -> "Use":
-        """Now."""
+        """Take a snapshot of the server process."""
         process = psutil.Process(server.process.pid)
         return cls(process.num_fds(), process.memory_info().rss)
 
     def is_near(self, before: "Use") -> bool:
-        """True when no more is held than `before`, but for what is kept for the next use."""
+        """Return whether no more is held than `before`, apart from the allowances for caches."""
         return (
-            self.descriptors <= before.descriptors + _SPARE_DESCRIPTORS
-            and self.resident_bytes <= before.resident_bytes + _SPARE_BYTES
+            self.descriptors <= before.descriptors + _ALLOWED_DESCRIPTORS
+            and self.resident_bytes <= before.resident_bytes + _ALLOWED_BYTES
         )

@@ -1,7 +1,7 @@
-"""hardening.md R1, R2, R9, R18, R19, R21-R23, S3: whatever happens meanwhile, the books balance at the end.
+"""hardening.md R1, R2, R9, R18, R19, R21-R23, S3: under any faults, each accepted prediction ends once.
 
 `PYCOGLET_CHAOS=SEEDSxSECONDS` says how many runs of which length, `PYCOGLET_CHAOS_FIRST` the first seed.
-A seed repeats the requests and faults of a run; the clock and the scheduler still have their say.
+A seed repeats the requests and faults of a run; timing still varies with the clock and the scheduler.
 """
 
 import contextlib
@@ -49,7 +49,7 @@ pytestmark = [
 
 
 @pytest.mark.parametrize("seed", range(FIRST, FIRST + SEEDS))
-def test_the_books_balance(serve: Serve, seed: int) -> None:
+def test_every_accepted_prediction_ends_once_and_nothing_is_lost(serve: Serve, seed: int) -> None:
     with small_disk() as disk:
         attack(serve, disk, seed)
         # A file that the model was writing when it was killed is the model's.
@@ -68,24 +68,24 @@ def attack(serve: Serve, disk: Path | None, seed: int) -> None:
             before = Use.of(server)
             with load(server, ledger, receiver.url, seed), faults(server, trouble, disk, seed):
                 threading.Event().wait(SECONDS)
-            with contextlib.suppress(AssertionError):  # the ledger will say of whom nothing was told
+            with contextlib.suppress(AssertionError):  # the ledger will name those without an end
                 wait_for(lambda: not ledger.missing, "end of each prediction", deadline_s=SETTLED_WITHIN_S)
-            assert not ledger.faults(), told_of(server, ledger)
+            assert not ledger.faults(), report_of(server, ledger)
             assert_all_slots_serve(server, "after")
             print(f"seed {seed}: {ledger.summary()}; {before} before, {Use.of(server)} after")
             wait_for(lambda: Use.of(server).is_near(before), f"use as {before}", deadline_s=SETTLED_WITHIN_S)
         assert not ledger.faults(), ledger.faults()
 
 
-def told_of(server: Server, ledger: Ledger) -> str:
-    """What contradicts the books, and what the log has of predictions without an end."""
+def report_of(server: Server, ledger: Ledger) -> str:
+    """Return the violations, and the log lines of predictions without an end."""
     lines = [line for line in server.log.splitlines() if any(f"{name}:" in line for name in ledger.missing)]
     return "\n".join([*ledger.faults(), *lines])
 
 
 @contextlib.contextmanager
 def load(server: Server, ledger: Ledger, webhook: str, seed: int) -> Iterator[None]:
-    """Clients at work within the block; past it each has its last answer."""
+    """Runs clients within the block; after it each has its last response."""
     stop = threading.Event()
     probe = Probe(server, stop)
     threads: list[Probe | Client] = [
@@ -107,7 +107,7 @@ def load(server: Server, ledger: Ledger, webhook: str, seed: int) -> Iterator[No
 
 @contextlib.contextmanager
 def faults(server: Server, trouble: Trouble, disk: Path | None, seed: int) -> Iterator[None]:
-    """Faults within the block; past it the disk is empty, the receiver is back, and nobody is stopped."""
+    """Injects faults within the block; after it the disk is empty, the receiver works, all processes run."""
     stop = threading.Event()
     injector = Injector(server, trouble, disk, seed, stop)
     injector.start()
@@ -121,7 +121,7 @@ def faults(server: Server, trouble: Trouble, disk: Path | None, seed: int) -> It
 
 
 def assert_all_slots_serve(server: Server, when: str) -> None:
-    """All slots take a prediction at once, and there is not one slot more.
+    """Assert that all slots take a prediction at once, and that there is no additional slot.
 
     For a while that need not hold: a worker that is being replaced ends what it runs beside its successor.
     """
@@ -134,7 +134,7 @@ def assert_all_slots_serve(server: Server, when: str) -> None:
 
 
 def hold_at_once(server: Server, name: str) -> int:
-    """How many predictions run at the same moment before one is refused."""
+    """Return how many predictions run at the same time before one is refused."""
     gate = server.folder / "go-on"
     held = []
     for number in range(2 * SLOTS):
@@ -150,7 +150,7 @@ def hold_at_once(server: Server, name: str) -> int:
 
 
 def is_held(server: Server, prediction_id: str) -> bool:
-    """Waits until a prediction runs; False when it fails instead, as one whose worker dies."""
+    """Wait until a prediction runs; return False when it fails instead, as when its worker dies."""
 
     def state() -> str | None:
         known = server.peek(prediction_id)

@@ -1,4 +1,4 @@
-"""The model of the chaos runs: it does to its server what its input says."""
+"""The model of the chaos runs: its input selects the misbehavior."""
 
 import asyncio
 import os
@@ -47,7 +47,7 @@ class AsyncRunner(BaseRunner):
 
 
 def do(act: str, size: int) -> Any:
-    """What an act comes to after its time."""
+    """Perform an act and return its output."""
     match act:
         case "fail":
             raise RuntimeError("failed as asked")
@@ -70,7 +70,7 @@ def do(act: str, size: int) -> Any:
 
 
 def make_file(size: int) -> CogPath:
-    """An output file of that many kilobytes."""
+    """Return an output file of `size` kilobytes."""
     descriptor, name = tempfile.mkstemp(suffix=".bin")
     try:
         with open(descriptor, "wb") as file:

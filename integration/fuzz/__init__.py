@@ -1,4 +1,4 @@
-"""Random hostile input to everything that listens, and one question: does the server live?
+"""Fuzzing: random hostile input to everything that listens; the server must survive it.
 
 A round has a seed, which repeats what it sends: `PYCOGLET_FUZZ=SECONDS` is how long all surfaces together are
 attacked, `PYCOGLET_FUZZ_FIRST` the first seed. An hour by hand:

@@ -46,7 +46,7 @@ _SHORT_S: Final = 0.02
 
 
 def ask(address: Address, rng: random.Random) -> None:
-    """One request; whatever the answer is, the server must give one, unless the client leaves first."""
+    """Send one request; the server must respond, with any status, unless the client disconnects first."""
     path = rng.choice(_PATHS).format(rng.choice(["p1", "p2", "%C3%A9", "%ff", "a" * 300]))
     method = rng.choice(["GET", "POST", "POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS"])
     headers = dict(rng.sample(_HEADERS, rng.randint(0, 3)))

@@ -1,4 +1,4 @@
-"""A worker that says what no worker would. Run by the interpreter that COG_WORKER_PYTHON names.
+"""A worker that sends invalid messages. Run by the interpreter that COG_WORKER_PYTHON names.
 
 Takes `Init` as the protocol has it, then fuzzes its supervisor over both channels, by the seed in FUZZ_SEED
 and the number of workers that were started before it.
@@ -48,7 +48,7 @@ _PATHS: Final = ("/etc/passwd", "../x", "/proc/self/environ", "/dev/zero", "", "
 
 
 def main() -> None:
-    """Behaves for a while, and less and less well."""
+    """Follow the protocol for a while, then violate it more and more."""
     rng = random.Random(f"{os.environ['FUZZ_SEED']}-{_number()}")
     init = json.loads(sys.stdin.readline())
     slots = [_connect(init["transport_info"]["dir"], index) for index in range(init["num_slots"])]
@@ -70,7 +70,7 @@ def main() -> None:
 
 
 def _number() -> int:
-    """How many workers of this server have been started before."""
+    """Return how many workers of this server were started before this one."""
     counter = Path("started")
     with counter.open("a") as file:
         file.write("x")
@@ -90,7 +90,7 @@ def _say(message: dict[str, Any]) -> None:
 
 
 def _serve(sock: socket.socket, rng: random.Random) -> None:
-    """Answers each thing that arrives with something, until the supervisor has enough."""
+    """Answer each message with a random one, until the supervisor closes the connection."""
     with contextlib.suppress(OSError):
         _answer_each(sock, rng)
 

@@ -1,4 +1,4 @@
-"""What one HTTP/1 connection may be sent: requests, changed in a few places."""
+"""Input for one HTTP/1 connection: valid requests, mutated in a few places."""
 
 import json
 import random
@@ -39,7 +39,7 @@ _TOKENS: Final = (
 
 
 def requests(rng: random.Random) -> bytes:
-    """One connection's worth: a few requests in a row, each changed or not."""
+    """Return the bytes for one connection: a few requests in a row, each mutated or not."""
     return b"".join(
         mutated(rng, rng.choice(_BASES)(rng), _TOKENS) for _ in range(rng.choice([1, 1, 1, 2, 5, 40]))
     )

@@ -1,4 +1,4 @@
-"""What one HTTP/2 connection may be sent: frames of every kind, in any order, with any flags and payload."""
+"""Input for one HTTP/2 connection: frames of every kind, in any order, with any flags and payload."""
 
 import random
 from typing import Final
@@ -30,7 +30,7 @@ _PATHS: Final = (b"/livez", b"/predictions", b"/\xff\xfe", b"", b"*", b"http://x
 
 
 def frames(rng: random.Random) -> bytes:
-    """One connection's worth."""
+    """Return the bytes for one connection."""
     opening = PREFACE + frame(SETTINGS, 0, 0) if rng.random() < 0.9 else PREFACE
     count = rng.choice([1, 3, 10, 40, 600])
     repeated = rng.random() < 0.2  # of one kind, as a flood

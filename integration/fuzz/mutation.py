@@ -1,4 +1,4 @@
-"""Random changes of bytes, by a seeded generator."""
+"""Random mutations of bytes, by a seeded generator."""
 
 import random
 from collections.abc import Callable, Sequence
@@ -37,7 +37,7 @@ _CHANGES: Final[Sequence[Change]] = (_flip, _insert, _insert, _delete, _repeat, 
 
 
 def mutated(rng: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
-    """A few random changes; sometimes none."""
+    """Return the data with a few random changes; sometimes with none."""
     changed = bytearray(data)
     for _ in range(rng.randint(0, _MAX_CHANGES)):
         rng.choice(_CHANGES)(rng, changed, tokens)
@@ -45,7 +45,7 @@ def mutated(rng: random.Random, data: bytes, tokens: Sequence[bytes]) -> bytes:
 
 
 def pieces(rng: random.Random, data: bytes) -> list[bytes]:
-    """The data cut at random places; often not at all."""
+    """Return the data cut at random places; often not at all."""
     if rng.random() < 0.5 or len(data) < 2:
         return [data]
     cuts = sorted(rng.randrange(1, len(data)) for _ in range(rng.randint(1, 5)))

@@ -1,4 +1,4 @@
-"""How hostile bytes reach the server: in pieces, with odd ends."""
+"""Sends hostile bytes in pieces, and closes the connection in unusual ways."""
 
 import contextlib
 import random
@@ -8,12 +8,12 @@ from typing import Final
 from integration.fuzz.mutation import pieces
 from testing.client import Address
 
-_RESET: Final = b"\1\0\0\0\0\0\0\0"  # SO_LINGER of no time
+_RESET: Final = b"\1\0\0\0\0\0\0\0"  # SO_LINGER with a timeout of 0: close sends a reset
 _PATIENCE_S: Final = 0.05
 
 
 def attack(address: Address, rng: random.Random, data: bytes) -> None:
-    """Sends the data on a connection of its own and ends that in some way."""
+    """Send the data on a new connection, and close it in one of several ways."""
     with address.socket() as sock, contextlib.suppress(OSError):
         sock.settimeout(_PATIENCE_S)
         sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
@@ -24,15 +24,15 @@ def attack(address: Address, rng: random.Random, data: bytes) -> None:
                 sock.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, _RESET)
             case 1:
                 sock.shutdown(socket.SHUT_WR)
-                _hear(sock)
+                _receive(sock)
             case 2:
-                _hear(sock)
+                _receive(sock)
             case 3:
                 sock.recv(1)
             case _:
                 pass
 
 
-def _hear(sock: socket.socket) -> None:
+def _receive(sock: socket.socket) -> None:
     while sock.recv(65536):
         pass

@@ -1,4 +1,4 @@
-"""hardening.md A1, S21: whatever arrives, the server lives, serves the next client, and leaks nothing."""
+"""hardening.md A1, S21: whatever arrives, the server survives, serves the next client, and leaks nothing."""
 
 import contextlib
 import itertools
@@ -50,7 +50,7 @@ class Predictor(BasePredictor):
         for _ in range(count):
             yield text
 """)
-# The model raises nothing, so that each of these is a fault of the server's.
+# The model never raises, so each of these is a fault of the server.
 _TRACEBACKS: Final = ("Traceback (most recent call last)", "was never retrieved", "unhandled")
 
 pytestmark = [
@@ -68,7 +68,7 @@ CLIENTS: Final[dict[str, Attack]] = {
 
 
 def rounds(surface: str) -> Iterator[tuple[str, random.Random]]:
-    """Seeds and their generators, until the time of the surface is over; two at least."""
+    """Yield seeds and their generators until the time for the surface is over, at least two."""
     ends = time.monotonic() + SECONDS
     for number in itertools.count(FIRST):
         if number > FIRST + 1 and time.monotonic() > ends:
@@ -81,9 +81,9 @@ def rounds(surface: str) -> Iterator[tuple[str, random.Random]]:
 @pytest.mark.parametrize("surface", CLIENTS)
 def test_the_server_outlives_every_client(serve: Serve, surface: str) -> None:
     with serve(MODEL, variables={"COG_CANCEL_GRACE": "5"}) as server:
-        first: list[Use] = []  # after a round, when what is imported late has been imported
+        first: list[Use] = []  # after a round, when lazy imports are done
         for seed, rng in rounds(surface):
-            with told(server, seed):
+            with failure_report(server, seed):
                 for _ in range(BURST):
                     CLIENTS[surface](server.address, rng)
                 assert_serves(server)
@@ -99,7 +99,7 @@ def test_the_server_outlives_every_worker(serve: Serve, tmp_path: Path) -> None:
     python.chmod(0o755)
     for seed, rng in rounds("worker"):
         variables = {"COG_WORKER_PYTHON": str(python), "FUZZ_SEED": seed, **_IMPATIENT}
-        with serve(MODEL, variables=variables, until=None) as server, told(server, seed):
+        with serve(MODEL, variables=variables, until=None) as server, failure_report(server, seed):
             ends = time.monotonic() + WORKER_ROUND_S
             for number in range(BURST):
                 # Until another worker serves; some never will.
@@ -129,7 +129,7 @@ def test_a_worker_ends_or_goes_on_whatever_its_parent_says(tmp_path: Path) -> No
 
 
 def parent_bytes(rng: random.Random, folder: Path) -> bytes:
-    """What a parent with faults writes to its worker."""
+    """Return what a faulty parent writes to its worker."""
     init = {
         "type": "init",
         "version": 1,
@@ -149,8 +149,8 @@ def parent_bytes(rng: random.Random, folder: Path) -> bytes:
 
 
 @contextlib.contextmanager
-def told(server: Server, seed: str) -> Iterator[None]:
-    """A failure names the seed, and shows the end of the log."""
+def failure_report(server: Server, seed: str) -> Iterator[None]:
+    """Add the seed and the end of the log to a failure within the block."""
     try:
         yield
     except (AssertionError, OSError) as error:
@@ -158,7 +158,7 @@ def told(server: Server, seed: str) -> Iterator[None]:
 
 
 def assert_serves(server: Server) -> None:
-    """The same process answers, and its slot takes a prediction once others have ended."""
+    """Assert that the same process answers, and that its slot takes a prediction once others have ended."""
     assert server.process.poll() is None, f"the server exited with {server.process.returncode}"
     assert server.address.request("GET", "/livez").status == 200
     answer = wait_for(lambda: served(server), "a prediction")
@@ -171,7 +171,7 @@ def served(server: Server) -> object:
 
 
 def status(server: Server) -> str | None:
-    """The status in the health check; None while the server does not listen yet."""
+    """Return the status in the health check; None while the server does not listen yet."""
     assert server.process.poll() is None, f"the server exited with {server.process.returncode}"
     with contextlib.suppress(ConnectionRefusedError):
         return str(server.health()["status"])
@@ -179,7 +179,7 @@ def status(server: Server) -> str | None:
 
 
 def ask_in_background(server: Server, rng: random.Random, number: int) -> None:
-    """A prediction that a hostile worker may never end: it is not waited for, but sometimes canceled."""
+    """Start a prediction that a hostile worker may never finish: not waited for, sometimes canceled."""
     server.start({"text": "x"}, id=f"f{number}")
     if rng.random() < 0.3:
         server.cancel(f"f{number}")

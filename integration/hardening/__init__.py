@@ -1,1 +1,1 @@
-"""The promises of docs/hardening.md that no other test holds: real processes, real sockets, real damage."""
+"""The promises of docs/hardening.md that no other test covers, with real processes, sockets and faults."""

@@ -1,4 +1,4 @@
-"""A control group with little memory, for a server and its workers."""
+"""A control group with a small memory limit, for a server and its workers."""
 
 import contextlib
 import time
@@ -15,12 +15,12 @@ JOIN_AND_SERVE: Final = (
     "pathlib.Path(os.environ['TEST_GROUP'], 'cgroup.procs').write_text(str(os.getpid()))\n"
     "os.execv(sys.executable, [sys.executable, '-m', 'cog.server.http', *sys.argv[1:]])\n"
 )
-"""An entry that starts the server inside the group that the variable `TEST_GROUP` names."""
+"""Entry point that starts the server inside the group that the variable `TEST_GROUP` names."""
 
 
 @contextlib.contextmanager
 def memory_group(limit_bytes: int) -> Iterator[Path | None]:
-    """The folder of a new group below our own; None where none can be made, which needs root and a mount."""
+    """The folder of a new group below our own; None if it cannot be created, which needs root and a mount."""
     own = ControlGroup.of("self")
     folder = None if own is None else _made(own, limit_bytes)
     try:
@@ -46,7 +46,7 @@ def _made(own: ControlGroup, limit_bytes: int) -> Path | None:
 
 
 def _removed(folder: Path) -> bool:
-    with contextlib.suppress(OSError):  # the kernel may still be taking leave of its processes
+    with contextlib.suppress(OSError):  # EBUSY: the kernel may not have removed its processes yet
         folder.rmdir()
         return True
     return False

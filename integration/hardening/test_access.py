@@ -1,4 +1,4 @@
-"""hardening.md S6, S8, S12-S16, S18, S24: who may ask, where we go for them, and what nobody is told."""
+"""hardening.md S6, S8, S12-S16, S18, S24: access control, the URL guard, and secrets that never leave."""
 
 import json
 import os
@@ -129,14 +129,14 @@ def test_the_operators_own_upload_server_needs_no_exception(serve: Serve) -> Non
         flags = ("--upload-url", f"{store.url}/files")
         with serve("script", variables={"COG_URL_GUARD": "strict"}, flags=flags) as server:
             assert server.predict(script(predict)).json()["output"] == f"{store.url}/files/out.txt"
-            # Whoever else asks for that host is refused as before.
+            # The exception is for uploads only: an input from that host is refused as before.
             server.predict(returning("1"), webhook=f"{store.url}/hook", webhook_events_filter=["completed"])
             server.wait_log("address blocked")
         assert [request.path for request in store.received] == ["/files/out.txt"]
 
 
 @pytest.mark.parametrize(("hosts", "is_warned"), [("", True), ("*.example", False)])
-def test_a_token_for_every_receiver_is_warned_of(serve: Serve, hosts: str, is_warned: bool) -> None:
+def test_a_token_for_every_receiver_logs_a_warning(serve: Serve, hosts: str, is_warned: bool) -> None:
     with serve("script", variables={"WEBHOOK_AUTH_TOKEN": TOKEN, "WEBHOOK_AUTH_HOSTS": hosts}) as server:
         server.wait_log("now accepting requests")
         assert server.log.count("WEBHOOK_AUTH_HOSTS") == is_warned
@@ -182,7 +182,7 @@ def output_of(kind: str) -> object:
 
 
 @pytest.mark.parametrize("kind", ["fifo", "link", "device", "folder", "not-there"])
-def test_an_output_that_is_no_file_fails_and_nothing_hangs(serve: Serve, kind: str) -> None:
+def test_an_output_that_is_not_a_file_fails_and_nothing_hangs(serve: Serve, kind: str) -> None:
     with serve("script") as server:
         body = server.predict(script(output_of, kind=kind)).json()
         assert body["status"] == "failed"
@@ -192,7 +192,7 @@ def test_an_output_that_is_no_file_fails_and_nothing_hangs(serve: Serve, kind: s
 # S14, S15, S24
 
 
-def test_secrets_are_told_to_nobody(serve: Serve) -> None:
+def test_secrets_are_in_no_response_and_no_log(serve: Serve) -> None:
     variables = {
         "COG_API_TOKEN": TOKEN,
         "WEBHOOK_AUTH_TOKEN": "hook-token",

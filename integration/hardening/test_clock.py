@@ -1,4 +1,4 @@
-"""hardening.md R25: when the clock on the wall is set, no time limit comes early, and none never."""
+"""hardening.md R25: when the wall clock is changed, every time limit still expires in time, none early."""
 
 import datetime
 import shutil
@@ -28,7 +28,7 @@ JUMPS: Final = pytest.mark.parametrize("jump", [HOUR, -HOUR], ids=["forwards", "
 
 
 class Clock:
-    """What the processes under test take for the time of day."""
+    """The wall clock of the processes under test."""
 
     def __init__(self, library: Path, file: Path) -> None:
         self._file = file
@@ -36,7 +36,7 @@ class Clock:
         self.shift(datetime.timedelta())
 
     def shift(self, by: datetime.timedelta) -> None:
-        """From now on it is that much later than it really is."""
+        """Set the clock ahead of the real time by this much."""
         scratch = self._file.with_suffix(".new")
         scratch.write_text(f"{by.total_seconds():.0f}")
         scratch.replace(self._file)
@@ -56,7 +56,7 @@ def clock(library: Path, tmp_path: Path) -> Clock:
 
 @contextmanager
 def jumping(server: Server, clock: Clock, jump: datetime.timedelta) -> Iterator[None]:
-    """Within the block the time has jumped, and the server has noticed."""
+    """Within the block the clock has jumped, and the server has noticed."""
     before = seen_by(server)
     clock.shift(jump)
     wait_for(

@@ -1,4 +1,4 @@
-"""hardening.md S11: what a large data URL takes in memory, and what becomes of broken ones."""
+"""hardening.md S11: memory use of large data URLs, and handling of invalid ones."""
 
 import base64
 import re
@@ -33,7 +33,7 @@ def server(serve: Serve) -> Iterator[Server]:
 
 
 def kilobytes(pid: int, name: str) -> int:
-    """A field of proc(5), status: VmRSS is what it holds, VmHWM the most it has held."""
+    """Return a field of /proc/PID/status in KiB: VmRSS is the resident size, VmHWM its peak."""
     found = re.search(rf"^{name}:\s+(\d+) kB$", Path("/proc", str(pid), "status").read_text(), re.MULTILINE)
     assert found is not None
     return int(found[1])
@@ -45,7 +45,7 @@ def test_neither_process_holds_more_than_about_two_copies(server: Server) -> Non
     body = b'{"input":{"file":"%b"}}' % url
     before = [kilobytes(pid, "VmRSS") for pid in pids]
     for pid in pids:
-        Path("/proc", str(pid), "clear_refs").write_text("5")  # VmHWM begins anew
+        Path("/proc", str(pid), "clear_refs").write_text("5")  # resets VmHWM
     answer = server.address.request("POST", "/predictions", body, {"Content-Type": "application/json"})
     peaks = [(kilobytes(pid, "VmHWM") - held) * 1024 for pid, held in zip(pids, before, strict=True)]
     print(f"body of {len(body) // MIB} MiB, peaks of {[peak // MIB for peak in peaks]} MiB")
@@ -83,7 +83,7 @@ def test_odd_forms_have_one_meaning(server: Server, url: str, output: str) -> No
 
 
 @pytest.mark.parametrize("url", ["data:;base64,!", "data:;base64,AAAA!!!!"])
-def test_what_is_no_base64_is_refused(server: Server, url: str) -> None:
+def test_invalid_base64_is_refused(server: Server, url: str) -> None:
     answer = server.predict({"file": url})
     assert answer.status == 422
     assert answer.json()["detail"][0]["msg"] == "the content of the data: URL is not base64"

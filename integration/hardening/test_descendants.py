@@ -1,4 +1,4 @@
-"""hardening.md C3: nothing that a model has started outlives its worker, however far it has moved away."""
+"""hardening.md C3: nothing that a model started outlives its worker, even a daemon in another session."""
 
 import inspect
 import json
@@ -36,7 +36,7 @@ def start_daemons() -> list[int]:
         "os.wait()\n"
     )
     daemon = subprocess.run([sys.executable, "-c", fork_twice], env={}, capture_output=True, check=True)
-    # By an intermediate process that ends at once, so that it is nobody's descendant.
+    # Through an intermediate process that exits at once, so that the daemon has no parent here.
     orphan = subprocess.run(
         ["sh", "-c", "env -i setsid sleep 3600 >/dev/null 2>&1 & echo $!"], capture_output=True, check=True
     )
@@ -47,7 +47,7 @@ def start_daemons() -> list[int]:
 
 
 def family_of(server: Server) -> list[psutil.Process]:
-    """A worker and the daemons that its model has started."""
+    """Return a worker and the daemons that its model started."""
     pids = server.predict(script(start_daemons)).json()["output"]
     return [psutil.Process(pid) for pid in pids]
 

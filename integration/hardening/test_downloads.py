@@ -1,4 +1,4 @@
-"""hardening.md E2 and E3: servers of input files that are slow or never answer hold up nobody else."""
+"""hardening.md E2 and E3: a slow or silent server of input files delays only the predictions that use it."""
 
 import contextlib
 import socket

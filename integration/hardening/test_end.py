@@ -1,4 +1,4 @@
-"""hardening.md C4 and C5: how long the end takes, whatever is in its way."""
+"""hardening.md C4 and C5: shutdown takes a bounded time, whatever delays it."""
 
 import contextlib
 import os
@@ -19,7 +19,7 @@ from testing.waiting import wait_for
 pytestmark = pytest.mark.ours("hardening.md C4, C5")
 
 IDLE_LIMIT_S: Final = 10.0
-"""Far from the grace time of these servers, also on a busy machine, on a quiet one it takes less than 2 s."""
+"""Well below the grace time of these servers, even on a busy machine; an idle one takes less than 2 s."""
 
 SOURCE: Final = """
 import atexit, multiprocessing, os, threading, time
@@ -108,7 +108,7 @@ class Predictor(BasePredictor):
     inputs({}),
 )
 GRACE_S: Final = 2.0
-# The 6 s that the end may take besides, and what a busy machine adds.
+# The 6 s that the end may take in addition, and a margin for a busy machine.
 WITHIN_S: Final = GRACE_S + 6 + 4
 
 

@@ -108,7 +108,7 @@ ENDLESS: Final = Model(
 
 
 @pytest.mark.parametrize("act", ["yield", "count"])
-def test_a_model_that_gives_without_end_fails(serve: Serve, act: str) -> None:
+def test_a_model_that_yields_without_end_fails(serve: Serve, act: str) -> None:
     with serve(ENDLESS, variables={"COG_MAX_OUTPUT_BYTES": str(20 * MIB)}) as server:
         before = Use.of(server)
         body = server.predict({"act": act}).json()

@@ -1,4 +1,4 @@
-"""docs/hardening.md A1: whatever an HTTP/2 client does costs its own connection at most."""
+"""docs/hardening.md A1: whatever an HTTP/2 client does affects its own connection at most."""
 
 import contextlib
 import socket
@@ -26,8 +26,8 @@ from testing.http2 import (
     fields,
     frame,
     goaway_code,
-    hear,
     http2,
+    read_all,
 )
 from testing.server import Server
 from testing.waiting import wait_for
@@ -86,7 +86,7 @@ FLOODS: Final = {
 
 @pytest.mark.parametrize("flood", FLOODS)
 def test_a_flood_ends_its_connection_and_nothing_else(server: Server, flood: str) -> None:
-    said = hear(server.address, OPENING + FLOODS[flood])
+    said = read_all(server.address, OPENING + FLOODS[flood])
     assert goaway_code(said) == h2.errors.ErrorCodes.ENHANCE_YOUR_CALM
     assert lives(server)
 
@@ -102,7 +102,7 @@ def test_a_flood_ends_its_connection_and_nothing_else(server: Server, flood: str
     ],
 )
 def test_what_is_not_http_2_ends_its_connection_and_nothing_else(server: Server, frames: bytes) -> None:
-    assert goaway_code(hear(server.address, OPENING + frames)) is not None
+    assert goaway_code(read_all(server.address, OPENING + frames)) is not None
     assert lives(server)
 
 
@@ -114,7 +114,7 @@ def test_what_is_not_http_2_ends_its_connection_and_nothing_else(server: Server,
         pytest.param(fields(b"GET", b"/\xff\xfe"), id="path of other bytes"),
         pytest.param(fields(b"GET", "/é".encode()), id="path in UTF-8"),
         pytest.param(fields(b"G\xc3\x89T"), id="method of other bytes"),
-        pytest.param(fields(b"GE T"), id="method with a blank"),
+        pytest.param(fields(b"GE T"), id="method with a space"),
         pytest.param(fields(b"OPTIONS", b"*"), id="no path"),
         pytest.param(fields(b"GET", b"http://localhost/livez"), id="a URL for a path"),
     ],
@@ -135,7 +135,7 @@ def test_ten_thousand_requests_of_an_honest_client_are_served(server: Server) ->
             assert [client.wait_over(each).status for each in streams] == [200] * 100
 
 
-def test_a_large_answer_and_a_large_body_are_no_flood(server: Server) -> None:
+def test_a_large_answer_and_a_large_body_are_not_a_flood(server: Server) -> None:
     """Its client acknowledges each of many small frames."""
     body = b'{"input":{"code":"def predict():\\n    return \'x\' * 20_000_000"}}'
     post = fields(b"POST", b"/predictions", (b"content-type", b"application/json"))

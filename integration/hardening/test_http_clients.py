@@ -1,4 +1,4 @@
-"""hardening.md A3, A5, B1-B6: HTTP/1 of real clients and proxies, and of those who mean harm."""
+"""hardening.md A3, A5, B1-B6: HTTP/1 of real clients and proxies, and of attackers."""
 
 import contextlib
 import json
@@ -90,7 +90,7 @@ def test_framing_without_end_takes_no_memory(server: Server, endless: bytes) -> 
         answer = b""
         with contextlib.suppress(ConnectionError):
             answer = sock.recv(4096)
-    assert statuses(answer) in ([431], [])  # a reset may have overtaken it
+    assert statuses(answer) in ([431], [])  # a reset may arrive before the response is read
     assert Use.of(server).resident_bytes - before.resident_bytes < 8 * MIB
 
 
@@ -98,7 +98,7 @@ def test_framing_without_end_takes_no_memory(server: Server, endless: bytes) -> 
 
 
 def connections_of(server: Server) -> int:
-    """How many clients it has."""
+    """Return the number of client connections."""
     connections = psutil.Process(server.process.pid).net_connections("tcp")
     return sum(it.status != psutil.CONN_LISTEN and it.laddr.port == server.address.port for it in connections)
 
@@ -118,7 +118,7 @@ def test_clients_that_take_nothing_are_cut_off_and_their_memory_is_free(serve: S
         for fields in (b"", b"Connection: close\r\n") * 2:
             sock = stack.enter_context(socket_with_little_room(server))
             sock.sendall(post({"input": large}, fields))
-            assert sock.recv(1) == b"H"  # the answer is on its way, and not taken
+            assert sock.recv(1) == b"H"  # the response is being sent, and not read
             assert server.predict(returning("1")).status == 200  # the slot is free
         wait_for(lambda: connections_of(server) == 0, "end of the connections")
         assert Use.of(server).resident_bytes - before.resident_bytes < 40 * MIB
@@ -162,7 +162,7 @@ def test_an_offer_of_another_protocol_is_ignored(server: Server, offer: bytes) -
     with server.address.socket() as sock:
         for piece in (request[:100], request[100:-5], request[-5:] + request + LAST):
             sock.sendall(piece)
-            server.address.request("GET", "/livez")  # by then it has been read
+            server.address.request("GET", "/livez")  # by then the server has read the request
         answer = b"".join(iter(lambda: sock.recv(65536), b""))
     assert statuses(answer) == [200, 200, 200]
     assert answer.count(b'"output":1') == 2
@@ -206,7 +206,7 @@ def test_http_1_0_without_keep_alive_ends_after_the_answer(server: Server) -> No
         assert b"\r\nconnection: close\r\n" in answer
 
 
-def test_http_1_0_with_keep_alive_is_told_so(server: Server) -> None:
+def test_http_1_0_with_keep_alive_stays_open_and_the_answer_says_so(server: Server) -> None:
     with server.address.socket() as sock:
         for _ in range(3):
             sock.sendall(b"GET /livez HTTP/1.0\r\nConnection: Keep-Alive\r\n\r\n")
@@ -249,9 +249,9 @@ def test_a_client_that_leaves_behind_a_pipelined_request_frees_the_slot(
 
 
 def test_400_clients_at_once_lose_no_syn(server: Server) -> None:
-    """Who comes while the server is busy waits in the kernel, which drops the SYN if there is no room."""
+    """Connections wait in the kernel while the server is busy; a full backlog would drop the SYN."""
     if int(Path("/proc/sys/net/core/somaxconn").read_text()) < 400:
-        pytest.skip("the kernel lets fewer clients wait: net.core.somaxconn")
+        pytest.skip("the kernel's backlog is smaller: net.core.somaxconn")
     with contextlib.ExitStack() as stack:
         socks = [stack.enter_context(socket.socket()) for _ in range(400)]
         server.signal(signal.SIGSTOP)

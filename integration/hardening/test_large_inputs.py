@@ -1,4 +1,4 @@
-"""hardening.md A4: however much is wrong with an input, the refusal is short and others are served."""
+"""hardening.md A4: however much is wrong with an input, the 422 is short and other clients are served."""
 
 import json
 import time
@@ -60,7 +60,7 @@ def test_a_refusal_is_short_and_others_do_not_wait_for_it(server: Server, body: 
     answer = refusal.result()
     assert answer.status == 422
     assert len(answer.body) < 64 * 1024
-    assert max(waits, default=0) < 3  # of 10 to 60 s before; what is left is the decoding of 900,000 names
+    assert max(waits, default=0) < 3  # it was 10 to 60 s; what remains is decoding 900,000 names
 
 
 def test_it_says_how_much_more_is_wrong(server: Server) -> None:

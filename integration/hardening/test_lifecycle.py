@@ -1,4 +1,4 @@
-"""hardening.md R4, R7, R9, R10, R12-R14, R17, R28: start, hang, crash loop, drain and end, and systemd."""
+"""hardening.md R4, R7, R9, R10, R12-R14, R17, R28: start, hang, crash loop, drain, shutdown, and systemd."""
 
 import contextlib
 import os
@@ -81,7 +81,7 @@ def start_a_daemon() -> int:
 
 
 @pytest.mark.parametrize("victim", ["supervisor", "worker"])
-def test_what_has_left_the_group_goes_too(serve: Serve, victim: str) -> None:
+def test_a_daemon_that_left_the_process_group_ends_too(serve: Serve, victim: str) -> None:
     with serve("script") as server:
         daemon = server.predict(script(start_a_daemon)).json()["output"]
         (worker,) = worker_pids(server)
@@ -126,7 +126,7 @@ def test_a_worker_that_hangs_is_replaced(serve: Serve) -> None:
         pytest.param("sum(i for i in range(30_000_000))", id="Python"),
     ],
 )
-def test_a_busy_worker_is_not_touched(serve: Serve, expression: str) -> None:
+def test_a_busy_worker_is_not_replaced(serve: Serve, expression: str) -> None:
     code = (
         f"def predict():\n"
         f"    import sys, time\n"
@@ -149,12 +149,12 @@ def test_the_supervisor_answers_while_its_worker_hangs(serve: Serve) -> None:
             os.kill(worker, signal.SIGCONT)
 
 
-def test_ready_is_said_by_status_codes(serve: Serve) -> None:
+def test_readiness_is_a_status_code(serve: Serve) -> None:
     with serve("script") as server:
         assert server.request("GET", "/readyz").status == 200
 
 
-def test_new_work_is_told_to_come_later_while_the_server_drains(serve: Serve) -> None:
+def test_new_work_gets_503_with_retry_after_while_the_server_drains(serve: Serve) -> None:
     with serve("script") as server:
         with holding(server, "promised") as answer:
             server.signal(signal.SIGTERM)
@@ -166,10 +166,10 @@ def test_new_work_is_told_to_come_later_while_the_server_drains(serve: Serve) ->
         assert server.wait_exit() == 0
 
 
-# systemd, and being the first process
+# systemd, and running as PID 1
 
 
-def test_systemd_is_told_once_when_the_model_is_ready(serve: Serve, tmp_path: Path) -> None:
+def test_systemd_is_notified_once_when_the_model_is_ready(serve: Serve, tmp_path: Path) -> None:
     with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as notices:
         path = Path("/tmp") / f"cog-notify-{secrets.token_hex(8)}"
         notices.bind(str(path))
@@ -178,8 +178,8 @@ def test_systemd_is_told_once_when_the_model_is_ready(serve: Serve, tmp_path: Pa
         try:
             with serve(SLOW_TO_SET_UP, variables=variables, until="STARTING") as server:
                 server.wait_status("READY")
-                told = [notices.recv(100) for _ in range(3)]
-                assert told == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
+                received = [notices.recv(100) for _ in range(3)]
+                assert received == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]
         finally:
             path.unlink()
 
@@ -235,7 +235,7 @@ def test_as_the_first_process_it_reaps_what_others_leave_behind(serve: Serve) ->
         assert server.predict(script(orphan_many)).json()["status"] == "succeeded"
         first = psutil.Process(server.process.pid).children(recursive=True)[0]
         wait_for(lambda: not zombies(first), "reaping of all orphans")
-        server.request("POST", "/shutdown")  # unshare passes no signal on
+        server.request("POST", "/shutdown")  # unshare does not forward signals
         assert server.wait_exit() == 0
 
 

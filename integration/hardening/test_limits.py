@@ -1,4 +1,4 @@
-"""hardening.md R18, R20, R21, S1-S5: what is too much is refused, and the next client is served."""
+"""hardening.md R18, R20, R21, S1-S5: requests over a limit are refused, and the next client is served."""
 
 import contextlib
 import os
@@ -93,10 +93,10 @@ def test_clients_that_trickle_do_not_keep_others_waiting(server: Server) -> None
 def test_a_head_that_does_not_end_is_given_up(server: Server) -> None:
     with server.address.socket() as sock:
         sock.sendall(b"GET /livez HTTP/1.1\r\nHost: loc")
-        assert not sock.recv(4096)  # the socket's own time limit would raise
+        assert not sock.recv(4096)  # the socket's own timeout would raise
 
 
-def test_clients_over_the_cap_are_told_so_and_it_recovers(serve: Serve) -> None:
+def test_clients_over_the_cap_get_503_and_it_recovers(serve: Serve) -> None:
     with serve("script", variables={"COG_MAX_CONNECTIONS": "20"}) as server:
         with contextlib.ExitStack() as stack:
             for _ in range(20):
@@ -178,7 +178,7 @@ def test_an_integer_of_any_length_does_no_harm(server: Server) -> None:
 
 
 def test_a_log_reader_that_is_stuck_stops_nothing(serve: Serve) -> None:
-    """stderr is a pipe that nobody reads."""
+    """stderr is a pipe without a reader."""
     entry = ("-c", STUCK_STDERR)
     code = "def predict():\n    print('x' * 100_000)\n    return 1"
     with serve("script", entry=entry) as server:

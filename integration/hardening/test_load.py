@@ -1,4 +1,4 @@
-"""hardening.md R9, R18, R26: what twenty thousand predictions leave behind, and what a killed server does."""
+"""hardening.md R9, R18, R26: neither twenty thousand predictions nor a killed server leave anything."""
 
 import contextlib
 import json
@@ -24,7 +24,7 @@ pytestmark = [pytest.mark.ours("hardening.md R9, R18, R26"), pytest.mark.slow, p
 
 PREDICTIONS: Final = 20_000
 CLIENTS: Final = 8
-# What the allocator keeps may grow a little; a hundred bytes lost in each prediction would be seen.
+# Allocator growth is tolerated; a leak of a hundred bytes per prediction is detected.
 MAX_GROWTH_BYTES: Final = 8 * 1024 * 1024
 MODEL: Final = Model(
     "import asyncio\n"
@@ -46,19 +46,19 @@ MODEL: Final = Model(
 
 
 def ask(server: Server, seed: int, count: int) -> Counter[str]:
-    """Predictions of one client; what became of them."""
-    dice = random.Random(seed)
+    """Run predictions of one client; return how many ended in each way."""
+    rng = random.Random(seed)
     ends: Counter[str] = Counter()
     with server.address.connect() as connection:
         for number in range(count):
             body = {
                 "id": f"{seed}-{number}",
                 "input": {
-                    "act": dice.choice(["say", "say", "say", "say", "say", "fail", "fail", "file"]),
-                    "seconds": dice.choice([0, 0.002]),
+                    "act": rng.choice(["say", "say", "say", "say", "say", "fail", "fail", "file"]),
+                    "seconds": rng.choice([0, 0.002]),
                 },
             }
-            way = dice.random()
+            way = rng.random()
             if way < 0.1:
                 leave(server, body)
                 ends["left"] += 1
@@ -86,7 +86,7 @@ def run(server: Server, count: int, seed: int) -> Counter[str]:
 
 
 def store_most(received: Received) -> Reply:
-    """An upload server that refuses one file in ten, and keeps no connection open."""
+    """Answer of an upload server that refuses one file in ten and closes each connection."""
     status = 404 if received.at * 1e6 % 10 < 1 else 200
     return Reply(status, {"Connection": "close"})
 

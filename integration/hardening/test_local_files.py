@@ -1,4 +1,4 @@
-"""hardening.md A2: over HTTP an input file is a URL; the server's own files are not to be had."""
+"""hardening.md A2: over HTTP an input file is a URL; clients cannot read the server's own files."""
 
 import base64
 from collections.abc import Iterator

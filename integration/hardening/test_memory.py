@@ -1,4 +1,4 @@
-"""hardening.md R5-R7, R16: when memory runs out a worker goes, it is said why, and the server stays."""
+"""hardening.md R5-R7, R16: when memory runs out a worker is killed, the error says so, the server stays."""
 
 import signal
 from collections.abc import Iterator
@@ -15,7 +15,7 @@ from testing.waiting import wait_for
 pytestmark = pytest.mark.ours("hardening.md R5-R7, R16")
 
 MIB: Final = 1024 * 1024
-# Room for one model of 100 MiB, and what it takes to fill the rest, but not for two.
+# Enough for one model of 100 MiB, not for two; the tests fill the rest.
 LIMIT_BYTES: Final = 200 * MIB
 MODEL: Final = Model(
     "import os\n"
@@ -51,7 +51,7 @@ def test_the_kernel_takes_the_worker_and_the_server_goes_on(serve: Serve, group:
             assert body["error"] == "Worker crashed: it was killed by SIGKILL, out of memory"
             server.wait_status("READY")
             assert server.predict({"act": "say"}).json()["output"] == "say"
-        # Whoever else kills it is not mistaken for the kernel.
+        # A kill by another process is not reported as the OOM killer.
         assert server.predict({"act": "die"}).json()["error"].endswith("killed by SIGKILL")
 
 
@@ -86,7 +86,7 @@ def test_what_has_killed_a_worker_is_never_run_again(serve: Serve) -> None:
         for name in ("one", "two"):
             assert server.predict({"name": name}).json()["output"] == name
         assert server.folder.joinpath("runs").read_text().split() == ["poison", "one", "two"]
-        # Only a client may ask for it once more.
+        # Only a client may request it again.
         server.predict({"name": "poison"}, id="poison")
         server.wait_status("READY")
         assert server.predict({"name": "three"}).json()["output"] == "three"

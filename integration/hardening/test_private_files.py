@@ -1,4 +1,4 @@
-"""hardening.md S19: sockets and files are their owner's alone, whoever was there before."""
+"""hardening.md S19: sockets and files are accessible to their owner alone, whatever was planted before."""
 
 import os
 import shutil
@@ -51,15 +51,15 @@ HOLD_LARGE: Final = (
 )
 
 
-def test_a_stranger_on_a_slots_socket_is_turned_away(serve: Serve) -> None:
+def test_another_process_cannot_connect_to_a_slot_socket(serve: Serve) -> None:
     with serve("script") as server, holding(server, "busy") as answer:
         (path,) = server.temporary.glob("pycoglet-slots-*/slot-0.sock")
-        with socket.socket(socket.AF_UNIX) as stranger, pytest.raises(ConnectionRefusedError):
-            stranger.connect(str(path))
+        with socket.socket(socket.AF_UNIX) as client, pytest.raises(ConnectionRefusedError):
+            client.connect(str(path))
         assert not answer.done()
 
 
-def test_what_a_killed_server_left_is_in_nobodys_way(serve: Serve, tmp_path: Path) -> None:
+def test_files_of_a_killed_server_do_not_block_the_next(serve: Serve, tmp_path: Path) -> None:
     shared = {"TMPDIR": tempfile.mkdtemp(prefix="cog-")}
     try:
         with serve("script", variables=shared) as killed:
@@ -74,7 +74,7 @@ def test_what_a_killed_server_left_is_in_nobodys_way(serve: Serve, tmp_path: Pat
 
 @pytest.fixture
 def planted(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Path]:
-    """Somebody has guessed the name of the next folder, and put a link there to a folder of his own."""
+    """An attacker has predicted the name of the next folder, and put a symlink to their own there."""
     with tempfile.TemporaryDirectory(prefix="cog-") as shared:
         foreign = tmp_path / "foreign"
         foreign.mkdir()

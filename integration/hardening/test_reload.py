@@ -1,4 +1,4 @@
-"""hardening.md R16 and R27: workers are replaced, and no request is lost by it."""
+"""hardening.md R16 and R27: workers are replaced without losing a request."""
 
 import os
 import signal
@@ -73,7 +73,7 @@ def test_a_reload_in_the_moment_of_a_death_makes_no_second_worker(serve: Serve) 
 def test_an_old_worker_that_dies_before_there_is_a_new_one_is_replaced_once(
     serve: Serve, tmp_path: Path
 ) -> None:
-    # A reload needs to know how much memory a worker takes, which psutil tells.
+    # A reload needs to know how much memory a worker takes, which psutil reports.
     gate = tmp_path / "gate"
     psutil = f"import os, time\nwhile not os.path.exists({str(gate)!r}): time.sleep(0.01)\nraise ImportError"
     tmp_path.joinpath("psutil.py").write_text(psutil)
@@ -115,13 +115,13 @@ def test_a_worker_that_is_still_loading_the_model_is_replaced_too(serve: Serve) 
 
 
 def served_by(server: Server, *, without: int | None = None) -> int | None:
-    """The worker that serves now; None while there is none."""
+    """Return the pid of the worker that serves now; None while there is none."""
     pid: int | None = server.predict({"until": "predict.py"}).json().get("output")
     return None if pid == without else pid
 
 
 def ask_for_pids(server: Server, count: int) -> set[int]:
-    """Predictions on one connection, of which none may fail."""
+    """Run predictions on one connection, none of which may fail; return the pids of their workers."""
     pids = set()
     with server.address.connect() as connection:
         for _ in range(count):
@@ -147,7 +147,7 @@ def test_twenty_reloads_under_load_lose_nothing(serve: Serve) -> None:
         assert len(seen) >= 20
 
 
-def test_a_worker_is_replaced_after_its_share_of_predictions(serve: Serve) -> None:
+def test_a_worker_is_replaced_after_its_limit_of_predictions(serve: Serve) -> None:
     with serve("script", variables={"COG_WORKER_MAX_PREDICTIONS": "20"}) as server:
         first = worker_pids(server)
         wait_for(lambda: ask_for_pids(server, 20).isdisjoint(first), "answers of another worker alone")

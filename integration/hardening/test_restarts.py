@@ -1,4 +1,4 @@
-"""hardening.md A6 and D5: what follows the death of a worker, and what is said about it."""
+"""hardening.md A6 and D5: how a dead worker is replaced, and how this is reported."""
 
 import pytest
 from integration.conftest import Serve

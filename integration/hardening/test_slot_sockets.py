@@ -61,7 +61,7 @@ async def worker(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> AsyncIterat
             yield worker
         finally:
             await worker.end()
-            await asyncio.sleep(0)  # a turn of the loop, in which the transports close
+            await asyncio.sleep(0)  # one iteration of the event loop, in which the transports close
 
 
 def slot_path() -> str:
@@ -69,23 +69,23 @@ def slot_path() -> str:
     return str(path)
 
 
-async def test_a_stranger_who_came_first_delays_no_end(
+async def test_another_process_that_connects_first_delays_no_end(
     worker: WorkerProcess, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(worker_process, "_DRAIN_TIMEOUT_S", 10 * DEADLINE_S)
     events = Events()
-    with socket.socket(socket.AF_UNIX) as stranger:
-        stranger.settimeout(DEADLINE_S)
-        stranger.connect(slot_path())
+    with socket.socket(socket.AF_UNIX) as other:
+        other.settimeout(DEADLINE_S)
+        other.connect(slot_path())
         await worker.attach(SlotPool(), events)
         async with asyncio.timeout(DEADLINE_S):
             await events.ready.wait()
             worker.send(control.Shutdown())
             assert await worker.wait_end() == 0
-        assert stranger.recv(1) == b""
+        assert other.recv(1) == b""
 
 
-async def test_the_end_of_a_worker_does_not_hold_up_the_loop(worker: WorkerProcess) -> None:
+async def test_the_end_of_a_worker_does_not_block_the_loop(worker: WorkerProcess) -> None:
     events = Events()
     await worker.attach(SlotPool(), events)
     async with asyncio.timeout(DEADLINE_S):
@@ -94,7 +94,7 @@ async def test_the_end_of_a_worker_does_not_hold_up_the_loop(worker: WorkerProce
         with watched() as work:
             await worker.stop(DEADLINE_S)
     assert work.is_only_elsewhere(folder)
-    assert "/proc" not in work.by_this_thread  # all processes are looked through for those that it has left
+    assert "/proc" not in work.by_this_thread  # kill_all scans all processes for those that the worker left
 
 
 def test_a_model_cannot_connect_its_slot_again(serve: Serve) -> None:

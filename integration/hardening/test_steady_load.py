@@ -21,7 +21,7 @@ SECONDS: Final = float(os.environ.get("PYCOGLET_STEADY", "10"))
 CLIENTS: Final = 5
 PER_CLIENT_AND_S: Final = 10
 MIB: Final = 1024 * 1024
-# A MiB up or down is the allocator's; one in each minute would be 350 bytes lost in each prediction.
+# A MiB more or less is the allocator; one per minute would be a leak of 350 bytes per prediction.
 MAX_MIB_PER_MINUTE: Final = 1.0
 
 pytestmark = [
@@ -38,7 +38,7 @@ MODEL: Final = Model(
 
 
 def ask(server: Server, ends: float) -> int:
-    """One client, at its pace until `ends`; how many of its predictions have succeeded."""
+    """Run one client at a fixed rate until `ends`; return how many of its predictions succeeded."""
     pace = threading.Event()
     succeeded = asked = 0
     begins = time.monotonic()
@@ -52,7 +52,7 @@ def ask(server: Server, ends: float) -> int:
 
 
 def watch(server: Server, ends: float) -> dict[int, float]:
-    """MiB that the server occupied between requests, the least in each second, by second."""
+    """Return the resident MiB of the server between requests: the minimum in each second, by second."""
     pace = threading.Event()
     least: dict[int, float] = {}
     while (now := time.monotonic()) < ends:
@@ -69,7 +69,7 @@ def test_memory_stays_flat(serve: Serve) -> None:
             asking = [pool.submit(ask, server, ends) for _ in range(CLIENTS)]
             least = watch(server, ends)
         succeeded = sum(each.result() for each in asking)
-        # The first third is for what is imported and allocated once.
+        # The first third is warm-up: lazy imports and caches.
         seconds, mebibytes = zip(*list(least.items())[len(least) // 3 :], strict=True)
         slope = statistics.linear_regression(seconds, mebibytes).slope * 60
         held = f"{min(mebibytes):.2f} to {max(mebibytes):.2f} MiB"

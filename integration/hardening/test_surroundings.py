@@ -1,4 +1,4 @@
-"""hardening.md D2 to D6: closed streams, temporary folders of all kinds, a model's folder that is gone."""
+"""hardening.md D2 to D6: closed streams, unusual temporary folders, a deleted model folder."""
 
 import os
 import signal
@@ -37,7 +37,7 @@ CLOSED: Final = (
     ["'-m', 'cog.server.http',", "'-m', 'coglet_supervisor', '--port', os.environ['PORT'],"],
     ids=["cog", "coglet_supervisor"],
 )
-def test_closed_streams_are_nothing_to_the_server(serve: Serve, closed: tuple[int, ...], entry: str) -> None:
+def test_the_server_works_with_closed_streams(serve: Serve, closed: tuple[int, ...], entry: str) -> None:
     with serve("script", entry=("-c", CLOSED.format(closed=closed, entry=entry))) as server:
         (worker,) = worker_pids(server)
         for pid, descriptor in ((server.process.pid, number) for number in closed):
@@ -55,7 +55,7 @@ def test_closed_streams_are_nothing_to_the_server(serve: Serve, closed: tuple[in
 
 
 @pytest.mark.parametrize("closed", [(2,), (0, 1, 2)], ids=["stderr", "all streams"])
-def test_closed_streams_are_nothing_to_the_command_line(
+def test_the_command_line_works_with_closed_streams(
     tmp_path: Path, port: int, closed: tuple[int, ...]
 ) -> None:
     Model.named("script").write_to(tmp_path)
@@ -83,7 +83,7 @@ def is_ready(address: Address) -> bool:
 # temporary folders
 
 
-def test_a_long_temporary_folder_is_no_obstacle(serve: Serve, tmp_path: Path) -> None:
+def test_a_long_temporary_folder_works(serve: Serve, tmp_path: Path) -> None:
     long = tmp_path / ("x" * 150)
     long.mkdir()
     with serve("script", variables={"TMPDIR": str(long)}) as server:
@@ -111,7 +111,7 @@ def test_without_a_place_for_sockets_it_says_so() -> None:
 
 def test_without_a_temporary_folder_it_says_so_and_ends(tmp_path: Path) -> None:
     Model.named("script").write_to(tmp_path)
-    # No file can have any content, so that Python finds no folder for temporary files.
+    # The file size limit is 0, so that Python finds no usable temporary folder.
     code = (
         "import os, resource, sys\n"
         "resource.setrlimit(resource.RLIMIT_FSIZE, (0, 0))\n"

@@ -23,7 +23,7 @@ STOPPED_S: Final = 4.5
 
 @contextmanager
 def stopped(server: Server) -> Iterator[None]:
-    """Supervisor and worker do not run within the block, which lasts longer than the limit."""
+    """Supervisor and worker are stopped within the block, which lasts longer than the limit."""
     ends = time.monotonic() + STOPPED_S
     processes = (server.process.pid, *worker_pids(server))
     for pid in processes:

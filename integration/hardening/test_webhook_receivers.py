@@ -37,7 +37,7 @@ def test_receivers_that_never_answer_keep_no_other_waiting(
         server.predict(HELLO, id="honest", webhook=honest.url)
         honest.wait_end("honest")
         assert time.monotonic() - started < WITHIN_S
-        # They are known by now, and delay nothing.
+        # They are known to be slow by now, and delay no other webhook.
         server.predict(HELLO, id="next", webhook=honest.url)
         bodies = [body for body in honest.wait_end("next") if body["id"] == "next"]
         assert [body["status"] for body in bodies] == ["processing", "processing", "succeeded"]

@@ -1,4 +1,4 @@
-"""hardening.md S23: a receiver can verify each attempt, also one that repeats another."""
+"""hardening.md S23: a receiver can verify each attempt, retries included."""
 
 import base64
 import hashlib

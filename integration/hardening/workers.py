@@ -22,11 +22,11 @@ SLOW_TO_SET_UP: Final = Model(
     inputs({"until": {"type": "string"}}, "until"),
     "predict.py:Runner",
 )
-"""Its setup takes as long as there is a file `wait`, its predictions until there is a file `until`."""
+"""Its setup blocks while the file `wait` exists, its predictions until the file `until` exists."""
 
 
 def worker_pids(server: Server) -> set[int]:
-    """The workers that are alive."""
+    """Return the pids of the workers that are alive."""
     alive = set()
     for child in psutil.Process(server.process.pid).children():
         with contextlib.suppress(psutil.NoSuchProcess):  # it has ended since it was listed
@@ -36,7 +36,7 @@ def worker_pids(server: Server) -> set[int]:
 
 
 def wait_workers(server: Server, number: int, *, without: int | None = None) -> set[int]:
-    """Waits until there are that many, and a certain one is not among them."""
+    """Wait until there are `number` workers, and `without` is not among them; return their pids."""
 
     def found() -> set[int] | None:
         pids = worker_pids(server)

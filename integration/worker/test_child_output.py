@@ -60,7 +60,7 @@ def test_stderr_of_a_child_is_distinguished(start_worker: StartWorker) -> None:
     assert [(each.source, each.data) for each in logs] == [("stderr", "hello\n")]
 
 
-def test_bytes_that_are_no_text_are_replaced_and_characters_are_never_cut(start_worker: StartWorker) -> None:
+def test_bytes_that_are_not_text_are_replaced_and_characters_are_never_cut(start_worker: StartWorker) -> None:
     worker = start_worker("""
         import os
 

@@ -11,7 +11,7 @@ from coglet_supervisor.http.exchange import Exchange
 from coglet_supervisor.http.request import Message, Scope
 from coglet_supervisor.predictions.slots import Slot
 
-# What the kernel knows of every wire: an open connection, and nothing on its way.
+# What the kernel knows of every wire: an open connection without data in transit.
 _SOCKETS: Final = socket.socketpair()
 
 

@@ -20,7 +20,7 @@ from coglet_supervisor.http.server import HttpServer
 # a socket's transport
 
 OpenWire = Callable[[], AbstractAsyncContextManager[tuple[asyncio.Transport, Callable[[], bytes]]]]
-"""Gives a transport, and what reads all that its peer gets until the end."""
+"""Yields a transport, and what reads all that its peer gets until the end."""
 
 
 @asynccontextmanager
@@ -65,7 +65,7 @@ async def test_a_wire_gives_what_was_written_before_its_end(open_wire: OpenWire,
 # the server of a connection
 
 OpenHost = Callable[[list[str]], AbstractAsyncContextManager[ServesConnections]]
-"""Gives a server that answers each request at once and notes its path in the list."""
+"""Yields a server that answers each request at once and notes its path in the list."""
 
 
 @asynccontextmanager

@@ -23,8 +23,8 @@ from testing.http2 import (
     fields,
     frame,
     goaway_code,
-    hear,
     http2,
+    read_all,
 )
 from testing.waiting import wait_until
 
@@ -106,7 +106,7 @@ async def in_thread(function: Callable[..., Any], *arguments: Any) -> Any:
 )
 async def test_a_client_without_requests_is_disconnected(timeouts: dict[str, float], sent: bytes) -> None:
     async with serving(**timeouts) as server:
-        said = await in_thread(hear, server.address, sent)
+        said = await in_thread(read_all, server.address, sent)
         assert goaway_code(said) == ErrorCodes.NO_ERROR
 
 
@@ -197,8 +197,8 @@ async def test_an_error_in_the_library_closes_the_connection_and_logs_one_line(
 async def test_a_stopping_server_finishes_running_requests_and_sends_goaway() -> None:
     late = frame(HEADERS, END_STREAM | END_HEADERS, 1, encoded(fields(path=b"/late")))
     async with asyncio.TaskGroup() as tasks, serving() as server:
-        idle = tasks.create_task(in_thread(hear, server.address, OPENING + GET))
-        busy = tasks.create_task(in_thread(hear, server.address, OPENING + late))
+        idle = tasks.create_task(in_thread(read_all, server.address, OPENING + GET))
+        busy = tasks.create_task(in_thread(read_all, server.address, OPENING + late))
         await wait_until(lambda: "/livez" in server.app.ended)
         await wait_until(lambda: "/late" in server.app.begun)
         server.stop.set()

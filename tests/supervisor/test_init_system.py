@@ -45,7 +45,7 @@ def test_states_reach_the_service_manager(manager: str) -> None:
         assert [notices.recv(100), notices.recv(100)] == [b"READY=1", b"STOPPING=1"]
 
 
-def test_a_service_manager_that_is_gone_or_was_never_there_changes_nothing(manager: str) -> None:
+def test_a_service_manager_that_has_exited_or_never_existed_changes_nothing(manager: str) -> None:
     Notifier({"NOTIFY_SOCKET": manager}).notify("READY=1")
     Notifier({}).notify("READY=1")
 

@@ -1,4 +1,4 @@
-"""Work that blocks for long holds up neither the event loop nor its end."""
+"""Work that blocks for long delays neither the event loop nor its end."""
 
 import asyncio
 import threading

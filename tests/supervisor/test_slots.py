@@ -65,7 +65,7 @@ async def test_a_worker_that_dies_before_a_large_input_is_sent(bench: Bench) -> 
 
 
 async def test_a_large_input_that_cannot_be_written_fails_and_frees_the_slot(bench: Bench) -> None:
-    bench.folder.joinpath("1").write_text("in the way")
+    bench.folder.joinpath("1").write_text("not a folder")
     prediction = bench.run(input_json=LARGE).prediction
     await prediction.wait_terminal()
     assert prediction.status == "failed"

@@ -59,7 +59,7 @@ async def test_one_is_started_beside_the_event_loop(machine: Machine) -> None:
     assert psutil.pid_exists(worker.pid)
 
 
-async def test_the_end_kills_what_nobody_has_taken(machine: Machine) -> None:
+async def test_the_end_kills_what_was_not_taken(machine: Machine) -> None:
     machine.go_on.set()
     spawner = WorkerSpawner(machine.spawn)
     worker = spawner.start()

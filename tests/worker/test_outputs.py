@@ -201,6 +201,6 @@ def test_a_value_just_below_the_limit_needs_no_file(outputs: Outputs) -> None:
 
 
 def test_a_large_value_without_a_place_for_its_file(outputs: Outputs) -> None:
-    outputs.folder.write_text("in the way")
+    outputs.folder.write_text("not a folder")
     with pytest.raises(OutputError, match=r"^output of \d+ bytes cannot be written to a temporary file: "):
         outputs.result(LARGE)

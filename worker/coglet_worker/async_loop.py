@@ -182,7 +182,7 @@ class _AsyncSlot:
                 return slot.Cancelled(id=message.id)
             return self._runtime.explain(prediction, error)
         if self._cancel_requested == message.sequence:
-            return self._runtime.cancelled(prediction, outcome)
+            return self._runtime.canceled(prediction, outcome)
         return outcome
 
     async def _run(self, message: slot.Predict, prediction: RunningPrediction) -> Terminal:

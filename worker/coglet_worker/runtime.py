@@ -88,7 +88,7 @@ class Runtime:
             self._report_traceback(prediction, error)
         return _failed(prediction, text)
 
-    def cancelled(self, prediction: RunningPrediction, outcome: Terminal) -> slot.Cancelled:
+    def canceled(self, prediction: RunningPrediction, outcome: Terminal) -> slot.Cancelled:
         """Return the terminal message if a cancel arrived but the code ended by itself; keep its output."""
         if isinstance(outcome, slot.Done) and outcome.output is not None:
             prediction.connection.send(slot.Output(output=outcome.output))

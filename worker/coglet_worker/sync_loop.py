@@ -55,7 +55,7 @@ class SyncLoop:
         except BaseException as error:  # noqa: BLE001 - a cancel, or a signal handler of the author's, at the end
             return self._failure(message, prediction, error)
         if gate.requested(message.sequence):
-            return self._runtime.cancelled(prediction, outcome)
+            return self._runtime.canceled(prediction, outcome)
         return outcome
 
     def _failure(

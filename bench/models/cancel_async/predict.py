@@ -1,4 +1,4 @@
-"""Waits until it is canceled, and shows by a file that it has begun."""
+"""Creates a file when it starts, then waits until it is canceled."""
 
 import asyncio
 from pathlib import Path

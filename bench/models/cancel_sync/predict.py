@@ -1,4 +1,4 @@
-"""Computes until it is canceled, and shows by a file that it has begun."""
+"""Creates a file when it starts, then computes until it is canceled."""
 
 from pathlib import Path
 

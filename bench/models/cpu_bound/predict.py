@@ -1,4 +1,4 @@
-"""Holds the interpreter lock from beginning to end: only a second process helps."""
+"""Holds the interpreter lock all the time: only a second process makes it faster."""
 
 from cog import BasePredictor
 

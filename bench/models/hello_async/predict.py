@@ -1,4 +1,4 @@
-"""Answers at once, in many slots of one event loop."""
+"""Returns immediately, in many slots of one event loop."""
 
 from cog import BasePredictor
 

@@ -1,4 +1,4 @@
-"""Answers at once: what is left is the server's own time."""
+"""Returns immediately, so that the time measured is the server's own."""
 
 from cog import BasePredictor
 

@@ -1,4 +1,4 @@
-"""Yields many items; the client asked for all of them in one answer."""
+"""Yields many items; the client receives them in one response."""
 
 from collections.abc import Iterator
 

@@ -1,4 +1,4 @@
-"""Returns a file of 32 MiB, made once: what is measured is the way to the client, not the disk."""
+"""Returns a file of 32 MiB, written once, so that the transfer is measured and not the disk."""
 
 from cog import BasePredictor, Path
 

@@ -1,4 +1,4 @@
-"""Says whether its input is the 32 MiB it should be."""
+"""Returns whether its input is the expected 32 MiB."""
 
 from cog import BasePredictor
 

@@ -1,4 +1,4 @@
-"""One prediction on a server: the request, its streamed output, and cancellation."""
+"""One prediction on a server: the request, its streamed output, and its cancelation."""
 
 import asyncio
 import uuid

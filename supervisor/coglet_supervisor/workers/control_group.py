@@ -94,7 +94,7 @@ def free_memory_bytes(pid: int) -> int | None:
 def _number(file: Path) -> int | None:
     try:
         return int(file.read_text())
-    except (OSError, ValueError):  # "max" is no limit
+    except (OSError, ValueError):  # "max" stands for no limit
         return None
 
 
