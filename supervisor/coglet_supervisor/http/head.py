@@ -63,8 +63,8 @@ def check_version(version: str) -> None:
 def may_persist_in_1_0(fields: Fields) -> bool:
     """False if an HTTP/1.0 connection must be closed although the client sent `keep-alive`.
 
-    `close` takes precedence over `keep-alive`. A chunked body may have come through a proxy that cannot tell
-    where it ends (RFC 9112, 6.1).
+    `close` takes precedence over `keep-alive`. A chunked body may have come through a proxy that does not
+    know where it ends (RFC 9112, 6.1).
     """
     return not any(
         name == b"transfer-encoding"
