@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,11 +34,20 @@ class NoTemporaryFolder(OSError):
     """There is no place for temporary files; the text says what to do."""
 
 
-class TemporaryFolder:
-    """A new folder that nobody else can read, locked by this process until `remove`."""
+def slot_name(index: int) -> str:
+    """The file name of the socket of slot number `index`. Workers know it, too."""
+    return f"slot-{index}.sock"
 
-    def __init__(self, prefix: str, parent: str) -> None:
+
+class TemporaryFolder:
+    """A new folder that nobody else can read, locked by this process until `remove`.
+
+    `names` are files that will be in it: these are removed even when no descriptor is left.
+    """
+
+    def __init__(self, prefix: str, parent: str, names: Sequence[str] = ()) -> None:
         """Raises OSError."""
+        self._names = (_LOCK, *names)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             try:
@@ -64,10 +73,15 @@ class TemporaryFolder:
     @classmethod
     def for_sockets(cls, number: int) -> "TemporaryFolder":
         """A place in which the paths of `number` sockets are not too long. Raises NoTemporaryFolder."""
-        return first_folder([tempfile.gettempdir(), *_SHORT_PARENTS], f"slot-{number - 1}.sock")
+        return first_folder([tempfile.gettempdir(), *_SHORT_PARENTS], [slot_name(n) for n in range(number)])
 
     def remove(self) -> None:
         """Removes it with all that is in it. Safe to repeat."""
+        # Removing what has a name needs no descriptor, of which perhaps none is left.
+        with contextlib.suppress(OSError):
+            for name in self._names:
+                self.path.joinpath(name).unlink(missing_ok=True)
+            self.path.rmdir()
         shutil.rmtree(self.path, ignore_errors=True)
         self._unlock()
 
@@ -77,16 +91,16 @@ class TemporaryFolder:
             self._lock = None
 
 
-def first_folder(parents: Iterable[str], longest_name: str) -> TemporaryFolder:
+def first_folder(parents: Iterable[str], names: Sequence[str]) -> TemporaryFolder:
     """A folder in the first of `parents` that will do for sockets of these names. Raises OSError."""
     problems = []
     for parent in dict.fromkeys(parents):
-        path = os.path.join(parent, f"{_SLOTS_PREFIX}{'x' * _RANDOM_CHARS}", longest_name)
+        path = os.path.join(parent, f"{_SLOTS_PREFIX}{'x' * _RANDOM_CHARS}", max(names, key=len))
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
             problems.append(f"{parent}: too long for the path of a socket")
             continue
         try:
-            return TemporaryFolder(_SLOTS_PREFIX, parent)
+            return TemporaryFolder(_SLOTS_PREFIX, parent, names)
         except OSError as error:
             if error.errno in _OF_NO_PLACE:
                 raise

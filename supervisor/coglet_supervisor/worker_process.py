@@ -31,7 +31,7 @@ from coglet_supervisor.process_group import ProcessGroup
 from coglet_supervisor.process_usage import usage_of
 from coglet_supervisor.recycling import Wear
 from coglet_supervisor.slots import Slot, SlotPool, SlotSocket, peer_pid
-from coglet_supervisor.temporary_folder import TemporaryFolder
+from coglet_supervisor.temporary_folder import TemporaryFolder, slot_name
 
 log = logging.getLogger(__name__)
 
@@ -132,7 +132,7 @@ class WorkerProcess:
         try:
             for index in range(spec.num_slots):
                 listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listener.bind(str(folder.path / f"slot-{index}.sock"))
+                listener.bind(str(folder.path / slot_name(index)))
                 listener.listen(1)
                 listener.setblocking(False)
                 listeners.append(listener)
