@@ -106,7 +106,7 @@ def slot_paths(pid: int) -> list[str]:
 def test_without_a_place_for_sockets_it_says_so() -> None:
     places = [f"/{'x' * 150}", "/nowhere"]
     with pytest.raises(NoTemporaryFolder, match=r"too long.*/nowhere: No such file.*set TMPDIR"):
-        first_folder(places, "slot-0.sock")
+        first_folder(places, ["slot-0.sock"])
 
 
 def test_without_a_temporary_folder_it_says_so_and_ends(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ import itertools
 import os
 import shutil
 import tempfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -34,11 +34,20 @@ class NoTemporaryFolder(OSError):
     """A temporary folder cannot be created; the text says what to change."""
 
 
-class TemporaryFolder:
-    """A new folder that only this user can read, locked by this process until `remove`."""
+def slot_name(index: int) -> str:
+    """The file name of the socket of slot number `index`; workers use the same."""
+    return f"slot-{index}.sock"
 
-    def __init__(self, prefix: str, parent: str) -> None:
+
+class TemporaryFolder:
+    """A new folder that only this user can read, locked by this process until `remove`.
+
+    `names` are files that will be in it: these are removed even if no descriptor is left.
+    """
+
+    def __init__(self, prefix: str, parent: str, names: Sequence[str] = ()) -> None:
         """Create the folder in `parent`. Raises OSError if that fails."""
+        self._names = (_LOCK, *names)
         while True:
             self.path = Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
             try:
@@ -67,10 +76,15 @@ class TemporaryFolder:
 
         Raises NoTemporaryFolder if no parent will do, and OSError when out of descriptors.
         """
-        return first_folder([tempfile.gettempdir(), *_SHORT_PARENTS], f"slot-{number - 1}.sock")
+        return first_folder([tempfile.gettempdir(), *_SHORT_PARENTS], [slot_name(n) for n in range(number)])
 
     def remove(self) -> None:
         """Remove the folder and its content. Idempotent."""
+        # Unlinking a file by its name needs no descriptor, and perhaps none is left.
+        with contextlib.suppress(OSError):
+            for name in self._names:
+                self.path.joinpath(name).unlink(missing_ok=True)
+            self.path.rmdir()
         shutil.rmtree(self.path, ignore_errors=True)
         self._unlock()
 
@@ -80,20 +94,20 @@ class TemporaryFolder:
             self._lock = None
 
 
-def first_folder(parents: Iterable[str], longest_name: str) -> TemporaryFolder:
+def first_folder(parents: Iterable[str], names: Sequence[str]) -> TemporaryFolder:
     """Create a folder in the first of `parents` that is writable and has a short enough path for sockets.
 
-    `longest_name` is the longest name of a socket. Raises NoTemporaryFolder if no parent will do, and OSError
-    when out of descriptors.
+    `names` are those of the sockets. Raises NoTemporaryFolder if no parent will do, and OSError when out of
+    descriptors.
     """
     problems = []
     for parent in dict.fromkeys(parents):
-        path = os.path.join(parent, f"{_SLOTS_PREFIX}{'x' * _RANDOM_CHARS}", longest_name)
+        path = os.path.join(parent, f"{_SLOTS_PREFIX}{'x' * _RANDOM_CHARS}", max(names, key=len))
         if len(os.fsencode(path)) > _SOCKET_PATH_BYTES:
             problems.append(f"{parent}: the path of a socket would be too long")
             continue
         try:
-            return TemporaryFolder(_SLOTS_PREFIX, parent)
+            return TemporaryFolder(_SLOTS_PREFIX, parent, names)
         except OSError as error:
             if error.errno in _OUT_OF_DESCRIPTORS:
                 raise

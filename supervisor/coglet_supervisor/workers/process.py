@@ -21,7 +21,7 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.health import timestamp
 from coglet_supervisor.predictions.slots import Slot, SlotPool, SlotSocket, peer_pid
-from coglet_supervisor.temporary_folder import TemporaryFolder
+from coglet_supervisor.temporary_folder import TemporaryFolder, slot_name
 from coglet_supervisor.workers.control_group import ControlGroup
 from coglet_supervisor.workers.control_reader import ControlReader
 from coglet_supervisor.workers.exit import wait_exit
@@ -99,7 +99,7 @@ class WorkerProcess:
         try:
             for index in range(spec.num_slots):
                 listener = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-                listener.bind(str(folder.path / f"slot-{index}.sock"))
+                listener.bind(str(folder.path / slot_name(index)))
                 listener.listen(1)
                 listener.setblocking(False)
                 listeners.append(listener)
