@@ -64,8 +64,8 @@ class Reply:
     write: Callable[[Peer], None] | None = None
 
 
-HANG_UP: Final = Reply(write=lambda _: None)
-"""No response: the connection is closed."""
+HANG_UP: Final = Reply(status=0, write=lambda _: None)
+"""No response, and so no status: the connection is closed."""
 
 Answering = Callable[[Received], Reply]
 
