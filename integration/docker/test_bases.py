@@ -30,7 +30,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from cog import BaseModel, BaseRunner
+from cog import BaseModel, BasePredictor
 
 
 class Output(BaseModel):
@@ -40,8 +40,8 @@ class Output(BaseModel):
     made: list[str]
 
 
-class Runner(BaseRunner):
-    def run(self, folder: str) -> Output:
+class Predictor(BasePredictor):
+    def predict(self, folder: str) -> Output:
         made = [Path(folder, "out.txt"), Path("~/.cache/hub/new.bin"), Path("~/new/settings")]
         made = [path.expanduser().resolve() for path in made]
         for path in made:
@@ -115,7 +115,7 @@ def image(kind: Kind, variables: dict[str, str], tmp_path_factory: pytest.TempPa
 
 def write_model(folder: Path, kind: Kind, **settings: object) -> None:
     settings = {"python_version": kind.python, **kind.settings, **settings}
-    (folder / "cog.yaml").write_text(json.dumps({"build": settings, "run": "predict.py:Runner"}))
+    (folder / "cog.yaml").write_text(json.dumps({"build": settings, "predict": "predict.py:Predictor"}))
     (folder / "predict.py").write_text(MODEL)
 
 
@@ -144,7 +144,7 @@ def test_a_model_does_what_it_does_on_cog(engine: docker.DockerClient, kind: Kin
 
 
 def test_any_user_can_run_it(engine: docker.DockerClient, kind: Kind, image: str) -> None:
-    script = "import cog.server.http, predict; print(predict.Runner().run('.').made)"
+    script = "import cog.server.http, predict; print(predict.Predictor().predict('.').made)"
     with running(engine, image, "sleep", "infinity", user="4321:0", cap_drop=["ALL"]) as container:
         inside(container, "/opt/coglet/bin/python", "-c", "import coglet_supervisor")
         assert inside(container, "python", "-c", script) == f"{made('/src')}\n"
