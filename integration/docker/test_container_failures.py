@@ -11,7 +11,9 @@ from integration.docker.containers import run_cog
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 NAME = "pycoglet-test-failing"
-MODEL = "from cog import BaseRunner\n\n\nclass Runner(BaseRunner):\n    def setup(self):\n        {}\n\n"
+MODEL = (
+    "from cog import BasePredictor\n\n\nclass Predictor(BasePredictor):\n    def setup(self):\n        {}\n\n"
+)
 
 
 @pytest.fixture(autouse=True)
@@ -52,7 +54,7 @@ def test_a_container_that_exits(engine: docker.DockerClient, hello_image: str, t
 
 
 def test_a_setup_that_fails(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
-    source = MODEL.format("raise ValueError('no weights')") + "    def run(self, name: str) -> str: ...\n"
+    source = MODEL.format("raise ValueError('no weights')") + "    def predict(self, name: str) -> str: ...\n"
     name = derived(engine, hello_image, "COPY file /src/predict.py", source)
     code, stderr = predict(tmp_path, name)
     assert code == 1
@@ -62,7 +64,7 @@ def test_a_setup_that_fails(engine: docker.DockerClient, hello_image: str, tmp_p
 
 def test_a_setup_that_takes_too_long(engine: docker.DockerClient, hello_image: str, tmp_path: Path) -> None:
     source = MODEL.format("import threading; threading.Event().wait()") + (
-        "    def run(self, name: str) -> str: ...\n"
+        "    def predict(self, name: str) -> str: ...\n"
     )
     name = derived(engine, hello_image, "COPY file /src/predict.py", source)
     code, stderr = predict(tmp_path, name, "--setup-timeout", "1")

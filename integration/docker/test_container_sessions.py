@@ -40,10 +40,10 @@ def test_the_server_of_a_folder_until_ctrl_c(
 def test_inputs_from_stdin_reach_a_model_that_is_built_first(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
-    done = run_cog(
-        example, "predict", "--docker", *PLAIN, "--json", "-", stdin=b'{"name": "Ada"}', variables=variables
+    done = run_cog(example, "predict", "--docker", *PLAIN, "-i", "name=@-", stdin=b"Ada", variables=variables)
+    assert (done.returncode, done.stdout) == (0, "Hello, data:application/octet-stream;base64,QWRh!\n"), (
+        done.stderr
     )
-    assert (done.returncode, done.stdout) == (0, "Hello, Ada!\n"), done.stderr
 
 
 def test_a_training(engine: docker.DockerClient, tmp_path: Path, variables: dict[str, str]) -> None:
