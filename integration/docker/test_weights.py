@@ -66,6 +66,6 @@ def test_weights_are_mounted_and_pushed_with_the_image(
         (entry,) = json.loads(inside(container, "cat", "/src/.cog/weights.json"))["weights"]
     assert (entry["name"], entry["target"], entry["size"]) == ("base", "/weights/base", len("the weights"))
     asked = run_cog(project, "predict", f"{repository}:v1", "-i", "n=1", variables=settings)
-    assert f"warning: the managed weights of {repository}:v1 are not mounted: " in asked.stderr
+    assert f"warning: the managed weights of {repository}:v1 are not mounted; " in asked.stderr
     for name in (f"{repository}:v1", f"{repository}-base"):
         engine.images.remove(name, force=True)
