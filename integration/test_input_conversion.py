@@ -51,4 +51,4 @@ def test_the_secrets_of_a_list_are_masked_for_a_client_that_attaches(serve: Serv
 def test_what_nothing_describes_fails_the_setup(serve: Serve) -> None:
     with serve(Model(UNCLEAR), until="SETUP_FAILED") as server:
         logs = server.health()["setup"]["logs"]
-    assert "the annotation of input `image`, `Union[str, cog._path.Path]`, leaves open" in logs
+    assert "the annotation of input `image`, `Union[str, cog._path.Path]`, is ambiguous for a text" in logs

@@ -1,8 +1,9 @@
 """Messages on stderr. stdout is for the result of the command."""
 
 import sys
-from collections.abc import Mapping
-from contextlib import suppress
+import threading
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager, suppress
 from typing import Final
 
 _ICONS: Final = {
@@ -28,13 +29,17 @@ def color_wanted(environ: Mapping[str, str], *, is_terminal: bool, refused: bool
 
 
 class Terminal:
-    """Writes messages to stderr: icons, color and word wrap on a terminal, bare lines elsewhere."""
+    """Writes messages to stderr: icons, color and word wrap on a terminal, bare lines elsewhere.
+
+    Any thread may write; each message stays whole, although `print` writes a text and its newline separately.
+    """
 
     def __init__(self, *, color: bool, debug: bool = False) -> None:
         self.color = color
         self.debug_enabled = debug
         # True while the streamed text of a prediction has not ended its line.
         self._mid_line = False
+        self._lock = threading.Lock()
 
     def info(self, text: str) -> None:
         """Show progress."""
@@ -55,7 +60,7 @@ class Terminal:
 
     def verdict(self, verdict: str, text: str) -> None:
         """Show one line of a list of checks; `verdict` is ok, fixed, warning, error or skipped."""
-        with suppress(OSError):
+        with self._message():
             if self.color:
                 icon, style = _VERDICTS[verdict]
                 self._print_styled([(f"  {icon} ", style), (text, "")])
@@ -64,23 +69,25 @@ class Terminal:
 
     def log(self, line: str) -> None:
         """Show a line of another program, such as the model, unchanged."""
-        with suppress(OSError):
+        with self._message():
             self._end_line()
             print(line, file=sys.stderr, flush=True)
 
     def chunk(self, text: str) -> None:
         """Write the next piece of an output to stdout. A message between two pieces starts a new line."""
-        print(text, end="", flush=True)
-        self._mid_line = not text.endswith("\n")
+        with self._lock:
+            print(text, end="", flush=True)
+            self._mid_line = not text.endswith("\n")
 
     def end_chunks(self) -> None:
         """End a streamed output with a newline, as when it is printed at once."""
-        print(flush=True)
-        self._mid_line = False
+        with self._lock:
+            print(flush=True)
+            self._mid_line = False
 
     def error(self, text: str, hint: str | None = None) -> None:
         """Show why the command failed, and what to do about it."""
-        with suppress(OSError):
+        with self._message():
             self._end_line()
             if self.color:
                 self._print_styled([("error: ", "bold red"), (text, "")])
@@ -97,14 +104,19 @@ class Terminal:
             print(f"hint: {hint}", file=sys.stderr, flush=True)
 
     def _write(self, level: str, text: str) -> None:
-        # A closed terminal must not prevent a command from stopping the processes that it started.
-        with suppress(OSError):
+        with self._message():
             self._end_line()
             if not text or not self.color:
                 print(text, file=sys.stderr, flush=True)
                 return
             icon, style = _ICONS[level]
             self._print_styled([(f" {icon} ", style), (text, "")])
+
+    @contextmanager
+    def _message(self) -> Iterator[None]:
+        # A closed terminal must not prevent a command from stopping the processes that it started.
+        with self._lock, suppress(OSError):
+            yield
 
     def _end_line(self) -> None:
         if self._mid_line:

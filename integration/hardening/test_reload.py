@@ -38,7 +38,7 @@ def test_a_new_worker_that_fails_leaves_the_old_one(serve: Serve) -> None:
         server.signal(signal.SIGHUP)
         (new,) = wait_workers(server, 2) - {old}
         os.kill(new, signal.SIGKILL)
-        wait_for(lambda: f"worker {old} stays" in server.log, "notice")
+        wait_for(lambda: f"keeping worker {old}" in server.log, "notice")
         assert server.predict({"until": "predict.py"}).json()["output"] == old
 
 

@@ -67,6 +67,14 @@ async def test_the_end_kills_what_was_not_taken(machine: Machine) -> None:
     assert not psutil.pid_exists(worker.pid)
 
 
+async def test_one_that_is_not_needed_leaves_nothing(machine: Machine) -> None:
+    machine.go_on.set()
+    spawner = WorkerSpawner(machine.spawn)
+    worker = spawner.start()
+    await spawner.end(worker)
+    assert (psutil.pid_exists(worker.pid), spawner.pids) == (False, set())
+
+
 async def test_what_starts_after_the_end_is_killed_at_once(machine: Machine) -> None:
     spawner = WorkerSpawner(machine.spawn)
     async with asyncio.TaskGroup() as tasks:

@@ -144,7 +144,7 @@ class WorkerSeat:
             log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
             return False
         if old is not self._session or self._stopping:  # as above, or the server ends
-            await worker.end()
+            await self._spawner.end(worker)
             return False
         self._successor = new = self._open(worker)
         if not await new.wait_ready() or new not in self._sessions:
@@ -201,7 +201,7 @@ class WorkerSeat:
             )
             return SetupFailed(reason)
         if self._stopping:
-            await worker.end()
+            await self._spawner.end(worker)
             return Stopped()
         session = self._open(worker)
         self._take_place(session)

@@ -60,6 +60,11 @@ class WorkerSpawner:
         with self._lock:
             self._untaken.discard(worker)
 
+    async def end(self, worker: Worker) -> None:
+        """End a worker that is not needed after all."""
+        await worker.end()
+        self.take(worker)
+
     def close(self) -> None:
         """Kills what was not taken, and what is being started as soon as it is there."""
         with self._lock:
