@@ -32,6 +32,8 @@ _.predict_time
 _.started_at
 _.completed_at
 _.user_healthcheck_error
+_.capacity
+_.data_removed
 _.python_sdk
 
 # Called by Python.

@@ -21,23 +21,38 @@ class Setup(msgspec.Struct, frozen=True, kw_only=True, omit_defaults=True):
     logs: str = ""
 
 
+class QueueReport(msgspec.Struct, frozen=True):
+    """The predictions that wait for a slot: how many, at most how many, and for how long the first one."""
+
+    size: int
+    capacity: int
+    oldest_s: float
+
+
 class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """The body of GET /health-check, with the peer's fields in its order; `restarts` is our addition."""
+    """The body of GET /health-check, with the peer's fields in its order.
+
+    `restarts` is our addition, and so is `queue`, of servers that have one.
+    """
 
     status: Reported
     setup: Setup | None = None
     version: Versions
     user_healthcheck_error: str | None = None
     restarts: int = 0
+    queue: QueueReport | None = None
 
 
-def report(state: State, *, free_slots: int, user_error: str | None) -> Reported:
-    """Return the status to report. A failing user health check takes precedence over `BUSY`."""
+def report(state: State, *, has_room: bool, user_error: str | None) -> Reported:
+    """Return the status to report. A failing user health check takes precedence over `BUSY`.
+
+    With `has_room`, a prediction could start, or wait for a slot.
+    """
     if state != "READY":
         return state
     if user_error is not None:
         return "UNHEALTHY"
-    return "READY" if free_slots else "BUSY"
+    return "READY" if has_room else "BUSY"
 
 
 def timestamp() -> str:

@@ -32,6 +32,11 @@ class PrintedText:
             self._drop(self._tail.popleft())
 
     @property
+    def size_bytes(self) -> int:
+        """The size of what is kept, at most."""
+        return self._half_bytes - self._head_room + self._tail_bytes
+
+    @property
     def text(self) -> str:
         """The text that was kept, with a notice in place of what was dropped."""
         if len(self._head) > 1:

@@ -12,16 +12,17 @@ import time
 from collections.abc import Coroutine
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from urllib.parse import urlsplit
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
-from coglet_supervisor.health import HealthBody, report
+from coglet_supervisor.health import HealthBody, QueueReport, report
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.listener import listen
-from coglet_supervisor.outgoing.client import Outgoing, UnusableUrl, check_url
-from coglet_supervisor.predictions.schema_source import SchemaSource, declared_concurrency
+from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.outgoing.upload_target import check_upload_url, guard_of_uploads
+from coglet_supervisor.predictions.queue import RunQueue
+from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
@@ -32,18 +33,18 @@ from coglet_supervisor.webhooks.token import WebhookToken
 from coglet_supervisor.workers.restart import RestartPolicy
 from coglet_supervisor.workers.seat import WorkerSeat
 from coglet_supervisor.workers.session import WorkerRules
-from coglet_supervisor.workers.spec import WorkerSpec
+from coglet_supervisor.workers.spec import worker_specs
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
-    from coglet_supervisor.predictions.resources import FileStore
     from coglet_supervisor.predictions.service import PredictionService
+    from coglet_supervisor.records.store import Store
     from coglet_supervisor.webhooks.delivery import Webhooks
 
 log = logging.getLogger(__name__)
 
-_REAP_S = 1.0
+_PERIOD_S = 1.0
 _STDIN = 0
 _STDIN_BYTES = 4096
 READINESS_FILE = Path("/var/run/cog/ready")
@@ -70,14 +71,14 @@ class Server:
     def __init__(self, settings: Settings, server_log: ServerLog) -> None:
         self._settings = settings
         self._server_log = server_log
-        _check_upload_url(settings)
+        check_upload_url(settings.upload_url)
         self._signer = Signer.from_secret(settings.webhook_signing_secret)
         self._token = _webhook_token(settings)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
-        self._pool = SlotPool()
+        self._pool = SlotPool(RunQueue(settings.queue_size, settings.queue_max_bytes))
         rules = WorkerRules(
             setup_timeout_s=settings.setup_timeout_s,
             hang_timeout_s=settings.hang_timeout_s,
@@ -122,12 +123,19 @@ class Server:
         if workers.state == "READY" and self._settings.kubernetes:
             self._make_readiness_file()
         return HealthBody(
-            status=report(workers.state, free_slots=self._pool.free, user_error=user_error),
+            status=report(workers.state, has_room=self._pool.has_room, user_error=user_error),
             setup=workers.setup,
             version=versions(),
             user_healthcheck_error=user_error,
             restarts=workers.restarts,
+            queue=self._queue_report(),
         )
+
+    def _queue_report(self) -> QueueReport | None:
+        queue = self._pool.queue
+        if not queue.max_runs:
+            return None
+        return QueueReport(len(queue), queue.max_runs, round(queue.oldest_s, 3))
 
     def not_ready_because(self) -> str | None:
         """Return why a prediction would be rejected now, or None."""
@@ -135,7 +143,7 @@ class Server:
             return "shutting down"
         if self._workers.state != "READY":
             return self._workers.state
-        return None if self._pool.free else "BUSY"
+        return None if self._pool.has_room else "BUSY"
 
     def ask_to_stop(self) -> None:
         """Drain and shut down. Called a second time: do not wait for running predictions."""
@@ -147,13 +155,14 @@ class Server:
         # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import return_large_blocks
+        from coglet_supervisor.records.opening import open_store
         from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
         settings = self._settings
         self._handle_signals()
         guard = UrlGuard.from_environment(os.environ)
-        outgoing, uploading = Outgoing(guard), Outgoing(_guard_of_uploads(guard, settings))
+        outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
         if settings.upload_url is not None:
             self.start_task(uploading.prepare())
         webhooks = Webhooks(
@@ -163,17 +172,18 @@ class Server:
             token=self._token,
             signer=self._signer,
         )
-        service = self._make_service(uploading)
+        store = open_store(settings)
+        service = self._make_service(uploading, store)
         http = HttpServer(
-            self._make_app(service, webhooks),
+            self._make_app(service, store, webhooks),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
-        workers = self.start_task(self._workers.run())
-        init_tasks = self.start_task(self._run_init_tasks())
+        workers = self.start_task(self._run_workers(service))
+        periodic_tasks = self.start_task(self._run_periodic_tasks(store))
         await self._stop_asked.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
@@ -181,7 +191,7 @@ class Server:
         left_s = 0.0 if self._cut_short.is_set() else grace_ends - time.monotonic()
         await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
-        init_tasks.cancel()
+        periodic_tasks.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         with contextlib.suppress(TimeoutError):
@@ -189,20 +199,28 @@ class Server:
                 await outgoing.close()
                 await uploading.close()
         await serving
+        await store.close()
 
-    def _make_service(self, outgoing: Outgoing) -> PredictionService:
+    async def _run_workers(self, service: PredictionService) -> None:
+        await self._workers.run()
+        service.stop_waiting("Prediction was not run: no worker could be started")
+
+    def _make_service(self, outgoing: Outgoing, store: Store) -> PredictionService:
+        from coglet_supervisor.predictions.file_store import file_store
         from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
 
         resources = RunResources(
             folder=self._folder.path,
-            store=_file_store(self._settings, outgoing),
+            store=file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing),
+            recorder=store,
             start_task=self._clients.start,
             echo=self._server_log.echo,
             max_output_bytes=self._settings.max_output_bytes,
             max_log_bytes=self._settings.max_log_bytes,
             stream_history=self._settings.stream_history,
             timeout_s=self._settings.predict_timeout_s,
+            queue_timeout_s=self._settings.queue_timeout_s,
         )
         return PredictionService(
             self._pool,
@@ -212,26 +230,32 @@ class Server:
             is_shutting_down=self._stop_asked.is_set,
         )
 
-    def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
+    def _make_app(self, service: PredictionService, store: Store, webhooks: Webhooks) -> App:
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.predictions import PredictionRoutes
+        from coglet_supervisor.http.public_url import PublicUrl
+        from coglet_supervisor.http.records import RecordRoutes
         from coglet_supervisor.pages.app import LazyPages
 
         settings = self._settings
-        routes = PredictionRoutes(service, webhooks, self._clients.start, settings.max_body_bytes)
+        start_task = self._clients.start
+        repeats_from = store if settings.idempotent_put == "records" else None
+        predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
+        records = RecordRoutes(service, store, PublicUrl(settings.public_url), start_task)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
-        return App(access, routes, self, LazyPages(service, self.ask_to_stop))
+        return App(access, predictions, records, self, LazyPages(service, self.ask_to_stop))
 
-    async def _run_init_tasks(self) -> None:
+    async def _run_periodic_tasks(self, store: Store) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
         self.start_task(_remove_abandoned())
         watchdog_s = watchdog_interval_s(os.environ)
         while True:
-            await asyncio.sleep(min(watchdog_s or _REAP_S, _REAP_S))
+            await asyncio.sleep(min(watchdog_s or _PERIOD_S, _PERIOD_S))
             if watchdog_s is not None:
                 self._notifier.notify("WATCHDOG=1")
+            await store.expire()
             if os.getpid() == 1 and not self._workers.is_starting_a_process:
                 reap_orphans(self._workers.pids)
 
@@ -243,7 +267,11 @@ class Server:
         return self._tasks.create_task(work)
 
     async def _drain(self, service: PredictionService) -> None:
-        """Wait for predictions until the grace time is over or a second stop is requested, then cancel."""
+        """Wait for predictions until the grace time is over or a second stop is requested, then cancel.
+
+        Those that have not started are not waited for.
+        """
+        service.stop_waiting("Prediction was not run: the server was stopped")
         await self._unless_cut_short(service.wait_empty(), self._settings.shutdown_grace_s)
         if canceled := service.cancel_all():
             log.warning("%d predictions did not end within the grace time, canceling them", canceled)
@@ -315,21 +343,6 @@ async def _remove_abandoned() -> None:
             log.info("removed %d temporary folders of servers that were killed", len(removed))
 
 
-def _check_upload_url(settings: Settings) -> None:
-    if settings.upload_url is None:
-        return
-    try:
-        check_url(settings.upload_url)
-    except UnusableUrl as error:
-        raise StartupError(f"cannot upload output files: {error}; correct --upload-url") from None
-
-
-def _guard_of_uploads(guard: UrlGuard, settings: Settings) -> UrlGuard:
-    """Return the URL guard of uploads: the operator's host is allowed, redirects to others are checked."""
-    host = urlsplit(settings.upload_url or "").hostname
-    return guard if host is None else guard.allowing(host)
-
-
 def _webhook_token(settings: Settings) -> WebhookToken | None:
     if settings.webhook_auth_token is None:
         return None
@@ -341,45 +354,8 @@ def _webhook_token(settings: Settings) -> WebhookToken | None:
     return WebhookToken(settings.webhook_auth_token, settings.webhook_auth_hosts)
 
 
-def _file_store(settings: Settings, outgoing: Outgoing) -> FileStore:
-    """Return the store of output files: uploads if there is an upload URL, else data URLs."""
-    from coglet_supervisor.predictions.data_url_store import DataUrls
-    from coglet_supervisor.predictions.uploads import Uploads
-
-    if settings.upload_url is None:
-        return DataUrls(settings.max_output_bytes)
-    return Uploads(settings.upload_url, outgoing)
-
-
 async def _as_task(event: asyncio.Event) -> None:
     await event.wait()
-
-
-# Secrets of the supervisor that are removed from the environment of the model and of its child processes.
-SUPERVISOR_ONLY = frozenset({"COG_API_TOKEN", "WEBHOOK_AUTH_TOKEN", "WEBHOOK_SIGNING_SECRET"})
-
-
-def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
-    """Return the spec of each worker; an empty list without a model."""
-    if settings.predictor_ref is None:
-        return []
-    num_slots = settings.max_concurrency or declared_concurrency(settings)
-    environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
-    return [
-        WorkerSpec(
-            python=settings.worker_python,
-            predictor_ref=settings.predictor_ref,
-            is_train=settings.is_train,
-            num_slots=num_slots,
-            directory=settings.project_dir,
-            environment=environment | settings.environment_of_worker(index),
-            cancel_grace_s=settings.cancel_grace_s,
-            max_predictions=settings.worker_max_predictions,
-            max_rss_bytes=settings.worker_max_rss_bytes,
-            input_kinds=schema.input_kinds,
-        )
-        for index in range(settings.workers)
-    ]
 
 
 def run_server(settings: Settings, server_log: ServerLog) -> None:

@@ -64,6 +64,15 @@ class Settings:
     webhook_auth_hosts: tuple[str, ...] = ()  # WEBHOOK_AUTH_HOSTS
     webhook_signing_secret: str | None = None  # WEBHOOK_SIGNING_SECRET
     stream_history: int = 1024  # COG_STREAM_HISTORY_CAPACITY
+    queue_size: int = 0  # COG_QUEUE_SIZE
+    queue_max_bytes: int = 1024 * 1024 * 1024  # COG_QUEUE_MAX_BYTES
+    queue_timeout_s: float | None = None  # COG_QUEUE_TIMEOUT
+    records: str = "memory"  # COG_RECORDS
+    records_max: int = 1000  # COG_RECORDS_MAX
+    records_max_bytes: int = 256 * 1024 * 1024  # COG_RECORDS_MAX_BYTES
+    records_ttl_s: float = 3600.0  # COG_RECORDS_TTL
+    idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
+    public_url: str | None = None  # COG_PUBLIC_URL
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
     api_token: str | None = None  # COG_API_TOKEN
@@ -103,6 +112,15 @@ class Settings:
             "webhook_auth_hosts": _names(environment, "WEBHOOK_AUTH_HOSTS"),
             "webhook_signing_secret": environment.get("WEBHOOK_SIGNING_SECRET") or None,
             "stream_history": reader.count("COG_STREAM_HISTORY_CAPACITY", 1024),
+            "queue_size": reader.count("COG_QUEUE_SIZE", 0),
+            "queue_max_bytes": reader.positive_int("COG_QUEUE_MAX_BYTES") or cls.queue_max_bytes,
+            "queue_timeout_s": reader.seconds("COG_QUEUE_TIMEOUT") or None,
+            "records": environment.get("COG_RECORDS") or cls.records,
+            "records_max": reader.positive_int("COG_RECORDS_MAX") or cls.records_max,
+            "records_max_bytes": reader.positive_int("COG_RECORDS_MAX_BYTES") or cls.records_max_bytes,
+            "records_ttl_s": reader.seconds("COG_RECORDS_TTL", 3600.0) or cls.records_ttl_s,
+            "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
+            "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,

@@ -29,9 +29,15 @@ async def served(tmp_path: Path, server_log: ServerLog) -> Service:
 
 
 @pytest.fixture
-async def site(served: Service) -> AsyncIterator[Site]:
-    """The application of the service `served`."""
+async def clients() -> AsyncIterator[ClientTasks]:
+    """The tasks of clients, which end with the test."""
     async with ClientTasks() as clients:
-        site = Site(served, clients)
-        yield site
-        await site.close()
+        yield clients
+
+
+@pytest.fixture
+async def site(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
+    """The application of the service `served`."""
+    site = Site(served, clients)
+    yield site
+    await site.close()

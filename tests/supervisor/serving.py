@@ -14,6 +14,8 @@ from coglet_supervisor.health import State
 from coglet_supervisor.http.access import Access
 from coglet_supervisor.http.app import App
 from coglet_supervisor.http.predictions import PredictionRoutes
+from coglet_supervisor.http.public_url import PublicUrl
+from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.http.request import Receive, Scope, Send, respond
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.predictions.run import PredictionRun
@@ -73,15 +75,30 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
 class Site:
     """The application over a service. Callers that have to wait do so in `clients`."""
 
-    def __init__(self, served: Service, clients: ClientTasks, *, token: str | None = None) -> None:
+    def __init__(
+        self,
+        served: Service,
+        clients: ClientTasks,
+        *,
+        token: str | None = None,
+        repeats_from_records: bool = False,
+    ) -> None:
         self.served = served
         self.health = Health()
         self._clients = clients
         self._outgoing = Outgoing(UrlGuard())
         self.webhooks = Webhooks(self._outgoing, clients.start, interval_s=0.5)
-        routes = PredictionRoutes(served.service, self.webhooks, clients.start, MAX_BODY_BYTES)
+        store = served.bench.records
+        routes = PredictionRoutes(
+            served.service,
+            self.webhooks,
+            clients.start,
+            MAX_BODY_BYTES,
+            repeats_from=store if repeats_from_records else None,
+        )
+        records = RecordRoutes(served.service, store, PublicUrl("http://server"), clients.start)
         access = Access(token, is_loopback=False, allowed_hosts=frozenset())
-        self._app = App(access, routes, self.health, pages)
+        self._app = App(access, routes, records, self.health, pages)
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Caller:
         """A whole request with its answer, which does not have to wait. A `body` is sent as JSON."""

@@ -31,12 +31,10 @@ async def test_readiness_gives_its_reason(site: Site) -> None:
     ("method", "path", "allowed"),
     [
         *[("POST", probe, b"GET,HEAD") for probe in PROBES],
-        ("GET", "/predictions", b"POST"),
-        ("PUT", "/predictions", b"POST"),
-        ("POST", "/predictions/p", b"PUT"),
-        ("GET", "/predictions/p", b"PUT"),
+        ("PUT", "/predictions", b"GET,HEAD,POST"),
+        ("POST", "/predictions/p", b"DELETE,GET,HEAD,PUT"),
         ("GET", "/predictions/p/cancel", b"POST"),
-        ("DELETE", "/trainings/p", b"PUT"),
+        ("PATCH", "/trainings/p", b"DELETE,GET,HEAD,PUT"),
     ],
 )
 async def test_a_method_that_a_route_does_not_have(
@@ -71,7 +69,7 @@ async def test_the_query_belongs_to_no_route(site: Site) -> None:
 async def test_targets_without_a_slash(site: Site, method: str, target: str, status: int) -> None:
     answer = await site.ask(method, target)
     assert answer.status == status
-    assert answer.headers.get(b"allow") == (b"GET, HEAD, POST, PUT" if status == 200 else None)
+    assert answer.headers.get(b"allow") == (b"DELETE, GET, HEAD, POST, PUT" if status == 200 else None)
 
 
 async def test_a_path_that_is_not_unicode(site: Site) -> None:

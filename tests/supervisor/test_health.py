@@ -11,22 +11,20 @@ from coglet_supervisor.versions import versions
 
 
 @pytest.mark.parametrize(
-    ("state", "free_slots", "user_error", "reported"),
+    ("state", "has_room", "user_error", "reported"),
     [
-        ("READY", 1, None, "READY"),
-        ("READY", 0, None, "BUSY"),
-        ("READY", 1, "ill", "UNHEALTHY"),
-        ("READY", 0, "ill", "UNHEALTHY"),
-        ("UNKNOWN", 0, None, "UNKNOWN"),
-        ("STARTING", 0, "ill", "STARTING"),
-        ("SETUP_FAILED", 0, None, "SETUP_FAILED"),
-        ("DEFUNCT", 1, "ill", "DEFUNCT"),
+        ("READY", True, None, "READY"),
+        ("READY", False, None, "BUSY"),
+        ("READY", True, "ill", "UNHEALTHY"),
+        ("READY", False, "ill", "UNHEALTHY"),
+        ("UNKNOWN", False, None, "UNKNOWN"),
+        ("STARTING", False, "ill", "STARTING"),
+        ("SETUP_FAILED", False, None, "SETUP_FAILED"),
+        ("DEFUNCT", True, "ill", "DEFUNCT"),
     ],
 )
-def test_the_reported_state(
-    state: State, free_slots: int, user_error: str | None, reported: Reported
-) -> None:
-    assert report(state, free_slots=free_slots, user_error=user_error) == reported
+def test_the_reported_state(state: State, has_room: bool, user_error: str | None, reported: Reported) -> None:
+    assert report(state, has_room=has_room, user_error=user_error) == reported
 
 
 def test_a_timestamp_is_rfc_3339_in_utc_with_nanoseconds() -> None:

@@ -10,6 +10,7 @@ import pytest
 from testing.receiver import Receiver
 from testing.waiting import DEADLINE_S
 from tests.supervisor.delivering import arrived, delivering, started
+from tests.supervisor.running import end
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.name_lookup import NameLookup
@@ -44,9 +45,9 @@ async def test_unanswered_lookups_do_not_delay_other_receivers(name_server: Name
     with Receiver().listening() as receiver:
         async with delivering() as webhooks:
             for number in range(NAMES):
-                started(webhooks, f"http://name{number}.test/", ["completed"]).finish("succeeded")
+                end(started(webhooks, f"http://name{number}.test/", ["completed"]), "succeeded")
             url = f"http://localhost:{receiver.port}/"
-            started(webhooks, url, ["completed"]).finish("succeeded")
+            end(started(webhooks, url, ["completed"]), "succeeded")
             async with asyncio.timeout(DEADLINE_S / 2):
                 await arrived(receiver, 1)
             name_server.answers.set()

@@ -6,7 +6,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from tests.supervisor.running import new_prediction
+from tests.supervisor.running import end, new_prediction
 
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.prediction import IllegalTransition, Listener, Prediction
@@ -43,7 +43,7 @@ def test_listeners_receive_all_events_in_order() -> None:
     prediction.produce(b"1")
     prediction.measure("m", b"2", "replace")
     prediction.produce(b"3")
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     assert recorder.events == [
         Started(),
         Logged("stdout", "a\n"),
@@ -62,9 +62,9 @@ def test_it_starts_once() -> None:
 
 def test_an_end_is_final() -> None:
     prediction = running()
-    prediction.finish("canceled")
+    end(prediction, "canceled")
     with pytest.raises(IllegalTransition, match="prediction p is canceled and cannot take succeeded"):
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     with pytest.raises(IllegalTransition):
         prediction.start()
     assert prediction.status == "canceled"
@@ -72,7 +72,7 @@ def test_an_end_is_final() -> None:
 
 def test_it_may_fail_before_it_starts() -> None:
     prediction = new_prediction()
-    prediction.finish("failed", error="no worker")
+    end(prediction, "failed", error="no worker")
     assert shown(prediction)["error"] == "no worker"
 
 
@@ -88,7 +88,7 @@ def test_it_may_fail_before_it_starts() -> None:
 def test_nothing_changes_after_the_end(act: Callable[[Prediction], None]) -> None:
     recorder = Recorder()
     prediction = running(recorder)
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     before, events = shown(prediction), list(recorder.events)
     act(prediction)
     assert (shown(prediction), recorder.events) == (before, events)
@@ -112,7 +112,7 @@ def test_the_shape_of_the_output(items: list[bytes], is_array: bool, is_stream: 
     prediction = running(output_is_array=is_array)
     for item in items:
         prediction.produce(item)
-    prediction.finish("succeeded", is_stream=is_stream)
+    end(prediction, "succeeded", is_stream=is_stream)
     assert shown(prediction)["output"] == output
 
 
@@ -120,8 +120,8 @@ def test_the_shape_of_the_output(items: list[bytes], is_array: bool, is_stream: 
 def test_what_did_not_succeed_keeps_its_items_as_a_list(status: Any) -> None:
     prediction, empty = running(), running()
     prediction.produce(b"1")
-    prediction.finish(status)
-    empty.finish(status)
+    end(prediction, status)
+    end(empty, status)
     assert shown(prediction)["output"] == [1]
     assert "output" not in shown(empty)
 
@@ -139,7 +139,7 @@ def test_a_snapshot_before_the_end() -> None:
 def test_a_snapshot_after_the_end_has_the_predict_time() -> None:
     prediction = running()
     prediction.measure("predict_time", b"-1", "replace")
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     assert shown(prediction)["metrics"]["predict_time"] >= 0
     assert "error" not in shown(prediction)
 
@@ -147,7 +147,7 @@ def test_a_snapshot_after_the_end_has_the_predict_time() -> None:
 def test_late_progress_shows_the_state_before_the_end() -> None:
     prediction = running()
     prediction.produce(b"1")
-    prediction.finish("failed", error="broken")
+    end(prediction, "failed", error="broken")
     progress = msgspec.json.decode(msgspec.json.encode(prediction.progress()))
     assert progress == {"id": "p", "logs": "", "metrics": {}, "output": [1], "status": "processing"}
 
@@ -157,7 +157,7 @@ async def test_all_waiting_tasks_are_woken() -> None:
     async with asyncio.TaskGroup() as tasks:
         waiting = [tasks.create_task(prediction.wait_terminal(3600.0)) for _ in range(3)]
         waiting.append(tasks.create_task(prediction.wait_terminal()))
-        asyncio.get_running_loop().call_soon(lambda: prediction.finish("succeeded"))
+        asyncio.get_running_loop().call_soon(lambda: end(prediction, "succeeded"))
     assert all(each.result() for each in waiting)
     assert await prediction.wait_terminal()
 
@@ -165,7 +165,7 @@ async def test_all_waiting_tasks_are_woken() -> None:
 async def test_a_wait_can_time_out() -> None:
     prediction = running()
     assert not await prediction.wait_terminal(0.0)
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
 
 
 def test_a_large_output_is_a_separate_piece_of_the_same_text() -> None:
@@ -173,7 +173,7 @@ def test_a_large_output_is_a_separate_piece_of_the_same_text() -> None:
     prediction.start()
     prediction.log("stdout", 'null,"status":"failed"}')
     prediction.produce(large := msgspec.json.encode('null,"status":' + "x" * 100_000))
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     pieces = prediction.snapshot().pieces()
     assert large in pieces
     assert b"".join(pieces) == msgspec.json.encode(prediction.snapshot())

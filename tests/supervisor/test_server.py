@@ -8,10 +8,10 @@ import pytest
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.predictions.schema_source import SchemaSource
-from coglet_supervisor.server import Server, worker_specs
+from coglet_supervisor.server import Server
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
-from coglet_supervisor.workers.spec import WorkerSpec
+from coglet_supervisor.workers.spec import WorkerSpec, worker_specs
 
 MODEL = """
 import cog

@@ -98,7 +98,7 @@ async def test_messages_of_the_worker_reach_the_prediction(bench: Bench) -> None
     bench.slot.receive(slot.Output(output=b"2"))
     bench.slot.receive(slot.Done(id="p", predict_time=0.0))
     assert (prediction.logs, prediction.items) == ("text", [b"1", b"2"])
-    assert prediction.metrics_with_time()["m"] == 1
+    assert prediction.metrics["m"] == 1
 
 
 async def test_the_end_of_another_prediction_is_a_protocol_error(bench: Bench) -> None:

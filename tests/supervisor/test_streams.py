@@ -5,7 +5,7 @@ from typing import Any
 
 import pytest
 from testing.events import parse_events
-from tests.supervisor.running import new_prediction
+from tests.supervisor.running import end, new_prediction
 
 from coglet_supervisor.predictions.prediction import Prediction
 from coglet_supervisor.predictions.stream import (
@@ -49,7 +49,7 @@ async def test_a_reader_gets_every_event_and_the_end() -> None:
     prediction.log("stderr", "a\n")
     prediction.produce(b'"one"')
     prediction.measure("m", b"2", "increment")
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     events = await read_all(stream.subscribe())
     assert events[:4] == [
         ("start", {"id": "p", "status": "processing"}),
@@ -99,11 +99,15 @@ async def test_a_late_reader_gets_the_history(history: int, replayed: list[int])
     for number in range(10):
         prediction.produce(b"%d" % number)
     subscriber = stream.subscribe()
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     events = await read_all(subscriber)
     assert [data["chunk"] for name, data in events if name == "output"] == replayed
     assert events[-1][0] == "completed"
-    assert "error" not in names(events)
+    gap = [data for name, data in events if name == "error"]
+    missing = 11 - history  # with the start
+    truncated = {"detail": "SSE stream replay truncated", "skipped": missing}
+    assert gap == ([truncated] if missing > 0 else [])
+    assert (events[0][0] == "error") == bool(gap)
 
 
 @pytest.mark.parametrize(
@@ -115,7 +119,7 @@ async def test_a_reader_that_reconnects_continues_where_it_was(after: int, repla
     for number in range(3):
         prediction.produce(b"%d" % number)
     subscriber = stream.subscribe(after)
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     events = await read_all(subscriber)
     assert [data["chunk"] for name, data in events if name == "output"] == replayed
     assert events[-1][0] == "completed"
@@ -126,7 +130,7 @@ async def test_what_a_reader_still_needs_is_kept_beyond_the_history() -> None:
     subscriber = stream.subscribe()
     for number in range(5000):
         prediction.produce(b"%d" % number)
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     events = await read_all(subscriber)
     assert [data["chunk"] for name, data in events if name == "output"] == list(range(5000))
 
@@ -136,7 +140,7 @@ async def test_a_reader_that_lags_gets_the_number_of_lost_events() -> None:
     subscriber = stream.subscribe()
     for _ in range(40):
         prediction.measure("m", b'"%s"' % (b"x" * MIB), "replace")
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     (name, lost), *events = await read_all(subscriber)
     assert (name, lost["error"]) == ("error", "SSE stream lagged; events were dropped")
     assert lost["skipped"] + len(events) == 42  # with the start and the end
@@ -149,7 +153,7 @@ async def test_memory_is_bounded_without_any_reader() -> None:
     for _ in range(40):
         prediction.measure("m", b'"%s"' % (b"x" * MIB), "replace")
     subscriber = stream.subscribe()
-    prediction.finish("succeeded")
+    end(prediction, "succeeded")
     values = [data["value"] for name, data in await read_all(subscriber) if name == "metric"]
     assert 0 < len(values) <= MAX_BACKLOG_BYTES // MIB
 
@@ -159,8 +163,8 @@ async def test_an_event_larger_than_the_backlog_reaches_a_reader() -> None:
     subscriber = stream.subscribe()
     prediction.produce(b'"%s"' % (b"x" * (MAX_BACKLOG_BYTES + 1)))
     prediction.log("stdout", "and more")
-    prediction.finish("succeeded")
-    assert names(await read_all(subscriber)) == ["output", "log", "completed"]
+    end(prediction, "succeeded")
+    assert names(await read_all(subscriber)) == ["error", "output", "log", "completed"]
 
 
 async def test_a_slow_reader_does_not_delay_a_fast_one() -> None:
@@ -173,8 +177,8 @@ async def test_a_slow_reader_does_not_delay_a_fast_one() -> None:
             chunk = await fast.next_chunk()
             assert chunk is not None
             seen += names(events_in(chunk))
-    assert seen == ["metric"] * 40
-    prediction.finish("succeeded")
+    assert seen == ["error"] + ["metric"] * 40
+    end(prediction, "succeeded")
     assert names(await read_all(slow))[0] == "error"
 
 
@@ -185,3 +189,27 @@ def test_the_number_of_readers_is_limited() -> None:
         stream.subscribe()
     stream.unsubscribe(readers[0])
     stream.subscribe()
+
+
+async def test_the_first_reader_gets_all_events_if_the_stream_waits_for_it() -> None:
+    stream = PredictionStream(history=0, awaits_reader=True)
+    prediction = new_prediction([stream])
+    prediction.start()
+    prediction.produce(b"1")
+    first = stream.subscribe()
+    prediction.produce(b"2")
+    late = stream.subscribe()
+    end(prediction, "succeeded")
+    assert names(await read_all(first)) == ["start", "output", "output", "completed"]
+    assert names(await read_all(late)) == ["error", "completed"]
+
+
+async def test_a_reader_that_comes_back_too_late_gets_a_gap() -> None:
+    prediction, stream = streamed(history=2)
+    for number in range(5):
+        prediction.produce(b"%d" % number)
+    reader = stream.subscribe(after=1)
+    end(prediction, "succeeded")
+    events = await read_all(reader)
+    assert events[0] == ("error", {"detail": "SSE stream replay truncated", "skipped": 2})
+    assert [data["index"] for name, data in events if name == "output"] == [3, 4]

@@ -9,7 +9,7 @@ import pytest
 from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 from testing.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
-from tests.supervisor.running import new_prediction
+from tests.supervisor.running import end, new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.webhooks.token import WebhookToken
@@ -27,19 +27,19 @@ async def test_each_event_as_it_happens(receiver: Receiver) -> None:
         await arrived(receiver, 1)
         prediction.produce(b'"hello"')
         await arrived(receiver, 2)
-        prediction.finish("succeeded")
-    start, output, end = receiver.bodies("/hook")
+        end(prediction, "succeeded")
+    start, output, last = receiver.bodies("/hook")
     assert start == {"id": "p", "logs": "", "metrics": {}, "status": "processing"}
     assert output == {"id": "p", "logs": "", "metrics": {}, "output": ["hello"], "status": "processing"}
-    assert end.pop("metrics")["predict_time"] >= 0
-    assert end == {"id": "p", "logs": "", "output": "hello", "status": "succeeded"}
+    assert last.pop("metrics")["predict_time"] >= 0
+    assert last == {"id": "p", "logs": "", "output": "hello", "status": "succeeded"}
 
 
 async def test_start_and_output_are_sent_even_if_the_end_follows_immediately(receiver: Receiver) -> None:
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url)
         prediction.produce(b'"hello"')
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     assert [(body["status"], body.get("output")) for body in receiver.bodies()] == [
         ("processing", None),
         ("processing", ["hello"]),
@@ -64,10 +64,10 @@ async def test_events_during_a_send_are_merged_into_one(receiver: Receiver) -> N
             prediction.produce(b"%d" % item)
         proceed.set()
         await arrived(receiver, 2)
-        prediction.finish("succeeded", is_stream=True)
-    _, output, end = receiver.bodies()
-    assert output["output"] == end["output"] == list(range(100))
-    assert output["logs"] == end["logs"]
+        end(prediction, "succeeded", is_stream=True)
+    _, output, last = receiver.bodies()
+    assert output["output"] == last["output"] == list(range(100))
+    assert output["logs"] == last["logs"]
 
 
 async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
@@ -78,7 +78,7 @@ async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
         for prediction in predictions:
             prediction.produce(b"1")
             prediction.produce(b"2")
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
     for name in ids:
         of_one = [body["status"] for body in receiver.bodies(f"/{name}")]
         assert of_one[-1] == "succeeded"
@@ -93,7 +93,7 @@ async def test_logs_are_delayed_within_the_interval(receiver: Receiver) -> None:
         for count, line in enumerate(("a\n", "b\n"), start=1):
             prediction.log("stdout", line)
             await arrived_at(receiver, "/eager", count)
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     assert [body["logs"] for body in receiver.bodies("/held")] == ["", "a\nb\n"]
 
 
@@ -103,7 +103,7 @@ async def test_logs_are_sent_when_the_interval_is_over(receiver: Receiver) -> No
         await arrived(receiver, 1)
         prediction.log("stdout", "a\n")
         await arrived(receiver, 2)
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     assert [body["logs"] for body in receiver.bodies()] == ["", "a\n", "a\n"]
 
 
@@ -113,7 +113,7 @@ async def test_a_receiver_of_logs_alone_gets_the_last_ones(receiver: Receiver) -
         prediction.log("stdout", "a\n")
         await arrived(receiver, 1)
         prediction.log("stdout", "b\n")
-        prediction.finish("failed", error="no")
+        end(prediction, "failed", error="no")
     assert [(body["logs"], body["status"]) for body in receiver.bodies()] == [
         ("a\n", "processing"),
         ("a\nb\n", "processing"),
@@ -125,7 +125,7 @@ async def test_headers(receiver: Receiver) -> None:
         trace = {b"traceparent": b"00-ab-cd-01", b"tracestate": b"k=\xe9"}
         prediction = new_prediction([webhooks.listener(receiver.url, ["completed"], trace)])
         prediction.start()
-        prediction.finish("canceled")
+        end(prediction, "canceled")
     headers = dict(receiver.received[0].headers)
     assert headers.pop("user-agent").startswith("coglet/")
     assert headers.pop("content-length") == str(receiver.received[0].size)
@@ -143,7 +143,7 @@ async def test_headers(receiver: Receiver) -> None:
 async def test_the_end_is_tried_again(receiver: Receiver, failing: Reply) -> None:
     receiver.answer = in_turn(failing, failing, failing, Reply())
     async with delivering() as webhooks:
-        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        end(started(webhooks, receiver.url, ["completed"]), "succeeded")
         attempts = await arrived(receiver, 4)
     assert len(receiver.received) == 4
     assert len({attempt.body for attempt in attempts}) == 1
@@ -159,7 +159,7 @@ async def test_progress_is_tried_once(receiver: Receiver) -> None:
         await arrived(receiver, 1)
         prediction.produce(b"1")
         await arrived(receiver, 2)
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     assert statuses(receiver) == ["processing", "processing", "succeeded"]
 
 
@@ -167,7 +167,7 @@ async def test_progress_is_tried_once(receiver: Receiver) -> None:
 async def test_a_refusal_ends_it(receiver: Receiver, status: int, caplog: pytest.LogCaptureFixture) -> None:
     receiver.answer = lambda _: Reply(status)
     async with delivering() as webhooks:
-        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        end(started(webhooks, receiver.url, ["completed"]), "succeeded")
     assert len(receiver.received) == 1
     assert f"not delivered: the receiver responded with status {status}" in caplog.text
 
@@ -178,7 +178,7 @@ async def test_the_log_does_not_contain_the_secrets_of_a_url(
     receiver.answer = lambda _: Reply(404)
     async with delivering() as webhooks:
         url = f"http://user:password@127.0.0.1:{receiver.port}/path-token?token=secret"
-        started(webhooks, url).finish("succeeded")
+        end(started(webhooks, url), "succeeded")
     assert f"http://127.0.0.1:{receiver.port}" in caplog.text
     for secret in ("user", "password", "token", "secret"):
         assert secret not in caplog.text
@@ -188,7 +188,7 @@ async def test_the_log_does_not_contain_the_secrets_of_a_url(
 async def test_a_redirect_that_keeps_the_method_is_followed(receiver: Receiver, status: int) -> None:
     receiver.answer = lambda received: redirect("/new", status) if received.path == "/old" else Reply()
     async with delivering(token=WebhookToken("secret")) as webhooks:
-        started(webhooks, f"{receiver.url}/old", ["completed"]).finish("succeeded")
+        end(started(webhooks, f"{receiver.url}/old", ["completed"]), "succeeded")
     old, new = receiver.received
     assert (new.method, new.path, new.body) == ("POST", "/new", old.body)
     assert new.headers["authorization"] == "Bearer secret"
@@ -198,7 +198,7 @@ async def test_the_token_is_not_sent_to_another_origin(receiver: Receiver) -> No
     with Receiver().listening() as other:
         receiver.answer = lambda _: redirect(f"{other.url}/new", 307)
         async with delivering(token=WebhookToken("secret")) as webhooks:
-            started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+            end(started(webhooks, receiver.url, ["completed"]), "succeeded")
         assert "authorization" not in other.received[0].headers
         assert other.received[0].json()["status"] == "succeeded"
 
@@ -208,7 +208,7 @@ async def test_only_hosts_of_the_operators_list_get_the_token(
     receiver: Receiver, hosts: tuple[str, ...], gets_it: bool
 ) -> None:
     async with delivering(token=WebhookToken("secret", hosts)) as webhooks:
-        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        end(started(webhooks, receiver.url, ["completed"]), "succeeded")
     assert ("authorization" in receiver.received[0].headers) == gets_it
 
 
@@ -219,7 +219,7 @@ async def test_a_blocked_address_is_reported_once_and_not_retried(
         prediction = started(webhooks, receiver.url)
         await asyncio.to_thread(wait_for, lambda: caplog.messages, "notice")
         prediction.produce(b"1")
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     (notice,) = caplog.messages
     assert notice.endswith("address blocked (see COG_URL_GUARD, COG_ALLOW_URLS)")
     assert not receiver.connections
@@ -229,7 +229,7 @@ async def test_a_blocked_address_is_reported_once_and_not_retried(
 async def test_a_redirect_that_would_drop_the_body_is_a_failure(receiver: Receiver, status: int) -> None:
     receiver.answer = in_turn(redirect("/elsewhere", status), redirect("/elsewhere", status), Reply())
     async with delivering() as webhooks:
-        started(webhooks, f"{receiver.url}/hook", ["completed"]).finish("succeeded")
+        end(started(webhooks, f"{receiver.url}/hook", ["completed"]), "succeeded")
         await arrived(receiver, 3)
     assert [(request.method, request.path) for request in receiver.received] == [("POST", "/hook")] * 3
 
@@ -238,6 +238,6 @@ async def test_an_endless_redirect_ends(receiver: Receiver) -> None:
     replies = iter([redirect("/hook", 307)] * 6)
     receiver.answer = lambda _: next(replies, Reply())
     async with delivering() as webhooks:
-        started(webhooks, f"{receiver.url}/hook", ["completed"]).finish("succeeded")
+        end(started(webhooks, f"{receiver.url}/hook", ["completed"]), "succeeded")
         await arrived(receiver, 7)
     assert receiver.received[6].at - receiver.received[5].at > 0.15

@@ -11,6 +11,7 @@ import pytest
 from testing.receiver import Receiver, Reply, in_turn
 from testing.waiting import wait_for
 from tests.supervisor.delivering import arrived, delivering, started, statuses
+from tests.supervisor.running import end
 
 from coglet_supervisor.webhooks import delivery as webhooks_module
 from coglet_supervisor.webhooks import sender as webhook_sender
@@ -34,12 +35,12 @@ async def test_all_ends_arrive_once_one_attempt_reaches_the_receiver(
         for name in ids:
             prediction = started(webhooks, url, prediction_id=name)
             prediction.produce(b"1")
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
         await asyncio.to_thread(
             wait_for, lambda: caplog.text.count("again in 3600 s") == 200, "second attempts"
         )
         with Receiver(port=port).listening() as back:
-            started(webhooks, url, ["completed"], prediction_id="late").finish("succeeded")
+            end(started(webhooks, url, ["completed"], prediction_id="late"), "succeeded")
             await asyncio.to_thread(back.wait_count, 201)
     assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
 
@@ -51,7 +52,7 @@ async def test_an_unavailable_receiver_gets_few_attempts(
     receiver.answer = lambda _: Reply(503)
     async with delivering() as webhooks:
         for number in range(300):
-            started(webhooks, receiver.url, prediction_id=f"p{number}").finish("succeeded")
+            end(started(webhooks, receiver.url, prediction_id=f"p{number}"), "succeeded")
         await asyncio.to_thread(wait_for, lambda: caplog.text.count("again in 0.2 s") == 300, "failures")
         warnings = [record for record in caplog.records if record.levelno >= logging.WARNING]
         assert len(warnings) <= len(receiver.received) < 150
@@ -64,8 +65,8 @@ async def test_a_slow_receiver_does_not_delay_others(receiver: Receiver) -> None
         slow.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
         async with delivering() as webhooks:
             for number in range(80):
-                started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
-            started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+                end(started(webhooks, slow.url, prediction_id=f"slow{number}"), "succeeded")
+            end(started(webhooks, receiver.url, ["completed"]), "succeeded")
             await arrived(receiver, 1)
             proceed.set()
     assert statuses(receiver) == ["succeeded"]
@@ -78,11 +79,11 @@ async def test_sends_to_a_slow_receiver_do_not_delay_other_receivers(receiver: R
         slow.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
         async with delivering() as webhooks:
             for number in range(20):
-                started(webhooks, slow.url, prediction_id=f"slow{number}").finish("succeeded")
+                end(started(webhooks, slow.url, prediction_id=f"slow{number}"), "succeeded")
             await arrived(slow, 16)
             prediction = started(webhooks, receiver.url)
             prediction.produce(b"1")
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
             await arrived(receiver, 3)
             proceed.set()
     assert statuses(receiver) == ["processing", "processing", "succeeded"]
@@ -96,7 +97,7 @@ async def test_a_receiver_that_is_behind_gets_the_end_alone(receiver: Receiver) 
         in_time = {request.json()["id"] for request in await arrived(receiver, 16)}
         for prediction in predictions:
             prediction.produce(b"1")
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
         proceed.set()
     late = [body["status"] for body in receiver.bodies() if body["id"] not in in_time]
     assert late == ["succeeded"] * 24
@@ -107,14 +108,14 @@ async def test_a_large_end_is_sent_completely(receiver: Receiver) -> None:
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url, ["completed"])
         prediction.log("stdout", text)
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
     assert receiver.bodies()[0]["logs"] == text
 
 
 async def test_an_endless_response_is_not_read(receiver: Receiver) -> None:
     receiver.answer = lambda _: Reply(200, {"Content-Length": "1000000000000"}, b"x" * 1_000_000)
     async with delivering() as webhooks:
-        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        end(started(webhooks, receiver.url, ["completed"]), "succeeded")
     assert len(receiver.received) == 1
 
 
@@ -124,7 +125,7 @@ async def test_remaining_deliveries_are_canceled_and_logged_at_shutdown(
     proceed = threading.Event()
     receiver.answer = lambda _: Reply() if proceed.wait(10) else Reply(500)
     async with delivering() as webhooks:
-        started(webhooks, receiver.url).finish("succeeded")
+        end(started(webhooks, receiver.url), "succeeded")
         await arrived(receiver, 1)
         await webhooks.close()
     proceed.set()
@@ -138,7 +139,7 @@ async def test_waiting_deliveries_make_their_next_attempt_at_shutdown(
     monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (3600.0,))
     receiver.answer = in_turn(Reply(500), Reply())
     async with delivering() as webhooks:
-        started(webhooks, receiver.url, ["completed"]).finish("succeeded")
+        end(started(webhooks, receiver.url, ["completed"]), "succeeded")
         await asyncio.to_thread(wait_for, lambda: "again in 3600 s" in caplog.text, "failed attempt")
         await webhooks.wait_delivered()
     assert statuses(receiver) == ["succeeded", "succeeded"]
@@ -150,7 +151,7 @@ async def test_a_waiting_end_keeps_only_its_body_in_memory(
     receiver.answer = in_turn(Reply(500), Reply())
     async with delivering() as webhooks:
         prediction = started(webhooks, receiver.url, ["completed"])
-        prediction.finish("succeeded")
+        end(prediction, "succeeded")
         kept = weakref.ref(prediction)
         del prediction
         await asyncio.to_thread(wait_for, lambda: "trying again" in caplog.text, "failed attempt")
@@ -164,7 +165,7 @@ async def test_delivered_ends_leave_the_backlog(receiver: Receiver, monkeypatch:
         for number in range(4):
             prediction = started(webhooks, receiver.url, ["completed"])
             prediction.produce(b'"%b"' % (b"x" * 30_000))
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
             await arrived(receiver, number + 1)
             await webhooks.wait_delivered()
     assert statuses(receiver) == ["succeeded"] * 4
@@ -180,7 +181,7 @@ async def test_a_full_backlog_accepts_no_more(
         for name in ("first", "second", "third"):
             prediction = started(webhooks, receiver.url, ["completed"], prediction_id=name)
             prediction.produce(b'"%b"' % (b"x" * 15_000))
-            prediction.finish("succeeded")
+            end(prediction, "succeeded")
         await arrived(receiver, 2)
         proceed.set()
     assert {body["id"] for body in receiver.bodies()} == {"first", "second"}

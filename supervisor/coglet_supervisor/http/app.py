@@ -6,6 +6,7 @@ from typing import Final, Protocol
 from coglet_supervisor.http.access import Access
 from coglet_supervisor.http.connection import MAX_HEAD_BYTES
 from coglet_supervisor.http.predictions import PredictionRoutes
+from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.http.request import (
     JSON,
     TEXT,
@@ -50,10 +51,16 @@ class App:
     """Serves predictions, trainings and health; passes other requests to `pages`."""
 
     def __init__(
-        self, access: Access, predictions: PredictionRoutes, health: HealthReporter, pages: Pages
+        self,
+        access: Access,
+        predictions: PredictionRoutes,
+        records: RecordRoutes,
+        health: HealthReporter,
+        pages: Pages,
     ) -> None:
         self._access = access
         self._predictions = predictions
+        self._records = records
         self._health = health
         self._pages = pages
 
@@ -93,17 +100,28 @@ class App:
                 reason = self._health.not_ready_because()
                 await respond(send, 503 if reason else 200, (reason or "ok").encode(), TEXT)
             case [collection]:
-                _allow(request, "POST")
-                await self._predictions.create(request, send, _KINDS[collection], None)
+                _allow(request, "GET", "HEAD", "POST")
+                if request.method == "POST":
+                    await self._predictions.create(request, send, _KINDS[collection], None)
+                else:
+                    await self._records.list(request, send, _KINDS[collection])
             case [collection, segment] if segment:
-                _allow(request, "PUT")
-                path_id = decode_segment(segment, "id")
-                await self._predictions.create(request, send, _KINDS[collection], path_id)
+                _allow(request, "DELETE", "GET", "HEAD", "PUT")
+                await self._route_one(request, send, _KINDS[collection], decode_segment(segment, "id"))
             case [collection, segment, b"cancel"] if segment:
                 _allow(request, "POST")
-                await self._predictions.cancel(send, decode_segment(segment, "id"))
+                await self._records.cancel(send, decode_segment(segment, "id"))
             case _:
                 raise HttpError(404)
+
+    async def _route_one(self, request: Request, send: Send, kind: Kind, prediction_id: str) -> None:
+        match request.method:
+            case "PUT":
+                await self._predictions.create(request, send, kind, prediction_id)
+            case "DELETE":
+                await self._records.delete(send, kind, prediction_id)
+            case _:
+                await self._records.show(request, send, kind, prediction_id)
 
 
 def _rejection(scope: Scope) -> int | None:
@@ -121,7 +139,7 @@ async def _answer_asterisk(request: Request, send: Send) -> None:
     """Respond to `OPTIONS *` (RFC 9110, 9.3.7). Raises HttpError 400 for any other path without a slash."""
     if request.path != b"*" or request.method != "OPTIONS":
         raise HttpError(400)
-    await respond(send, 200, b"", (b"allow", b"GET, HEAD, POST, PUT"))
+    await respond(send, 200, b"", (b"allow", b"DELETE, GET, HEAD, POST, PUT"))
 
 
 def _allow(request: Request, *methods: str) -> None:

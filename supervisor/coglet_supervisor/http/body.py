@@ -1,12 +1,13 @@
 """The body of a creation request: decoded, or rejected with the peer's error messages."""
 
 import re
-from typing import Final
+from typing import Annotated, Final
 
 import msgspec
 
 from coglet_supervisor.http.request import HttpError, Request
 from coglet_supervisor.predictions.problems import cut
+from coglet_supervisor.predictions.queue import MAX_PRIORITY, MIN_PRIORITY
 from coglet_supervisor.predictions.untrusted_json import NotJson, check_shape, decode
 from coglet_supervisor.webhooks.queue import WebhookEvent
 
@@ -22,6 +23,7 @@ class CreateBody(msgspec.Struct):
     id: str | None = None
     input: msgspec.Raw = msgspec.Raw(b"null")
     context: dict[str, str] = {}
+    priority: Annotated[int, msgspec.Meta(ge=MIN_PRIORITY, le=MAX_PRIORITY)] = 0
     webhook: str | None = None
     webhook_events_filter: tuple[WebhookEvent, ...] = ALL_EVENTS
 

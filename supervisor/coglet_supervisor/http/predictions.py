@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
-import re
-from dataclasses import dataclass
+import contextlib
+from collections.abc import Iterator
 from typing import Final
+
+import msgspec
 
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
+from coglet_supervisor.http.events import accepts_events, send_events
+from coglet_supervisor.http.preference import Preference
 from coglet_supervisor.http.request import (
     JSON,
     DisconnectWatch,
@@ -20,12 +24,13 @@ from coglet_supervisor.http.request import (
 )
 from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.predictions import service as services
-from coglet_supervisor.predictions.prediction import Kind, Listener, Prediction, Snapshot
+from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Listener, Prediction, Snapshot
 from coglet_supervisor.predictions.problems import InvalidInput, Problem
+from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
-from coglet_supervisor.predictions.stream import Subscription, TooManySubscribers
 from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.records.store import Store
 from coglet_supervisor.webhooks.delivery import Webhooks
 
 NOT_READY: Final = "Setup has not finished yet. Wait until it has finished, or GET /health-check for status."
@@ -36,50 +41,33 @@ NOT_STREAMING: Final = (
     "This model does not support streaming responses. Add @cog.streaming to predict() to enable SSE."
 )
 NO_TRAINING_STREAM: Final = "Training endpoints do not support streaming responses."
-EVENT_STREAM: Final = (
-    (b"content-type", b"text/event-stream"),
-    (b"cache-control", b"no-cache"),
-    (b"x-accel-buffering", b"no"),  # without it, nginx and other proxies buffer the events
-)
 TRACE_HEADERS: Final = (b"traceparent", b"tracestate")
 AT_CAPACITY: Final = "At capacity - all prediction slots busy"
 
 
-@dataclass(frozen=True)
-class Preference:
-    """The parsed `Prefer` header. `wait_s` limits how long a response may take."""
-
-    is_async: bool = False
-    wait_s: float | None = None
-
-    @classmethod
-    def parse(cls, value: str | None) -> Preference:
-        """Parse a comma-separated list, ignoring case and unknown preferences (RFC 7240)."""
-        if value is None:
-            return _NO_PREFERENCE
-        parts = {part.split(";")[0].strip().lower() for part in value.split(",")}
-        waits = [
-            int(match[1]) for part in parts if (match := re.fullmatch(r'wait\s*=\s*"?(\d{1,9})"?', part))
-        ]
-        return cls("respond-async" in parts, float(min(waits)) if waits else None)
-
-
-_NO_PREFERENCE: Final = Preference()
-
-
 class PredictionRoutes:
-    """The routes under /predictions and /trainings."""
+    """POST and PUT under /predictions and /trainings.
+
+    With `repeats_from` a store, a PUT with the id and the input of a prediction that has ended gets its
+    record, instead of another run.
+    """
 
     def __init__(
-        self, service: PredictionService, webhooks: Webhooks, start_task: StartTask, max_body_bytes: int
+        self,
+        service: PredictionService,
+        webhooks: Webhooks,
+        start_task: StartTask,
+        max_body_bytes: int,
+        repeats_from: Store | None = None,
     ) -> None:
         self._service = service
         self._webhooks = webhooks
         self._start_task = start_task
         self._max_body_bytes = max_body_bytes
+        self._repeats_from = repeats_from
 
     async def create(self, request: Request, send: Send, kind: Kind, path_id: str | None) -> None:
-        """POST, or PUT with an id in the path: create a prediction, or attach to one in flight.
+        """POST, or PUT with an id in the path: create a prediction, or respond with the one of that id.
 
         Raises HttpError if the request is rejected, and Disconnected.
         """
@@ -90,32 +78,64 @@ class PredictionRoutes:
         if path_id is not None:
             if body.id not in (None, path_id):
                 raise _id_mismatch(kind)
-            running = self._service.find(path_id)
-            if running is not None:
-                await self._attach(running, request, send, wants_stream=wants_stream)
+            if await self._respond_existing(path_id, kind, body, request, send):
                 return
         if wants_stream and not self._service.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
-        prefer = Preference.parse(request.header(b"prefer"))
         new = NewPrediction(
             id=path_id if path_id is not None else body.id,
             kind=kind,
             input_json=body.input,
             context=body.context,
             ends_with_readers=wants_stream,
+            priority=body.priority,
         )
         run = self._start(new, self._listeners(body, request))
+        if not run.acceptance.is_granted:
+            await _wait_accepted(run)
+        await self._respond(run, request, send, wants_stream=wants_stream)
+
+    async def _respond(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
+        prefer = Preference.parse(request.header(b"prefer"))
         if wants_stream:
-            await self._stream(run, request, send)
+            await send_events(run, request, send, self._start_task)
         elif prefer.is_async:
             await respond(send, 202, encode_json(Snapshot(id=run.id, status="starting")), JSON)
         else:
             await self._respond_when_done(run, request, send, prefer)
 
-    async def cancel(self, send: Send, prediction_id: str) -> None:
-        """POST .../cancel: respond with 200, or 404 if no prediction in flight has the id."""
-        found = self._service.cancel(prediction_id)
-        await respond(send, 200 if found else 404, b"{}", JSON)
+    async def _respond_existing(
+        self, prediction_id: str, kind: Kind, body: CreateBody, request: Request, send: Send
+    ) -> bool:
+        """Respond with the prediction of that id, if it is in flight, or may not run again. False if not."""
+        wants_stream = accepts_events(request.header(b"accept"))
+        if self._repeats_from is not None and not wants_stream:
+            record = await self._repeats_from.get(prediction_id)
+            if isinstance(record, Record) and record.kind == kind and record.status in TERMINAL:
+                await respond(send, 200, encode_json(self._repeated(record, body.input)), JSON)
+                return True
+        running = self._service.find(prediction_id)
+        if running is None:
+            return False
+        await self._attach(running, request, send, wants_stream=wants_stream)
+        return True
+
+    def _repeated(self, record: Record, input_json: msgspec.Raw) -> Snapshot:
+        """Return the recorded result for a request with its id. Raises HttpError 409 for another input."""
+        with _rejections():
+            given = self._service.validation.check(input_json, training=record.kind == "training")
+        if record.input is None or msgspec.json.decode(given) != msgspec.json.decode(record.input):
+            text = f"{record.kind} '{record.id}' has ended, with another input"
+            raise HttpError.json(409, {"error": text, "status": "failed"})
+        unset = msgspec.UNSET
+        return Snapshot(
+            error=record.error if record.error is not None else unset,
+            id=record.id,
+            logs=record.logs,
+            metrics=record.metrics,
+            output=record.output if record.output is not None else unset,
+            status=record.status,
+        )
 
     def _listeners(self, body: CreateBody, request: Request) -> list[Listener]:
         """Return the webhook listener of the new prediction, if any.
@@ -134,14 +154,8 @@ class PredictionRoutes:
 
     def _start(self, new: NewPrediction, listeners: list[Listener]) -> PredictionRun:
         """Create and start the prediction. Raises HttpError if it is not accepted."""
-        try:
+        with _rejections():
             return self._service.create(new, listeners)
-        except InvalidInput as error:
-            raise HttpError.json(422, {"detail": error.problems}) from None
-        except NotJson as error:
-            raise not_parsable(error) from None
-        except services.Refused as error:
-            raise _refusal(error) from None
 
     async def _respond_when_done(
         self, run: PredictionRun, request: Request, send: Send, prefer: Preference
@@ -152,6 +166,8 @@ class PredictionRoutes:
             done = await prediction.wait_terminal(prefer.wait_s)
         finally:
             watch.end()
+        if run.is_overdue:
+            raise _overdue(prediction)
         await respond_in_pieces(send, 200 if done else 202, prediction.snapshot().pieces(), JSON)
 
     async def _attach(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
@@ -161,47 +177,28 @@ class PredictionRoutes:
         elif not run.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         else:
-            await self._stream(run, request, send)
-
-    async def _stream(self, run: PredictionRun, request: Request, send: Send) -> None:
-        try:
-            subscriber = run.subscribe(_last_event_id(request))
-        except TooManySubscribers:
-            raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
-        await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
-        # `Exchange` sends the head with the first piece of the body, and an EventSource is open once it has
-        # the head.
-        await send({"type": "http.response.body", "body": b"", "more_body": True})
-        watch = self._start_task(_close_on_disconnect(request, subscriber))
-        try:
-            while (chunk := await subscriber.next_chunk()) is not None:
-                await send({"type": "http.response.body", "body": chunk, "more_body": True})
-            await send({"type": "http.response.body", "body": b""})
-        finally:
-            watch.cancel()
-            run.unsubscribe(subscriber)
+            await send_events(run, request, send, self._start_task)
 
     def _attached(self, prediction: Prediction) -> bytes:
+        if prediction.input is None:
+            return encode_json(prediction.snapshot())
         masked = self._service.validation.mask_secrets(
             prediction.input, training=prediction.kind == "training"
         )
         return encode_json(prediction.snapshot(input_json=masked))
 
 
-def accepts_events(accept: str | None) -> bool:
-    """True if `Accept` contains `text/event-stream`; a wildcard does not request a stream."""
-    parts = (part.partition(";")[0].strip() for part in (accept or "").split(","))
-    return "text/event-stream" in parts
-
-
-def _last_event_id(request: Request) -> int | None:
-    value = request.header(b"last-event-id") or ""
-    return int(value) if value.isdecimal() else None
-
-
-async def _close_on_disconnect(request: Request, subscriber: Subscription) -> None:
-    await request.wait_disconnect()
-    subscriber.close()
+@contextlib.contextmanager
+def _rejections() -> Iterator[None]:
+    """Raise HttpError in place of the errors of `PredictionService.create`."""
+    try:
+        yield
+    except InvalidInput as error:
+        raise HttpError.json(422, {"detail": error.problems}) from None
+    except NotJson as error:
+        raise not_parsable(error) from None
+    except services.Refused as error:
+        raise _refusal(error) from None
 
 
 def _refusal(error: services.Refused) -> HttpError:
@@ -213,9 +210,25 @@ def _refusal(error: services.Refused) -> HttpError:
             return HttpError.json(503, {"error": NOT_READY, "status": "failed"})
         case services.AtCapacity():
             return HttpError.json(409, {"error": AT_CAPACITY, "status": "failed"})
+        case services.QueueFull():
+            body = {"error": str(error), "status": "failed"}
+            return HttpError(429, encode_json(body), JSON, (b"retry-after", b"%d" % error.retry_after_s))
         case services.AlreadyRunning():
             return HttpError.json(409, {"error": str(error), "status": "failed"})
     return wrong_shape(str(error))
+
+
+async def _wait_accepted(run: PredictionRun) -> None:
+    try:
+        await run.acceptance.wait()
+    except NotRecorded as error:
+        body = {"error": f"The prediction was not accepted: {error}", "status": "failed"}
+        raise HttpError(507, encode_json(body), JSON) from None
+
+
+def _overdue(prediction: Prediction) -> HttpError:
+    body = {"error": prediction.error, "id": prediction.id, "status": prediction.status}
+    return HttpError(503, encode_json(body), JSON, (b"retry-after", b"5"))
 
 
 def _id_mismatch(kind: Kind) -> HttpError:

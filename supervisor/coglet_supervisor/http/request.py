@@ -46,11 +46,12 @@ class Disconnected(Exception):
 class Request:
     """One HTTP request, of an ASGI scope."""
 
-    __slots__ = ("_headers", "_receive", "method", "path")
+    __slots__ = ("_headers", "_receive", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]
+        self.query: bytes = scope["query_string"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._receive = receive
 

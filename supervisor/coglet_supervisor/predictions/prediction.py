@@ -2,7 +2,8 @@
 
     starting -> processing -> succeeded | failed | canceled
 
-A terminal state is final. All methods but `wait_terminal` are synchronous and run on the event loop, so each
+A terminal state is final. `finish` decides it, `publish` makes it visible; between the two, it is written to
+the store of records. All methods but `wait_terminal` are synchronous and run on the event loop, so each
 is atomic. Only `PredictionRun` calls the methods that change the state.
 """
 
@@ -43,7 +44,7 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `input_json` is the JSON text that the model receives; `context` is passed to the model unchanged. With
     `is_streaming`, clients can read its events; with `ends_with_readers`, it is canceled when the last reader
-    disconnects.
+    disconnects. `priority` is its place in the queue, see RunQueue.
     """
 
     id: str
@@ -53,6 +54,7 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     output_is_array: bool = False
     is_streaming: bool = False
     ends_with_readers: bool = False
+    priority: int = 0
 
 
 class Listener(Protocol):
@@ -89,7 +91,8 @@ class Snapshot(msgspec.Struct, kw_only=True, omit_defaults=True):
 class Prediction:
     """One prediction or training.
 
-    `max_log_bytes` limits the logs that are kept. `clock` returns seconds, from any start.
+    `max_log_bytes` limits the logs that are kept. `clock` returns seconds from any start, `wall_clock`
+    seconds since the epoch.
     """
 
     def __init__(
@@ -99,21 +102,32 @@ class Prediction:
         listeners: Sequence[Listener] = (),
         max_log_bytes: int = MAX_LOG_BYTES,
         clock: Callable[[], float] = time.monotonic,
+        wall_clock: Callable[[], float] = time.time,
     ) -> None:
         self.id: Final = spec.id
         self.kind: Final = spec.kind
-        self.input: Final = spec.input_json
+        self._input: bytes | msgspec.Raw | None = spec.input_json
         self._status: Status = "starting"
         self._error: str | None = None
         self._listeners = list(listeners)
         self._printed = PrintedText(max_log_bytes)
         self._output_is_array = spec.output_is_array
         self._clock = clock
+        self._wall_clock = wall_clock
+        self.created_at: Final = wall_clock()
+        self._started_at: float | None = None
+        self._completed_at: float | None = None
         self._started = clock()
+        self._end: Terminal | None = None
         self._items: list[bytes] = []
         self._metrics: Metrics = {}
-        self._predict_time = 0.0
+        self._run_time_s = 0.0
         self._waiters: list[asyncio.Future[None]] = []
+
+    @property
+    def input(self) -> bytes | msgspec.Raw | None:
+        """The JSON text that the model receives; None once it is in a file only."""
+        return self._input
 
     @property
     def status(self) -> Status:
@@ -127,6 +141,27 @@ class Prediction:
     @property
     def is_terminal(self) -> bool:
         return self._status in TERMINAL
+
+    @property
+    def started_at(self) -> float | None:
+        """When it was sent to a worker, or None."""
+        return self._started_at
+
+    @property
+    def completed_at(self) -> float | None:
+        """When its end was decided, or None."""
+        return self._completed_at
+
+    @property
+    def run_time_s(self) -> float:
+        """How long it has run, without the time in the queue. 0 until its end is decided."""
+        return self._run_time_s
+
+    @property
+    def kept_bytes(self) -> int:
+        """The approximate memory that its texts need."""
+        input_bytes = len(self._input) if self._input is not None else 0
+        return input_bytes + self._printed.size_bytes + sum(map(len, self._items))
 
     @property
     def logs(self) -> str:
@@ -143,21 +178,27 @@ class Prediction:
         if self._status != "starting":
             raise IllegalTransition(self.id, self._status, "start")
         self._status = "processing"
+        self._started = self._clock()
+        self._started_at = self._wall_clock()
         self._notify(Started())
 
     def log(self, source: str, data: str) -> None:
         """Add text that it printed. Ignored after the end: the code may still print after a cancel."""
-        if self.is_terminal:
+        if self._end is not None:
             return
         self._printed.add(data)
         self._notify(Logged(source, data))
 
     def produce(self, chunk: bytes) -> None:
         """Add the next item of its output. Ignored after the end."""
-        if self.is_terminal:
+        if self._end is not None:
             return
         self._items.append(chunk)
         self._notify(Produced(chunk, len(self._items) - 1))
+
+    def drop_input(self) -> None:
+        """Forget the input, which is in a file now."""
+        self._input = None
 
     def drop_output(self) -> None:
         """Delete the output so far, which is too large."""
@@ -165,22 +206,33 @@ class Prediction:
 
     def measure(self, name: str, value: bytes, mode: Mode) -> None:
         """Change one of its metrics. `value` is JSON text. Ignored after the end."""
-        if self.is_terminal:
+        if self._end is not None:
             return
         merge_metric(self._metrics, name, msgspec.json.decode(value), mode)
         self._notify(Measured(name, value, mode))
 
     def finish(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
-        """Set the terminal state, and wake the tasks in `wait_terminal`.
+        """Decide the terminal state, which `publish` makes visible.
 
-        Raises IllegalTransition if there is one already.
+        Raises IllegalTransition if it is decided already.
         """
-        if self.is_terminal:
-            raise IllegalTransition(self.id, self._status, status)
-        self._status = status
+        if self._end is not None:
+            raise IllegalTransition(self.id, self._end, status)
+        self._end = status
         self._error = error
         self._output_is_array = self._output_is_array or is_stream
-        self._predict_time = self._clock() - self._started
+        self._completed_at = self._wall_clock()
+        if self._started_at is not None:
+            self._run_time_s = self._clock() - self._started
+
+    def publish(self) -> None:
+        """Make the terminal state visible, and wake the tasks in `wait_terminal`.
+
+        Raises IllegalTransition if it is not decided, or visible already.
+        """
+        if self._end is None or self.is_terminal:
+            raise IllegalTransition(self.id, self._status, "publish")
+        self._status = self._end
         for waiter in self._waiters:
             _set(waiter)
         self._waiters.clear()
@@ -207,15 +259,27 @@ class Prediction:
     @property
     def output(self) -> msgspec.Raw | None:
         """JSON text: the final value if it succeeded, else a list of the items so far; None without items."""
-        if self._status == "succeeded" and not self._output_is_array and len(self._items) <= 1:
+        return self.output_at(self._status)
+
+    def output_at(self, status: Status) -> msgspec.Raw | None:
+        """Return the output, as for a prediction with this status."""
+        if status == "succeeded" and not self._output_is_array and len(self._items) <= 1:
             return msgspec.Raw(self._items[0]) if self._items else JSON_NULL
-        if self._status == "succeeded" or self._items:
+        if status == "succeeded" or self._items:
             return msgspec.Raw(b"[" + b",".join(self._items) + b"]")
         return None
 
-    def metrics_with_time(self) -> Metrics:
-        """Return the model's metrics and `predict_time`, which takes precedence."""
-        return {**self._metrics, "predict_time": self._predict_time}
+    @property
+    def decided_status(self) -> Status:
+        """The status, with a terminal one from the moment at which it is decided."""
+        return self._end if self._end is not None else self._status
+
+    @property
+    def metrics(self) -> Metrics:
+        """The model's metrics; from the end on with `predict_time`, which takes precedence."""
+        if self._end is None:
+            return dict(self._metrics)
+        return {**self._metrics, "predict_time": self._run_time_s}
 
     def snapshot(self, *, input_json: msgspec.Raw | None = None) -> Snapshot:
         """Return the state for clients; `input_json` is added for those that attach."""
@@ -225,7 +289,7 @@ class Prediction:
             id=self.id,
             input=input_json if input_json is not None else msgspec.UNSET,
             logs=self.logs,
-            metrics=self.metrics_with_time() if self.is_terminal else dict(self._metrics),
+            metrics=self.metrics,
             output=output if output is not None else msgspec.UNSET,
             status=self._status,
         )

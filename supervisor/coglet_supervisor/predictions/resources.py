@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coglet_supervisor.client_tasks import StartTask
+from coglet_supervisor.predictions.record import Recorder
 
 
 class FileStore(Protocol):
@@ -20,15 +21,17 @@ class FileStore(Protocol):
 class RunResources:
     """The shared resources and the limits of each run. Sizes are in bytes, times in seconds.
 
-    `folder` holds a folder for each run; `start_task` starts work that serves one client; `echo` writes
-    what a prediction prints (id, source, text) into the server's log.
+    `folder` holds a folder for each run; `recorder` writes down its transitions; `start_task` starts work
+    that serves one client; `echo` writes what a prediction prints (id, source, text) into the server's log.
     """
 
     folder: Path
     store: FileStore
+    recorder: Recorder
     start_task: StartTask
     echo: Callable[[str, str, str], None]
     max_output_bytes: int
     max_log_bytes: int
     stream_history: int = 0
     timeout_s: float | None = None
+    queue_timeout_s: float | None = None

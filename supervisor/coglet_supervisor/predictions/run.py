@@ -1,30 +1,55 @@
-"""One run of a prediction, from acquiring a slot to its end. The only place that decides how it ends."""
+"""One run of a prediction, from its acceptance to its end. The only place that decides how it ends."""
+
+from __future__ import annotations
 
 import asyncio
+import logging
 import os
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Final, Literal
+from typing import Final, Literal, Protocol
+
+import msgspec
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.limits import MAX_INLINE_BYTES
 from coglet_protocol.spill import write_spill
 from coglet_supervisor.cleaning import clean_up
+from coglet_supervisor.predictions.acceptance import Acceptance
 from coglet_supervisor.predictions.outputs import (
     INVALID_JSON,
     OutputFailed,
     OutputQueue,
     OutputTooLarge,
 )
-from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Terminal
+from coglet_supervisor.predictions.prediction import (
+    Kind,
+    Listener,
+    Prediction,
+    PredictionSpec,
+    Status,
+    Terminal,
+)
+from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.slots import Slot
 from coglet_supervisor.predictions.stream import PredictionStream, Subscription
 from coglet_supervisor.predictions.untrusted_json import is_one_value
 
-Phase = Literal["starting", "spilling", "running", "delivering", "ended"]
+log = logging.getLogger(__name__)
+
+Phase = Literal["accepting", "waiting", "spilling", "running", "delivering", "recording", "ended"]
+_OVER: Final = frozenset({"recording", "ended"})
+# What a run takes in memory beside its texts.
+_RUN_BYTES: Final = 4096
+
+
+class RunOwner(Protocol):
+    """The part of PredictionService that a run uses."""
+
+    def run_ended(self, run: PredictionRun) -> None: ...
 
 
 class PredictionRun:
@@ -32,10 +57,12 @@ class PredictionRun:
 
     | phase | the worker | effect of a cancel | effect of losing the worker |
     |---|---|---|---|
-    | starting | has not been sent it | not possible: one turn of the loop | not possible |
+    | accepting | waits until the store has its record | ends it when it is accepted | fails it |
+    | waiting | there is none: it waits for a slot | ends it immediately | not possible |
     | spilling | waits for the file of a large input | ends it when the file is written | fails it |
     | running | runs it | sent to the worker, whose response ends it | fails it; a canceled one is canceled |
     | delivering | is done; output files are being delivered | ends it immediately | none |
+    | recording | may run another; the store writes its end | none | none |
     | ended | may run another | none | none |
 
     A run that fails while the worker still runs it (time limit, output too large) is stopped like a canceled
@@ -49,26 +76,36 @@ class PredictionRun:
         resources: RunResources,
         *,
         listeners: Sequence[Listener] = (),
-        on_end: Callable[["PredictionRun"], None],
+        owner: RunOwner,
     ) -> None:
         self.sequence: Final = sequence
         # Named by number: a prediction id, which clients may choose, is never used as a path.
         self.folder: Final = resources.folder / str(sequence)
-        self._stream = PredictionStream(resources.stream_history) if spec.is_streaming else None
+        self._stream = (
+            PredictionStream(resources.stream_history, awaits_reader=spec.ends_with_readers)
+            if spec.is_streaming
+            else None
+        )
         self.prediction: Final = Prediction(
             spec,
             listeners=listeners if self._stream is None else (self._stream, *listeners),
             max_log_bytes=resources.max_log_bytes,
         )
-        self._spec = spec
+        self.priority: Final = spec.priority
+        self.input_bytes: Final = len(spec.input_json)
+        self._context = spec.context
+        self._ends_with_readers = spec.ends_with_readers
         self._resources = resources
-        self._on_end = on_end
+        self._owner = owner
         self._outputs = OutputQueue(spec.id, self.folder, resources, self)
-        self._phase: Phase = "starting"
+        self._phase: Phase = "accepting"
+        self.acceptance: Final = Acceptance()
         self._slot: Slot | None = None
+        self._input_file: Path | None = None
         self._is_canceled = False
         self._failure: str | None = None
         self._timer: asyncio.TimerHandle | None = None
+        self.is_overdue = False
 
     @property
     def id(self) -> str:
@@ -76,37 +113,86 @@ class PredictionRun:
 
     # for the service
 
-    def start(self, free_slot: Slot) -> None:
-        """Send the prediction to the worker through a slot that was acquired for it."""
+    def accept(self) -> None:
+        """Have the record written; then start if a slot is assigned, else wait for one."""
+        if self._slot is None and self._resources.queue_timeout_s is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._resources.queue_timeout_s, self._wait_too_long)
+        self._resources.recorder.accept(self, self._accepted)
+
+    def assign(self, free_slot: Slot) -> None:
+        """Give it a slot, on which it starts as soon as possible."""
         self._slot = free_slot
         free_slot.take(self)
-        payload = memoryview(self.prediction.input)
-        if len(payload) > MAX_INLINE_BYTES:
-            self._phase = "spilling"
-            self.prediction.start()
-            self._resources.start_task(self._spill(payload))
-        elif not self._send(free_slot, input=bytes(payload)):
-            return
-        else:
-            self.prediction.start()
-        if self._resources.timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._resources.timeout_s, self.time_out)
+        if self._phase == "waiting":
+            self._start()
 
     def cancel(self) -> None:
         """Request cancelation; the run has stopped once its prediction is terminal. Idempotent."""
-        if self._is_canceled or self._phase == "ended":
+        if self._is_canceled or self._phase in _OVER:
             return
         self._is_canceled = True
         if self._phase == "running":
             assert self._slot is not None
             self._slot.cancel()
-        elif self._phase == "delivering":
+        elif self._phase in ("waiting", "delivering"):
             self._end("canceled")
 
     def time_out(self) -> None:
         """Fail the run because its time limit is over."""
-        self._stop(f"Prediction timed out after {self._resources.timeout_s:g} seconds")
+        self.stop(f"Prediction timed out after {self._resources.timeout_s:g} seconds")
+
+    def stop(self, reason: str) -> None:
+        """Fail the run with `reason`, once the worker has stopped it."""
+        if self._phase in _OVER:
+            return
+        self._failure = reason
+        self._outputs.close()
+        if self._phase == "delivering":
+            self._end("failed")
+        else:
+            self.cancel()
+
+    # for the store: see Recordable
+
+    @property
+    def kind(self) -> Kind:
+        return self.prediction.kind
+
+    @property
+    def status(self) -> Status:
+        return self.prediction.decided_status
+
+    @property
+    def stream(self) -> PredictionStream | None:
+        return self._stream
+
+    @property
+    def kept_bytes(self) -> int:
+        """The approximate memory that the run needs."""
+        stream_bytes = self._stream.size_bytes if self._stream is not None else 0
+        return self.prediction.kept_bytes + stream_bytes + _RUN_BYTES
+
+    def record(self, *, with_data: bool = True) -> Record:
+        """Return its state; without `with_data`, without input, output and logs."""
+        prediction = self.prediction
+        input_json = prediction.input if with_data else None
+        return Record(
+            id=prediction.id,
+            kind=prediction.kind,
+            sequence=self.sequence,
+            status=self.status,
+            input=msgspec.Raw(input_json) if input_json is not None else None,
+            output=prediction.output_at(self.status) if with_data else None,
+            logs=prediction.logs if with_data else "",
+            error=prediction.error,
+            metrics=prediction.metrics,
+            created_at=prediction.created_at,
+            started_at=prediction.started_at,
+            completed_at=prediction.completed_at,
+            is_streaming=self.is_streaming,
+            is_data_removed=prediction.input is None,
+        )
 
     # for readers of its events
 
@@ -127,7 +213,7 @@ class PredictionRun:
         """Remove a reader. Without readers, a run with `ends_with_readers` is canceled."""
         assert self._stream is not None
         self._stream.unsubscribe(reader)
-        if self._spec.ends_with_readers and not self._stream.has_subscribers:
+        if self._ends_with_readers and not self._stream.has_subscribers:
             self.cancel()
 
     # for its slot
@@ -174,7 +260,7 @@ class PredictionRun:
         """See OutputReceiver."""
         if isinstance(error, OutputTooLarge):
             self.prediction.drop_output()
-        self._stop(str(error))
+        self.stop(str(error))
 
     def _measure(self, message: slot.Metric) -> None:
         # A metric with appended values counts as output, because it is part of the same response.
@@ -185,67 +271,124 @@ class PredictionRun:
         else:
             self.prediction.measure(message.name, message.value, message.mode)
 
-    def _send(self, to: Slot, *, input: bytes | None = None, input_file: str | None = None) -> bool:
-        """Send the prediction to the worker.
+    def _accepted(self, error: NotRecorded | None) -> None:
+        if self._phase == "accepting":
+            if error is not None:
+                self._refuse()
+            elif self._is_canceled:
+                self._release_slot()
+                self._end("canceled")
+            else:
+                self._phase = "waiting"
+                if self._slot is not None:
+                    self._start()
+                elif self.input_bytes > MAX_INLINE_BYTES:
+                    self._spill()  # waiting inputs would fill the memory
+        self.acceptance.decide(error)
 
-        False if that failed: the slot is free then, and the run has failed.
-        """
+    def _refuse(self) -> None:
+        """End without a trace: the prediction was never accepted."""
+        self._phase = "ended"
+        self._cancel_timer()
+        self._release_slot()
+        self._owner.run_ended(self)
+
+    def _start(self) -> None:
+        """Send the prediction to the worker; a large input is written to a file first."""
+        assert self._slot is not None
+        self._cancel_timer()
+        if self._input_file is not None:
+            self._send(self._slot, input_file=str(self._input_file))
+        elif self.input_bytes > MAX_INLINE_BYTES:
+            self._spill()
+        else:
+            assert self.prediction.input is not None
+            self._send(self._slot, input=bytes(memoryview(self.prediction.input)))
+        if self._phase in _OVER:
+            return  # it could not be sent
+        self.prediction.start()
+        self._resources.recorder.start(self)
+        if self._resources.timeout_s is not None:
+            loop = asyncio.get_running_loop()
+            self._timer = loop.call_later(self._resources.timeout_s, self.time_out)
+
+    def _send(self, to: Slot, *, input: bytes | None = None, input_file: str | None = None) -> None:
+        """Send the prediction to the worker. If that fails, the run has failed, and the slot is free."""
         message = slot.Predict(
             id=self.id,
             output_dir=str(self.folder),
             input=input,
             input_file=input_file,
-            context=self._spec.context,
+            context=self._context,
             sequence=self.sequence,
         )
         try:
             to.send(message)
         except ProtocolError as error:
-            to.release()
+            self._release_slot()
             self.fail(f"Failed to send request: {error}")
-            return False
-        self._phase = "running"
-        return True
+        else:
+            self._phase = "running"
 
-    async def _spill(self, payload: memoryview) -> None:
-        """Write a large input to a file, then send the prediction to the worker."""
-        assert self._slot is not None
-        path, failure = Path(), ""
+    def _spill(self) -> None:
+        assert self.prediction.input is not None
+        self._phase = "spilling"
+        self._resources.start_task(self._write_input(memoryview(self.prediction.input)))
+
+    async def _write_input(self, payload: memoryview) -> None:
+        """Write a large input to a file, then send the prediction to the worker, or wait for a slot."""
+        failure = ""
         try:
-            path = await asyncio.to_thread(write_spill, self.folder, payload)
+            self._input_file = await asyncio.to_thread(write_spill, self.folder, payload)
         except (OSError, RuntimeError) as error:  # RuntimeError: no thread could be started
             failure = f"Failed to send request: {error}"
         if self._phase != "spilling":  # it has ended, perhaps before the file was written
             self._remove_folder()
         elif failure or self._is_canceled:
-            self._slot.release()
+            self._release_slot()
             self.fail(failure)
+        elif self._slot is None:
+            self._phase = "waiting"
+            self.prediction.drop_input()
+        elif self.prediction.status == "starting":  # the slot was assigned while the file was written
+            self._start()
         else:
-            self._send(self._slot, input_file=str(path))
+            self._send(self._slot, input_file=str(self._input_file))
 
-    def _stop(self, reason: str) -> None:
-        """Fail the run with `reason`, once the worker has stopped it."""
-        if self._phase == "ended":
-            return
-        self._failure = reason
-        self._outputs.close()
-        if self._phase == "delivering":
-            self._end("failed")
-        else:
-            self.cancel()
+    def _wait_too_long(self) -> None:
+        self.is_overdue = True
+        limit_s = self._resources.queue_timeout_s
+        self.stop(f"Prediction waited {limit_s:g} seconds in the queue, which is the limit")
 
     def _end(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
-        if self._phase == "ended":
+        if self._phase in _OVER:
             return
-        self._phase = "ended"
+        self._phase = "recording"
         if self._failure is not None:
             status, error = "failed", self._failure
-        if self._timer is not None:
-            self._timer.cancel()
+        self._cancel_timer()
         self._outputs.clear()
         self._remove_folder()
         self.prediction.finish(status, error=error, is_stream=is_stream)
-        self._on_end(self)
+        self._resources.recorder.finish(self, self._recorded)
+
+    def _recorded(self, error: NotRecorded | None) -> None:
+        if error is not None:
+            log.error("prediction %s: its end was not recorded: %s", self.id, error)
+        self._phase = "ended"
+        self._slot = None
+        self.prediction.publish()
+        self._owner.run_ended(self)
+
+    def _cancel_timer(self) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+
+    def _release_slot(self) -> None:
+        if self._slot is not None:
+            self._slot.release()
+            self._slot = None
 
     def _remove_folder(self) -> None:
         try:

@@ -4,6 +4,7 @@ The only place that starts predictions and adds or removes table entries.
 """
 
 import asyncio
+from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
@@ -12,13 +13,16 @@ import msgspec
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
+from coglet_supervisor.predictions.queue import retry_after_s
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.run import PredictionRun
-from coglet_supervisor.predictions.slots import Slot, SlotPool
+from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.predictions.validation import Document, Validation, is_streaming, output_is_array
 from coglet_supervisor.server_log import ServerLog
 
 MAX_CONTEXT_BYTES = 1024 * 1024
+# How many of the latest predictions the estimate of a waiting time considers.
+_DURATIONS = 100
 _ENDED = {"succeeded": "Prediction succeeded", "canceled": "Prediction cancelled"}
 
 
@@ -38,6 +42,15 @@ class AtCapacity(Refused):
     """Every slot is busy."""
 
 
+class QueueFull(Refused):
+    """Every slot is busy, and no more predictions may wait. `retry_after_s` estimates for how long."""
+
+    def __init__(self, length: int, retry_after_s: int) -> None:
+        super().__init__(f"The queue is full: {length} predictions are waiting")
+        self.length = length
+        self.retry_after_s = retry_after_s
+
+
 class AlreadyRunning(Refused):
     """The id belongs to a prediction in flight."""
 
@@ -54,7 +67,7 @@ class NewPrediction:
     """A client's request for a prediction.
 
     `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
-    canceled when the last reader of its events disconnects.
+    canceled when the last reader of its events disconnects. `priority` is from -10 to 10; higher goes first.
     """
 
     id: str | None
@@ -62,6 +75,7 @@ class NewPrediction:
     input_json: msgspec.Raw
     context: dict[str, str]
     ends_with_readers: bool = False
+    priority: int = 0
 
 
 class PredictionService:
@@ -89,6 +103,7 @@ class PredictionService:
         self._is_shutting_down = is_shutting_down
         self._runs: dict[str, PredictionRun] = {}
         self._sequence = 0
+        self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
@@ -103,26 +118,28 @@ class PredictionService:
         return self._runs.get(prediction_id)
 
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
-        """Validate, accept and start a prediction, atomically on the event loop.
+        """Validate a prediction, then start it or let it wait for a slot, atomically on the event loop.
 
         Raises InvalidInput if the input does not match the schema, NotJson if it is not JSON, and a subclass
-        of Refused if the prediction is not accepted.
+        of Refused if the prediction is not accepted. Its record is written when `acceptance` is granted.
         """
         _check_request(request)
         input_json = self.validation.check(request.input_json, training=request.kind == "training")
-        slot = self._acquire(request.id)
+        self._check_room(request.id, len(input_json))
         self._sequence += 1
         run = PredictionRun(
-            self._spec(request, input_json),
-            self._sequence,
-            self._resources,
-            listeners=listeners,
-            on_end=self._forget,
+            self._spec(request, input_json), self._sequence, self._resources, listeners=listeners, owner=self
         )
-        self._record("Starting prediction", run)
+        free_slot = self._pool.acquire()
+        if free_slot is not None:
+            run.assign(free_slot)
+            self._record("Starting prediction", run)
+        else:
+            self._pool.queue.add(run)
+            self._record("Queued prediction", run)
         self._runs[run.id] = run
         self._is_empty.clear()
-        run.start(slot)
+        run.accept()
         return run
 
     def cancel(self, prediction_id: str) -> bool:
@@ -141,22 +158,45 @@ class PredictionService:
             run.cancel()
         return len(runs)
 
+    def stop_waiting(self, reason: str) -> None:
+        """Fail all predictions that wait for a slot, with `reason`."""
+        for run in self._pool.queue.runs:
+            run.stop(reason)
+
     async def wait_empty(self) -> None:
         """Wait until no prediction is in flight."""
         await self._is_empty.wait()
 
-    def _acquire(self, prediction_id: str | None) -> Slot:
-        """Acquire a slot for a new prediction. Raises a subclass of Refused if that is not possible."""
+    def run_ended(self, run: PredictionRun) -> None:
+        """See RunOwner."""
+        prediction = run.prediction
+        if not prediction.is_terminal:
+            self._record("Prediction not accepted", run)
+        elif prediction.status == "failed":
+            self._record("Prediction failed", run, error=prediction.error)
+        else:
+            self._record(_ENDED[prediction.status], run)
+        if prediction.started_at is not None:
+            self._durations_s.append(prediction.run_time_s)
+        self._pool.queue.remove(run)
+        del self._runs[run.id]
+        if not self._runs:
+            self._is_empty.set()
+
+    def _check_room(self, prediction_id: str | None, input_bytes: int) -> None:
+        """Raise a subclass of Refused if a new prediction can neither start nor wait."""
         if prediction_id is not None and prediction_id in self._runs:
             raise AlreadyRunning(prediction_id)
         if self._is_shutting_down():
             raise Draining
         if self._state() != "READY":
             raise NotReady
-        slot = self._pool.acquire()
-        if slot is None:
+        queue = self._pool.queue
+        if self._pool.free or queue.has_room(input_bytes):
+            return
+        if not queue.max_runs:
             raise AtCapacity
-        return slot
+        raise QueueFull(len(queue), retry_after_s(self._durations_s, len(queue), self._pool.size))
 
     def _spec(self, request: NewPrediction, input_json: bytes | msgspec.Raw) -> PredictionSpec:
         training = request.kind == "training"
@@ -168,20 +208,11 @@ class PredictionService:
             output_is_array=output_is_array(self.schema, training=training),
             is_streaming=self.is_streaming and not training,
             ends_with_readers=request.ends_with_readers,
+            priority=request.priority,
         )
 
     def _record(self, message: str, run: PredictionRun, **fields: object) -> None:
         self._server_log.event(run.id, message, **fields)
-
-    def _forget(self, run: PredictionRun) -> None:
-        prediction = run.prediction
-        if prediction.status == "failed":
-            self._record("Prediction failed", run, error=prediction.error)
-        else:
-            self._record(_ENDED[prediction.status], run)
-        del self._runs[run.id]
-        if not self._runs:
-            self._is_empty.set()
 
 
 def _check_request(request: NewPrediction) -> None:

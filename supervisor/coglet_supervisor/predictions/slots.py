@@ -1,4 +1,4 @@
-"""Slots, the units of concurrency, and their pool.
+"""Slots, the units of concurrency, and their pool, with the runs that wait for one.
 
 A slot becomes free before the end of its prediction is reported, so that a client can send its next request
 as soon as it has the response.
@@ -12,11 +12,12 @@ import socket
 import sys
 from collections import deque
 from dataclasses import dataclass
-from typing import Protocol, cast
+from typing import Final, Protocol, cast
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_protocol.framing import Deframer
+from coglet_supervisor.predictions.queue import RunQueue, WaitingRun
 from coglet_supervisor.time_limits import PARTS
 
 log = logging.getLogger(__name__)
@@ -36,6 +37,14 @@ class SlotRun(Protocol):
     def receive(self, message: slot.FromWorker) -> None: ...
 
     def fail(self, reason: str) -> None: ...
+
+
+class QueuedRun(WaitingRun, Protocol):
+    """The part of PredictionRun that the pool uses."""
+
+    def assign(self, free_slot: Slot) -> None: ...
+
+    def stop(self, reason: str) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,9 +92,13 @@ class SlotOwner(Protocol):
 
 
 class SlotPool:
-    """The free slots of all workers. Runs acquire their slots here only."""
+    """The free slots of all workers, and the queue of runs for which there is none.
 
-    def __init__(self) -> None:
+    At most one of the two has members: a slot that becomes free goes to the run whose turn it is.
+    """
+
+    def __init__(self, queue: RunQueue[QueuedRun] | None = None) -> None:
+        self.queue: Final = queue if queue is not None else RunQueue[QueuedRun](max_runs=0)
         self._free: deque[Slot] = deque()
         self._members: set[Slot] = set()
 
@@ -97,10 +110,15 @@ class SlotPool:
     def free(self) -> int:
         return len(self._free)
 
+    @property
+    def has_room(self) -> bool:
+        """True if a prediction with a small input could start, or wait."""
+        return bool(self._free) or not self.queue.is_full
+
     def add(self, member: Slot) -> None:
         """Add a new idle slot."""
         self._members.add(member)
-        self._free.append(member)
+        self._offer(member)
 
     def remove(self, member: Slot) -> None:
         """Remove a slot that accepts no prediction any more. Idempotent."""
@@ -115,6 +133,12 @@ class SlotPool:
     def release(self, member: Slot) -> None:
         """Return a slot whose prediction has ended, unless it was removed."""
         if member in self._members:
+            self._offer(member)
+
+    def _offer(self, member: Slot) -> None:
+        if len(self.queue):
+            self.queue.pop().assign(member)
+        else:
             self._free.append(member)
 
 

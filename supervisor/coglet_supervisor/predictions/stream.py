@@ -28,11 +28,18 @@ class TooManySubscribers(Exception):
 
 
 class PredictionStream:
-    """The listener of one prediction; keeps the events that subscribers may still read."""
+    """The listener of one prediction; keeps the events that subscribers may still read.
 
-    def __init__(self, history: int, keep_alive_s: float = KEEP_ALIVE_S) -> None:
+    `history` is how many events are kept for later readers. With `awaits_reader`, a reader is about to
+    subscribe who gets all events.
+    """
+
+    def __init__(
+        self, history: int, keep_alive_s: float = KEEP_ALIVE_S, *, awaits_reader: bool = False
+    ) -> None:
         self.keep_alive_s = keep_alive_s
         self._history = history
+        self._awaits_reader = awaits_reader
         self._events: deque[bytes] = deque()
         self._first = 0  # the number of the oldest event that is kept
         self._bytes = 0
@@ -43,6 +50,11 @@ class PredictionStream:
     def end(self) -> int:
         """The number that the next event will have."""
         return self._first + len(self._events)
+
+    @property
+    def size_bytes(self) -> int:
+        """The size of the events that are kept."""
+        return self._bytes
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
         """Encode and keep the event, and wake the subscribers."""
@@ -57,16 +69,16 @@ class PredictionStream:
             subscriber.wake()
 
     def subscribe(self, after: int | None = None) -> "Subscription":
-        """Add a reader that starts at the oldest kept event, or at the one after number `after`.
+        """Add a reader that starts at the first event, or at the one after number `after`.
 
-        Raises TooManySubscribers.
+        Where events are not kept any more, it gets an error event in their place. Raises TooManySubscribers.
         """
         if len(self._subscribers) >= MAX_SUBSCRIBERS:
             raise TooManySubscribers
-        start = max(self._first, self.end - self._history)
-        if after is not None:
-            start = max(start, min(after + 1, self.end))
-        subscriber = Subscription(self, start)
+        wanted = min(after + 1, self.end) if after is not None else 0
+        oldest = self._first if self._awaits_reader else max(self._first, self.end - self._history)
+        self._awaits_reader = False
+        subscriber = Subscription(self, max(wanted, oldest), skipped=max(oldest - wanted, 0))
         self._subscribers.add(subscriber)
         return subscriber
 
@@ -107,7 +119,10 @@ class PredictionStream:
         An event is dropped for its size only when the events after it fill the limit, so that readers have a
         chance to read an event of any size.
         """
-        needed = min((reader.cursor for reader in self._subscribers), default=self.end)
+        if self._awaits_reader:
+            needed = self._first
+        else:
+            needed = min((reader.cursor for reader in self._subscribers), default=self.end)
         keep_from = min(self.end - self._history, needed)
         while self._events:
             oldest = len(self._events[0])
@@ -119,10 +134,11 @@ class PredictionStream:
 
 
 class Subscription:
-    """One reader's position in a stream."""
+    """One reader's position in a stream. `skipped` events before it are not kept any more."""
 
-    def __init__(self, stream: PredictionStream, cursor: int) -> None:
+    def __init__(self, stream: PredictionStream, cursor: int, *, skipped: int = 0) -> None:
         self.cursor = cursor
+        self._skipped = skipped
         self._stream = stream
         self._waiting: asyncio.Future[None] | None = None
         self._is_closed = False
@@ -140,6 +156,9 @@ class Subscription:
     async def next_chunk(self) -> bytes | None:
         """Wait for the next events and return them; KEEP_ALIVE if none come; None at the end."""
         stream = self._stream
+        if self._skipped:
+            notice, self._skipped = _truncated(self._skipped), 0
+            return notice
         while self.cursor == stream.end:
             if stream.is_completed or self._is_closed:
                 return None
@@ -176,6 +195,12 @@ def encode_event(prediction: Prediction, event: Event, number: int) -> bytes:
             return _event(number, b"start", _encode({"id": prediction.id, "status": "processing"}))
         case Completed():
             return _event(number, b"completed", _encode(prediction.snapshot()))
+
+
+def _truncated(skipped: int) -> bytes:
+    """Encode that the first events that a reader asked for are not kept any more. It has no number."""
+    body = {"detail": "SSE stream replay truncated", "skipped": skipped}
+    return b"event: error\ndata: " + _encode(body) + b"\n\n"
 
 
 def _event(number: int, name: bytes, data: bytes) -> bytes:

@@ -212,9 +212,7 @@ class _Delivery:
                 await self._news.wait()
 
     def _enter_backlog(self, prediction: Prediction) -> None:
-        size_bytes = (
-            _BYTES_EACH + len(prediction.input) + len(prediction.logs) + sum(map(len, prediction.items))
-        )
+        size_bytes = _BYTES_EACH + prediction.kept_bytes
         if self._backlog.enter(size_bytes):
             self._bytes_in_backlog = size_bytes
         else:

@@ -1,10 +1,16 @@
-"""The parameters of a worker process."""
+"""The parameters of worker processes."""
 
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
 from coglet_protocol import control
+from coglet_supervisor.predictions.schema_source import SchemaSource, declared_concurrency
+from coglet_supervisor.settings import Settings
+
+# Secrets of the supervisor that are removed from the environment of the model and of its child processes.
+SUPERVISOR_ONLY = frozenset({"COG_API_TOKEN", "WEBHOOK_AUTH_TOKEN", "WEBHOOK_SIGNING_SECRET"})
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -30,3 +36,26 @@ class WorkerSpec:
         # The error is the same whether the program is missing or the folder in which it should run.
         subject = "the model's folder " if Path(error.filename) == self.directory else ""
         return f"{subject}{error.filename}: {error.strerror}"
+
+
+def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
+    """Return the spec of each worker; an empty list without a model."""
+    if settings.predictor_ref is None:
+        return []
+    num_slots = settings.max_concurrency or declared_concurrency(settings)
+    environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
+    return [
+        WorkerSpec(
+            python=settings.worker_python,
+            predictor_ref=settings.predictor_ref,
+            is_train=settings.is_train,
+            num_slots=num_slots,
+            directory=settings.project_dir,
+            environment=environment | settings.environment_of_worker(index),
+            cancel_grace_s=settings.cancel_grace_s,
+            max_predictions=settings.worker_max_predictions,
+            max_rss_bytes=settings.worker_max_rss_bytes,
+            input_kinds=schema.input_kinds,
+        )
+        for index in range(settings.workers)
+    ]

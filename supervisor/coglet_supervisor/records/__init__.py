@@ -1,0 +1,1 @@
+"""Records: what is kept of predictions beside and after their run."""

@@ -1,0 +1,118 @@
+"""The store in memory: the latest records, within limits of number, size and age."""
+
+import itertools
+import time
+from collections import OrderedDict
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from coglet_supervisor.predictions.record import OnWritten, Record, Recordable
+from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.records.store import Expired, Page, Query, page_of
+
+# How many ids of removed records are remembered, to distinguish expired from unknown ones.
+_EXPIRED_IDS: Final = 10_000
+
+
+@dataclass(frozen=True, slots=True)
+class _Kept:
+    prediction: Recordable
+    size_bytes: int
+    since: float
+
+
+class MemoryStore:
+    """Keeps the predictions themselves, and makes a record when one is asked for.
+
+    So a prediction costs two entries in dictionaries. `max_records`, `max_bytes` and `ttl_s` limit the
+    terminal ones. `clock` returns seconds, from any start.
+    """
+
+    def __init__(
+        self,
+        *,
+        max_records: int,
+        max_bytes: int,
+        ttl_s: float,
+        clock: Callable[[], float] = time.monotonic,
+    ) -> None:
+        self._max_records = max_records
+        self._max_bytes = max_bytes
+        self._ttl_s = ttl_s
+        self._clock = clock
+        self._unfinished: dict[str, Recordable] = {}
+        self._finished: OrderedDict[str, _Kept] = OrderedDict()
+        self._bytes = 0
+        self._expired: OrderedDict[str, None] = OrderedDict()
+
+    def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """See Recorder."""
+        self._remove(prediction.id)
+        self._expired.pop(prediction.id, None)
+        self._unfinished[prediction.id] = prediction
+        on_written(None)
+
+    def start(self, prediction: Recordable) -> None:
+        """See Recorder. Nothing is to be done, because the prediction itself is kept."""
+
+    def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """See Recorder."""
+        self._unfinished.pop(prediction.id, None)
+        size_bytes = prediction.kept_bytes
+        self._finished[prediction.id] = _Kept(prediction, size_bytes, self._clock())
+        self._bytes += size_bytes
+        while len(self._finished) > self._max_records or self._bytes > self._max_bytes:
+            self._expire_oldest()
+        on_written(None)
+
+    async def get(self, prediction_id: str) -> Record | Expired | None:
+        """See Store."""
+        prediction = self._find(prediction_id)
+        if prediction is not None:
+            return prediction.record()
+        return Expired() if prediction_id in self._expired else None
+
+    async def stream(self, prediction_id: str) -> PredictionStream | None:
+        """See Store."""
+        prediction = self._find(prediction_id)
+        return None if prediction is None else prediction.stream
+
+    async def list(self, query: Query) -> Page:
+        """See Store."""
+        kept = (entry.prediction for entry in self._finished.values())
+        return page_of(itertools.chain(self._unfinished.values(), kept), query)
+
+    async def delete(self, prediction_id: str) -> bool:
+        """See Store."""
+        return self._remove(prediction_id)
+
+    async def expire(self) -> None:
+        """See Store."""
+        oldest = self._clock() - self._ttl_s
+        while self._finished and next(iter(self._finished.values())).since <= oldest:
+            self._expire_oldest()
+
+    async def close(self) -> None:
+        """See Store."""
+
+    def _find(self, prediction_id: str) -> Recordable | None:
+        unfinished = self._unfinished.get(prediction_id)
+        if unfinished is not None:
+            return unfinished
+        kept = self._finished.get(prediction_id)
+        return None if kept is None else kept.prediction
+
+    def _remove(self, prediction_id: str) -> bool:
+        kept = self._finished.pop(prediction_id, None)
+        if kept is None:
+            return False
+        self._bytes -= kept.size_bytes
+        return True
+
+    def _expire_oldest(self) -> None:
+        prediction_id, kept = self._finished.popitem(last=False)
+        self._bytes -= kept.size_bytes
+        self._expired[prediction_id] = None
+        if len(self._expired) > _EXPIRED_IDS:
+            self._expired.popitem(last=False)

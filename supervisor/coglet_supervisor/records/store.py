@@ -1,0 +1,123 @@
+"""The interface of a store of records, which every store implements, and the queries that it answers."""
+
+import re
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Final, Literal, Protocol
+
+from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.record import OnWritten, Record, Recordable
+from coglet_supervisor.predictions.stream import PredictionStream
+
+DEFAULT_PAGE: Final = 20
+MAX_PAGE: Final = 100
+
+_CURSOR = re.compile(r"([ba])(\d{1,18})")
+
+
+@dataclass(frozen=True)
+class Expired:
+    """The store had a record of this id, and has removed it."""
+
+
+@dataclass(frozen=True)
+class Cursor:
+    """A place in the list of records: before or after the record with this sequence number."""
+
+    direction: Literal["before", "after"]
+    sequence: int
+
+    @classmethod
+    def parse(cls, text: str) -> "Cursor | None":
+        """Return the cursor with this text, or None if there is none."""
+        match = _CURSOR.fullmatch(text)
+        return None if match is None else cls("before" if match[1] == "b" else "after", int(match[2]))
+
+    def __str__(self) -> str:
+        return f"{self.direction[0]}{self.sequence}"
+
+
+@dataclass(frozen=True, kw_only=True)
+class Query:
+    """Which records to list: those of a kind, with a status if one is given, at most `limit`.
+
+    Without `with_data`, they come without input, output and logs.
+    """
+
+    kind: Kind
+    status: Status | None = None
+    limit: int = DEFAULT_PAGE
+    cursor: Cursor | None = None
+    with_data: bool = False
+
+
+@dataclass(frozen=True)
+class Page:
+    """Records, the latest first, and the cursors of older and newer ones, if there are any."""
+
+    records: Sequence[Record]
+    older: Cursor | None = None
+    newer: Cursor | None = None
+
+
+class Store(Protocol):
+    """Keeps records. The first three methods are those of Recorder; none of them blocks or raises.
+
+    Records are ordered by their sequence number. Terminal ones are removed by age, number and size.
+    """
+
+    def accept(self, prediction: Recordable, on_written: OnWritten) -> None: ...
+
+    def start(self, prediction: Recordable) -> None: ...
+
+    def finish(self, prediction: Recordable, on_written: OnWritten) -> None: ...
+
+    async def get(self, prediction_id: str) -> Record | Expired | None:
+        """Return the record with that id; Expired if it is known that there was one."""
+        ...
+
+    async def stream(self, prediction_id: str) -> PredictionStream | None:
+        """Return the events of the record with that id, if it is streaming and they are kept."""
+        ...
+
+    async def list(self, query: Query) -> Page:
+        """Return one page of records."""
+        ...
+
+    async def delete(self, prediction_id: str) -> bool:
+        """Forget a terminal record, as if it had never been there. False if there is none."""
+        ...
+
+    async def expire(self) -> None:
+        """Remove the records that are too old. Called regularly."""
+        ...
+
+    async def close(self) -> None:
+        """Write what is left, and release files."""
+        ...
+
+
+def page_of(predictions: Iterable[Recordable], query: Query) -> Page:
+    """Return the page of `predictions` that `query` asks for.
+
+    `predictions` are all there are, in any order.
+    """
+    matching = sorted(
+        (each for each in predictions if each.kind == query.kind and query.status in (None, each.status)),
+        key=lambda each: each.sequence,
+        reverse=True,
+    )
+    cursor = query.cursor
+    if cursor is None:
+        start = 0
+    elif cursor.direction == "before":
+        start = sum(each.sequence >= cursor.sequence for each in matching)
+    else:
+        start = max(sum(each.sequence > cursor.sequence for each in matching) - query.limit, 0)
+    page = matching[start : start + query.limit]
+    has_older = len(matching) > start + query.limit
+    return Page(
+        [each.record(with_data=query.with_data) for each in page],
+        Cursor("before", page[-1].sequence) if page and has_older else None,
+        Cursor("after", page[0].sequence) if page and start else None,
+    )

@@ -1,0 +1,63 @@
+"""Stand-ins around stores of records: a prediction in the place of PredictionRun, and a slow store."""
+
+from dataclasses import dataclass, field
+
+import msgspec
+
+from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
+from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.records.memory import MemoryStore
+
+
+@dataclass
+class KeptPrediction:
+    """A prediction that a test moves from state to state."""
+
+    id: str = "p"
+    sequence: int = 1
+    kind: Kind = "prediction"
+    status: Status = "starting"
+    input: bytes = b'{"n":1}'
+    output: bytes | None = None
+    created_at: float = 1000.5
+    started_at: float | None = None
+    completed_at: float | None = None
+    kept_bytes: int = 100
+    stream: PredictionStream | None = field(default=None, compare=False)
+
+    def record(self, *, with_data: bool = True) -> Record:
+        has_output = with_data and self.output is not None
+        return Record(
+            id=self.id,
+            kind=self.kind,
+            sequence=self.sequence,
+            status=self.status,
+            input=msgspec.Raw(self.input) if with_data else None,
+            output=msgspec.Raw(self.output or b"") if has_output else None,
+            logs="said\n" if with_data else "",
+            error="no" if self.status == "failed" else None,
+            metrics={"n": 1},
+            created_at=self.created_at,
+            started_at=self.started_at,
+            completed_at=self.completed_at,
+            is_streaming=self.stream is not None,
+        )
+
+
+class SlowStore(MemoryStore):
+    """A store whose writes end when the test says so."""
+
+    def __init__(self) -> None:
+        super().__init__(max_records=10, max_bytes=10_000, ttl_s=60.0)
+        self.pending: list[OnWritten] = []
+
+    def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
+        super().accept(prediction, lambda _: self.pending.append(on_written))
+
+    def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
+        super().finish(prediction, lambda _: self.pending.append(on_written))
+
+    def write(self, error: NotRecorded | None = None) -> None:
+        """End the oldest write."""
+        self.pending.pop(0)(error)

@@ -1,0 +1,253 @@
+"""records.md 2: GET, DELETE and cancel of predictions in flight and of those that have ended."""
+
+import re
+from typing import Any
+
+import pytest
+from testing.events import parse_events
+from testing.waiting import settle, wait_until
+from tests.supervisor.serving import Service, Site
+
+from coglet_protocol import slot
+from coglet_supervisor.client_tasks import ClientTasks
+
+INPUT = {"type": "object", "properties": {"n": {"type": "integer"}, "key": {"type": "string"}}}
+INPUT["properties"]["key"] |= {"format": "password", "x-cog-secret": True}  # type: ignore[index]
+SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT}}}
+STREAMING = {**SCHEMA, "paths": {"/predictions": {"post": {"x-cog-streaming": True}}}}
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+@pytest.fixture(autouse=True)
+def schema(served: Service) -> None:
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+
+
+async def begin(site: Site, prediction_id: str = "p", path: str = "/predictions", **fields: Any) -> None:
+    body = {"id": prediction_id, "input": {"n": 1, "key": "hidden"}, **fields}
+    assert (await site.ask("POST", path, body, prefer="respond-async")).status == 202
+
+
+async def run(site: Site, prediction_id: str = "p", **fields: Any) -> None:
+    await begin(site, prediction_id, **fields)
+    site.served.bench.slot.receive(slot.Log(source="stdout", data="said\n"))
+    site.served.end(prediction_id)
+
+
+async def test_one_that_runs(site: Site) -> None:
+    await begin(site)
+    answer = await site.ask("GET", "/predictions/p")
+    body = answer.json()
+    assert (answer.status, TIME.fullmatch(body.pop("created_at")) is not None) == (200, True)
+    assert TIME.fullmatch(body.pop("started_at"))
+    assert body == {
+        "attempts": 1,
+        "id": "p",
+        "input": {"n": 1, "key": "**********"},
+        "logs": "",
+        "metrics": {},
+        "status": "processing",
+        "urls": {
+            "cancel": "http://server/predictions/p/cancel",
+            "get": "http://server/predictions/p",
+        },
+    }
+
+
+async def test_one_that_has_ended(site: Site) -> None:
+    await run(site)
+    body = (await site.ask("GET", "/predictions/p")).json()
+    assert TIME.fullmatch(body["completed_at"])
+    assert body["created_at"] <= body["started_at"] <= body["completed_at"]
+    assert (body["status"], body["output"], body["logs"]) == ("succeeded", 1, "said\n")
+    assert body["metrics"]["predict_time"] >= 0
+    assert body["input"] == {"n": 1, "key": "**********"}
+
+
+@pytest.mark.parametrize("prediction_id", ["a/b", "ü", "a b", "x" * 255])
+async def test_any_id(site: Site, prediction_id: str) -> None:
+    from urllib.parse import quote
+
+    await run(site, prediction_id)
+    url = f"/predictions/{quote(prediction_id, safe='')}"
+    body = (await site.ask("GET", url)).json()
+    assert (body["id"], body["urls"]["get"]) == (prediction_id, f"http://server{url}")
+
+
+@pytest.mark.parametrize("method", ["GET", "DELETE"])
+async def test_an_unknown_id(site: Site, method: str) -> None:
+    answer = await site.ask(method, "/predictions/x")
+    assert (answer.status, answer.json()) == (404, {"detail": "prediction 'x' is not known"})
+
+
+async def test_an_expired_id(site: Site) -> None:
+    for number in range(11):
+        await run(site, f"p{number}")
+    answer = await site.ask("GET", "/predictions/p0")
+    assert (answer.status, answer.json()) == (410, {"detail": "prediction 'p0' has expired"})
+
+
+async def test_trainings_are_apart(site: Site) -> None:
+    await begin(site, "t", "/trainings")
+    assert (await site.ask("GET", "/predictions/t")).status == 404
+    assert (await site.ask("GET", "/predictions")).json()["results"] == []
+    assert (await site.ask("DELETE", "/predictions/t")).status == 404
+    body = (await site.ask("GET", "/trainings/t")).json()
+    assert (body["status"], body["urls"]["get"]) == ("processing", "http://server/trainings/t")
+    assert [each["id"] for each in (await site.ask("GET", "/trainings")).json()["results"]] == ["t"]
+
+
+async def test_a_long_poll_is_answered_at_the_end(site: Site) -> None:
+    await begin(site)
+    caller = site.call("GET", "/predictions/p", prefer="wait=60")
+    await settle()
+    assert not caller.is_answered
+    site.served.end()
+    await settle()
+    assert (caller.status, caller.json()["status"]) == (200, "succeeded")
+
+
+async def test_a_long_poll_gets_what_there_is_after_its_time(site: Site) -> None:
+    await begin(site)
+    caller = site.call("GET", "/predictions/p", prefer="wait=0")
+    await wait_until(lambda: caller.is_answered)
+    assert (caller.status, caller.json()["status"]) == (200, "processing")
+
+
+async def test_a_poller_that_leaves_cancels_nothing(site: Site) -> None:
+    await begin(site)
+    caller = site.call("GET", "/predictions/p", prefer="wait=60")
+    await settle()
+    caller.leave()
+    await settle()
+    assert site.served.bench.owner.cancels == 0
+
+
+async def test_a_cancel_is_repeatable(site: Site) -> None:
+    await begin(site)
+    for _ in range(2):
+        assert (await site.ask("POST", "/predictions/p/cancel")).status == 200
+    site.served.bench.slot.receive(slot.Cancelled(id="p"))
+    again = await site.ask("POST", "/predictions/p/cancel")
+    assert (again.status, again.json()) == (200, {})
+    assert (await site.ask("POST", "/predictions/x/cancel")).status == 404
+
+
+async def test_a_record_can_be_deleted_once_it_is_terminal(site: Site) -> None:
+    await begin(site)
+    answer = await site.ask("DELETE", "/predictions/p")
+    assert (answer.status, answer.json()) == (
+        409,
+        {"detail": "prediction 'p' is still running; cancel it first"},
+    )
+    site.served.end()
+    assert (await site.ask("DELETE", "/predictions/p")).status == 204
+    assert (await site.ask("GET", "/predictions/p")).status == 404
+
+
+async def test_the_list(site: Site) -> None:
+    await run(site, "a")
+    await begin(site, "b")
+    body = (await site.ask("GET", "/predictions")).json()
+    assert [(each["id"], each["status"]) for each in body["results"]] == [
+        ("b", "processing"),
+        ("a", "succeeded"),
+    ]
+    assert not {"input", "logs", "output"} & body["results"][1].keys()
+    assert (body["next"], body["previous"]) == (None, None)
+
+
+async def test_the_list_in_pages(site: Site) -> None:
+    for number in range(5):
+        await run(site, f"p{number}")
+    first = (await site.ask("GET", "/predictions?limit=2&status=succeeded")).json()
+    assert first["next"] == "http://server/predictions?limit=2&status=succeeded&cursor=b4"
+    second = (await site.ask("GET", first["next"].removeprefix("http://server"))).json()
+    assert [each["id"] for each in second["results"]] == ["p2", "p1"]
+    assert second["previous"] == "http://server/predictions?limit=2&status=succeeded&cursor=a3"
+    back = (await site.ask("GET", second["previous"].removeprefix("http://server"))).json()
+    assert back == first
+
+
+async def test_the_list_with_data(site: Site) -> None:
+    await run(site)
+    (each,) = (await site.ask("GET", "/predictions?fields=input,output")).json()["results"]
+    assert (each["input"], each["output"]) == ({"n": 1, "key": "**********"}, 1)
+    assert "logs" not in each
+
+
+@pytest.mark.parametrize(
+    ("query", "detail"),
+    [
+        ("status=done", "status: is 'done', but must be one of starting, processing, succeeded, failed, "),
+        ("limit=0", "limit: is '0', but must be a whole number from 1 to 100"),
+        ("limit=101", "limit: is '101', but must be"),
+        ("limit=x", "limit: is 'x', but must be"),
+        ("cursor=x1", "cursor: is 'x1', but must be taken from `next` or `previous` of another page"),
+        ("fields=input,secrets", "fields: is 'input,secrets', but must be a list of input, logs, output"),
+        ("page=2", "page: is not a parameter of this list"),
+    ],
+)
+async def test_what_the_list_does_not_understand(site: Site, query: str, detail: str) -> None:
+    answer = await site.ask("GET", f"/predictions?{query}")
+    assert answer.status == 422
+    assert answer.json()["detail"].startswith(detail)
+
+
+async def test_the_events_of_one_that_has_ended(site: Site) -> None:
+    site.served.service.use_schema(STREAMING, ignore_unknown=False)
+    await run(site)
+    body = (await site.ask("GET", "/predictions/p")).json()
+    assert body["urls"]["stream"] == "http://server/predictions/p"
+    events = parse_events((await site.ask("GET", "/predictions/p", accept="text/event-stream")).body)
+    assert [event.name for event in events] == ["start", "log", "output", "completed"]
+    rest = await site.ask("GET", "/predictions/p", accept="text/event-stream", last_event_id="1")
+    assert [event.name for event in parse_events(rest.body)] == ["output", "completed"]
+
+
+async def test_the_events_of_a_model_that_does_not_stream(site: Site) -> None:
+    await run(site)
+    answer = await site.ask("GET", "/predictions/p", accept="text/event-stream")
+    assert (answer.status, answer.json()) == (406, {"detail": "The events of this prediction are not kept."})
+
+
+async def test_a_put_of_an_ended_id_runs_again(site: Site) -> None:
+    await run(site)
+    assert (await site.ask("PUT", "/predictions/p", {}, prefer="respond-async")).status == 202
+    assert (await site.ask("GET", "/predictions/p")).json()["status"] == "processing"
+
+
+class TestPutThatRepeats:
+    """`COG_IDEMPOTENT_PUT=records`."""
+
+    @pytest.fixture
+    async def site(self, served: Service, clients: ClientTasks) -> Any:
+        site = Site(served, clients, repeats_from_records=True)
+        yield site
+        await site.close()
+
+    async def test_the_same_input_gets_the_recorded_result(self, site: Site) -> None:
+        await run(site)
+        again = {"input": {"key": "hidden", "n": 1.0}}
+        for prefer in ("respond-async", "wait=1"):
+            answer = await site.ask("PUT", "/predictions/p", again, prefer=prefer)
+            assert (answer.status, answer.json()["output"], answer.json()["logs"]) == (200, 1, "said\n")
+        assert len(site.served.bench.wire.all_sent) == 1
+
+    async def test_another_input_is_refused(self, site: Site) -> None:
+        await run(site)
+        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})
+        assert answer.status == 409
+        assert answer.json()["error"] == "prediction 'p' has ended, with another input"
+
+    async def test_an_input_that_is_invalid_is_named(self, site: Site) -> None:
+        await run(site)
+        assert (await site.ask("PUT", "/predictions/p", {"input": {"n": "x"}})).status == 422
+
+    async def test_one_in_flight_is_attached_to(self, site: Site) -> None:
+        await begin(site)
+        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})
+        assert (answer.status, answer.json()["status"]) == (202, "processing")
+
+    async def test_a_new_id_runs(self, site: Site) -> None:
+        assert (await site.ask("PUT", "/predictions/q", {}, prefer="respond-async")).status == 202
