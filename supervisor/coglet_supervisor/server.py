@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import itertools
 import logging
 import math
 import os
@@ -28,8 +29,7 @@ from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolder, remove_abandoned
 from coglet_supervisor.versions import versions
-from coglet_supervisor.webhooks.signature import Signer
-from coglet_supervisor.webhooks.token import WebhookToken
+from coglet_supervisor.webhooks.authentication import Authentication
 from coglet_supervisor.workers.restart import RestartPolicy
 from coglet_supervisor.workers.seat import WorkerSeat
 from coglet_supervisor.workers.session import WorkerRules
@@ -39,6 +39,7 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
     from coglet_supervisor.predictions.service import PredictionService
+    from coglet_supervisor.predictions.validation import Validation
     from coglet_supervisor.records.store import Store
     from coglet_supervisor.webhooks.delivery import Webhooks
 
@@ -72,8 +73,7 @@ class Server:
         self._settings = settings
         self._server_log = server_log
         check_upload_url(settings.upload_url)
-        self._signer = Signer.from_secret(settings.webhook_signing_secret)
-        self._token = _webhook_token(settings)
+        self._authentication = Authentication.from_settings(settings)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
@@ -86,6 +86,7 @@ class Server:
             restarts=RestartPolicy(enabled=settings.worker_restarts),
         )
         self._schema = SchemaSource(settings)
+        self._service: PredictionService | None = None
         try:
             self._workers = WorkerSupervisor(
                 [
@@ -94,6 +95,12 @@ class Server:
                 ]
             )
         except StartupError:
+            self._folder.remove()
+            raise
+        try:
+            self._store = self._open_store()
+        except StartupError:
+            self._workers.kill()
             self._folder.remove()
             raise
         self._clients = ClientTasks()
@@ -112,6 +119,7 @@ class Server:
             pass
         finally:
             self._workers.kill()
+            await self._store.close()
             # A thread that is still writing a file would leave it in the folder.
             await asyncio.get_running_loop().shutdown_default_executor()
             self._folder.remove()
@@ -155,7 +163,7 @@ class Server:
         # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import return_large_blocks
-        from coglet_supervisor.records.opening import open_store
+        from coglet_supervisor.records.restoring import restore
         from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
@@ -169,21 +177,21 @@ class Server:
             outgoing,
             self._clients.start,
             interval_s=settings.webhook_interval_s,
-            token=self._token,
-            signer=self._signer,
+            authentication=self._authentication,
+            on_delivered=self._store.webhook_delivered,
         )
-        store = open_store(settings)
-        service = self._make_service(uploading, store)
+        service = self._service = self._make_service(uploading)
         http = HttpServer(
-            self._make_app(service, store, webhooks),
+            self._make_app(service, webhooks),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
+        await restore(self._store, service, webhooks, settings.max_attempts)
         workers = self.start_task(self._run_workers(service))
-        periodic_tasks = self.start_task(self._run_periodic_tasks(store))
+        periodic_tasks = self.start_task(self._run_periodic_tasks())
         await self._stop_asked.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
@@ -199,13 +207,29 @@ class Server:
                 await outgoing.close()
                 await uploading.close()
         await serving
-        await store.close()
+
+    def _open_store(self) -> Store:
+        from coglet_supervisor.records.opening import open_store
+
+        return open_store(self._settings, self._validation)
+
+    def _validation(self) -> Validation:
+        assert self._service is not None
+        return self._service.validation
+
+    async def _expire_records(self) -> None:
+        from coglet_supervisor.predictions.record import NotRecorded
+
+        try:
+            await self._store.expire()
+        except NotRecorded as error:
+            log.warning("old records were not removed: %s", error)
 
     async def _run_workers(self, service: PredictionService) -> None:
         await self._workers.run()
         service.stop_waiting("Prediction was not run: no worker could be started")
 
-    def _make_service(self, outgoing: Outgoing, store: Store) -> PredictionService:
+    def _make_service(self, outgoing: Outgoing) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
         from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
@@ -213,7 +237,8 @@ class Server:
         resources = RunResources(
             folder=self._folder.path,
             store=file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing),
-            recorder=store,
+            recorder=self._store,
+            numbers=itertools.count(self._store.last_sequence + 1),
             start_task=self._clients.start,
             echo=self._server_log.echo,
             max_output_bytes=self._settings.max_output_bytes,
@@ -230,7 +255,7 @@ class Server:
             is_shutting_down=self._stop_asked.is_set,
         )
 
-    def _make_app(self, service: PredictionService, store: Store, webhooks: Webhooks) -> App:
+    def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.predictions import PredictionRoutes
@@ -240,13 +265,13 @@ class Server:
 
         settings = self._settings
         start_task = self._clients.start
-        repeats_from = store if settings.idempotent_put == "records" else None
+        repeats_from = self._store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
-        records = RecordRoutes(service, store, PublicUrl(settings.public_url), start_task)
+        records = RecordRoutes(service, self._store, PublicUrl(settings.public_url), start_task)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         return App(access, predictions, records, self, LazyPages(service, self.ask_to_stop))
 
-    async def _run_periodic_tasks(self, store: Store) -> None:
+    async def _run_periodic_tasks(self) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
         self.start_task(_remove_abandoned())
@@ -255,7 +280,7 @@ class Server:
             await asyncio.sleep(min(watchdog_s or _PERIOD_S, _PERIOD_S))
             if watchdog_s is not None:
                 self._notifier.notify("WATCHDOG=1")
-            await store.expire()
+            await self._expire_records()
             if os.getpid() == 1 and not self._workers.is_starting_a_process:
                 reap_orphans(self._workers.pids)
 
@@ -341,17 +366,6 @@ async def _remove_abandoned() -> None:
     with contextlib.suppress(RuntimeError):  # no thread is available; the next server tries again
         if removed := await asyncio.to_thread(remove_abandoned):
             log.info("removed %d temporary folders of servers that were killed", len(removed))
-
-
-def _webhook_token(settings: Settings) -> WebhookToken | None:
-    if settings.webhook_auth_token is None:
-        return None
-    if not settings.webhook_auth_hosts:
-        log.warning(
-            "WEBHOOK_AUTH_TOKEN is sent to every receiver that a client names; "
-            "list the allowed ones in WEBHOOK_AUTH_HOSTS"
-        )
-    return WebhookToken(settings.webhook_auth_token, settings.webhook_auth_hosts)
 
 
 async def _as_task(event: asyncio.Event) -> None:

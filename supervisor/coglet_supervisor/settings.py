@@ -68,9 +68,10 @@ class Settings:
     queue_max_bytes: int = 1024 * 1024 * 1024  # COG_QUEUE_MAX_BYTES
     queue_timeout_s: float | None = None  # COG_QUEUE_TIMEOUT
     records: str = "memory"  # COG_RECORDS
-    records_max: int = 1000  # COG_RECORDS_MAX
-    records_max_bytes: int = 256 * 1024 * 1024  # COG_RECORDS_MAX_BYTES
-    records_ttl_s: float = 3600.0  # COG_RECORDS_TTL
+    records_max: int | None = None  # COG_RECORDS_MAX
+    records_max_bytes: int | None = None  # COG_RECORDS_MAX_BYTES
+    records_ttl_s: float | None = None  # COG_RECORDS_TTL
+    max_attempts: int = 1  # COG_MAX_ATTEMPTS
     idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
     public_url: str | None = None  # COG_PUBLIC_URL
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
@@ -116,9 +117,10 @@ class Settings:
             "queue_max_bytes": reader.positive_int("COG_QUEUE_MAX_BYTES") or cls.queue_max_bytes,
             "queue_timeout_s": reader.seconds("COG_QUEUE_TIMEOUT") or None,
             "records": environment.get("COG_RECORDS") or cls.records,
-            "records_max": reader.positive_int("COG_RECORDS_MAX") or cls.records_max,
-            "records_max_bytes": reader.positive_int("COG_RECORDS_MAX_BYTES") or cls.records_max_bytes,
-            "records_ttl_s": reader.seconds("COG_RECORDS_TTL", 3600.0) or cls.records_ttl_s,
+            "records_max": reader.positive_int("COG_RECORDS_MAX"),
+            "records_max_bytes": reader.positive_int("COG_RECORDS_MAX_BYTES"),
+            "records_ttl_s": reader.seconds("COG_RECORDS_TTL") or None,
+            "max_attempts": reader.positive_int("COG_MAX_ATTEMPTS") or cls.max_attempts,
             "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
             "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,

@@ -9,7 +9,9 @@ from tests.supervisor.running import new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.prediction import Listener, Prediction
+from coglet_supervisor.webhooks.authentication import Authentication
 from coglet_supervisor.webhooks.delivery import Webhooks
 from coglet_supervisor.webhooks.queue import WebhookEvent
 from coglet_supervisor.webhooks.token import WebhookToken
@@ -24,7 +26,9 @@ async def delivering(
     """Yield webhooks; leaving the block waits for all deliveries."""
     outgoing = Outgoing(guard or UrlGuard())
     async with asyncio.TaskGroup() as tasks:
-        webhooks = Webhooks(outgoing, tasks.create_task, interval_s=interval_s, token=token)
+        webhooks = Webhooks(
+            outgoing, tasks.create_task, interval_s=interval_s, authentication=Authentication(token)
+        )
         yield webhooks
         await webhooks.wait_delivered()
         await outgoing.close()
@@ -38,7 +42,7 @@ def started(
     others: Sequence[Listener] = (),
 ) -> Prediction:
     """Return a started prediction whose events are sent to `url`."""
-    prediction = new_prediction([webhooks.listener(url, events, {}), *others], id=prediction_id)
+    prediction = new_prediction([webhooks.listener(Hook(url, tuple(events))), *others], id=prediction_id)
     prediction.start()
     return prediction
 

@@ -4,15 +4,16 @@ from dataclasses import dataclass, field
 
 import msgspec
 
-from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
 from coglet_supervisor.predictions.stream import PredictionStream
 from coglet_supervisor.records.memory import MemoryStore
+from coglet_supervisor.records.store import Limits
 
 
 @dataclass
 class KeptPrediction:
-    """A prediction that a test moves from state to state."""
+    """A prediction that a test moves from state to state; it has logs and metrics at its end."""
 
     id: str = "p"
     sequence: int = 1
@@ -27,6 +28,7 @@ class KeptPrediction:
     stream: PredictionStream | None = field(default=None, compare=False)
 
     def record(self, *, with_data: bool = True) -> Record:
+        has_ended = self.status in TERMINAL
         has_output = with_data and self.output is not None
         return Record(
             id=self.id,
@@ -35,9 +37,9 @@ class KeptPrediction:
             status=self.status,
             input=msgspec.Raw(self.input) if with_data else None,
             output=msgspec.Raw(self.output or b"") if has_output else None,
-            logs="said\n" if with_data else "",
+            logs="said\n" if with_data and has_ended else "",
             error="no" if self.status == "failed" else None,
-            metrics={"n": 1},
+            metrics={"n": 1} if has_ended else {},
             created_at=self.created_at,
             started_at=self.started_at,
             completed_at=self.completed_at,
@@ -49,7 +51,7 @@ class SlowStore(MemoryStore):
     """A store whose writes end when the test says so."""
 
     def __init__(self) -> None:
-        super().__init__(max_records=10, max_bytes=10_000, ttl_s=60.0)
+        super().__init__(Limits(max_records=10, max_bytes=100_000, ttl_s=60.0))
         self.pending: list[OnWritten] = []
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None:

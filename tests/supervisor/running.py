@@ -17,7 +17,7 @@ from coglet_supervisor.predictions.resources import FileStore, RunResources
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.slots import Slot, SlotPool
 from coglet_supervisor.records.memory import MemoryStore
-from coglet_supervisor.records.store import Store
+from coglet_supervisor.records.store import Limits, Store
 
 MAX_BYTES = 1024 * 1024
 
@@ -36,7 +36,7 @@ def end(prediction: Prediction, status: Terminal, **fields: Any) -> None:
 def new_store(
     max_records: int = 10, max_bytes: int = MAX_BYTES, ttl_s: float = 60.0, **clock: Any
 ) -> MemoryStore:
-    return MemoryStore(max_records=max_records, max_bytes=max_bytes, ttl_s=ttl_s, **clock)
+    return MemoryStore(Limits(max_records=max_records, max_bytes=max_bytes, ttl_s=ttl_s), **clock)
 
 
 def new_spec(**changes: Any) -> PredictionSpec:

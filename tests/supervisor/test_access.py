@@ -13,7 +13,7 @@ async def no_body() -> Message:
 def refused(access: Access, path: bytes = b"/predictions", **headers: str) -> int | None:
     """Return the status of the rejection, or None."""
     fields = [(name.encode(), value.encode("latin-1")) for name, value in headers.items()]
-    request = Request({"method": "POST", "raw_path": path, "headers": fields}, no_body)
+    request = Request({"method": "POST", "raw_path": path, "query_string": b"", "headers": fields}, no_body)
     try:
         access.check(request)
     except HttpError as error:
@@ -45,7 +45,7 @@ def test_anything_else_is_401(value: str) -> None:
 
 def test_a_401_names_the_scheme() -> None:
     with pytest.raises(HttpError) as error:
-        TOKEN.check(Request({"method": "GET", "raw_path": b"/", "headers": []}, no_body))
+        TOKEN.check(Request({"method": "GET", "raw_path": b"/", "query_string": b"", "headers": []}, no_body))
     assert (b"www-authenticate", b"Bearer") in error.value.headers
 
 

@@ -182,7 +182,7 @@ async def test_a_large_input_waits_in_a_file(tmp_path: Path) -> None:
     bench.pool.queue.add(waiting)
     waiting.accept()
     await others_to_end()
-    assert waiting.prediction.input is None
+    assert waiting.input.json is None
     (folder,) = bench.files
     (file,) = folder.iterdir()
     assert file.read_bytes() == LARGE

@@ -9,10 +9,15 @@ from coglet_supervisor.predictions.queue import SECONDS_PER_PRIORITY, RunQueue, 
 
 
 @dataclass(frozen=True)
+class Input:
+    size_bytes: int = 1
+
+
+@dataclass(frozen=True)
 class Waiting:
     sequence: int
     priority: int = 0
-    input_bytes: int = 1
+    input: Input = Input()
 
 
 class Clock:
@@ -102,11 +107,11 @@ def test_its_limits_are_runs_and_bytes() -> None:
     queue, _ = new_queue(max_runs=2, max_bytes=10)
     assert queue.has_room(10)
     assert not queue.has_room(11)
-    queue.add(Waiting(1, input_bytes=6))
+    queue.add(Waiting(1, input=Input(6)))
     assert (queue.has_room(4), queue.has_room(5), queue.is_full) == (True, False, False)
-    queue.add(Waiting(2, input_bytes=1))
+    queue.add(Waiting(2, input=Input(1)))
     assert (queue.has_room(1), queue.is_full) == (False, True)
-    queue.remove(Waiting(1, input_bytes=6))
+    queue.remove(Waiting(1, input=Input(6)))
     assert queue.has_room(9)
     queue.pop()
     assert queue.has_room(10)

@@ -12,6 +12,7 @@ from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, st
 from tests.supervisor.running import end, new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.webhooks.token import WebhookToken
 
 
@@ -87,7 +88,7 @@ async def test_the_end_is_last_for_each_of_many(receiver: Receiver) -> None:
 
 async def test_logs_are_delayed_within_the_interval(receiver: Receiver) -> None:
     async with delivering(interval_s=0.0) as eager, delivering(interval_s=3600.0) as webhooks:
-        immediate = eager.listener(f"{receiver.url}/eager", ALL, {})
+        immediate = eager.listener(Hook(f"{receiver.url}/eager", ALL))
         prediction = started(webhooks, f"{receiver.url}/held", others=[immediate])
         await arrived_at(receiver, "/held", 1)
         for count, line in enumerate(("a\n", "b\n"), start=1):
@@ -122,8 +123,8 @@ async def test_a_receiver_of_logs_alone_gets_the_last_ones(receiver: Receiver) -
 
 async def test_headers(receiver: Receiver) -> None:
     async with delivering(token=WebhookToken("secret")) as webhooks:
-        trace = {b"traceparent": b"00-ab-cd-01", b"tracestate": b"k=\xe9"}
-        prediction = new_prediction([webhooks.listener(receiver.url, ["completed"], trace)])
+        trace = {"traceparent": "00-ab-cd-01", "tracestate": "k=\xe9"}
+        prediction = new_prediction([webhooks.listener(Hook(receiver.url, ("completed",), trace))])
         prediction.start()
         end(prediction, "canceled")
     headers = dict(receiver.received[0].headers)

@@ -24,6 +24,7 @@ from coglet_supervisor.http.request import (
 )
 from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.predictions import service as services
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Listener, Prediction, Snapshot
 from coglet_supervisor.predictions.problems import InvalidInput, Problem
 from coglet_supervisor.predictions.record import NotRecorded, Record
@@ -82,6 +83,8 @@ class PredictionRoutes:
                 return
         if wants_stream and not self._service.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
+        prefer = Preference.parse(request.header(b"prefer"))
+        hook = _hook_of(body, request)
         new = NewPrediction(
             id=path_id if path_id is not None else body.id,
             kind=kind,
@@ -89,14 +92,12 @@ class PredictionRoutes:
             context=body.context,
             ends_with_readers=wants_stream,
             priority=body.priority,
+            webhook=hook,
+            is_detached=prefer.is_async and not wants_stream,
         )
-        run = self._start(new, self._listeners(body, request))
+        run = self._start(new, self._listeners(hook))
         if not run.acceptance.is_granted:
             await _wait_accepted(run)
-        await self._respond(run, request, send, wants_stream=wants_stream)
-
-    async def _respond(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
-        prefer = Preference.parse(request.header(b"prefer"))
         if wants_stream:
             await send_events(run, request, send, self._start_task)
         elif prefer.is_async:
@@ -124,33 +125,23 @@ class PredictionRoutes:
         """Return the recorded result for a request with its id. Raises HttpError 409 for another input."""
         with _rejections():
             given = self._service.validation.check(input_json, training=record.kind == "training")
-        if record.input is None or msgspec.json.decode(given) != msgspec.json.decode(record.input):
+        if not record.has_input(given):
             text = f"{record.kind} '{record.id}' has ended, with another input"
             raise HttpError.json(409, {"error": text, "status": "failed"})
-        unset = msgspec.UNSET
-        return Snapshot(
-            error=record.error if record.error is not None else unset,
-            id=record.id,
-            logs=record.logs,
-            metrics=record.metrics,
-            output=record.output if record.output is not None else unset,
-            status=record.status,
-        )
+        return record.snapshot()
 
-    def _listeners(self, body: CreateBody, request: Request) -> list[Listener]:
+    def _listeners(self, hook: Hook | None) -> list[Listener]:
         """Return the webhook listener of the new prediction, if any.
 
         Raises HttpError 422 if its URL is unusable.
         """
-        if body.webhook is None:
+        if hook is None:
             return []
-        headers = ((name, request.header(name)) for name in TRACE_HEADERS)
-        trace = {name: value.encode("latin-1") for name, value in headers if value is not None}
         try:
-            listener = self._webhooks.listener(body.webhook, body.webhook_events_filter, trace)
+            listener = self._webhooks.listener(hook)
         except UnusableUrl as error:
             raise wrong_shape(f"webhook: {error}") from None
-        return [listener] if body.webhook_events_filter else []
+        return [listener] if hook.events else []
 
     def _start(self, new: NewPrediction, listeners: list[Listener]) -> PredictionRun:
         """Create and start the prediction. Raises HttpError if it is not accepted."""
@@ -173,19 +164,26 @@ class PredictionRoutes:
     async def _attach(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
         """Respond to a PUT with the id of a prediction in flight; the body is ignored."""
         if not wants_stream:
-            await respond(send, 202, self._attached(run.prediction), JSON)
+            await respond(send, 202, self._attached(run), JSON)
         elif not run.is_streaming:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         else:
             await send_events(run, request, send, self._start_task)
 
-    def _attached(self, prediction: Prediction) -> bytes:
-        if prediction.input is None:
-            return encode_json(prediction.snapshot())
-        masked = self._service.validation.mask_secrets(
-            prediction.input, training=prediction.kind == "training"
-        )
-        return encode_json(prediction.snapshot(input_json=masked))
+    def _attached(self, run: PredictionRun) -> bytes:
+        json = run.input.json
+        if json is None:
+            return encode_json(run.prediction.snapshot())
+        masked = self._service.validation.mask_secrets(json, training=run.kind == "training")
+        return encode_json(run.prediction.snapshot(input_json=masked))
+
+
+def _hook_of(body: CreateBody, request: Request) -> Hook | None:
+    if body.webhook is None:
+        return None
+    headers = ((name.decode(), request.header(name)) for name in TRACE_HEADERS)
+    trace = {name: value for name, value in headers if value is not None}
+    return Hook(body.webhook, body.webhook_events_filter, trace)
 
 
 @contextlib.contextmanager

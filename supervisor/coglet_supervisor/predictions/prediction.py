@@ -17,6 +17,7 @@ from typing import Final, Literal, Protocol
 import msgspec
 
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
 from coglet_supervisor.printed_text import MAX_LOG_BYTES, PrintedText
 
@@ -44,7 +45,9 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
 
     `input_json` is the JSON text that the model receives; `context` is passed to the model unchanged. With
     `is_streaming`, clients can read its events; with `ends_with_readers`, it is canceled when the last reader
-    disconnects. `priority` is its place in the queue, see RunQueue.
+    disconnects. `priority` is its place in the queue, see RunQueue; `webhook` is what its client asked for.
+    No client waits for one that `is_detached`. `attempt` is how often an earlier server has started it, and
+    `created_at` when it was accepted there, in seconds since the epoch.
     """
 
     id: str
@@ -55,6 +58,10 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     is_streaming: bool = False
     ends_with_readers: bool = False
     priority: int = 0
+    webhook: Hook | None = None
+    is_detached: bool = False
+    attempt: int = 0
+    created_at: float | None = None
 
 
 class Listener(Protocol):
@@ -106,7 +113,6 @@ class Prediction:
     ) -> None:
         self.id: Final = spec.id
         self.kind: Final = spec.kind
-        self._input: bytes | msgspec.Raw | None = spec.input_json
         self._status: Status = "starting"
         self._error: str | None = None
         self._listeners = list(listeners)
@@ -114,7 +120,7 @@ class Prediction:
         self._output_is_array = spec.output_is_array
         self._clock = clock
         self._wall_clock = wall_clock
-        self.created_at: Final = wall_clock()
+        self.created_at: Final = wall_clock() if spec.created_at is None else spec.created_at
         self._started_at: float | None = None
         self._completed_at: float | None = None
         self._started = clock()
@@ -123,11 +129,6 @@ class Prediction:
         self._metrics: Metrics = {}
         self._run_time_s = 0.0
         self._waiters: list[asyncio.Future[None]] = []
-
-    @property
-    def input(self) -> bytes | msgspec.Raw | None:
-        """The JSON text that the model receives; None once it is in a file only."""
-        return self._input
 
     @property
     def status(self) -> Status:
@@ -160,8 +161,7 @@ class Prediction:
     @property
     def kept_bytes(self) -> int:
         """The approximate memory that its texts need."""
-        input_bytes = len(self._input) if self._input is not None else 0
-        return input_bytes + self._printed.size_bytes + sum(map(len, self._items))
+        return self._printed.size_bytes + sum(map(len, self._items))
 
     @property
     def logs(self) -> str:
@@ -195,10 +195,6 @@ class Prediction:
             return
         self._items.append(chunk)
         self._notify(Produced(chunk, len(self._items) - 1))
-
-    def drop_input(self) -> None:
-        """Forget the input, which is in a file now."""
-        self._input = None
 
     def drop_output(self) -> None:
         """Delete the output so far, which is too large."""

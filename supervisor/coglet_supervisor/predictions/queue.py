@@ -17,6 +17,13 @@ _MIN_RETRY_AFTER_S: Final = 1
 _MAX_RETRY_AFTER_S: Final = 300
 
 
+class WaitingInput(Protocol):
+    """The part of RunInput that the queue uses."""
+
+    @property
+    def size_bytes(self) -> int: ...
+
+
 class WaitingRun(Protocol):
     """The part of PredictionRun that the queue uses."""
 
@@ -27,7 +34,7 @@ class WaitingRun(Protocol):
     def priority(self) -> int: ...
 
     @property
-    def input_bytes(self) -> int: ...
+    def input(self) -> WaitingInput: ...
 
 
 R = TypeVar("R", bound=WaitingRun)
@@ -90,13 +97,13 @@ class RunQueue(Generic[R]):
         key = (SECONDS_PER_PRIORITY * run.priority - now, -run.sequence)
         bisect.insort(self._order, key)
         self._places[run.sequence] = _Place(run, key, now)
-        self._bytes += run.input_bytes
+        self._bytes += run.input.size_bytes
 
     def pop(self) -> R:
         """Remove and return the run whose turn it is. The queue must not be empty."""
         _, negative_sequence = self._order.pop()
         place = self._places.pop(-negative_sequence)
-        self._bytes -= place.run.input_bytes
+        self._bytes -= place.run.input.size_bytes
         return place.run
 
     def remove(self, run: R) -> None:
@@ -104,7 +111,7 @@ class RunQueue(Generic[R]):
         place = self._places.pop(run.sequence, None)
         if place is not None:
             del self._order[bisect.bisect_left(self._order, place.key)]
-            self._bytes -= run.input_bytes
+            self._bytes -= run.input.size_bytes
 
 
 def retry_after_s(durations_s: Sequence[float], waiting: int, slots: int) -> int:

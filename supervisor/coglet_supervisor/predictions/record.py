@@ -1,12 +1,14 @@
 """What is kept of a prediction beside its run, and the interface through which a run reports it."""
 
+import hashlib
 from collections.abc import Callable
-from typing import Protocol
+from typing import Protocol, Self
 
 import msgspec
 
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.metrics import Metrics
-from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.prediction import Kind, Prediction, PredictionSpec, Snapshot, Status
 from coglet_supervisor.predictions.stream import PredictionStream
 
 
@@ -15,7 +17,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     `sequence` orders records by their acceptance, whatever the clock does. Times are seconds since the epoch.
     `input` and `output` are JSON text; None if there is none, or if it was removed, in which case
-    `is_data_removed` is set. `attempt` counts the runs, from 1.
+    `is_data_removed` is set. `attempt` counts the starts. No client waits for one that `is_detached`. A store
+    that masks secrets in `input` sets `input_digest`, see `digest_of`.
     """
 
     id: str
@@ -30,9 +33,60 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     created_at: float
     started_at: float | None = None
     completed_at: float | None = None
-    attempt: int = 1
+    attempt: int = 0
+    priority: int = 0
+    context: dict[str, str] = {}
+    webhook: Hook | None = None
+    is_detached: bool = False
     is_streaming: bool = False
     is_data_removed: bool = False
+    input_digest: bytes | None = None
+
+    @classmethod
+    def of(cls, prediction: Prediction, spec: PredictionSpec, sequence: int, attempt: int) -> Self:
+        """Return the state of a prediction now, without its data."""
+        return cls(
+            id=prediction.id,
+            kind=prediction.kind,
+            sequence=sequence,
+            status=prediction.decided_status,
+            input=None,
+            error=prediction.error,
+            metrics=prediction.metrics,
+            created_at=prediction.created_at,
+            started_at=prediction.started_at,
+            completed_at=prediction.completed_at,
+            attempt=attempt,
+            priority=spec.priority,
+            context=spec.context,
+            webhook=spec.webhook,
+            is_detached=spec.is_detached,
+            is_streaming=spec.is_streaming,
+        )
+
+    def has_input(self, input_json: bytes | msgspec.Raw) -> bool:
+        """True if the prediction was accepted with this input."""
+        if self.input_digest is not None:
+            return digest_of(input_json) == self.input_digest
+        return self.input is not None and msgspec.json.decode(input_json) == msgspec.json.decode(self.input)
+
+    def snapshot(self) -> Snapshot:
+        """Return the state as other responses represent it."""
+        unset = msgspec.UNSET
+        return Snapshot(
+            error=self.error if self.error is not None else unset,
+            id=self.id,
+            logs=self.logs,
+            metrics=self.metrics,
+            output=self.output if self.output is not None else unset,
+            status=self.status,
+        )
+
+
+def digest_of(input_json: bytes | msgspec.Raw) -> bytes:
+    """Return the SHA-256 of an input, which is the same for the same values."""
+    canonical = msgspec.json.encode(msgspec.json.decode(input_json), order="sorted")
+    return hashlib.sha256(canonical).digest()
 
 
 class Recordable(Protocol):
@@ -82,8 +136,8 @@ class Recorder(Protocol):
         """Keep a prediction that is about to be accepted. It replaces a terminal one of the same id."""
         ...
 
-    def start(self, prediction: Recordable) -> None:
-        """Note that it was sent to a worker."""
+    def start(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """Note that it is about to be sent to a worker."""
         ...
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None:

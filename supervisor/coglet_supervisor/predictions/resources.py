@@ -1,7 +1,8 @@
 """The resources that all runs of a server share."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
+import itertools
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Protocol
 
@@ -21,13 +22,15 @@ class FileStore(Protocol):
 class RunResources:
     """The shared resources and the limits of each run. Sizes are in bytes, times in seconds.
 
-    `folder` holds a folder for each run; `recorder` writes down its transitions; `start_task` starts work
+    `folder` holds a folder for each run; `recorder` writes down its transitions; `numbers` are the
+    sequence numbers of new runs; `start_task` starts work
     that serves one client; `echo` writes what a prediction prints (id, source, text) into the server's log.
     """
 
     folder: Path
     store: FileStore
     recorder: Recorder
+    numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     start_task: StartTask
     echo: Callable[[str, str, str], None]
     max_output_bytes: int

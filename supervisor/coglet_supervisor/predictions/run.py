@@ -7,15 +7,12 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
-from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import msgspec
 
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
-from coglet_protocol.limits import MAX_INLINE_BYTES
-from coglet_protocol.spill import write_spill
 from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.predictions.acceptance import Acceptance
 from coglet_supervisor.predictions.outputs import (
@@ -34,13 +31,14 @@ from coglet_supervisor.predictions.prediction import (
 )
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
+from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.predictions.slots import Slot
 from coglet_supervisor.predictions.stream import PredictionStream, Subscription
 from coglet_supervisor.predictions.untrusted_json import is_one_value
 
 log = logging.getLogger(__name__)
 
-Phase = Literal["accepting", "waiting", "spilling", "running", "delivering", "recording", "ended"]
+Phase = Literal["accepting", "waiting", "starting", "spilling", "running", "delivering", "recording", "ended"]
 _OVER: Final = frozenset({"recording", "ended"})
 # What a run takes in memory beside its texts.
 _RUN_BYTES: Final = 4096
@@ -59,6 +57,7 @@ class PredictionRun:
     |---|---|---|---|
     | accepting | waits until the store has its record | ends it when it is accepted | fails it |
     | waiting | there is none: it waits for a slot | ends it immediately | not possible |
+    | starting | waits until the store has written that it starts | ends it when it is written | fails it |
     | spilling | waits for the file of a large input | ends it when the file is written | fails it |
     | running | runs it | sent to the worker, whose response ends it | fails it; a canceled one is canceled |
     | delivering | is done; output files are being delivered | ends it immediately | none |
@@ -92,16 +91,16 @@ class PredictionRun:
             max_log_bytes=resources.max_log_bytes,
         )
         self.priority: Final = spec.priority
-        self.input_bytes: Final = len(spec.input_json)
-        self._context = spec.context
-        self._ends_with_readers = spec.ends_with_readers
+        self.input: Final = RunInput(spec.input_json)
+        # Without the input, which may be dropped.
+        self._spec = msgspec.structs.replace(spec, input_json=b"")
         self._resources = resources
         self._owner = owner
         self._outputs = OutputQueue(spec.id, self.folder, resources, self)
         self._phase: Phase = "accepting"
         self.acceptance: Final = Acceptance()
         self._slot: Slot | None = None
-        self._input_file: Path | None = None
+        self._attempt = spec.attempt
         self._is_canceled = False
         self._failure: str | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -119,6 +118,10 @@ class PredictionRun:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._resources.queue_timeout_s, self._wait_too_long)
         self._resources.recorder.accept(self, self._accepted)
+
+    def resume(self) -> None:
+        """As `accept`, for a prediction whose record was written by an earlier server."""
+        self._accepted(None)
 
     def assign(self, free_slot: Slot) -> None:
         """Give it a slot, on which it starts as soon as possible."""
@@ -171,27 +174,20 @@ class PredictionRun:
     def kept_bytes(self) -> int:
         """The approximate memory that the run needs."""
         stream_bytes = self._stream.size_bytes if self._stream is not None else 0
-        return self.prediction.kept_bytes + stream_bytes + _RUN_BYTES
+        return self.prediction.kept_bytes + self.input.size_bytes + stream_bytes + _RUN_BYTES
 
     def record(self, *, with_data: bool = True) -> Record:
         """Return its state; without `with_data`, without input, output and logs."""
-        prediction = self.prediction
-        input_json = prediction.input if with_data else None
-        return Record(
-            id=prediction.id,
-            kind=prediction.kind,
-            sequence=self.sequence,
-            status=self.status,
-            input=msgspec.Raw(input_json) if input_json is not None else None,
-            output=prediction.output_at(self.status) if with_data else None,
-            logs=prediction.logs if with_data else "",
-            error=prediction.error,
-            metrics=prediction.metrics,
-            created_at=prediction.created_at,
-            started_at=prediction.started_at,
-            completed_at=prediction.completed_at,
-            is_streaming=self.is_streaming,
-            is_data_removed=prediction.input is None,
+        state = Record.of(self.prediction, self._spec, self.sequence, self._attempt)
+        if not with_data:
+            return state
+        json = self.input.json
+        return msgspec.structs.replace(
+            state,
+            input=None if json is None else msgspec.Raw(json),
+            output=self.prediction.output_at(state.status),
+            logs=self.prediction.logs,
+            is_data_removed=json is None,
         )
 
     # for readers of its events
@@ -213,7 +209,7 @@ class PredictionRun:
         """Remove a reader. Without readers, a run with `ends_with_readers` is canceled."""
         assert self._stream is not None
         self._stream.unsubscribe(reader)
-        if self._ends_with_readers and not self._stream.has_subscribers:
+        if self._spec.ends_with_readers and not self._stream.has_subscribers:
             self.cancel()
 
     # for its slot
@@ -282,7 +278,7 @@ class PredictionRun:
                 self._phase = "waiting"
                 if self._slot is not None:
                     self._start()
-                elif self.input_bytes > MAX_INLINE_BYTES:
+                elif self.input.needs_file:
                     self._spill()  # waiting inputs would fill the memory
         self.acceptance.decide(error)
 
@@ -294,32 +290,37 @@ class PredictionRun:
         self._owner.run_ended(self)
 
     def _start(self) -> None:
-        """Send the prediction to the worker; a large input is written to a file first."""
-        assert self._slot is not None
+        """Have the start written, then send the prediction to the worker."""
+        self._phase = "starting"
         self._cancel_timer()
-        if self._input_file is not None:
-            self._send(self._slot, input_file=str(self._input_file))
-        elif self.input_bytes > MAX_INLINE_BYTES:
-            self._spill()
-        else:
-            assert self.prediction.input is not None
-            self._send(self._slot, input=bytes(memoryview(self.prediction.input)))
-        if self._phase in _OVER:
-            return  # it could not be sent
+        self._attempt += 1
         self.prediction.start()
-        self._resources.recorder.start(self)
         if self._resources.timeout_s is not None:
             loop = asyncio.get_running_loop()
             self._timer = loop.call_later(self._resources.timeout_s, self.time_out)
+        self._resources.recorder.start(self, self._started)
 
-    def _send(self, to: Slot, *, input: bytes | None = None, input_file: str | None = None) -> None:
+    def _started(self, error: NotRecorded | None) -> None:
+        if self._phase != "starting":
+            return
+        assert self._slot is not None
+        if error is not None or self._is_canceled:
+            self._release_slot()
+            self.fail(f"Prediction was not started: {error}")
+        elif self.input.needs_file:
+            self._spill()
+        else:
+            self._send(self._slot)
+
+    def _send(self, to: Slot) -> None:
         """Send the prediction to the worker. If that fails, the run has failed, and the slot is free."""
+        file, json = self.input.file, self.input.json
         message = slot.Predict(
             id=self.id,
             output_dir=str(self.folder),
-            input=input,
-            input_file=input_file,
-            context=self._context,
+            input=bytes(memoryview(json)) if file is None and json is not None else None,
+            input_file=str(file) if file is not None else None,
+            context=self._spec.context,
             sequence=self.sequence,
         )
         try:
@@ -331,16 +332,15 @@ class PredictionRun:
             self._phase = "running"
 
     def _spill(self) -> None:
-        assert self.prediction.input is not None
         self._phase = "spilling"
-        self._resources.start_task(self._write_input(memoryview(self.prediction.input)))
+        self._resources.start_task(self._write_input())
 
-    async def _write_input(self, payload: memoryview) -> None:
+    async def _write_input(self) -> None:
         """Write a large input to a file, then send the prediction to the worker, or wait for a slot."""
         failure = ""
         try:
-            self._input_file = await asyncio.to_thread(write_spill, self.folder, payload)
-        except (OSError, RuntimeError) as error:  # RuntimeError: no thread could be started
+            await self.input.write(self.folder)
+        except (OSError, RuntimeError) as error:
             failure = f"Failed to send request: {error}"
         if self._phase != "spilling":  # it has ended, perhaps before the file was written
             self._remove_folder()
@@ -349,11 +349,11 @@ class PredictionRun:
             self.fail(failure)
         elif self._slot is None:
             self._phase = "waiting"
-            self.prediction.drop_input()
-        elif self.prediction.status == "starting":  # the slot was assigned while the file was written
+            self.input.drop()
+        elif self.prediction.started_at is None:  # the slot was assigned while the file was written
             self._start()
         else:
-            self._send(self._slot, input_file=str(self._input_file))
+            self._send(self._slot)
 
     def _wait_too_long(self) -> None:
         self.is_overdue = True

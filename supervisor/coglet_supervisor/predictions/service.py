@@ -11,9 +11,11 @@ from dataclasses import dataclass
 import msgspec
 
 from coglet_supervisor.health import State
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
 from coglet_supervisor.predictions.queue import retry_after_s
+from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.slots import SlotPool
@@ -68,6 +70,7 @@ class NewPrediction:
 
     `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
     canceled when the last reader of its events disconnects. `priority` is from -10 to 10; higher goes first.
+    No client waits for one that `is_detached`.
     """
 
     id: str | None
@@ -76,6 +79,8 @@ class NewPrediction:
     context: dict[str, str]
     ends_with_readers: bool = False
     priority: int = 0
+    webhook: Hook | None = None
+    is_detached: bool = False
 
 
 class PredictionService:
@@ -102,7 +107,6 @@ class PredictionService:
         self._state = state
         self._is_shutting_down = is_shutting_down
         self._runs: dict[str, PredictionRun] = {}
-        self._sequence = 0
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
         self._is_empty = asyncio.Event()
         self._is_empty.set()
@@ -126,10 +130,42 @@ class PredictionService:
         _check_request(request)
         input_json = self.validation.check(request.input_json, training=request.kind == "training")
         self._check_room(request.id, len(input_json))
-        self._sequence += 1
+        number = next(self._resources.numbers)
         run = PredictionRun(
-            self._spec(request, input_json), self._sequence, self._resources, listeners=listeners, owner=self
+            self._spec(request, input_json), number, self._resources, listeners=listeners, owner=self
         )
+        self.place(run)
+        self._runs[run.id] = run
+        self._is_empty.clear()
+        run.accept()
+        return run
+
+    def restore(self, record: Record, listeners: Sequence[Listener] = ()) -> PredictionRun:
+        """Return a run of a prediction that an earlier server has accepted.
+
+        The caller ends the run, or places and resumes it.
+        """
+        training = record.kind == "training"
+        spec = PredictionSpec(
+            id=record.id,
+            kind=record.kind,
+            input_json=record.input if record.input is not None else b"null",
+            context=record.context,
+            output_is_array=output_is_array(self.schema, training=training),
+            is_streaming=record.is_streaming,
+            priority=record.priority,
+            webhook=record.webhook,
+            is_detached=record.is_detached,
+            attempt=record.attempt,
+            created_at=record.created_at,
+        )
+        run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
+        self._runs[run.id] = run
+        self._is_empty.clear()
+        return run
+
+    def place(self, run: PredictionRun) -> None:
+        """Give a run a free slot, or a place in the queue."""
         free_slot = self._pool.acquire()
         if free_slot is not None:
             run.assign(free_slot)
@@ -137,10 +173,6 @@ class PredictionService:
         else:
             self._pool.queue.add(run)
             self._record("Queued prediction", run)
-        self._runs[run.id] = run
-        self._is_empty.clear()
-        run.accept()
-        return run
 
     def cancel(self, prediction_id: str) -> bool:
         """Request cancelation of a prediction. False if none with that id is in flight. Idempotent."""
@@ -209,6 +241,8 @@ class PredictionService:
             is_streaming=self.is_streaming and not training,
             ends_with_readers=request.ends_with_readers,
             priority=request.priority,
+            webhook=request.webhook,
+            is_detached=request.is_detached,
         )
 
     def _record(self, message: str, run: PredictionRun, **fields: object) -> None:

@@ -11,7 +11,7 @@ from typing import Final
 import msgspec
 
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
-from coglet_supervisor.predictions.prediction import Prediction
+from coglet_supervisor.predictions.prediction import Prediction, Snapshot
 
 MAX_SUBSCRIBERS: Final = 1024
 MAX_BACKLOG_BYTES: Final = 16 * 1024 * 1024
@@ -21,6 +21,7 @@ KEEP_ALIVE: Final = b": keep-alive\n\n"
 _CHUNK_BYTES: Final = 256 * 1024
 
 _encode: Final = msgspec.json.Encoder().encode
+_dumped: Final = msgspec.msgpack.Decoder(tuple[int, int, list[bytes]])
 
 
 class TooManySubscribers(Exception):
@@ -58,15 +59,27 @@ class PredictionStream:
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
         """Encode and keep the event, and wake the subscribers."""
-        encoded = encode_event(prediction, event, self.end)
-        self._events.append(encoded)
-        self._bytes += len(encoded)
+        self._append(encode_event(prediction, event, self.end))
         if isinstance(event, Completed):
             self.is_completed = True  # no event follows, so no room is needed
         elif len(self._events) > self._history or self._bytes > MAX_BACKLOG_BYTES:
             self._trim()
         for subscriber in self._subscribers:
             subscriber.wake()
+
+    def dump(self) -> bytes:
+        """Return the events so far, for `load`."""
+        return msgspec.msgpack.encode((self._first, self._history, list(self._events)))
+
+    @classmethod
+    def load(cls, dumped: bytes, end: Snapshot) -> "PredictionStream":
+        """Return the stream of a prediction that has ended, from its events before the end."""
+        first, history, events = _dumped.decode(dumped)
+        stream = cls(history)
+        stream._first, stream._events = first, deque(events)
+        stream._append(_event(stream.end, b"completed", _encode(end)))
+        stream.is_completed = True
+        return stream
 
     def subscribe(self, after: int | None = None) -> "Subscription":
         """Add a reader that starts at the first event, or at the one after number `after`.
@@ -112,6 +125,10 @@ class PredictionStream:
             return b"", cursor
         body = {"error": "SSE stream lagged; events were dropped", "skipped": self._first - cursor}
         return b"event: error\ndata: " + _encode(body) + b"\n\n", self._first
+
+    def _append(self, encoded: bytes) -> None:
+        self._events.append(encoded)
+        self._bytes += len(encoded)
 
     def _trim(self) -> None:
         """Drop events that neither the history nor a reader needs, and those beyond `MAX_BACKLOG_BYTES`.

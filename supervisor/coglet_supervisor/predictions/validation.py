@@ -152,6 +152,11 @@ class Validation:
         changed = schema is not None and schema.check(value, ignore_unknown=self._ignore_unknown)
         return msgspec.json.encode(value) if changed or not given else input_json
 
+    def has_secrets(self, *, training: bool) -> bool:
+        """True if an input may hold secrets."""
+        schema = self._train if training else self._predict
+        return schema is not None and bool(schema.secrets)
+
     def mask_secrets(self, input_json: bytes | msgspec.Raw, *, training: bool) -> msgspec.Raw:
         """Return the input with the values of secrets masked."""
         schema = self._train if training else self._predict

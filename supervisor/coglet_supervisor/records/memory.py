@@ -3,13 +3,13 @@
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
 from coglet_supervisor.predictions.record import OnWritten, Record, Recordable
 from coglet_supervisor.predictions.stream import PredictionStream
-from coglet_supervisor.records.store import Expired, Page, Query, page_of
+from coglet_supervisor.records.store import Expired, Limits, Page, Query, page_of
 
 # How many ids of removed records are remembered, to distinguish expired from unknown ones.
 _EXPIRED_IDS: Final = 10_000
@@ -25,21 +25,17 @@ class _Kept:
 class MemoryStore:
     """Keeps the predictions themselves, and makes a record when one is asked for.
 
-    So a prediction costs two entries in dictionaries. `max_records`, `max_bytes` and `ttl_s` limit the
-    terminal ones. `clock` returns seconds, from any start.
+    So a prediction costs two entries in dictionaries. `clock` returns seconds, from any start.
     """
 
     def __init__(
         self,
+        limits: Limits,
         *,
-        max_records: int,
-        max_bytes: int,
-        ttl_s: float,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
-        self._max_records = max_records
-        self._max_bytes = max_bytes
-        self._ttl_s = ttl_s
+        self.last_sequence: Final = 0
+        self._limits = limits
         self._clock = clock
         self._unfinished: dict[str, Recordable] = {}
         self._finished: OrderedDict[str, _Kept] = OrderedDict()
@@ -53,8 +49,9 @@ class MemoryStore:
         self._unfinished[prediction.id] = prediction
         on_written(None)
 
-    def start(self, prediction: Recordable) -> None:
+    def start(self, prediction: Recordable, on_written: OnWritten) -> None:
         """See Recorder. Nothing is to be done, because the prediction itself is kept."""
+        on_written(None)
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
         """See Recorder."""
@@ -62,9 +59,20 @@ class MemoryStore:
         size_bytes = prediction.kept_bytes
         self._finished[prediction.id] = _Kept(prediction, size_bytes, self._clock())
         self._bytes += size_bytes
-        while len(self._finished) > self._max_records or self._bytes > self._max_bytes:
+        while len(self._finished) > self._limits.max_records or self._bytes > self._limits.max_bytes:
             self._expire_oldest()
         on_written(None)
+
+    def webhook_delivered(self, prediction_id: str) -> None:
+        """See Store. The memory has no earlier server's records, so there is nothing to note."""
+
+    async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
+        """See Store."""
+        return []
+
+    async def undelivered(self) -> Sequence[Record]:
+        """See Store."""
+        return []
 
     async def get(self, prediction_id: str) -> Record | Expired | None:
         """See Store."""
@@ -89,7 +97,7 @@ class MemoryStore:
 
     async def expire(self) -> None:
         """See Store."""
-        oldest = self._clock() - self._ttl_s
+        oldest = self._clock() - self._limits.ttl_s
         while self._finished and next(iter(self._finished.values())).since <= oldest:
             self._expire_oldest()
 

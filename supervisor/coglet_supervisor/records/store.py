@@ -15,6 +15,15 @@ MAX_PAGE: Final = 100
 _CURSOR = re.compile(r"([ba])(\d{1,18})")
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """Which ended predictions are kept: the latest `max_records`, at most `max_bytes` and `ttl_s` old."""
+
+    max_records: int
+    max_bytes: int
+    ttl_s: float
+
+
 @dataclass(frozen=True)
 class Expired:
     """The store had a record of this id, and has removed it."""
@@ -63,14 +72,30 @@ class Page:
 class Store(Protocol):
     """Keeps records. The first three methods are those of Recorder; none of them blocks or raises.
 
-    Records are ordered by their sequence number. Terminal ones are removed by age, number and size.
+    Records are ordered by their sequence number; `last_sequence` is the highest one when the store was
+    opened. Terminal ones are removed by age, number and size.
     """
+
+    @property
+    def last_sequence(self) -> int: ...
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None: ...
 
-    def start(self, prediction: Recordable) -> None: ...
+    def start(self, prediction: Recordable, on_written: OnWritten) -> None: ...
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None: ...
+
+    def webhook_delivered(self, prediction_id: str) -> None:
+        """Note that the terminal state was sent to the webhook, or can never be."""
+        ...
+
+    async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
+        """Return at most `limit` records of an earlier server that have not ended, after sequence `after`."""
+        ...
+
+    async def undelivered(self) -> Sequence[Record]:
+        """Return the records of an earlier server whose terminal webhook is due."""
+        ...
 
     async def get(self, prediction_id: str) -> Record | Expired | None:
         """Return the record with that id; Expired if it is known that there was one."""

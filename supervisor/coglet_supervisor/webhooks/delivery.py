@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable
 from typing import Final
 
 import msgspec
@@ -19,8 +19,11 @@ import msgspec
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Produced, Started
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.prediction import Listener, Prediction, Snapshot
+from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.versions import versions
+from coglet_supervisor.webhooks.authentication import NO_AUTHENTICATION, Authentication
 from coglet_supervisor.webhooks.queue import (
     Backlog,
     Finished,
@@ -32,8 +35,7 @@ from coglet_supervisor.webhooks.queue import (
     WebhookQueue,
 )
 from coglet_supervisor.webhooks.sender import NeverDelivered, NotDelivered, Origins, Sender
-from coglet_supervisor.webhooks.signature import Signer
-from coglet_supervisor.webhooks.token import WebhookToken
+from coglet_supervisor.webhooks.signature import end_message_id
 
 log = logging.getLogger(__name__)
 
@@ -60,8 +62,8 @@ _encode: Final = msgspec.json.Encoder().encode
 class Webhooks:
     """Creates the webhook listeners of predictions, and waits for their deliveries at shutdown.
 
-    `interval_s` is the minimum time between two sends for logs. `token` is sent to the receivers that it
-    allows; `signer` signs each attempt to all receivers.
+    `interval_s` is the minimum time between two sends for logs. `on_delivered` is called with the id of a
+    prediction when its terminal state was delivered, or can never be.
     """
 
     def __init__(
@@ -70,28 +72,48 @@ class Webhooks:
         start_task: StartTask,
         *,
         interval_s: float,
-        token: WebhookToken | None = None,
-        signer: Signer | None = None,
+        authentication: Authentication = NO_AUTHENTICATION,
+        on_delivered: Callable[[str], None] = lambda prediction_id: None,
     ) -> None:
         self._outgoing = outgoing
         self._start_task = start_task
         self._interval_s = interval_s
-        self._token = token
-        self._signer = signer
+        self._authentication = authentication
+        self._on_delivered = on_delivered
         self._origins = Origins()
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def listener(self, url: str, events: Collection[WebhookEvent], trace: Mapping[bytes, bytes]) -> Listener:
-        """Return a listener that sends these events of one prediction to `url`, with the `trace` headers.
+    def listener(self, hook: Hook) -> Listener:
+        """Return a listener that sends the events of one prediction that `hook` names.
 
-        Raises UnusableUrl if no request can be sent to `url`.
+        Raises UnusableUrl if no request can be sent to its URL.
         """
-        headers = {**_FIXED_HEADERS, **trace}
-        if self._token is not None:
-            headers |= self._token.headers_for(url)
-        sender = Sender(self._outgoing, self._origins, url=url, headers=headers, signer=self._signer)
-        return _Delivery(WebhookQueue(events, self._interval_s), sender, self._backlog, self._start)
+        queue = WebhookQueue(hook.events, self._interval_s)
+        return _Delivery(queue, self._sender(hook), self._backlog, self._start, self._on_delivered)
+
+    def deliver_end(self, record: Record) -> None:
+        """Deliver the terminal state of a prediction of an earlier server, which could not."""
+        assert record.webhook is not None
+        self._add(self._start_task(self._deliver_end(record, self._sender(record.webhook))))
+
+    async def _deliver_end(self, record: Record, sender: Sender) -> None:
+        message_id = end_message_id(record.id, record.created_at)
+        try:
+            await sender.persist(_encode(record.snapshot()), record.id, message_id)
+        except NotDelivered as error:
+            _log_loss(record.id, sender, str(error))
+        self._on_delivered(record.id)
+
+    def _sender(self, hook: Hook) -> Sender:
+        headers = {
+            **_FIXED_HEADERS,
+            **{name.encode(): value.encode("latin-1") for name, value in hook.trace.items()},
+        }
+        token, signer = self._authentication.token, self._authentication.signer
+        if token is not None:
+            headers |= token.headers_for(hook.url)
+        return Sender(self._outgoing, self._origins, url=hook.url, headers=headers, signer=signer)
 
     async def wait_delivered(self) -> None:
         """Wait until all deliveries have ended. Those that wait for their next attempt make it now."""
@@ -106,7 +128,9 @@ class Webhooks:
         await self.wait_delivered()
 
     def _start(self, delivery: _Delivery, prediction: Prediction) -> None:
-        task = self._start_task(delivery.run(prediction))
+        self._add(self._start_task(delivery.run(prediction)))
+
+    def _add(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
@@ -123,11 +147,13 @@ class _Delivery:
         sender: Sender,
         backlog: Backlog,
         start: Callable[[_Delivery, Prediction], None],
+        on_delivered: Callable[[str], None],
     ) -> None:
         self._queue = queue
         self._sender = sender
         self._backlog = backlog
         self._start = start
+        self._on_delivered = on_delivered
         self._is_started = False
         self._news = asyncio.Event()
         self._bytes_in_backlog = 0
@@ -148,18 +174,22 @@ class _Delivery:
     async def run(self, prediction: Prediction) -> None:
         """Send what the queue decides until it is finished."""
         prediction_id = prediction.id
+        ends = False
         try:
-            if await self._send_until_end(prediction):
+            if ends := await self._send_until_end(prediction):
                 body = _encode(prediction.snapshot())
+                message_id = end_message_id(prediction_id, prediction.created_at)
                 del prediction  # only the body stays in memory while the receiver is unavailable
-                await self._sender.persist(body, prediction_id)
+                await self._sender.persist(body, prediction_id, message_id)
         except NotDelivered as error:
-            self._log_loss(prediction_id, str(error))
+            _log_loss(prediction_id, self._sender, str(error))
         except asyncio.CancelledError:
-            self._log_loss(prediction_id, "the server is shutting down")
+            _log_loss(prediction_id, self._sender, "the server is shutting down")
             raise
         finally:
             self._backlog.leave(self._bytes_in_backlog)
+        if ends:
+            self._on_delivered(prediction_id)
 
     async def _send_until_end(self, prediction: Prediction) -> bool:
         """Send the state whenever it is due.
@@ -194,7 +224,7 @@ class _Delivery:
                 await self._sender.attempt(_encode(snapshot), turn)
             except NeverDelivered as error:
                 self._queue.give_up()
-                self._log_loss(prediction.id, str(error))
+                _log_loss(prediction.id, self._sender, str(error))
             except NotDelivered as error:
                 self._queue.fell_behind()
                 log.log(
@@ -217,12 +247,9 @@ class _Delivery:
             self._bytes_in_backlog = size_bytes
         else:
             self._queue.give_up()
-            self._log_loss(prediction.id, f"{MAX_BACKLOG_BYTES} bytes are waiting for delivery already")
+            reason = f"{MAX_BACKLOG_BYTES} bytes are waiting for delivery already"
+            _log_loss(prediction.id, self._sender, reason)
 
-    def _log_loss(self, prediction_id: str, reason: str) -> None:
-        log.error(
-            "prediction %s: webhook to %s was not delivered: %s",
-            prediction_id,
-            self._sender.origin_name,
-            reason,
-        )
+
+def _log_loss(prediction_id: str, sender: Sender, reason: str) -> None:
+    log.error("prediction %s: webhook to %s was not delivered: %s", prediction_id, sender.origin_name, reason)

@@ -49,7 +49,7 @@ class WebhookQueue:
     `interval_s` is the minimum time between two sends for logs alone; outputs are never delayed.
     """
 
-    def __init__(self, wanted: Collection[WebhookEvent], interval_s: float) -> None:
+    def __init__(self, wanted: Collection[str], interval_s: float) -> None:
         self._wanted = frozenset(wanted)
         self._interval_s = interval_s
         self._pending: set[WebhookEvent] = set()

@@ -119,12 +119,11 @@ class Sender:
         """Make a single attempt, within a turn. Raises NotDelivered if it fails."""
         await self._attempt(body, new_message_id(), turn)
 
-    async def persist(self, body: bytes, prediction_id: str) -> None:
+    async def persist(self, body: bytes, prediction_id: str, message_id: str) -> None:
         """Retry until it is delivered.
 
         Raises NotDelivered after the last attempt, or if a retry is useless.
         """
-        message_id = new_message_id()
         for delay_s in RETRY_DELAYS_S:
             try:
                 async with self.turn() as turn:

@@ -17,8 +17,14 @@ _PREFIX: Final = "whsec_"
 
 
 def new_message_id() -> str:
-    """Return a new message id. All attempts to deliver a webhook use the same id."""
+    """Return a new message id."""
     return f"msg_{uuid.uuid4().hex}"
+
+
+def end_message_id(prediction_id: str, created_at: float) -> str:
+    """Return the message id of a terminal state: the same after a restart, another for each run."""
+    run = f"{prediction_id} {created_at!r}".encode("utf-8", "replace")
+    return f"msg_{hashlib.sha256(run).hexdigest()[:32]}"
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,62 @@
+"""What an earlier server has left in the store: predictions that go on, and webhooks that are due."""
+
+import logging
+from typing import Final, Protocol
+
+from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.prediction import Listener
+from coglet_supervisor.predictions.record import Record
+from coglet_supervisor.predictions.service import PredictionService
+from coglet_supervisor.records.store import Store
+
+log = logging.getLogger(__name__)
+
+# So many inputs are read at a time.
+_STEP: Final = 100
+
+
+class HookSender(Protocol):
+    """The part of Webhooks that restoring needs."""
+
+    def listener(self, hook: Hook) -> Listener: ...
+
+    def deliver_end(self, record: Record) -> None: ...
+
+
+async def restore(store: Store, service: PredictionService, webhooks: HookSender, max_attempts: int) -> None:
+    """Continue the predictions that have not ended, and deliver the webhooks of those that have.
+
+    | the prediction | its client | what happens |
+    |---|---|---|
+    | has waited | polls | it waits again |
+    | has waited, or may run again | was connected to the earlier server | canceled |
+    | has run fewer than `max_attempts` times | polls | it waits again |
+    | has run `max_attempts` times | | failed, with the reason |
+    """
+    for record in await store.undelivered():
+        webhooks.deliver_end(record)
+    waiting, last = 0, 0
+    while records := await store.unfinished(last, _STEP):
+        last = records[-1].sequence
+        for record in records:
+            waiting += _continue(record, service, webhooks, max_attempts)
+    if waiting:
+        log.info("%d predictions of an earlier server wait for a slot", waiting)
+
+
+def _continue(record: Record, service: PredictionService, webhooks: HookSender, max_attempts: int) -> bool:
+    """Continue one prediction. True if it waits."""
+    listeners = [] if record.webhook is None else [webhooks.listener(record.webhook)]
+    run = service.restore(record, listeners)
+    if record.input is None:
+        run.fail("Prediction was not run: its input is not in the store any more")
+    elif record.attempt >= max_attempts:
+        run.fail(f"Prediction was interrupted: the server stopped while it ran, in attempt {record.attempt}")
+    elif not record.is_detached:
+        run.cancel()
+        run.resume()
+    else:
+        service.place(run)
+        run.resume()
+        return True
+    return False

@@ -1,0 +1,1 @@
+"""The store of records in an SQLite file, which survives the server."""

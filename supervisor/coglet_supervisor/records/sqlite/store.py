@@ -1,0 +1,284 @@
+"""The store of records in an SQLite file."""
+
+import asyncio
+import sqlite3
+import threading
+import time
+from collections.abc import Callable, Collection, Sequence
+from pathlib import Path
+from typing import Final, TypeVar
+
+import msgspec
+
+from coglet_supervisor.predictions.record import (
+    NotRecorded,
+    OnWritten,
+    Record,
+    Recordable,
+    digest_of,
+)
+from coglet_supervisor.predictions.stream import PredictionStream
+from coglet_supervisor.predictions.validation import Validation
+from coglet_supervisor.records.sqlite import rows
+from coglet_supervisor.records.sqlite.database import Database
+from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
+from coglet_supervisor.records.sqlite.retention import expire_step
+from coglet_supervisor.records.sqlite.writer import Write, Writer
+from coglet_supervisor.records.store import Cursor, Expired, Limits, Page, Query
+
+Apply = Callable[[sqlite3.Connection], Collection[str]]
+
+T = TypeVar("T")
+
+
+class SqliteStore:
+    """Keeps records in a file; an acceptance and an end are on disk before they are reported as written.
+
+    `validation` returns what knows the secrets, which are masked at the end of a prediction. `clock` returns
+    seconds since the epoch. Raises StartupError if the file cannot be used.
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        limits: Limits,
+        validation: Callable[[], Validation],
+        *,
+        clock: Callable[[], float] = time.time,
+    ) -> None:
+        self._database = Database(path)
+        self._database.reading.row_factory = sqlite3.Row
+        self._database.writing.row_factory = sqlite3.Row
+        self._limits = limits
+        self._validation = validation
+        self._clock = clock
+        self._files = Files(path.with_name(f"{path.name}.files"))
+        self._reading = threading.Lock()
+        (last,) = self._database.writing.execute(
+            "SELECT max((SELECT coalesce(max(sequence), 0) FROM predictions), "
+            "(SELECT coalesce(max(sequence), 0) FROM expired))"
+        ).fetchone()
+        self.last_sequence: Final[int] = last
+        self._remove_orphans()
+        self._writer = Writer(self._database.writing, self._files)
+
+    def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """See Recorder."""
+        record = prediction.record()
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            old = self._files_of(connection, record.id)
+            digest = None if record.input is None else digest_of(record.input)
+            data = rows.store_data({"input": _bytes(record.input)}, record.sequence, self._files)
+            values = {**rows.accepted_values(record), **data, "input_digest": digest}
+            rows.insert(connection, {**values, "kept_bytes": prediction.kept_bytes})
+            connection.execute("DELETE FROM expired WHERE id = ?", (record.id,))
+            return old
+
+        self._writer.submit(Write(apply, on_written))
+
+    def start(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """See Recorder."""
+        record = prediction.record(with_data=False)
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            values = {"status": record.status, "started_at": record.started_at, "attempt": record.attempt}
+            rows.update(connection, record, values)
+            return ()
+
+        self._writer.submit(Write(apply, on_written, is_durable=False))
+
+    def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
+        """See Recorder."""
+        record = prediction.record()
+        stream = prediction.stream
+        data = {
+            "output": _bytes(record.output),
+            "logs": record.logs.encode("utf-8", "replace"),
+            "events": None if stream is None else stream.dump(),
+        }
+        validation, training = self._validation(), record.kind == "training"
+        hides_input = validation.has_secrets(training=training)
+        if hides_input:
+            # An input in a file stays as it is until the end, and is removed then.
+            is_small = record.input is not None and len(record.input) <= MAX_ROW_BYTES
+            data["input"] = (
+                _bytes(validation.mask_secrets(record.input or b"", training=training)) if is_small else None
+            )
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            old = self._files_of(connection, record.id)
+            columns = rows.store_data(data, record.sequence, self._files)
+            input_file = rows.file_name(record.sequence, "input")
+            keeps_file = input_file in old and not hides_input
+            if keeps_file:
+                columns["files"] = f"input {columns['files']}"
+            values = rows.finished_values(record) | {"kept_bytes": prediction.kept_bytes}
+            rows.update(connection, record, values | columns)
+            return [] if keeps_file else old
+
+        self._writer.submit(Write(apply, on_written))
+
+    def webhook_delivered(self, prediction_id: str) -> None:
+        """See Store."""
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            connection.execute("UPDATE predictions SET is_webhook_due = 0 WHERE id = ?", (prediction_id,))
+            return ()
+
+        self._writer.submit(Write(apply, _ignore))
+
+    async def get(self, prediction_id: str) -> Record | Expired | None:
+        """See Store."""
+
+        def read(connection: sqlite3.Connection) -> Record | Expired | None:
+            row = connection.execute(
+                f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE id = ?", (prediction_id,)
+            ).fetchone()
+            if row is not None:
+                return rows.record_of(row, self._files, with_data=True)
+            found = connection.execute("SELECT 1 FROM expired WHERE id = ?", (prediction_id,)).fetchone()
+            return None if found is None else Expired()
+
+        return await self._read(read)
+
+    async def stream(self, prediction_id: str) -> PredictionStream | None:
+        """See Store."""
+
+        def read(connection: sqlite3.Connection) -> tuple[Record, bytes | None] | None:
+            row = connection.execute(
+                f"SELECT {rows.ALL_COLUMNS}, events FROM predictions WHERE id = ?", (prediction_id,)
+            ).fetchone()
+            if row is None:
+                return None
+            record = rows.record_of(row, self._files, with_data=True)
+            return record, rows.value_of(row, "events", self._files)
+
+        found = await self._read(read)
+        if found is None or found[1] is None:
+            return None
+        return PredictionStream.load(found[1], found[0].snapshot())
+
+    async def list(self, query: Query) -> Page:
+        """See Store."""
+        return await self._read(lambda connection: self._list(connection, query))
+
+    async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
+        """See Store."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[Record]:
+            found = connection.execute(
+                f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE completed_at IS NULL AND sequence > ? "
+                "ORDER BY sequence LIMIT ?",
+                (after, limit),
+            ).fetchall()
+            return [rows.record_of(row, self._files, with_data=True) for row in found]
+
+        return await self._read(read)
+
+    async def undelivered(self) -> Sequence[Record]:
+        """See Store."""
+
+        def read(connection: sqlite3.Connection) -> Sequence[Record]:
+            found = connection.execute(
+                f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE is_webhook_due = 1 ORDER BY sequence"
+            ).fetchall()
+            return [rows.record_of(row, self._files, with_data=True) for row in found]
+
+        return await self._read(read)
+
+    async def delete(self, prediction_id: str) -> bool:
+        """See Store."""
+        deleted = 0
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            nonlocal deleted
+            names = self._files_of(connection, prediction_id)
+            deleted = connection.execute(
+                "DELETE FROM predictions WHERE id = ? AND completed_at IS NOT NULL", (prediction_id,)
+            ).rowcount
+            return names if deleted else ()
+
+        await self._written(apply)
+        return deleted == 1
+
+    async def expire(self) -> None:
+        """See Store."""
+        now_s = self._clock()
+        await self._written(lambda connection: expire_step(connection, self._limits, now_s))
+
+    async def close(self) -> None:
+        """See Store."""
+        await asyncio.to_thread(self._writer.close)
+        self._database.close()
+
+    async def _written(self, apply: Apply) -> None:
+        done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
+
+        def on_written(error: NotRecorded | None) -> None:
+            if done.done():
+                return
+            if error is None:
+                done.set_result(None)
+            else:
+                done.set_exception(error)
+
+        self._writer.submit(Write(apply, on_written))
+        await done
+
+    async def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
+        def locked() -> T:
+            with self._reading:
+                return read(self._database.reading)
+
+        return await asyncio.to_thread(locked)
+
+    def _list(self, connection: sqlite3.Connection, query: Query) -> Page:
+        conditions, values = ["kind = :kind"], {"kind": query.kind, "status": query.status}
+        if query.status is not None:
+            conditions.append("status = :status")
+        cursor = query.cursor
+        newest_first = cursor is None or cursor.direction == "before"
+        columns = rows.ALL_COLUMNS if query.with_data else rows.STATE_COLUMNS
+
+        def select(comparison: str, sequence: int, order: str, limit: int) -> list[sqlite3.Row]:
+            where = " AND ".join([*conditions, f"sequence {comparison} :sequence"])
+            return connection.execute(
+                f"SELECT {columns} FROM predictions WHERE {where} ORDER BY sequence {order} LIMIT :limit",
+                {**values, "sequence": sequence, "limit": limit},
+            ).fetchall()
+
+        if cursor is None:
+            found = select("<", 2**62, "DESC", query.limit)
+        elif newest_first:
+            found = select("<", cursor.sequence, "DESC", query.limit)
+        else:
+            found = select(">", cursor.sequence, "ASC", query.limit)[::-1]
+        records = [rows.record_of(row, self._files, with_data=query.with_data) for row in found]
+        if not records:
+            return Page([])
+        older = select("<", records[-1].sequence, "DESC", 1)
+        newer = select(">", records[0].sequence, "ASC", 1)
+        return Page(
+            records,
+            Cursor("before", records[-1].sequence) if older else None,
+            Cursor("after", records[0].sequence) if newer else None,
+        )
+
+    def _files_of(self, connection: sqlite3.Connection, prediction_id: str) -> Sequence[str]:
+        row = connection.execute(
+            "SELECT sequence, files FROM predictions WHERE id = ?", (prediction_id,)
+        ).fetchone()
+        return [] if row is None else rows.files_of(row)
+
+    def _remove_orphans(self) -> None:
+        found = self._database.writing.execute("SELECT sequence, files FROM predictions WHERE files <> ''")
+        self._files.keep_only({name for row in found for name in rows.files_of(row)})
+
+
+def _bytes(value: msgspec.Raw | None) -> bytes | None:
+    return None if value is None else bytes(memoryview(value))
+
+
+def _ignore(error: NotRecorded | None) -> None:
+    """The change is not waited for."""
