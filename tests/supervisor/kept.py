@@ -4,6 +4,7 @@ from dataclasses import dataclass, field
 
 import msgspec
 
+from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
 from coglet_supervisor.predictions.stream import PredictionStream
@@ -24,6 +25,9 @@ class KeptPrediction:
     created_at: float = 1000.5
     started_at: float | None = None
     completed_at: float | None = None
+    attempt: int = 0
+    webhook: Hook | None = None
+    is_detached: bool = False
     kept_bytes: int = 100
     stream: PredictionStream | None = field(default=None, compare=False)
 
@@ -43,6 +47,9 @@ class KeptPrediction:
             created_at=self.created_at,
             started_at=self.started_at,
             completed_at=self.completed_at,
+            attempt=self.attempt,
+            webhook=self.webhook,
+            is_detached=self.is_detached,
             is_streaming=self.stream is not None,
         )
 

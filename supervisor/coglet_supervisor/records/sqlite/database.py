@@ -1,9 +1,10 @@
 """Opening the SQLite file: one server at a time, the right program and version, undamaged."""
 
+import contextlib
 import fcntl
 import os
 import sqlite3
-from collections.abc import Callable
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Final
 
@@ -58,9 +59,10 @@ class Database:
         self.path: Final = path
         self._lock = _lock(path)
         try:
-            self.writing: Final = self._connect()
-            _explained(path, lambda: _prepare(self.writing, path))
-            self.reading: Final = self._connect()
+            with _explained(path):
+                self.writing: Final = self._connect()
+                _prepare(self.writing, path)
+                self.reading: Final = self._connect()
         except BaseException:
             os.close(self._lock)
             raise
@@ -97,9 +99,11 @@ def _lock(path: Path) -> int:
     return descriptor
 
 
-def _explained(path: Path, prepare: Callable[[], None]) -> None:
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Raise StartupError, which says what to do, in place of an error of SQLite."""
     try:
-        prepare()
+        yield
     except sqlite3.OperationalError as error:
         raise StartupError(f"cannot open the records in {path}: {error}; correct COG_RECORDS") from None
     except sqlite3.DatabaseError as error:
