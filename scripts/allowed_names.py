@@ -43,6 +43,9 @@ _.__class__
 _.ReadableBuffer  # in a quoted annotation
 _.Tree
 
+# Read by sqlite3.
+_.row_factory
+
 # Called by asyncio.
 _.connection_made
 _.connection_lost

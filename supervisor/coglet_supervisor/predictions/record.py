@@ -130,7 +130,13 @@ OnWritten = Callable[[NotRecorded | None], None]
 
 
 class Recorder(Protocol):
-    """Writes down the transitions of predictions, in the order of its calls."""
+    """Writes down the transitions of predictions, in the order of its calls.
+
+    With `is_durable`, the next server continues with the records of this one.
+    """
+
+    @property
+    def is_durable(self) -> bool: ...
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
         """Keep a prediction that is about to be accepted. It replaces a terminal one of the same id."""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import logging
 import os
 import shutil
@@ -15,6 +14,7 @@ from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.predictions.acceptance import Acceptance
+from coglet_supervisor.predictions.deadline import Deadline
 from coglet_supervisor.predictions.outputs import (
     INVALID_JSON,
     OutputFailed,
@@ -22,7 +22,6 @@ from coglet_supervisor.predictions.outputs import (
     OutputTooLarge,
 )
 from coglet_supervisor.predictions.prediction import (
-    Kind,
     Listener,
     Prediction,
     PredictionSpec,
@@ -80,14 +79,15 @@ class PredictionRun:
         self.sequence: Final = sequence
         # Named by number: a prediction id, which clients may choose, is never used as a path.
         self.folder: Final = resources.folder / str(sequence)
-        self._stream = (
+        self.kind: Final = spec.kind
+        self.stream: Final = (
             PredictionStream(resources.stream_history, awaits_reader=spec.ends_with_readers)
             if spec.is_streaming
             else None
         )
         self.prediction: Final = Prediction(
             spec,
-            listeners=listeners if self._stream is None else (self._stream, *listeners),
+            listeners=listeners if self.stream is None else (self.stream, *listeners),
             max_log_bytes=resources.max_log_bytes,
         )
         self.priority: Final = spec.priority
@@ -103,7 +103,7 @@ class PredictionRun:
         self._attempt = spec.attempt
         self._is_canceled = False
         self._failure: str | None = None
-        self._timer: asyncio.TimerHandle | None = None
+        self._deadline = Deadline()
         self.is_overdue = False
 
     @property
@@ -114,9 +114,8 @@ class PredictionRun:
 
     def accept(self) -> None:
         """Have the record written; then start if a slot is assigned, else wait for one."""
-        if self._slot is None and self._resources.queue_timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._resources.queue_timeout_s, self._wait_too_long)
+        if self._slot is None:
+            self._deadline.set(self._resources.queue_timeout_s, self._wait_too_long)
         self._resources.recorder.accept(self, self._accepted)
 
     def resume(self) -> None:
@@ -145,6 +144,22 @@ class PredictionRun:
         """Fail the run because its time limit is over."""
         self.stop(f"Prediction timed out after {self._resources.timeout_s:g} seconds")
 
+    @property
+    def can_be_left(self) -> bool:
+        """True if it is accepted and has not started, and no client waits for it on a connection."""
+        return self._phase in ("waiting", "spilling") and self._slot is None and self._spec.is_detached
+
+    def leave(self) -> None:
+        """End without a terminal state: it was never accepted, or the next server runs it."""
+        self._phase = "ended"
+        self._deadline.cancel()
+        self._release_slot()
+        self._remove_folder()
+        if self.stream is not None:
+            self.stream.close()
+        self.prediction.wake()
+        self._owner.run_ended(self)
+
     def stop(self, reason: str) -> None:
         """Fail the run with `reason`, once the worker has stopped it."""
         if self._phase in _OVER:
@@ -156,24 +171,17 @@ class PredictionRun:
         else:
             self.cancel()
 
-    # for the store: see Recordable
-
-    @property
-    def kind(self) -> Kind:
-        return self.prediction.kind
+    # for the store
 
     @property
     def status(self) -> Status:
+        """The status; a terminal one from the moment at which it is decided."""
         return self.prediction.decided_status
-
-    @property
-    def stream(self) -> PredictionStream | None:
-        return self._stream
 
     @property
     def kept_bytes(self) -> int:
         """The approximate memory that the run needs."""
-        stream_bytes = self._stream.size_bytes if self._stream is not None else 0
+        stream_bytes = self.stream.size_bytes if self.stream is not None else 0
         return self.prediction.kept_bytes + self.input.size_bytes + stream_bytes + _RUN_BYTES
 
     def record(self, *, with_data: bool = True) -> Record:
@@ -195,21 +203,21 @@ class PredictionRun:
     @property
     def is_streaming(self) -> bool:
         """True if its events can be read."""
-        return self._stream is not None
+        return self.stream is not None
 
     def subscribe(self, after: int | None) -> Subscription:
         """Add a reader of the events after number `after`, or of all that are kept.
 
         Raises TooManySubscribers.
         """
-        assert self._stream is not None
-        return self._stream.subscribe(after)
+        assert self.stream is not None
+        return self.stream.subscribe(after)
 
     def unsubscribe(self, reader: Subscription) -> None:
         """Remove a reader. Without readers, a run with `ends_with_readers` is canceled."""
-        assert self._stream is not None
-        self._stream.unsubscribe(reader)
-        if self._spec.ends_with_readers and not self._stream.has_subscribers:
+        assert self.stream is not None
+        self.stream.unsubscribe(reader)
+        if self._spec.ends_with_readers and not self.stream.has_subscribers:
             self.cancel()
 
     # for its slot
@@ -268,36 +276,26 @@ class PredictionRun:
             self.prediction.measure(message.name, message.value, message.mode)
 
     def _accepted(self, error: NotRecorded | None) -> None:
-        if self._phase == "accepting":
-            if error is not None:
-                self._refuse()
-            elif self._is_canceled:
-                self._release_slot()
-                self._end("canceled")
-            else:
-                self._phase = "waiting"
-                if self._slot is not None:
-                    self._start()
-                elif self.input.needs_file:
-                    self._spill()  # waiting inputs would fill the memory
         self.acceptance.decide(error)
-
-    def _refuse(self) -> None:
-        """End without a trace: the prediction was never accepted."""
-        self._phase = "ended"
-        self._cancel_timer()
-        self._release_slot()
-        self._owner.run_ended(self)
+        if self._phase != "accepting":
+            return
+        if error is not None:
+            self.leave()
+        elif self._is_canceled:
+            self._release_slot()
+            self._end("canceled")
+        elif self._slot is not None:
+            self._start()
+        elif self.input.needs_file:
+            self._spill()  # waiting inputs would fill the memory
+        else:
+            self._phase = "waiting"
 
     def _start(self) -> None:
         """Have the start written, then send the prediction to the worker."""
         self._phase = "starting"
-        self._cancel_timer()
+        self._deadline.set(self._resources.timeout_s, self.time_out)
         self._attempt += 1
-        self.prediction.start()
-        if self._resources.timeout_s is not None:
-            loop = asyncio.get_running_loop()
-            self._timer = loop.call_later(self._resources.timeout_s, self.time_out)
         self._resources.recorder.start(self, self._started)
 
     def _started(self, error: NotRecorded | None) -> None:
@@ -307,7 +305,9 @@ class PredictionRun:
         if error is not None or self._is_canceled:
             self._release_slot()
             self.fail(f"Prediction was not started: {error}")
-        elif self.input.needs_file:
+            return
+        self.prediction.start()
+        if self.input.needs_file:
             self._spill()
         else:
             self._send(self._slot)
@@ -357,8 +357,9 @@ class PredictionRun:
 
     def _wait_too_long(self) -> None:
         self.is_overdue = True
-        limit_s = self._resources.queue_timeout_s
-        self.stop(f"Prediction waited {limit_s:g} seconds in the queue, which is the limit")
+        self.stop(
+            f"Prediction waited {self._resources.queue_timeout_s:g} seconds in the queue, which is the limit"
+        )
 
     def _end(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
         if self._phase in _OVER:
@@ -366,7 +367,7 @@ class PredictionRun:
         self._phase = "recording"
         if self._failure is not None:
             status, error = "failed", self._failure
-        self._cancel_timer()
+        self._deadline.cancel()
         self._outputs.clear()
         self._remove_folder()
         self.prediction.finish(status, error=error, is_stream=is_stream)
@@ -379,11 +380,6 @@ class PredictionRun:
         self._slot = None
         self.prediction.publish()
         self._owner.run_ended(self)
-
-    def _cancel_timer(self) -> None:
-        if self._timer is not None:
-            self._timer.cancel()
-            self._timer = None
 
     def _release_slot(self) -> None:
         if self._slot is not None:

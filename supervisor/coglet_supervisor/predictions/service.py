@@ -14,6 +14,7 @@ from coglet_supervisor.health import State
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
+from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.queue import retry_after_s
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.resources import RunResources
@@ -164,6 +165,16 @@ class PredictionService:
         self._is_empty.clear()
         return run
 
+    def problem_of(self, record: Record) -> str | None:
+        """Return why a prediction of an earlier server cannot run, or None."""
+        if record.input is None:
+            return "its input is not in the store any more"
+        try:
+            self.validation.check(record.input, training=record.kind == "training")
+        except InvalidInput as error:
+            return "; ".join(f"{problem.loc[-1]}: {problem.msg}" for problem in error.problems)
+        return None
+
     def place(self, run: PredictionRun) -> None:
         """Give a run a free slot, or a place in the queue."""
         free_slot = self._pool.acquire()
@@ -191,9 +202,16 @@ class PredictionService:
         return len(runs)
 
     def stop_waiting(self, reason: str) -> None:
-        """Fail all predictions that wait for a slot, with `reason`."""
+        """End all runs that wait for a slot.
+
+        With a durable store they are left to the next server, unless a client waits on a connection. The
+        others fail with `reason`.
+        """
         for run in self._pool.queue.runs:
-            run.stop(reason)
+            if self._resources.recorder.is_durable and run.can_be_left:
+                run.leave()
+            else:
+                run.stop(reason)
 
     async def wait_empty(self) -> None:
         """Wait until no prediction is in flight."""
@@ -202,12 +220,14 @@ class PredictionService:
     def run_ended(self, run: PredictionRun) -> None:
         """See RunOwner."""
         prediction = run.prediction
-        if not prediction.is_terminal:
-            self._record("Prediction not accepted", run)
-        elif prediction.status == "failed":
+        if prediction.status == "failed":
             self._record("Prediction failed", run, error=prediction.error)
-        else:
+        elif prediction.is_terminal:
             self._record(_ENDED[prediction.status], run)
+        elif run.acceptance.is_granted:
+            self._record("Prediction left to the next server", run)
+        else:
+            self._record("Prediction not accepted", run)
         if prediction.started_at is not None:
             self._durations_s.append(prediction.run_time_s)
         self._pool.queue.remove(run)

@@ -46,6 +46,11 @@ class QueuedRun(WaitingRun, Protocol):
 
     def stop(self, reason: str) -> None: ...
 
+    def leave(self) -> None: ...
+
+    @property
+    def can_be_left(self) -> bool: ...
+
 
 @dataclass(frozen=True, slots=True)
 class Idle:

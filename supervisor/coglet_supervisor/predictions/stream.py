@@ -67,6 +67,12 @@ class PredictionStream:
         for subscriber in self._subscribers:
             subscriber.wake()
 
+    def close(self) -> None:
+        """End the stream of all readers, without a terminal event."""
+        self.is_completed = True
+        for subscriber in self._subscribers:
+            subscriber.wake()
+
     def dump(self) -> bytes:
         """Return the events so far, for `load`."""
         return msgspec.msgpack.encode((self._first, self._history, list(self._events)))

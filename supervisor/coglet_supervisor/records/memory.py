@@ -34,6 +34,7 @@ class MemoryStore:
         *,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
+        self.is_durable: Final = False
         self.last_sequence: Final = 0
         self._limits = limits
         self._clock = clock

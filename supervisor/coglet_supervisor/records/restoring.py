@@ -32,6 +32,7 @@ async def restore(store: Store, service: PredictionService, webhooks: HookSender
     | has waited, or may run again | was connected to the earlier server | canceled |
     | has run fewer than `max_attempts` times | polls | it waits again |
     | has run `max_attempts` times | | failed, with the reason |
+    | has an input that the model does not accept any more | | failed, with the reason |
     """
     for record in await store.undelivered():
         webhooks.deliver_end(record)
@@ -48,13 +49,14 @@ def _continue(record: Record, service: PredictionService, webhooks: HookSender, 
     """Continue one prediction. True if it waits."""
     listeners = [] if record.webhook is None else [webhooks.listener(record.webhook)]
     run = service.restore(record, listeners)
-    if record.input is None:
-        run.fail("Prediction was not run: its input is not in the store any more")
-    elif record.attempt >= max_attempts:
-        run.fail(f"Prediction was interrupted: the server stopped while it ran, in attempt {record.attempt}")
+    if record.attempt >= max_attempts:
+        attempt = f"in attempt {record.attempt} of {max_attempts}"
+        run.fail(f"Prediction was interrupted: the server stopped while it ran, {attempt}")
     elif not record.is_detached:
         run.cancel()
         run.resume()
+    elif problem := service.problem_of(record):
+        run.fail(f"Prediction was not run: {problem}")
     else:
         service.place(run)
         run.resume()

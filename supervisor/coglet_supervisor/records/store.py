@@ -77,6 +77,9 @@ class Store(Protocol):
     """
 
     @property
+    def is_durable(self) -> bool: ...
+
+    @property
     def last_sequence(self) -> int: ...
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None: ...

@@ -75,9 +75,11 @@ class Database:
 
     def _connect(self) -> sqlite3.Connection:
         # Each connection is used by one thread at a time, but not always by the one that opened it.
-        return sqlite3.connect(
+        connection = sqlite3.connect(
             self.path, timeout=BUSY_TIMEOUT_S, isolation_level=None, check_same_thread=False
         )
+        connection.row_factory = sqlite3.Row
+        return connection
 
 
 def _lock(path: Path) -> int:

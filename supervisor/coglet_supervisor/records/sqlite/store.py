@@ -46,9 +46,8 @@ class SqliteStore:
         *,
         clock: Callable[[], float] = time.time,
     ) -> None:
+        self.is_durable: Final = True
         self._database = Database(path)
-        self._database.reading.row_factory = sqlite3.Row
-        self._database.writing.row_factory = sqlite3.Row
         self._limits = limits
         self._validation = validation
         self._clock = clock
@@ -79,10 +78,10 @@ class SqliteStore:
 
     def start(self, prediction: Recordable, on_written: OnWritten) -> None:
         """See Recorder."""
-        record = prediction.record(with_data=False)
+        record, started_at = prediction.record(with_data=False), self._clock()
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
-            values = {"status": record.status, "started_at": record.started_at, "attempt": record.attempt}
+            values = {"status": "processing", "started_at": started_at, "attempt": record.attempt}
             rows.update(connection, record, values)
             return ()
 

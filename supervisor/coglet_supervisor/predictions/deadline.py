@@ -1,0 +1,23 @@
+"""The time limit of what a run does at the moment."""
+
+import asyncio
+from collections.abc import Callable
+
+
+class Deadline:
+    """A timer with at most one call pending."""
+
+    def __init__(self) -> None:
+        self._timer: asyncio.TimerHandle | None = None
+
+    def set(self, limit_s: float | None, on_over: Callable[[], None]) -> None:
+        """Call `on_over` after `limit_s` seconds, in place of the call that is pending. None sets no limit."""
+        self.cancel()
+        if limit_s is not None:
+            self._timer = asyncio.get_running_loop().call_later(limit_s, on_over)
+
+    def cancel(self) -> None:
+        """Drop the pending call."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
