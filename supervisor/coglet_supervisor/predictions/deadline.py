@@ -11,7 +11,7 @@ class Deadline:
         self._timer: asyncio.TimerHandle | None = None
 
     def set(self, limit_s: float | None, on_over: Callable[[], None]) -> None:
-        """Call `on_over` after `limit_s` seconds, in place of the call that is pending. None sets no limit."""
+        """Call `on_over` after `limit_s` seconds, in place of the pending call. None sets no limit."""
         self.cancel()
         if limit_s is not None:
             self._timer = asyncio.get_running_loop().call_later(limit_s, on_over)

@@ -114,8 +114,6 @@ class PredictionRun:
 
     def accept(self) -> None:
         """Have the record written; then start if a slot is assigned, else wait for one."""
-        if self._slot is None:
-            self._deadline.set(self._resources.queue_timeout_s, self._wait_too_long)
         self._resources.recorder.accept(self, self._accepted)
 
     def resume(self) -> None:
@@ -286,10 +284,11 @@ class PredictionRun:
             self._end("canceled")
         elif self._slot is not None:
             self._start()
-        elif self.input.needs_file:
-            self._spill()  # waiting inputs would fill the memory
         else:
             self._phase = "waiting"
+            self._deadline.set(self._resources.queue_timeout_s, self._wait_too_long)
+            if self.input.needs_file:
+                self._spill()  # waiting inputs would fill the memory
 
     def _start(self) -> None:
         """Have the start written, then send the prediction to the worker."""
