@@ -6,10 +6,14 @@ STEP is a method of SqliteStore, MOMENT `before` or `after`.
 import os
 import signal
 import sys
+import time
 
 from coglet_supervisor.command_line import main
 from coglet_supervisor.predictions.record import NotRecorded
 from coglet_supervisor.records.sqlite.writer import Write, Writer
+
+# Time for everything that should wait for the write, and does not.
+_PAUSE_S = 0.3
 
 _commit = Writer._try_commit
 
@@ -18,6 +22,7 @@ def kill_at_step(writer: Writer, writes: list[Write]) -> NotRecorded | None:
     step, moment = os.environ["KILL_AT"].split(":")
     is_step = any(f".{step}." in write.apply.__qualname__ for write in writes)
     if is_step and moment == "before":
+        time.sleep(_PAUSE_S)
         os.kill(os.getpid(), signal.SIGKILL)
     error = _commit(writer, writes)
     if is_step and moment == "after":
