@@ -1,5 +1,6 @@
 """records.md 4: a server that is stopped or killed, and the next one on the same file."""
 
+import contextlib
 import os
 import signal
 import subprocess
@@ -16,6 +17,7 @@ from testing.ports import reserved_port
 from testing.receiver import Receiver
 from testing.script import returning, script
 from testing.server import Server
+from testing.small_disk import small_disk
 from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("records.md 4: predictions survive the server")
@@ -208,3 +210,43 @@ def test_the_schema_has_changed_and_what_waited_does_not_match(
         body = wait_ended(server, "b")
         assert body["status"] == "failed"
         assert "n: " in body["error"]
+
+
+def test_a_full_disk_refuses_new_predictions_and_ends_what_runs(
+    serve: Serve, variables: dict[str, str]
+) -> None:
+    with small_disk() as disk:
+        if disk is None:
+            pytest.skip("no disk can be mounted here")
+        variables["COG_RECORDS"] = f"sqlite:{disk / 'records.db'}"
+        with serve("script", variables=variables) as server:
+            server.begin(WAIT, id="a")
+            wait_for(lambda: server.health()["status"] == "READY" and known(server, "a"), "start")
+            filler = disk / "filler"
+            fill(filler)
+            refused = server.start(script(length_of, text="x" * 500_000), id="b")
+            assert refused.status == 507
+            assert "disk" in refused.json()["error"]
+            assert server.request("GET", "/predictions/b").status == 404
+            server.folder.joinpath("go").touch()
+            assert wait_ended(server, "a")["status"] == "succeeded"
+            listed = server.request("GET", "/predictions").json()["results"]
+            assert [(each["id"], each["status"]) for each in listed] == [("a", "succeeded")]
+            filler.unlink()
+            server.wait_log("prediction a: its end is recorded now")
+            accept(server, "c", returning("3"))
+            assert wait_ended(server, "c")["output"] == 3
+            kill(server)
+        with serve("script", variables=variables) as server:
+            assert shown(server, "a")["status"] == "succeeded"
+
+
+def known(server: Server, prediction_id: str) -> bool:
+    return server.request("GET", f"/predictions/{prediction_id}").status == 200
+
+
+def fill(path: Path) -> None:
+    """Write a file until the disk is full."""
+    with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
+        while file.write(b"x" * 4096):
+            pass

@@ -71,6 +71,7 @@ class Settings:
     records_max: int | None = None  # COG_RECORDS_MAX
     records_max_bytes: int | None = None  # COG_RECORDS_MAX_BYTES
     records_ttl_s: float | None = None  # COG_RECORDS_TTL
+    records_input_ttl_s: float | None = None  # COG_RECORDS_INPUT_TTL
     max_attempts: int = 1  # COG_MAX_ATTEMPTS
     idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
     public_url: str | None = None  # COG_PUBLIC_URL
@@ -120,6 +121,7 @@ class Settings:
             "records_max": reader.positive_int("COG_RECORDS_MAX"),
             "records_max_bytes": reader.positive_int("COG_RECORDS_MAX_BYTES"),
             "records_ttl_s": reader.seconds("COG_RECORDS_TTL") or None,
+            "records_input_ttl_s": reader.seconds("COG_RECORDS_INPUT_TTL") or None,
             "max_attempts": reader.positive_int("COG_MAX_ATTEMPTS") or cls.max_attempts,
             "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
             "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,

@@ -20,7 +20,7 @@ class KeptPrediction:
     sequence: int = 1
     kind: Kind = "prediction"
     status: Status = "starting"
-    input: bytes = b'{"n":1}'
+    input: bytes | None = b'{"n":1}'
     output: bytes | None = None
     created_at: float = 1000.5
     started_at: float | None = None
@@ -31,6 +31,9 @@ class KeptPrediction:
     kept_bytes: int = 100
     stream: PredictionStream | None = field(default=None, compare=False)
 
+    def drop_input(self) -> None:
+        self.input = None
+
     def record(self, *, with_data: bool = True) -> Record:
         has_ended = self.status in TERMINAL
         has_output = with_data and self.output is not None
@@ -39,7 +42,7 @@ class KeptPrediction:
             kind=self.kind,
             sequence=self.sequence,
             status=self.status,
-            input=msgspec.Raw(self.input) if with_data else None,
+            input=msgspec.Raw(self.input) if with_data and self.input is not None else None,
             output=msgspec.Raw(self.output or b"") if has_output else None,
             logs="said\n" if with_data and has_ended else "",
             error="no" if self.status == "failed" else None,
@@ -51,6 +54,7 @@ class KeptPrediction:
             webhook=self.webhook,
             is_detached=self.is_detached,
             is_streaming=self.stream is not None,
+            is_data_removed=self.input is None,
         )
 
 

@@ -39,6 +39,7 @@ VARIABLES = [
     ("COG_RECORDS_MAX", "records_max", None, {"5": 5}, ["0", "x"]),
     ("COG_RECORDS_MAX_BYTES", "records_max_bytes", None, {"5": 5}, ["0", "x"]),
     ("COG_RECORDS_TTL", "records_ttl_s", None, {"1.5": 1.5}, ["-1", "x"]),
+    ("COG_RECORDS_INPUT_TTL", "records_input_ttl_s", None, {"1.5": 1.5}, ["-1", "x"]),
     ("COG_MAX_ATTEMPTS", "max_attempts", 1, {"3": 3}, ["0", "x"]),
     ("COG_IDEMPOTENT_PUT", "idempotent_put", "run", {"records": "records", "run": "run"}, ["never"]),
     ("COG_PUBLIC_URL", "public_url", None, {"https://a.test/": "https://a.test"}, []),

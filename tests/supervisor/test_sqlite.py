@@ -31,9 +31,11 @@ LARGE = b'{"n":"%b"}' % (b"x" * MAX_ROW_BYTES)
 
 
 @asynccontextmanager
-async def opened(path: Path, schema: Document | None = None) -> AsyncIterator[SqliteStore]:
+async def opened(
+    path: Path, schema: Document | None = None, limits: Limits = LIMITS
+) -> AsyncIterator[SqliteStore]:
     validation = Validation(schema, ignore_unknown=False)
-    store = SqliteStore(path, LIMITS, lambda: validation)
+    store = SqliteStore(path, limits, lambda: validation)
     try:
         yield store
     finally:
@@ -210,6 +212,19 @@ async def test_old_records_are_removed_in_steps(path: Path) -> None:
         assert await store.get("p19") == Expired()
         assert isinstance(await store.get("p20"), Record)
         assert store.last_sequence == 29
+
+
+async def test_the_file_of_an_input_is_removed_with_it(path: Path) -> None:
+    limits = Limits(max_records=10, max_bytes=10**9, ttl_s=1e12, input_ttl_s=1.0)
+    async with opened(path, limits=limits) as store:
+        prediction = KeptPrediction(input=LARGE, output=LARGE)
+        await write(store.accept, prediction)
+        prediction.status, prediction.completed_at = "succeeded", 1002.0
+        await write(store.finish, prediction)
+        await store.expire()
+        assert files_beside(path) == ["1.output"]
+        record = await found(store)
+        assert (record.is_data_removed, bytes(record.output or b"")) == (True, LARGE)
 
 
 async def test_one_whose_webhook_is_due_is_not_removed(path: Path) -> None:

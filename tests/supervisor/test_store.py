@@ -32,7 +32,7 @@ def clock() -> Clock:
 
 @pytest.fixture(params=["memory", "sqlite"])
 async def opened(request: pytest.FixtureRequest, clock: Clock, tmp_path: Path) -> AsyncIterator[Store]:
-    limits = Limits(max_records=4, max_bytes=1000, ttl_s=60.0)
+    limits = Limits(max_records=4, max_bytes=1000, ttl_s=60.0, input_ttl_s=20.0)
     store: Store
     if request.param == "memory":
         store = MemoryStore(limits, clock=clock)
@@ -164,6 +164,21 @@ async def test_they_are_removed_by_age(opened: Store, clock: Clock) -> None:
     await opened.expire()
     assert await opened.get("old") == Expired()
     assert isinstance(await opened.get("new"), Record)
+
+
+async def test_inputs_are_removed_before(opened: Store, clock: Clock) -> None:
+    await ended(opened, KeptPrediction("old", 1, created_at=clock.now_s - 2))
+    clock.now_s += 19
+    await ended(opened, KeptPrediction("new", 2, created_at=clock.now_s - 2))
+    waiting = await accepted(opened, KeptPrediction("waiting", 3))
+    await opened.expire()
+    assert (await found(opened, "old")).input is not None
+    clock.now_s += 1
+    await opened.expire()
+    old = await found(opened, "old")
+    assert (old.input, old.is_data_removed, old.output is not None) == (None, True, True)
+    assert (await found(opened, "new")).input is not None
+    assert await found(opened, "waiting") == waiting.record()
 
 
 async def test_an_expired_id_that_runs_again_is_known(opened: Store, clock: Clock) -> None:

@@ -116,6 +116,10 @@ class Recordable(Protocol):
         """Its events, if it is streaming."""
         ...
 
+    def drop_input(self) -> None:
+        """Forget its input."""
+        ...
+
     def record(self, *, with_data: bool = True) -> Record:
         """Return its state now; without `with_data`, without input, output and logs, which may be large."""
         ...

@@ -182,6 +182,10 @@ class PredictionRun:
         stream_bytes = self.stream.size_bytes if self.stream is not None else 0
         return self.prediction.kept_bytes + self.input.size_bytes + stream_bytes + _RUN_BYTES
 
+    def drop_input(self) -> None:
+        """Forget the input of a prediction that has ended."""
+        self.input.drop()
+
     def record(self, *, with_data: bool = True) -> Record:
         """Return its state; without `with_data`, without input, output and logs."""
         state = Record.of(self.prediction, self._spec, self.sequence, self._attempt)

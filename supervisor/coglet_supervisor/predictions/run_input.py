@@ -20,7 +20,7 @@ class RunInput:
 
     @property
     def json(self) -> bytes | msgspec.Raw | None:
-        """The text, or None once it is in a file only."""
+        """The text, or None once it was dropped."""
         return self._json
 
     @property
@@ -39,5 +39,5 @@ class RunInput:
         self._file = await asyncio.to_thread(write_spill, folder, memoryview(self._json))
 
     def drop(self) -> None:
-        """Free its memory; it is in a file."""
+        """Free its memory: it is in a file, or not needed any more."""
         self._json = None

@@ -98,9 +98,14 @@ class MemoryStore:
 
     async def expire(self) -> None:
         """See Store."""
-        oldest = self._clock() - self._limits.ttl_s
-        while self._finished and next(iter(self._finished.values())).since <= oldest:
+        now_s = self._clock()
+        while self._finished and next(iter(self._finished.values())).since <= now_s - self._limits.ttl_s:
             self._expire_oldest()
+        if self._limits.input_ttl_s is not None:
+            for kept in self._finished.values():  # the oldest first
+                if kept.since > now_s - self._limits.input_ttl_s:
+                    break
+                kept.prediction.drop_input()
 
     async def close(self) -> None:
         """See Store."""

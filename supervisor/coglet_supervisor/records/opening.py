@@ -45,4 +45,5 @@ def _limits(settings: Settings, defaults: Limits) -> Limits:
         max_records=settings.records_max or defaults.max_records,
         max_bytes=settings.records_max_bytes or defaults.max_bytes,
         ttl_s=settings.records_ttl_s or defaults.ttl_s,
+        input_ttl_s=settings.records_input_ttl_s,
     )

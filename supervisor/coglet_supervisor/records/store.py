@@ -17,11 +17,15 @@ _CURSOR = re.compile(r"([ba])(\d{1,18})")
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Which ended predictions are kept: the latest `max_records`, at most `max_bytes` and `ttl_s` old."""
+    """Which ended predictions are kept: the latest `max_records`, at most `max_bytes` and `ttl_s` old.
+
+    Their inputs are removed after `input_ttl_s` seconds, if that is set.
+    """
 
     max_records: int
     max_bytes: int
     ttl_s: float
+    input_ttl_s: float | None = None
 
 
 @dataclass(frozen=True)
@@ -117,7 +121,7 @@ class Store(Protocol):
         ...
 
     async def expire(self) -> None:
-        """Remove the records that are too old. Called regularly."""
+        """Remove the records and the inputs that are too old. Called regularly."""
         ...
 
     async def close(self) -> None:

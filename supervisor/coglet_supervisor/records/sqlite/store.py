@@ -1,10 +1,12 @@
 """The store of records in an SQLite file."""
 
 import asyncio
+import logging
 import sqlite3
 import threading
 import time
 from collections.abc import Callable, Collection, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Final, TypeVar
 
@@ -30,6 +32,8 @@ Apply = Callable[[sqlite3.Connection], Collection[str]]
 
 T = TypeVar("T")
 
+log = logging.getLogger(__name__)
+
 
 class SqliteStore:
     """Keeps records in a file; an acceptance and an end are on disk before they are reported as written.
@@ -53,6 +57,9 @@ class SqliteStore:
         self._clock = clock
         self._files = Files(path.with_name(f"{path.name}.files"))
         self._reading = threading.Lock()
+        # Predictions whose end could not be written yet, and those of them whose webhook was delivered.
+        self._unwritten: dict[str, Recordable] = {}
+        self._delivered: set[str] = set()
         (last,) = self._database.writing.execute(
             "SELECT max((SELECT coalesce(max(sequence), 0) FROM predictions), "
             "(SELECT coalesce(max(sequence), 0) FROM expired))"
@@ -64,6 +71,9 @@ class SqliteStore:
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
         """See Recorder."""
         record = prediction.record()
+
+        self._unwritten.pop(record.id, None)
+        self._delivered.discard(record.id)
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
             old = self._files_of(connection, record.id)
@@ -88,7 +98,16 @@ class SqliteStore:
         self._writer.submit(Write(apply, on_written, is_durable=False))
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
-        """See Recorder."""
+        """See Recorder. An end that cannot be written is kept in memory, and `expire` tries it again."""
+
+        def keep_unwritten(error: NotRecorded | None) -> None:
+            if error is not None:
+                self._unwritten[prediction.id] = prediction
+            on_written(error)
+
+        self._write_end(prediction, keep_unwritten)
+
+    def _write_end(self, prediction: Recordable, on_written: OnWritten) -> None:
         record = prediction.record()
         stream = prediction.stream
         data = {
@@ -113,6 +132,8 @@ class SqliteStore:
             if keeps_file:
                 columns["files"] = f"input {columns['files']}"
             values = rows.finished_values(record) | {"kept_bytes": prediction.kept_bytes}
+            if record.id in self._delivered:
+                values["is_webhook_due"] = False
             rows.update(connection, record, values | columns)
             return [] if keeps_file else old
 
@@ -120,6 +141,8 @@ class SqliteStore:
 
     def webhook_delivered(self, prediction_id: str) -> None:
         """See Store."""
+        if prediction_id in self._unwritten:
+            self._delivered.add(prediction_id)
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
             connection.execute("UPDATE predictions SET is_webhook_due = 0 WHERE id = ?", (prediction_id,))
@@ -129,6 +152,9 @@ class SqliteStore:
 
     async def get(self, prediction_id: str) -> Record | Expired | None:
         """See Store."""
+        unwritten = self._unwritten.get(prediction_id)
+        if unwritten is not None:
+            return unwritten.record()
 
         def read(connection: sqlite3.Connection) -> Record | Expired | None:
             row = connection.execute(
@@ -143,6 +169,8 @@ class SqliteStore:
 
     async def stream(self, prediction_id: str) -> PredictionStream | None:
         """See Store."""
+        if prediction_id in self._unwritten:
+            return self._unwritten[prediction_id].stream
 
         def read(connection: sqlite3.Connection) -> tuple[Record, bytes | None] | None:
             row = connection.execute(
@@ -160,7 +188,14 @@ class SqliteStore:
 
     async def list(self, query: Query) -> Page:
         """See Store."""
-        return await self._read(lambda connection: self._list(connection, query))
+        page = await self._read(lambda connection: self._list(connection, query))
+        records = [
+            self._unwritten[record.id].record(with_data=query.with_data)
+            if record.id in self._unwritten
+            else record
+            for record in page.records
+        ]
+        return Page(records, page.older, page.newer)
 
     async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
         """See Store."""
@@ -203,6 +238,8 @@ class SqliteStore:
 
     async def expire(self) -> None:
         """See Store."""
+        for prediction in list(self._unwritten.values()):
+            self._write_end(prediction, partial(self._written_at_last, prediction))
         now_s = self._clock()
         await self._written(lambda connection: expire_step(connection, self._limits, now_s))
 
@@ -210,6 +247,12 @@ class SqliteStore:
         """See Store."""
         await asyncio.to_thread(self._writer.close)
         self._database.close()
+
+    def _written_at_last(self, prediction: Recordable, error: NotRecorded | None) -> None:
+        if error is None and self._unwritten.get(prediction.id) is prediction:
+            log.info("prediction %s: its end is recorded now", prediction.id)
+            del self._unwritten[prediction.id]
+            self._delivered.discard(prediction.id)
 
     async def _written(self, apply: Apply) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
