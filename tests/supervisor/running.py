@@ -15,6 +15,7 @@ from coglet_supervisor.predictions.prediction import Listener, Prediction, Predi
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.resources import FileStore, RunResources
 from coglet_supervisor.predictions.run import PredictionRun
+from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.predictions.slots import Slot, SlotPool
 from coglet_supervisor.records.memory import MemoryStore
 from coglet_supervisor.records.store import Limits, Store
@@ -40,8 +41,9 @@ def new_store(
 
 
 def new_spec(**changes: Any) -> PredictionSpec:
-    defaults: dict[str, Any] = {"id": "p", "kind": "prediction", "input_json": b"{}"}
-    return PredictionSpec(**{**defaults, **changes})
+    defaults: dict[str, Any] = {"id": "p", "kind": "prediction"}
+    given = RunInput(changes.pop("input_json", b"{}"))
+    return PredictionSpec(input=given, **{**defaults, **changes})
 
 
 class SlotWire(Wire):

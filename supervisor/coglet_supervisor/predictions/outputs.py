@@ -75,7 +75,7 @@ class OutputQueue:
     def __init__(
         self,
         prediction_id: str,
-        folder: Path,
+        folder: str,
         resources: RunResources,
         receiver: OutputReceiver,
     ) -> None:
@@ -103,8 +103,8 @@ class OutputQueue:
 
         Raises ProtocolError if the file is outside of the prediction's folder.
         """
-        if os.path.dirname(message.filename) != str(self._folder):
-            raise ProtocolError(f"file output outside of {self._folder.name}")
+        if os.path.dirname(message.filename) != self._folder:
+            raise ProtocolError(f"file output outside of {os.path.basename(self._folder)}")
         if message.placeholder is not None:
             self._nested.setdefault(message.index, []).append(message)
         else:

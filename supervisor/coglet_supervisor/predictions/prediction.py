@@ -19,6 +19,7 @@ import msgspec
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
+from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.printed_text import MAX_LOG_BYTES, PrintedText
 
 Status = Literal["starting", "processing", "succeeded", "failed", "canceled"]
@@ -43,16 +44,16 @@ class IllegalTransition(Exception):
 class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     """A validated prediction to run.
 
-    `input_json` is the JSON text that the model receives; `context` is passed to the model unchanged. With
-    `is_streaming`, clients can read its events; with `ends_with_readers`, it is canceled when the last reader
-    disconnects. `priority` is its place in the queue, see RunQueue; `webhook` is what its client asked for.
-    No client waits for one that `is_detached`. `attempt` is how often an earlier server has started it, and
-    `created_at` when it was accepted there, in seconds since the epoch.
+    `context` is passed to the model unchanged. With `is_streaming`, clients can read its events; with
+    `ends_with_readers`, it is canceled when the last reader disconnects. `priority` is its place in the
+    queue, see RunQueue; `webhook` is what its client asked for. No client waits for one that `is_detached`.
+    `attempt` is how often an earlier server has started it, and `created_at` when it was accepted there, in
+    seconds since the epoch.
     """
 
     id: str
     kind: Kind
-    input_json: bytes | msgspec.Raw
+    input: RunInput
     context: dict[str, str] = {}
     output_is_array: bool = False
     is_streaming: bool = False

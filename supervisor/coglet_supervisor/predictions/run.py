@@ -6,6 +6,7 @@ import logging
 import os
 import shutil
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final, Literal, Protocol
 
 import msgspec
@@ -30,7 +31,6 @@ from coglet_supervisor.predictions.prediction import (
 )
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
-from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.predictions.slots import Slot
 from coglet_supervisor.predictions.stream import PredictionStream, Subscription
 from coglet_supervisor.predictions.untrusted_json import is_one_value
@@ -76,9 +76,10 @@ class PredictionRun:
         listeners: Sequence[Listener] = (),
         owner: RunOwner,
     ) -> None:
+        self.id: Final = spec.id
         self.sequence: Final = sequence
         # Named by number: a prediction id, which clients may choose, is never used as a path.
-        self.folder: Final = resources.folder / str(sequence)
+        self.folder: Final = f"{resources.folder}/{sequence}"
         self.kind: Final = spec.kind
         self.stream: Final = (
             PredictionStream(resources.stream_history, awaits_reader=spec.ends_with_readers)
@@ -91,9 +92,8 @@ class PredictionRun:
             max_log_bytes=resources.max_log_bytes,
         )
         self.priority: Final = spec.priority
-        self.input: Final = RunInput(spec.input_json)
-        # Without the input, which may be dropped.
-        self._spec = msgspec.structs.replace(spec, input_json=b"")
+        self.input: Final = spec.input
+        self._spec = spec
         self._resources = resources
         self._owner = owner
         self._outputs = OutputQueue(spec.id, self.folder, resources, self)
@@ -105,10 +105,6 @@ class PredictionRun:
         self._failure: str | None = None
         self._deadline = Deadline()
         self.is_overdue = False
-
-    @property
-    def id(self) -> str:
-        return self.prediction.id
 
     # for the service
 
@@ -320,7 +316,7 @@ class PredictionRun:
         file, json = self.input.file, self.input.json
         message = slot.Predict(
             id=self.id,
-            output_dir=str(self.folder),
+            output_dir=self.folder,
             input=bytes(memoryview(json)) if file is None and json is not None else None,
             input_file=str(file) if file is not None else None,
             context=self._spec.context,
@@ -342,7 +338,7 @@ class PredictionRun:
         """Write a large input to a file, then send the prediction to the worker, or wait for a slot."""
         failure = ""
         try:
-            await self.input.write(self.folder)
+            await self.input.write(Path(self.folder))
         except (OSError, RuntimeError) as error:
             failure = f"Failed to send request: {error}"
         if self._phase != "spilling":  # it has ended, perhaps before the file was written

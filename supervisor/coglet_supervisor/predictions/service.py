@@ -19,6 +19,7 @@ from coglet_supervisor.predictions.queue import retry_after_s
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.run import PredictionRun
+from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.predictions.validation import Document, Validation, is_streaming, output_is_array
 from coglet_supervisor.server_log import ServerLog
@@ -150,7 +151,7 @@ class PredictionService:
         spec = PredictionSpec(
             id=record.id,
             kind=record.kind,
-            input_json=record.input if record.input is not None else b"null",
+            input=RunInput(record.input if record.input is not None else b"null"),
             context=record.context,
             output_is_array=output_is_array(self.schema, training=training),
             is_streaming=record.is_streaming,
@@ -255,7 +256,7 @@ class PredictionService:
         return PredictionSpec(
             id=request.id if request.id is not None else new_prediction_id(),
             kind=request.kind,
-            input_json=input_json,
+            input=RunInput(input_json),
             context=request.context,
             output_is_array=output_is_array(self.schema, training=training),
             is_streaming=self.is_streaming and not training,

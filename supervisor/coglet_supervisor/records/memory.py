@@ -4,7 +4,6 @@ import itertools
 import time
 from collections import OrderedDict
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Final
 
 from coglet_supervisor.predictions.record import OnWritten, Record, Recordable
@@ -15,11 +14,8 @@ from coglet_supervisor.records.store import Expired, Limits, Page, Query, page_o
 _EXPIRED_IDS: Final = 10_000
 
 
-@dataclass(frozen=True, slots=True)
-class _Kept:
-    prediction: Recordable
-    size_bytes: int
-    since: float
+# A prediction, its size in bytes, and since when it is kept: a tuple, because each prediction makes one.
+_Kept = tuple[Recordable, int, float]
 
 
 class MemoryStore:
@@ -58,7 +54,7 @@ class MemoryStore:
         """See Recorder."""
         self._unfinished.pop(prediction.id, None)
         size_bytes = prediction.kept_bytes
-        self._finished[prediction.id] = _Kept(prediction, size_bytes, self._clock())
+        self._finished[prediction.id] = (prediction, size_bytes, self._clock())
         self._bytes += size_bytes
         while len(self._finished) > self._limits.max_records or self._bytes > self._limits.max_bytes:
             self._expire_oldest()
@@ -89,8 +85,8 @@ class MemoryStore:
 
     async def list(self, query: Query) -> Page:
         """See Store."""
-        kept = (entry.prediction for entry in self._finished.values())
-        return page_of(itertools.chain(self._unfinished.values(), kept), query)
+        finished = (prediction for prediction, _, _ in self._finished.values())
+        return page_of(itertools.chain(self._unfinished.values(), finished), query)
 
     async def delete(self, prediction_id: str) -> bool:
         """See Store."""
@@ -99,13 +95,13 @@ class MemoryStore:
     async def expire(self) -> None:
         """See Store."""
         now_s = self._clock()
-        while self._finished and next(iter(self._finished.values())).since <= now_s - self._limits.ttl_s:
+        while self._finished and next(iter(self._finished.values()))[2] <= now_s - self._limits.ttl_s:
             self._expire_oldest()
         if self._limits.input_ttl_s is not None:
-            for kept in self._finished.values():  # the oldest first
-                if kept.since > now_s - self._limits.input_ttl_s:
+            for prediction, _, since in self._finished.values():  # the oldest first
+                if since > now_s - self._limits.input_ttl_s:
                     break
-                kept.prediction.drop_input()
+                prediction.drop_input()
 
     async def close(self) -> None:
         """See Store."""
@@ -115,18 +111,18 @@ class MemoryStore:
         if unfinished is not None:
             return unfinished
         kept = self._finished.get(prediction_id)
-        return None if kept is None else kept.prediction
+        return None if kept is None else kept[0]
 
     def _remove(self, prediction_id: str) -> bool:
         kept = self._finished.pop(prediction_id, None)
         if kept is None:
             return False
-        self._bytes -= kept.size_bytes
+        self._bytes -= kept[1]
         return True
 
     def _expire_oldest(self) -> None:
-        prediction_id, kept = self._finished.popitem(last=False)
-        self._bytes -= kept.size_bytes
+        prediction_id, (_, size_bytes, _) = self._finished.popitem(last=False)
+        self._bytes -= size_bytes
         self._expired[prediction_id] = None
         if len(self._expired) > _EXPIRED_IDS:
             self._expired.popitem(last=False)
