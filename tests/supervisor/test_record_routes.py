@@ -1,15 +1,20 @@
 """records.md 2: GET, DELETE and cancel of predictions in flight and of those that have ended."""
 
 import re
+from pathlib import Path
 from typing import Any
 
 import pytest
 from testing.events import parse_events
 from testing.waiting import settle, wait_until
+from tests.supervisor.kept import SlowStore
+from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
+from coglet_supervisor.predictions.record import NotRecorded
+from coglet_supervisor.server_log import ServerLog
 
 INPUT = {"type": "object", "properties": {"n": {"type": "integer"}, "key": {"type": "string"}}}
 INPUT["properties"]["key"] |= {"format": "password", "x-cog-secret": True}  # type: ignore[index]
@@ -121,6 +126,42 @@ async def test_a_poller_that_leaves_cancels_nothing(site: Site) -> None:
     caller.leave()
     await settle()
     assert site.served.bench.owner.cancels == 0
+
+
+async def test_an_end_is_shown_once_it_is_written(tmp_path: Path, server_log: ServerLog) -> None:
+    store = SlowStore()
+    async with ClientTasks() as clients:
+        site = Site(Service(Bench(tmp_path, records=store), server_log), clients)
+        creating = site.call("POST", "/predictions", {"id": "p"}, prefer="respond-async")
+        await settle()
+        assert not creating.is_answered
+        store.write()
+        await settle()
+        assert creating.status == 202
+        site.served.end()
+        caller = site.call("GET", "/predictions/p")
+        await settle()
+        assert not caller.is_answered
+        store.write()
+        await settle()
+        assert caller.json()["status"] == "succeeded"
+        await site.close()
+
+
+async def test_a_prediction_that_cannot_be_recorded_is_refused(tmp_path: Path, server_log: ServerLog) -> None:
+    store = SlowStore()
+    async with ClientTasks() as clients:
+        site = Site(Service(Bench(tmp_path, records=store), server_log), clients)
+        for prefer in ("respond-async", "wait=60"):
+            caller = site.call("POST", "/predictions", {"id": "p"}, prefer=prefer)
+            await settle()
+            store.write(NotRecorded("disk full"))
+            await settle()
+            assert (caller.status, caller.json()) == (
+                507,
+                {"error": "The prediction was not accepted: disk full", "status": "failed"},
+            )
+        await site.close()
 
 
 async def test_a_cancel_is_repeatable(site: Site) -> None:

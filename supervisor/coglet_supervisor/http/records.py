@@ -20,7 +20,7 @@ from coglet_supervisor.http.request import (
     respond,
 )
 from coglet_supervisor.predictions.metrics import Metrics
-from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query, Store
@@ -132,6 +132,9 @@ class RecordRoutes:
 
     async def _find(self, kind: Kind, prediction_id: str) -> Record:
         run = self._service.find(prediction_id)
+        if run is not None and run.status in TERMINAL:  # its end is being written, and not visible before
+            await run.prediction.wait_terminal()
+            run = None
         found = run.record() if run is not None else await self._store.get(prediction_id)
         match found:
             case Record(kind=found_kind) if found_kind == kind:
