@@ -19,7 +19,7 @@ class Load:
     """The counts and latencies of one run of wrk."""
 
     succeeded_per_s: float
-    """Answers with status 200 and the output that belongs to a request of this run."""
+    """Answers with the expected status that belong to a request of this run."""
     errors: int
     """Answers with another status, and requests without one."""
     p50_ms: float
@@ -27,12 +27,18 @@ class Load:
     p99_ms: float
 
 
-async def generate_load(port: int, connections: int, seconds: int) -> Load:
-    """Keep each connection busy with hello predictions. Raises `NoResult` on a wrong response."""
+async def generate_load(port: int, connections: int, seconds: int, *, async_ids: str | None = None) -> Load:
+    """Keep each connection busy with hello predictions. Raises `NoResult` on a wrong response.
+
+    With `async_ids`, they are created asynchronously, with ids that begin with it, and 202 is a success.
+    """
+    arguments = [] if async_ids is None else ["--", async_ids]
     options = ("--threads", "1", "--connections", str(connections), "--duration", f"{seconds}s")
     url = f"http://127.0.0.1:{port}/predictions"
     process = await asyncio.create_subprocess_exec(
-        *("wrk", *options, "--timeout", "5s", "--script", str(_SCRIPT), url), stdout=PIPE, stderr=PIPE
+        *("wrk", *options, "--timeout", "5s", "--script", str(_SCRIPT), url, *arguments),
+        stdout=PIPE,
+        stderr=PIPE,
     )
     try:
         output, complaint = await asyncio.wait_for(process.communicate(), seconds + _GRACE_S)

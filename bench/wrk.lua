@@ -1,5 +1,6 @@
 -- wrk script: posts predictions whose input differs from request to request, and checks every answer.
 -- The model answers "hello <name>" to {"name": "<name>"}; each name may be answered once.
+-- With an argument, predictions are created asynchronously, with that prefix in their ids.
 -- Prints one JSON object when the run is over; see load.py.
 
 local ffi = require("ffi")
@@ -22,7 +23,8 @@ function setup(thread)
   table.insert(threads, thread)
 end
 
-function init()
+function init(arguments)
+  prefix = arguments[1]
   sent, refused, wrong = 0, 0, 0
   first_wrong = ""
   sent_at = {}
@@ -32,17 +34,21 @@ end
 function request()
   sent = sent + 1
   sent_at[sent] = now_us()
-  local body = '{"input":{"name":"n' .. sent .. '"}}'
-  return wrk.format("POST", nil, { ["Content-Type"] = "application/json" }, body)
+  local headers = { ["Content-Type"] = "application/json" }
+  local input = '"input":{"name":"n' .. sent .. '"}'
+  if not prefix then return wrk.format("POST", nil, headers, "{" .. input .. "}") end
+  headers["Prefer"] = "respond-async"
+  return wrk.format("POST", nil, headers, '{"id":"' .. prefix .. "-" .. sent .. '",' .. input .. "}")
 end
 
 function response(status, _, body)
-  if status ~= 200 then
+  if status ~= (prefix and 202 or 200) then
     refused = refused + 1
     return
   end
-  local number = tonumber(body:match('"output":"hello n(%d+)"'))
-  if number and sent_at[number] and body:find('"status":"succeeded"', 1, true) then
+  local number = tonumber(body:match(prefix and '"id":"[^"]*-(%d+)"' or '"output":"hello n(%d+)"'))
+  local expected = prefix and '"status":"starting"' or '"status":"succeeded"'
+  if number and sent_at[number] and body:find(expected, 1, true) then
     table.insert(latencies_us, now_us() - sent_at[number])
     sent_at[number] = nil
   else

@@ -3,7 +3,7 @@
 from typing import Final
 
 from bench.scenario import Scenario
-from bench.scenarios import control, lifecycle, payload, streaming, throughput
+from bench.scenarios import control, lifecycle, payload, records, streaming, throughput
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *throughput.SCENARIOS,
@@ -11,4 +11,5 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *payload.SCENARIOS,
     *control.SCENARIOS,
     *lifecycle.SCENARIOS,
+    *records.SCENARIOS,
 )
