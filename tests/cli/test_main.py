@@ -93,6 +93,7 @@ def test_a_shell_completes_commands_and_flags() -> None:
     assert "debug" not in completed("cog ", 1)
     assert completed("cog predict --use-r", 2) == {"--use-replicate-token"}
     assert completed("cog serve --progress p", 3) == {"plain"}
+    assert completed("cog serve --records ", 3) == {"memory", "off", "sqlite:"}
 
 
 def test_run_is_predict(capsys: pytest.CaptureFixture[str]) -> None:
@@ -115,6 +116,14 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (["xyzzy"], 'error: unknown command "xyzzy" for "cog"\n\nhint: `cog --help` lists the commands\n'),
         (["serve", "--prot", "1"], "error: no such option"),
         (["serve", "-p", "x"], "error: invalid value for '-p' / '--port'"),
+        (["serve", "--queue", "-1"], "error: invalid value for '--queue'"),
+        *(
+            (
+                ["serve", "--records", value],
+                f"error: invalid value for '--records': '{value}' is not one of memory, off, sqlite:PATH\n",
+            )
+            for value in ("disk", "memory:x", "sqlite", "sqlite:", "")
+        ),
         (["predict", "--setup-timeout", "0"], "error: invalid value for '--setup-timeout'"),
         (["predict", "n=4"], "error: Invalid image name 'n=4'. Did you forget `-i`?\n"),
         (
