@@ -55,3 +55,41 @@ def test_flags_of_the_queue_and_the_records_reach_the_server(project: Path) -> N
         assert get(f"{url}/health-check")["queue"]["capacity"] == 2
         assert run_cog(project, "predict", "--url", url).stdout == "the output \n"
         assert get(f"{url}/predictions")["results"] == []
+
+
+def test_an_async_prediction_prints_its_id_and_goes_on(project: Path) -> None:
+    with serving(project, "--queue", "2") as (server, url):
+        started = run_cog(project, "predict", "--url", url, "--async", "-i", "name=go")
+        prediction_id = started.stdout.strip()
+        assert (started.returncode, started.stdout) == (0, f"{prediction_id}\n")
+        assert started.stderr == f"Follow it with: cog predictions {prediction_id} --url {url} -f\n"
+        server.wait_shown("started go")
+        assert get(f"{url}/predictions/{prediction_id}")["status"] == "processing"
+        # Its output has no destination, so it does not matter that the default one is a folder.
+        (project / "output").mkdir()
+        later = run_cog(project, "predict", "--url", url, "--async", "--json", '{"name": "b"}')
+        assert get(f"{url}/predictions/{later.stdout.strip()}")["status"] == "starting"
+
+
+def test_a_priority_decides_which_one_runs_first(project: Path) -> None:
+    with serving(project, "--queue", "3") as (server, url):
+        run_cog(project, "predict", "--url", url, "--async", "-i", "name=a")
+        server.wait_shown("started a")
+        for name, priority in (("low", "-1"), ("middle", "0"), ("high", "10")):
+            arguments = ("--url", url, "--async", "--priority", priority, "-i", f"name={name}")
+            assert run_cog(project, "predict", *arguments).returncode == 0
+        for name in ("a", "high", "middle", "low"):
+            server.wait_shown(f"started {name}\n")
+            (project / name).touch()
+        server.wait_shown("finished low\n")
+        started = [line for line in server.err.splitlines() if line.startswith("started ")]
+        assert started == ["started a", "started high", "started middle", "started low"]
+
+
+def test_an_async_prediction_that_is_refused(project: Path) -> None:
+    with serving(project) as (server, url):
+        run_cog(project, "predict", "--url", url, "--async", "-i", "name=a")
+        server.wait_shown("started a")
+        refused = run_cog(project, "predict", "--url", url, "--async", "-i", "name=b")
+        assert (refused.returncode, refused.stdout) == (1, "")
+        assert refused.stderr.startswith("error: /predictions call returned status 409: ")

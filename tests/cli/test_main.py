@@ -153,6 +153,21 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["predict", "-i", "text=a", "-o", "none/x"], "error: Output path is not writable: Output directory"),
         (["predict", "-i", "text=a", "--python", "none"], "error: no Python interpreter at none\n"),
+        (
+            ["predict", "-i", "text=a", "--async"],
+            "error: --async needs --url: without it, the model stops with this command, before it has an "
+            "output\n\nhint: start a server with `cog serve`, and pass the URL that it shows with --url\n",
+        ),
+        (["predict", "image", "--async"], "error: --async needs --url: "),
+        (
+            ["predict", "--priority", "1"],
+            "error: --priority needs --url: without it, no other prediction could wait\n\nhint: ",
+        ),
+        (["predict", "--url", "http://x", "--priority", "11"], "error: invalid value for '--priority'"),
+        (
+            ["predict", "--url", "http://x", "--async", "-o", "x"],
+            "error: --async and -o exclude each other: `cog predictions ID -o PATH` writes the output\n",
+        ),
         (["predict", "-f", "none.yaml"], "error: none.yaml not found in "),
         (["serve", "--host", "example"], "error: --host example is not an IP address\n"),
         (

@@ -1,12 +1,20 @@
 """`cog predict --url`: a prediction on a running server."""
 
+import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from coglet_cli.interrupts import Interrupts, run_interruptible
-from coglet_cli.prediction.request import predict
+from coglet_cli.prediction.request import predict, submit
 from coglet_cli.prediction.result import PredictionResult, show_result
-from coglet_cli.prediction.spec import PredictionSpec, PredictOptions, check_input_flags, prediction_spec
+from coglet_cli.prediction.spec import (
+    PredictionSpec,
+    PredictionValues,
+    PredictOptions,
+    check_input_flags,
+    prediction_spec,
+    prediction_values,
+)
 from coglet_cli.terminal import Terminal
 
 
@@ -14,7 +22,15 @@ def run_remote_prediction(url: str, options: PredictOptions, terminal: Terminal)
     """Run a prediction on the server at `url` and show its result. Raises UserError if there is none."""
     check_input_flags(options)
     spec = prediction_spec(_fetch_document(url), options)
-    show_result(_predict(url, spec, terminal), spec, terminal)
+    show_result(_predict(url, spec, terminal), spec.output, terminal)
+
+
+def submit_remote_prediction(url: str, options: PredictOptions, terminal: Terminal) -> None:
+    """Create a prediction on the server at `url` and print its id. Raises UserError if it is rejected."""
+    check_input_flags(options)
+    prediction_id = _submit(url, prediction_values(_fetch_document(url), options), terminal)
+    print(prediction_id, flush=True)
+    terminal.info(f"Follow it with: cog predictions {prediction_id} --url {shlex.quote(url)} -f")
 
 
 def _fetch_document(url: str) -> Mapping[str, Any]:
@@ -25,6 +41,16 @@ def _fetch_document(url: str) -> Mapping[str, Any]:
             return await client.document()
 
     return run_interruptible(fetch)
+
+
+def _submit(url: str, values: PredictionValues, terminal: Terminal) -> str:
+    async def run(_: Interrupts) -> str:
+        from coglet_cli.server.client import ModelClient
+
+        async with ModelClient(url) as client:
+            return await submit(client, values, terminal)
+
+    return run_interruptible(run)
 
 
 def _predict(url: str, spec: PredictionSpec, terminal: Terminal) -> PredictionResult:

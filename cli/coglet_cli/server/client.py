@@ -54,12 +54,13 @@ class UnexpectedStatus(UserError):
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """One prediction, with our own id so that it can be canceled."""
+    """One prediction, with our own id so that it can be canceled; `priority` is None for the default."""
 
     id: str
     input: Mapping[str, Any]
     context: Mapping[str, str] = field(default_factory=dict)
     is_training: bool = False
+    priority: int | None = None
 
     @property
     def path(self) -> str:
@@ -117,6 +118,15 @@ class ModelClient:
             raise ConnectionLost(self.url, error) from None
         return _reply(response)
 
+    async def submit(self, request: PredictionRequest) -> None:
+        """Create a prediction, which the server runs later. Raises UserError if the server rejects it."""
+        headers = {**_HEADERS, "Prefer": "respond-async"}
+        try:
+            response = await self._http.put(request.path, content=_body(request), headers=headers)
+        except httpx.TransportError as error:
+            raise ConnectionLost(self.url, error) from None
+        _reply(response, HTTPStatus.ACCEPTED)
+
     async def predict_streaming(self, request: PredictionRequest, on_chunk: Callable[[Any], None]) -> Reply:
         """Like `predict`, but call `on_chunk` with each item of the output as soon as it is streamed.
 
@@ -162,10 +172,12 @@ def _body(request: PredictionRequest) -> bytes:
     body: dict[str, Any] = {"input": request.input}
     if request.context:
         body["context"] = request.context
+    if request.priority is not None:
+        body["priority"] = request.priority
     return json.dumps(body, allow_nan=False).encode("ascii")
 
 
-def _reply(response: httpx.Response) -> Reply:
+def _reply(response: httpx.Response, wanted: HTTPStatus = HTTPStatus.OK) -> Reply:
     try:
         body = response.json()
     except ValueError:
@@ -174,7 +186,7 @@ def _reply(response: httpx.Response) -> Reply:
         raise UnexpectedStatus(response)
     if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY and _is_input_detail(body.get("detail")):
         raise InputsRefused(body["detail"])
-    if response.status_code != HTTPStatus.OK:
+    if response.status_code != wanted:
         raise UnexpectedStatus(response)
     return body
 
