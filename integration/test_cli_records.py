@@ -2,13 +2,12 @@
 
 import json
 import urllib.request
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from integration.cli_process import Cog, run_cog, start_cog
+from integration.cli_process import run_cog
+from integration.cli_serving import serving
 
 pytestmark = pytest.mark.ours("the command line is not part of the server")
 
@@ -35,14 +34,6 @@ def project(tmp_path: Path) -> Path:
     (tmp_path / "cog.yaml").write_text("run: run.py:Runner\n")
     (tmp_path / "run.py").write_text(MODEL)
     return tmp_path
-
-
-@contextmanager
-def serving(project: Path, *flags: str) -> Iterator[tuple[Cog, str]]:
-    """A server of the model; yields its command and its URL."""
-    with start_cog(project, "serve", "-p", "0", *flags) as cog:
-        cog.wait_shown("The model is ready")
-        yield cog, cog.err.partition("Serving at ")[2].split()[0]
 
 
 def get(url: str) -> Any:

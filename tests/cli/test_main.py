@@ -89,7 +89,8 @@ def test_a_shell_completes_commands_and_flags() -> None:
         )
         return {line.partition(",")[2] for line in result.stdout.splitlines()}
 
-    assert completed("cog pr", 1) == {"predict"}
+    assert completed("cog pr", 1) == {"predict", "predictions"}
+    assert completed("cog predictions --status s", 3) == {"starting", "succeeded"}
     assert "debug" not in completed("cog ", 1)
     assert completed("cog predict --use-r", 2) == {"--use-replicate-token"}
     assert completed("cog serve --progress p", 3) == {"plain"}
@@ -111,7 +112,11 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["predcit"], 'error: unknown command "predcit" for "cog"\n\nhint: did you mean `cog predict`?\n'),
+        (
+            ["predcit"],
+            'error: unknown command "predcit" for "cog"\n\n'
+            "hint: did you mean `cog predict` or `cog predictions`?\n",
+        ),
         (["infer"], 'error: unknown command "infer" for "cog"\n\nhint: did you mean `cog predict`?\n'),
         (["xyzzy"], 'error: unknown command "xyzzy" for "cog"\n\nhint: `cog --help` lists the commands\n'),
         (["serve", "--prot", "1"], "error: no such option"),
@@ -167,6 +172,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         (
             ["predict", "--url", "http://x", "--async", "-o", "x"],
             "error: --async and -o exclude each other: `cog predictions ID -o PATH` writes the output\n",
+        ),
+        (
+            ["predictions", "-f"],
+            "error: -f needs the ID of a prediction\n\nhint: `cog predictions` lists them\n",
+        ),
+        (["predictions", "--cancel"], "error: --cancel needs the ID of a prediction\n"),
+        (["predictions", "-o", "x"], "error: -o needs the ID of a prediction\n"),
+        (
+            ["predictions", "p", "--status", "failed"],
+            "error: --status is for the list of predictions: give it without an ID\n",
+        ),
+        (["predictions", "p", "--limit", "3"], "error: --limit is for the list of predictions"),
+        (["predictions", "--limit", "101"], "error: invalid value for '--limit'"),
+        (["predictions", "--status", "ended"], "error: invalid value for '--status'"),
+        *(
+            (["predictions", "p", "--cancel", *more], f"error: --cancel and {more[0]} exclude each other\n")
+            for more in (["-f"], ["-o", "x"], ["--json"])
         ),
         (["predict", "-f", "none.yaml"], "error: none.yaml not found in "),
         (["serve", "--host", "example"], "error: --host example is not an IP address\n"),

@@ -1,10 +1,11 @@
 """`cog predict --url`: a prediction on a running server."""
 
-import shlex
 from collections.abc import Mapping
 from typing import Any
 
 from coglet_cli.interrupts import Interrupts, run_interruptible
+from coglet_cli.prediction.following import records_command
+from coglet_cli.prediction.queue_status import showing_queue
 from coglet_cli.prediction.request import predict, submit
 from coglet_cli.prediction.result import PredictionResult, show_result
 from coglet_cli.prediction.spec import (
@@ -28,9 +29,10 @@ def run_remote_prediction(url: str, options: PredictOptions, terminal: Terminal)
 def submit_remote_prediction(url: str, options: PredictOptions, terminal: Terminal) -> None:
     """Create a prediction on the server at `url` and print its id. Raises UserError if it is rejected."""
     check_input_flags(options)
-    prediction_id = _submit(url, prediction_values(_fetch_document(url), options), terminal)
-    print(prediction_id, flush=True)
-    terminal.info(f"Follow it with: cog predictions {prediction_id} --url {shlex.quote(url)} -f")
+    values = prediction_values(_fetch_document(url), options)
+    _submit(url, values, terminal)
+    print(values.id, flush=True)
+    terminal.info(f"Follow it with: {records_command(values.id, url)} -f")
 
 
 def _fetch_document(url: str) -> Mapping[str, Any]:
@@ -43,23 +45,24 @@ def _fetch_document(url: str) -> Mapping[str, Any]:
     return run_interruptible(fetch)
 
 
-def _submit(url: str, values: PredictionValues, terminal: Terminal) -> str:
-    async def run(_: Interrupts) -> str:
+def _submit(url: str, values: PredictionValues, terminal: Terminal) -> None:
+    async def run(_: Interrupts) -> None:
         from coglet_cli.server.client import ModelClient
 
         async with ModelClient(url) as client:
-            return await submit(client, values, terminal)
+            await submit(client, values, terminal)
 
-    return run_interruptible(run)
+    run_interruptible(run)
 
 
 def _predict(url: str, spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
     """Run the prediction and return its result. Ctrl-C cancels it on the server, which keeps running."""
 
     async def run(_: Interrupts) -> PredictionResult:
-        from coglet_cli.server.client import ModelClient
+        from coglet_cli.server.records import RecordClient
 
-        async with ModelClient(url) as client:
-            return await predict(client, spec, terminal)
+        async with RecordClient(url) as client:
+            work = predict(client, spec, terminal)
+            return await showing_queue(client, spec.values.id, terminal, work)
 
     return run_interruptible(run)

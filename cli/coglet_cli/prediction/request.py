@@ -1,7 +1,6 @@
 """One prediction on a server: the request, its streamed output, and its cancelation."""
 
 import asyncio
-import uuid
 from typing import TYPE_CHECKING
 
 from coglet_cli.prediction.result import PredictionResult
@@ -36,7 +35,7 @@ async def predict_when_ready(
 
 async def predict(client: "ModelClient", spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
     """Run the prediction on a server that is ready. Cancels it there if this task is canceled."""
-    request = _new_request(spec.values)
+    request = _request(spec.values)
     try:
         if not spec.output.shows_chunks:
             return PredictionResult(await client.predict(request))
@@ -47,25 +46,22 @@ async def predict(client: "ModelClient", spec: PredictionSpec, terminal: Termina
         raise
 
 
-async def submit(client: "ModelClient", values: PredictionValues, terminal: Terminal) -> str:
-    """Create a prediction and return its id; it runs on the server. Raises UserError if it is rejected."""
-    request = _new_request(values)
+async def submit(client: "ModelClient", values: PredictionValues, terminal: Terminal) -> None:
+    """Create a prediction, which then runs on the server. Raises UserError if it is rejected."""
+    request = _request(values)
     try:
         await client.submit(request)
     except asyncio.CancelledError:
-        # It may have been created, and its id is not known to the user.
+        # It may have been created, and the user does not know its id.
         terminal.info("Canceling the prediction...")
         await client.cancel(request)
         raise
-    return request.id
 
 
-def _new_request(values: PredictionValues) -> "PredictionRequest":
+def _request(values: PredictionValues) -> "PredictionRequest":
     from coglet_cli.server.client import PredictionRequest
 
-    return PredictionRequest(
-        f"cog-{uuid.uuid4().hex}", values.input, values.context, values.is_training, values.priority
-    )
+    return PredictionRequest(values.id, values.input, values.context, values.is_training, values.priority)
 
 
 async def _follow(

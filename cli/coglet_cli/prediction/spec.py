@@ -1,6 +1,7 @@
 """A prediction before it runs: its validated inputs, and the destination of its output."""
 
 import os
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
@@ -28,12 +29,13 @@ class PredictOptions:
 
 @dataclass(frozen=True)
 class PredictionValues:
-    """What to send to the server; `priority` is None for its default."""
+    """What to send to the server; `priority` is None for its default, `id` is ours and unique."""
 
     input: Mapping[str, Any]
     context: Mapping[str, str]
     is_training: bool = False
     priority: int | None = None
+    id: str = field(default_factory=lambda: f"cog-{uuid.uuid4().hex}")
 
 
 @dataclass(frozen=True)

@@ -1,20 +1,21 @@
 """HTTP client for one model server. Import it while the server starts: httpx takes 0.2 s to import."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
 from coglet_cli.errors import UserError
-from coglet_cli.server.events import EventParser
+from coglet_cli.server.events import EventParser, ServerEvent
 
 # A server responds immediately, unless the model has its own health check, which may take 10 s.
 HEALTH_TIMEOUT_S: Final = 12.0
 CANCEL_TIMEOUT_S: Final = 3.0
+EVENT_STREAM: Final = "text/event-stream"
 
 Reply = Mapping[str, Any]
 
@@ -79,7 +80,7 @@ class ModelClient:
             base_url=self.url, timeout=None, trust_env=not is_plain, verify=not is_plain
         )
 
-    async def __aenter__(self) -> "ModelClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -132,19 +133,15 @@ class ModelClient:
 
         If the server does not stream, `on_chunk` is not called. Raises UserError also for a broken stream.
         """
-        headers = {**_HEADERS, "Accept": _EVENT_STREAM}
-        parser = EventParser()
+        headers = {**_HEADERS, "Accept": EVENT_STREAM}
         try:
             async with self._http.stream(
                 "PUT", request.path, content=_body(request), headers=headers
             ) as response:
-                if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
+                if not response.headers.get("content-type", "").startswith(EVENT_STREAM):
                     await response.aread()
                     return _reply(response)
-                async for line in response.aiter_lines():
-                    event = parser.feed(line)
-                    if event is None:
-                        continue
+                async for event in events(response):
                     match event.name:
                         case "output":
                             on_chunk(event.data["chunk"])
@@ -164,7 +161,15 @@ class ModelClient:
             return
 
 
-_EVENT_STREAM: Final = "text/event-stream"
+async def events(response: httpx.Response) -> AsyncIterator[ServerEvent]:
+    """Yield the server-sent events of a response."""
+    parser = EventParser()
+    async for line in response.aiter_lines():
+        event = parser.feed(line)
+        if event is not None:
+            yield event
+
+
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
