@@ -56,8 +56,6 @@ def test_an_async_prediction_prints_its_id_and_goes_on(project: Path) -> None:
         assert started.stderr == f"Follow it with: cog predictions {prediction_id} --url {url} -f\n"
         server.wait_shown("started go")
         assert get(f"{url}/predictions/{prediction_id}")["status"] == "processing"
-        # Its output has no destination, so it does not matter that the default one is a folder.
-        (project / "output").mkdir()
         later = run_cog(project, "predict", "--url", url, "--async", "--json", '{"name": "b"}')
         assert get(f"{url}/predictions/{later.stdout.strip()}")["status"] == "starting"
 

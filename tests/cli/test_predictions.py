@@ -3,6 +3,7 @@
 import json
 import time
 from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -270,3 +271,19 @@ def test_a_stream_with_less_than_all_events(
     with following(events, STREAMING, last).listening() as server:
         assert main(["predictions", "--url", server.url, "p", "-f"]) == 0
     assert capsys.readouterr() == ("ab\n", logs)
+
+
+def test_an_async_prediction_needs_no_place_for_its_output(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "output").mkdir()  # the default place of a file
+    schemas = {"Input": {"properties": {}}, "Output": {"type": "string", "format": "uri"}}
+    document = page(200, "application/json", json.dumps({"components": {"schemas": schemas}}))
+    accepted = page(202, "application/json", '{"status": "starting"}')
+    with Receiver({"/openapi.json": document, "/predictions": accepted}).listening() as server:
+        assert main(["predict", "--url", server.url, "--async", "--priority", "-3"]) == 0
+        _, created = server.received
+    assert created.headers["prefer"] == "respond-async"
+    assert created.json() == {"input": {}, "priority": -3}
+    assert capsys.readouterr().out == f"{created.path.removeprefix('/predictions/')}\n"

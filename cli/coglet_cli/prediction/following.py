@@ -17,6 +17,8 @@ if TYPE_CHECKING:
 
 # How late logs may be when a server does not stream.
 _WAIT_S: Final = 1
+# Between requests, for a server that responds before the time is over, as one that is restoring predictions.
+_PAUSE_S: Final = 0.1
 
 
 def has_ended(record: Reply) -> bool:
@@ -69,6 +71,8 @@ class Following:
             while not has_ended(self._record):
                 self._record = await self._client.record(self._id, _WAIT_S)
                 self._printed.update(str(self._record.get("logs") or ""))
+                if not has_ended(self._record):
+                    await asyncio.sleep(_PAUSE_S)
         except NotKept:
             if final is None:
                 raise
