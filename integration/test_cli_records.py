@@ -82,3 +82,23 @@ def test_an_async_prediction_that_is_refused(project: Path) -> None:
         refused = run_cog(project, "predict", "--url", url, "--async", "-i", "name=b")
         assert (refused.returncode, refused.stdout) == (1, "")
         assert refused.stderr.startswith("error: /predictions call returned status 409: ")
+
+
+def test_predictions_in_a_database_outlive_their_server(project: Path) -> None:
+    (project / "below").mkdir()
+    flags = ("--queue", "2", "--records", "sqlite:predictions.db")
+    with serving(project / "below", *flags) as (server, url):
+        created = [
+            run_cog(project, "predict", "--url", url, "--async", "-i", f"name={name}").stdout.strip()
+            for name in ("a", "b")
+        ]
+        server.wait_shown("started a")
+    # A relative path starts at the folder of the model, wherever the command was started.
+    assert (project / "predictions.db").is_file()
+    for name in ("a", "b"):
+        (project / name).touch()
+    with serving(project, *flags) as (_, url):
+        last = run_cog(project, "predictions", created[1], "--url", url, "-f")
+        assert (last.returncode, last.stdout) == (0, "the output b\n")
+        listed = json.loads(run_cog(project, "predictions", "--url", url, "--json").stdout)
+        assert [each["id"] for each in listed] == created[::-1]

@@ -44,7 +44,7 @@ from coglet_cli.settings import CogCommand, Settings
     "--priority",
     type=click.IntRange(-10, 10),
     metavar="NUMBER",
-    help="With --url: its priority in the server's queue, from -10 to 10; higher ones run first. Default: 0.",
+    help="With --url: its priority in the server's queue; higher ones run first. Default: 0.",
 )
 @file_flag
 @where_flags

@@ -28,7 +28,7 @@ _DEFAULT_LIMIT: Final = 20
     "--limit",
     type=click.IntRange(1, 100),
     metavar="NUMBER",
-    help=f"List at most this many predictions, up to 100. Default: {_DEFAULT_LIMIT}.",
+    help=f"List at most this many predictions. Default: {_DEFAULT_LIMIT}.",
 )
 @click.argument("prediction_id", required=False, metavar="[ID]")
 @click.pass_obj
