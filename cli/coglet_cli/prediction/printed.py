@@ -13,20 +13,20 @@ class PrintedLines:
 
     def __init__(self, terminal: Terminal) -> None:
         self._terminal = terminal
-        self._seen = ""
+        self._seen: list[str] = []
         self._incomplete = ""
 
     def add(self, text: str) -> None:
         """Take the next piece of the text."""
-        self._seen += text
+        self._seen.append(text)
         *lines, self._incomplete = (self._incomplete + text).split("\n")
         for line in lines:
             self._terminal.log(line)
 
     def update(self, logs: str) -> None:
         """Take the whole text so far."""
-        self.add(_unseen(self._seen, logs))
-        self._seen = logs
+        self.add(_unseen("".join(self._seen), logs))
+        self._seen = [logs]
 
     def end(self) -> None:
         """Show the last line, if it is incomplete."""
@@ -39,7 +39,9 @@ def _unseen(seen: str, logs: str) -> str:
     if logs.startswith(seen):
         return logs[len(seen) :]
     _, is_found, rest = logs.rpartition(seen[-_END_CHARACTERS:])
+    if is_found:
+        return rest
     # What was seen last has been dropped too: a notice of the server follows what is still in both.
     same = zip(seen, logs, strict=False)
     first_other = next((at for at, (one, other) in enumerate(same) if one != other), len(logs))
-    return rest if is_found else logs[first_other:]
+    return logs[first_other:]

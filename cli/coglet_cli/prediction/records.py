@@ -69,15 +69,13 @@ def show_record(url: str, prediction_id: str, options: RecordOptions, terminal: 
         # Files are written when all are known.
         schema = output.schema if is_final else OutputSchema({})
         write_response(result.reply, schema, output.target, terminal)
+    elif is_final:
+        show_result(result, output, terminal)
     if is_final:
-        if options.as_json:
-            raise_for_status(result.reply)
-        else:
-            show_result(result, output, terminal)
+        raise_for_status(result.reply)
         return 0
-    command = f"{records_command(prediction_id, url)} -f"
     terminal.info(f'Prediction {prediction_id} has the status "{result.reply.get("status")}"')
-    terminal.info(f"Follow it with: {command}")
+    terminal.info(f"Follow it with: {records_command(prediction_id, url)} -f")
     return NOT_ENDED
 
 

@@ -35,7 +35,7 @@ class NotKept(UserError):
 
 
 class NoRecords(UserError):
-    """The server keeps no predictions: it has not the routes to ask for them."""
+    """The server keeps no predictions: it does not have the routes to ask for them."""
 
     def __init__(self, url: str, path: str) -> None:
         super().__init__(
@@ -48,7 +48,7 @@ class NoRecords(UserError):
 class RecordClient(ModelClient):
     """A client of a server that keeps predictions. Use it in an `async with` block.
 
-    All calls raise ConnectionLost, and UserError for responses that are none of theirs.
+    All calls raise ConnectionLost, and UserError for unexpected responses.
     """
 
     async def record(self, prediction_id: str, wait_s: int = 0) -> Reply:
