@@ -18,6 +18,7 @@ from coglet_cli.commands.init import init
 from coglet_cli.commands.login import login
 from coglet_cli.commands.playground import playground
 from coglet_cli.commands.predict import predict
+from coglet_cli.commands.predictions import predictions
 from coglet_cli.commands.push import push
 from coglet_cli.commands.schema import schema
 from coglet_cli.commands.serve import serve
@@ -87,6 +88,7 @@ cli.add_command(predict)
 run = copy.copy(predict)
 run.name, run.short_help = "run", "The same as predict."
 cli.add_command(run)
+cli.add_command(predictions)
 cli.add_command(login)
 cli.add_command(push)
 cli.add_command(schema)

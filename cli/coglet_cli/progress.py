@@ -1,6 +1,5 @@
 """Progress of a build, a pull or a push on stderr."""
 
-import os
 import re
 import sys
 from collections import deque
@@ -14,7 +13,6 @@ CHOICES: Final = ("auto", "tty", "plain", "quiet")
 _KEPT_LINES: Final = 60
 # The classic builder colors what commands write to stderr.
 _COLOR: Final = re.compile(r"\x1b\[[0-9;]*m")
-_CLEAR_LINE: Final = "\r\x1b[2K"
 
 
 class Progress:
@@ -38,8 +36,7 @@ class Progress:
             if self._mode == "plain":
                 self._terminal.log(piece)
             elif self._mode == "tty":
-                width = os.get_terminal_size(sys.stderr.fileno()).columns
-                print(f"{_CLEAR_LINE}{piece[: width - 1]}", end="", file=sys.stderr, flush=True)
+                self._terminal.status(piece)
 
     def layer(self, message: Mapping[str, Any]) -> None:
         """Take one message about a layer; show each of its states once, without byte counts."""
@@ -51,7 +48,7 @@ class Progress:
     def end(self) -> None:
         """Clear the line that `tty` mode writes to."""
         if self._mode == "tty":
-            print(_CLEAR_LINE, end="", file=sys.stderr, flush=True)
+            self._terminal.clear_status()
 
     @property
     def unseen(self) -> list[str]:

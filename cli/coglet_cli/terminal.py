@@ -1,5 +1,6 @@
 """Messages on stderr. stdout is for the result of the command."""
 
+import os
 import sys
 import threading
 from collections.abc import Iterator, Mapping
@@ -20,6 +21,8 @@ _VERDICTS: Final = {
     "skipped": ("-", "dim"),
 }
 
+_CLEAR_LINE: Final = "\r\x1b[2K"
+
 
 def color_wanted(environ: Mapping[str, str], *, is_terminal: bool, refused: bool) -> bool:
     """Return True if stderr is a terminal that supports color and no flag or variable disables it."""
@@ -39,6 +42,7 @@ class Terminal:
         self.debug_enabled = debug
         # True while the streamed text of a prediction has not ended its line.
         self._mid_line = False
+        self._has_status = False
         self._lock = threading.Lock()
 
     def info(self, text: str) -> None:
@@ -61,6 +65,7 @@ class Terminal:
     def verdict(self, verdict: str, text: str) -> None:
         """Show one line of a list of checks; `verdict` is ok, fixed, warning, error or skipped."""
         with self._message():
+            self._end_line()
             if self.color:
                 icon, style = _VERDICTS[verdict]
                 self._print_styled([(f"  {icon} ", style), (text, "")])
@@ -73,9 +78,29 @@ class Terminal:
             self._end_line()
             print(line, file=sys.stderr, flush=True)
 
+    @property
+    def shows_status(self) -> bool:
+        """True if stderr is a terminal."""
+        return sys.stderr.isatty()
+
+    def status(self, text: str) -> None:
+        """Show one line that the next message replaces; nothing without `shows_status`."""
+        if self.shows_status:
+            with self._message():
+                self._end_line()
+                width = os.get_terminal_size(sys.stderr.fileno()).columns
+                print(text[: width - 1], end="", file=sys.stderr, flush=True)
+                self._has_status = True
+
+    def clear_status(self) -> None:
+        """Remove the line of `status`, if it is still shown."""
+        with self._message():
+            self._clear_status()
+
     def chunk(self, text: str) -> None:
         """Write the next piece of an output to stdout. A message between two pieces starts a new line."""
         with self._lock:
+            self._clear_status()
             print(text, end="", flush=True)
             self._mid_line = not text.endswith("\n")
 
@@ -118,7 +143,13 @@ class Terminal:
         with self._lock, suppress(OSError):
             yield
 
+    def _clear_status(self) -> None:
+        if self._has_status:
+            self._has_status = False
+            print(_CLEAR_LINE, end="", file=sys.stderr, flush=True)
+
     def _end_line(self) -> None:
+        self._clear_status()
         if self._mid_line:
             self._mid_line = False
             print(file=sys.stderr, flush=True)

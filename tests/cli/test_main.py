@@ -89,10 +89,12 @@ def test_a_shell_completes_commands_and_flags() -> None:
         )
         return {line.partition(",")[2] for line in result.stdout.splitlines()}
 
-    assert completed("cog pr", 1) == {"predict"}
+    assert completed("cog pr", 1) == {"predict", "predictions"}
+    assert completed("cog predictions --status s", 3) == {"starting", "succeeded"}
     assert "debug" not in completed("cog ", 1)
     assert completed("cog predict --use-r", 2) == {"--use-replicate-token"}
     assert completed("cog serve --progress p", 3) == {"plain"}
+    assert completed("cog serve --records ", 3) == {"memory", "off", "sqlite:"}
 
 
 def test_run_is_predict(capsys: pytest.CaptureFixture[str]) -> None:
@@ -110,11 +112,23 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
 @pytest.mark.parametrize(
     ("arguments", "text"),
     [
-        (["predcit"], 'error: unknown command "predcit" for "cog"\n\nhint: did you mean `cog predict`?\n'),
+        (
+            ["predcit"],
+            'error: unknown command "predcit" for "cog"\n\n'
+            "hint: did you mean `cog predict` or `cog predictions`?\n",
+        ),
         (["infer"], 'error: unknown command "infer" for "cog"\n\nhint: did you mean `cog predict`?\n'),
         (["xyzzy"], 'error: unknown command "xyzzy" for "cog"\n\nhint: `cog --help` lists the commands\n'),
         (["serve", "--prot", "1"], "error: no such option"),
         (["serve", "-p", "x"], "error: invalid value for '-p' / '--port'"),
+        (["serve", "--queue", "-1"], "error: invalid value for '--queue'"),
+        *(
+            (
+                ["serve", "--records", value],
+                f"error: invalid value for '--records': '{value}' is not one of memory, off, sqlite:PATH\n",
+            )
+            for value in ("disk", "memory:x", "sqlite", "sqlite:", "")
+        ),
         (["predict", "--setup-timeout", "0"], "error: invalid value for '--setup-timeout'"),
         (["predict", "n=4"], "error: Invalid image name 'n=4'. Did you forget `-i`?\n"),
         (
@@ -144,6 +158,38 @@ def test_version(capsys: pytest.CaptureFixture[str]) -> None:
         ),
         (["predict", "-i", "text=a", "-o", "none/x"], "error: Output path is not writable: Output directory"),
         (["predict", "-i", "text=a", "--python", "none"], "error: no Python interpreter at none\n"),
+        (
+            ["predict", "-i", "text=a", "--async"],
+            "error: --async needs --url: without it, the model stops with this command, before it has an "
+            "output\n\nhint: start a server with `cog serve`, and pass the URL that it shows with --url\n",
+        ),
+        (["predict", "image", "--async"], "error: --async needs --url: "),
+        (
+            ["predict", "--priority", "1"],
+            "error: --priority needs --url: without it, no other prediction could wait\n\nhint: ",
+        ),
+        (["predict", "--url", "http://x", "--priority", "11"], "error: invalid value for '--priority'"),
+        (
+            ["predict", "--url", "http://x", "--async", "-o", "x"],
+            "error: --async and -o exclude each other: `cog predictions ID -o PATH` writes the output\n",
+        ),
+        (
+            ["predictions", "-f"],
+            "error: -f needs the ID of a prediction\n\nhint: `cog predictions` lists them\n",
+        ),
+        (["predictions", "--cancel"], "error: --cancel needs the ID of a prediction\n"),
+        (["predictions", "-o", "x"], "error: -o needs the ID of a prediction\n"),
+        (
+            ["predictions", "p", "--status", "failed"],
+            "error: --status is for the list of predictions: give it without an ID\n",
+        ),
+        (["predictions", "p", "--limit", "3"], "error: --limit is for the list of predictions"),
+        (["predictions", "--limit", "101"], "error: invalid value for '--limit'"),
+        (["predictions", "--status", "ended"], "error: invalid value for '--status'"),
+        *(
+            (["predictions", "p", "--cancel", *more], f"error: --cancel and {more[0]} exclude each other\n")
+            for more in (["-f"], ["-o", "x"], ["--json"])
+        ),
         (["predict", "-f", "none.yaml"], "error: none.yaml not found in "),
         (["serve", "--host", "example"], "error: --host example is not an IP address\n"),
         (

@@ -13,6 +13,7 @@ from coglet_cli.commands.flags import (
     python_flag,
     setup_timeout_flag,
 )
+from coglet_cli.errors import UserError
 from coglet_cli.settings import CogCommand, Settings
 
 
@@ -36,6 +37,15 @@ from coglet_cli.settings import CogCommand, Settings
 )
 @python_flag
 @click.option("--url", metavar="URL", help="Use the model server at this URL instead of starting one.")
+@click.option(
+    "--async", "is_async", is_flag=True, help="With --url: print the prediction's ID and do not wait for it."
+)
+@click.option(
+    "--priority",
+    type=click.IntRange(-10, 10),
+    metavar="NUMBER",
+    help="With --url: its priority in the server's queue; higher ones run first. Default: 0.",
+)
 @file_flag
 @where_flags
 @base_flags
@@ -52,6 +62,8 @@ def predict(
     use_replicate_token: bool,
     python: str | None,
     url: str | None,
+    is_async: bool,
+    priority: int | None,
     file: str,
     arguments: tuple[str, ...],
     **given: Any,
@@ -67,24 +79,41 @@ def predict(
       cog predict -i prompt="a cat in a hat" -i steps=20
       cog predict -i image=@photo.jpg -o small.jpg
       cog predict --json '{"prompt": "a cat in a hat"}'
+      cog predict --url http://localhost:8393 --async -i prompt="a cat in a hat"
     """
     from coglet_cli.local.model import LocalOptions
     from coglet_cli.prediction.spec import PredictOptions
 
+    if url is None:
+        _check_local(is_async=is_async, priority=priority)
+    if is_async and output is not None:
+        raise UserError("--async and -o exclude each other: `cog predictions ID -o PATH` writes the output")
     image = image_argument(arguments)
     in_docker = docker_wanted(given, image=image, python=python, url=url)
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
-    options = PredictOptions(inputs, json, output, setup_timeout, use_replicate_token)
+    options = PredictOptions(inputs, json, output, setup_timeout, use_replicate_token, priority=priority)
     terminal = settings.terminal()
     if in_docker:
         from coglet_cli.container.predict import run_docker_prediction
 
         run_docker_prediction(options, docker_options(given, local, image), terminal)
     elif url is not None:
-        from coglet_cli.prediction.remote import run_remote_prediction
+        from coglet_cli.prediction.remote import run_remote_prediction, submit_remote_prediction
 
-        run_remote_prediction(url, options, terminal)
+        (submit_remote_prediction if is_async else run_remote_prediction)(url, options, terminal)
     else:
         from coglet_cli.local.predict import run_local_prediction
 
         run_local_prediction(options, local, terminal)
+
+
+def _check_local(*, is_async: bool, priority: int | None) -> None:
+    """Raise UserError if a flag needs a server that was there before this command and stays after it."""
+    hint = "start a server with `cog serve`, and pass the URL that it shows with --url"
+    if is_async:
+        raise UserError(
+            "--async needs --url: without it, the model stops with this command, before it has an output",
+            hint=hint,
+        )
+    if priority is not None:
+        raise UserError("--priority needs --url: without it, no other prediction could wait", hint=hint)

@@ -1,7 +1,7 @@
 """`cog serve`."""
 
 from dataclasses import replace
-from typing import Any
+from typing import Any, Final
 
 import click
 
@@ -9,6 +9,21 @@ from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
 from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
 from coglet_cli.settings import CogCommand, Settings
+
+_MEMORY_STORES: Final = ("memory", "off")
+_SQLITE: Final = "sqlite:"
+
+
+def _check_records(_: click.Context, __: click.Parameter, value: str | None) -> str | None:
+    """Return the value of --records unchanged: the server resolves the path."""
+    if value is None or value in _MEMORY_STORES or (value.startswith(_SQLITE) and value != _SQLITE):
+        return value
+    raise click.BadParameter(f"{value!r} is not one of memory, off, sqlite:PATH.")
+
+
+def _complete_records(_: click.Context, __: click.Parameter, incomplete: str) -> list[str]:
+    """Complete the part before the path."""
+    return [form for form in (*_MEMORY_STORES, _SQLITE) if form.startswith(incomplete)]
 
 
 @click.command(cls=CogCommand)
@@ -29,6 +44,19 @@ from coglet_cli.settings import CogCommand, Settings
     help="IP address to listen on; 0.0.0.0 opens the server to the network.",
 )
 @click.option("--upload-url", metavar="URL", help="Upload output files there instead of sending them inline.")
+@click.option(
+    "--queue",
+    type=click.IntRange(min=0),
+    metavar="NUMBER",
+    help="How many predictions may wait for their turn instead of being refused.",
+)
+@click.option(
+    "--records",
+    callback=_check_records,
+    shell_complete=_complete_records,
+    metavar="memory|off|sqlite:PATH",
+    help="Where the server keeps predictions after their end.",
+)
 @click.option("--playground", is_flag=True, help="Also serve a page to try the model in a browser.")
 @click.option(
     "--playground-port",
@@ -51,6 +79,8 @@ def serve(
     port: int,
     host: str,
     upload_url: str | None,
+    queue: int | None,
+    records: str | None,
     playground: bool,
     playground_port: int,
     environment: tuple[str, ...],
@@ -67,6 +97,7 @@ def serve(
     Examples:
       cog serve
       cog serve -p 5000 -e MODEL_SIZE=small
+      cog serve --queue 100 --records sqlite:predictions.db
       cog serve --playground
       curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
     """
@@ -84,7 +115,7 @@ def serve(
         page = PlaygroundOptions("", port=playground_port)
         # The default name host.docker.internal works only inside a container.
         page = page if in_docker else replace(page, webhook_host="localhost")
-    options = ServeOptions(local, parse_host(host), port, upload_url, page)
+    options = ServeOptions(local, parse_host(host), port, upload_url, page, queue, records)
     if in_docker:
         from coglet_cli.container.serve import run_docker_server
 

@@ -43,7 +43,7 @@ def run_docker_prediction(options: PredictOptions, docker: DockerOptions, termin
         model = build_model(engine, local, docker.flags, document, terminal)
     start = _Start(engine, model, docker, options, terminal)
     result, spec = run_interruptible(partial(start.predict, spec))
-    show_result(result, spec, terminal)
+    show_result(result, spec.output, terminal)
 
 
 @dataclass(frozen=True)

@@ -78,12 +78,24 @@ def _arguments(serve: ServeOptions) -> list[str]:
     return [*SERVER_COMMAND, "--await-explicit-shutdown", "true", *upload]
 
 
+def serving(plan: "ContainerPlan", serve: ServeOptions) -> "ContainerPlan":
+    """Return the plan with what the flags of `cog serve` ask for."""
+    from coglet_cli.engine.container import MODEL_PORT
+
+    return replace(
+        plan,
+        arguments=_arguments(serve),
+        environment={**plan.environment, **serve.variables},
+        ports={MODEL_PORT: (serve.host, serve.port)},
+        stop_signal="SIGINT",
+    )
+
+
 async def _serve(start: _Start, interrupts: Interrupts, terminal: Terminal) -> None:
-    from coglet_cli.engine.container import MODEL_PORT, ContainerExited, model_container
+    from coglet_cli.engine.container import ContainerExited, model_container
 
     plan, show_line = container_plan(start.model, start.options, terminal)
-    ports = {MODEL_PORT: (start.serve.host, start.serve.port)}
-    plan = replace(plan, arguments=_arguments(start.serve), ports=ports, stop_signal="SIGINT")
+    plan = serving(plan, start.serve)
     terminal.info(_announcement(plan))
     async with model_container(start.engine, plan, terminal, show_line) as server:
         interrupts.on_second = server.kill

@@ -32,7 +32,7 @@ def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal:
         )
     spec = prediction_spec(prepare_schema(model.project, model.config, terminal), options)
     start = _Start(model, with_interpreter(model, local, terminal), options.setup_timeout_s, terminal)
-    show_result(_predict(start, spec), spec, terminal)
+    show_result(_predict(start, spec), spec.output, terminal)
 
 
 @dataclass(frozen=True)
@@ -48,7 +48,7 @@ class _Start:
         """Run the prediction, stop the server and return the result. Raises PortTaken."""
         address = free_address(LOOPBACK)
         command = server_command(
-            self.model, self.options, address, self.terminal, is_training=spec.is_training
+            self.model, self.options, address, self.terminal, is_training=spec.values.is_training
         )
         self.terminal.info("Starting the model and running setup()...")
         async with local_server(command) as server:

@@ -2,7 +2,7 @@
 
 import asyncio
 import signal
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from coglet_cli.errors import Interrupted
 from coglet_cli.interrupts import Interrupts, run_interruptible
@@ -19,13 +19,28 @@ from coglet_cli.terminal import Terminal
 
 @dataclass(frozen=True)
 class ServeOptions:
-    """The flags of `cog serve`; `host` is an IP address, `page` the playground to serve as well, if any."""
+    """The flags of `cog serve`; `host` is an IP address, `page` the playground to serve as well, if any.
+
+    `queue` and `records` are None for the defaults of the server.
+    """
 
     local: LocalOptions
     host: str
     port: int
     upload_url: str | None = None
     page: PlaygroundOptions | None = None
+    queue: int | None = None
+    records: str | None = None
+
+    @property
+    def variables(self) -> dict[str, str]:
+        """The environment variables of the server; flags take precedence over `-e` and cog.yaml."""
+        variables = {}
+        if self.queue is not None:
+            variables["COG_QUEUE_SIZE"] = str(self.queue)
+        if self.records is not None:
+            variables["COG_RECORDS"] = self.records
+        return variables
 
 
 def run_server(options: ServeOptions, terminal: Terminal) -> None:
@@ -37,6 +52,7 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
         raise PortTaken(address)
     local = with_interpreter(model, options.local, terminal)
     command = server_command(model, local, address, terminal, options.upload_url)
+    command = replace(command, environment={**command.environment, **options.variables})
     try:
         run_interruptible(lambda interrupts: _serve(command, options.page, interrupts, terminal))
     except Interrupted as stopped:

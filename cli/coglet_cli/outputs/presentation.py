@@ -43,13 +43,16 @@ def present(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: 
 
 def present_json(reply: Reply, output: OutputSchema, target: OutputTarget, terminal: Terminal) -> None:
     """Print or write the whole response as JSON. Afterwards raises UserError if it did not succeed."""
-    value = reply.get("output")
-    response = {
-        "status": reply.get("status"),
-        "output": _write_files(value, output, target.stem, terminal),
-        "error": reply.get("error"),
-        "metrics": reply.get("metrics"),
-    }
+    response = {name: reply.get(name) for name in ("status", "output", "error", "metrics")}
+    write_response(response, output, target, terminal)
+    raise_for_status(reply)
+
+
+def write_response(response: Reply, output: OutputSchema, target: OutputTarget, terminal: Terminal) -> None:
+    """Print or write a response as JSON, with the paths of the files that its output contained."""
+    response = dict(response)
+    if "output" in response:
+        response["output"] = _write_files(response["output"], output, target.stem, terminal)
     text = write_json(response, indent=2)
     if target.file is None:
         print(text, flush=True)
@@ -57,7 +60,6 @@ def present_json(reply: Reply, output: OutputSchema, target: OutputTarget, termi
         if target.file.suffix != ".json":
             terminal.warning(f"--output value does not have a .json suffix: {target.file}")
         _write_text(target.file, f"{text}\n", terminal)
-    raise_for_status(reply)
 
 
 def raise_for_status(reply: Reply) -> None:

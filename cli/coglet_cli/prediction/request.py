@@ -1,11 +1,10 @@
 """One prediction on a server: the request, its streamed output, and its cancelation."""
 
 import asyncio
-import uuid
 from typing import TYPE_CHECKING
 
 from coglet_cli.prediction.result import PredictionResult
-from coglet_cli.prediction.spec import PredictionSpec
+from coglet_cli.prediction.spec import PredictionSpec, PredictionValues
 from coglet_cli.server.running import RunningServer
 from coglet_cli.terminal import Terminal
 
@@ -26,7 +25,7 @@ async def predict_when_ready(
 
     async with ModelClient(server.address.url) as client:
         await wait_set_up_within(setup_timeout_s, server, client)
-        terminal.info("Running training..." if spec.is_training else "Running prediction...")
+        terminal.info("Running training..." if spec.values.is_training else "Running prediction...")
         try:
             return await predict(client, spec, terminal)
         except ConnectionLost:
@@ -36,17 +35,33 @@ async def predict_when_ready(
 
 async def predict(client: "ModelClient", spec: PredictionSpec, terminal: Terminal) -> PredictionResult:
     """Run the prediction on a server that is ready. Cancels it there if this task is canceled."""
-    from coglet_cli.server.client import PredictionRequest
-
-    request = PredictionRequest(f"cog-{uuid.uuid4().hex}", spec.input, spec.context, spec.is_training)
+    request = _request(spec.values)
     try:
-        if not spec.shows_chunks:
+        if not spec.output.shows_chunks:
             return PredictionResult(await client.predict(request))
         return await _follow(client, request, terminal)
     except asyncio.CancelledError:
         terminal.info("Canceling the prediction...")
         await client.cancel(request)
         raise
+
+
+async def submit(client: "ModelClient", values: PredictionValues, terminal: Terminal) -> None:
+    """Create a prediction, which then runs on the server. Raises UserError if it is rejected."""
+    request = _request(values)
+    try:
+        await client.submit(request)
+    except asyncio.CancelledError:
+        # It may have been created, and the user does not know its id.
+        terminal.info("Canceling the prediction...")
+        await client.cancel(request)
+        raise
+
+
+def _request(values: PredictionValues) -> "PredictionRequest":
+    from coglet_cli.server.client import PredictionRequest
+
+    return PredictionRequest(values.id, values.input, values.context, values.is_training, values.priority)
 
 
 async def _follow(

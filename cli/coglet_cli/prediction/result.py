@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 
 from coglet_cli.outputs.presentation import Reply, present, present_json, raise_for_status
-from coglet_cli.prediction.spec import PredictionSpec
+from coglet_cli.outputs.spec import OutputSpec
 from coglet_cli.terminal import Terminal
 
 
@@ -15,11 +15,11 @@ class PredictionResult:
     is_shown: bool = False
 
 
-def show_result(result: PredictionResult, spec: PredictionSpec, terminal: Terminal) -> None:
+def show_result(result: PredictionResult, output: OutputSpec, terminal: Terminal) -> None:
     """Print or write the output. Raises UserError if the prediction did not succeed."""
     if result.is_shown:
         raise_for_status(result.reply)
-    elif spec.as_json:
-        present_json(result.reply, spec.output, spec.target, terminal)
+    elif output.as_json:
+        present_json(result.reply, output.schema, output.target, terminal)
     else:
-        present(result.reply, spec.output, spec.target, terminal)
+        present(result.reply, output.schema, output.target, terminal)

@@ -1,15 +1,15 @@
 """A prediction before it runs: its validated inputs, and the destination of its output."""
 
 import os
-import sys
+import uuid
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
 from coglet_cli.errors import UserError
-from coglet_cli.formats.model_schema import InputSchema, OutputSchema, read_input_schema, read_output_schema
+from coglet_cli.formats.model_schema import InputSchema, read_input_schema
 from coglet_cli.inputs.arguments import inputs_from_json, inputs_from_pairs
-from coglet_cli.outputs.target import OutputTarget, choose_target
+from coglet_cli.outputs.spec import OutputSpec, output_spec
 
 _TOKEN: Final = "REPLICATE_API_TOKEN"
 
@@ -24,24 +24,26 @@ class PredictOptions:
     setup_timeout_s: float = 300.0
     use_replicate_token: bool = False
     is_training: bool = False
+    priority: int | None = None
+
+
+@dataclass(frozen=True)
+class PredictionValues:
+    """What to send to the server; `priority` is None for its default, `id` is ours and unique."""
+
+    input: Mapping[str, Any]
+    context: Mapping[str, str]
+    is_training: bool = False
+    priority: int | None = None
+    id: str = field(default_factory=lambda: f"cog-{uuid.uuid4().hex}")
 
 
 @dataclass(frozen=True)
 class PredictionSpec:
     """One prediction: what to send to the server, and how to show the output."""
 
-    input: Mapping[str, Any]
-    context: Mapping[str, str]
-    output: OutputSchema
-    target: OutputTarget
-    as_json: bool
-    is_training: bool = False
-
-    @property
-    def shows_chunks(self) -> bool:
-        """True if stdout is a terminal and the output is text that can be printed as it is streamed."""
-        follows = self.output.streaming and self.output.is_concatenated
-        return follows and not self.as_json and self.target.file is None and sys.stdout.isatty()
+    values: PredictionValues
+    output: OutputSpec
 
 
 def check_input_flags(options: PredictOptions) -> None:
@@ -52,15 +54,20 @@ def check_input_flags(options: PredictOptions) -> None:
 
 def prediction_spec(document: Mapping[str, Any], options: PredictOptions) -> PredictionSpec:
     """Validate the inputs against the model's OpenAPI document. Raises UserError if they are invalid."""
-    output = read_output_schema(document, is_training=options.is_training)
+    values = prediction_values(document, options)
     as_json = options.json is not None
     return PredictionSpec(
+        values, output_spec(document, options.output, as_json=as_json, is_training=options.is_training)
+    )
+
+
+def prediction_values(document: Mapping[str, Any], options: PredictOptions) -> PredictionValues:
+    """Return what to send, validated as in `prediction_spec`."""
+    return PredictionValues(
         _read_inputs(options, read_input_schema(document, is_training=options.is_training)),
         _context(options, os.environ),
-        output,
-        choose_target(options.output, as_json=as_json, may_hold_files=output.may_hold_files),
-        as_json,
         options.is_training,
+        options.priority,
     )
 
 

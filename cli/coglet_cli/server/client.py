@@ -1,20 +1,21 @@
 """HTTP client for one model server. Import it while the server starts: httpx takes 0.2 s to import."""
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
 from types import TracebackType
-from typing import Any, Final
+from typing import Any, Final, Self
 
 import httpx
 
 from coglet_cli.errors import UserError
-from coglet_cli.server.events import EventParser
+from coglet_cli.server.events import EventParser, ServerEvent
 
 # A server responds immediately, unless the model has its own health check, which may take 10 s.
 HEALTH_TIMEOUT_S: Final = 12.0
 CANCEL_TIMEOUT_S: Final = 3.0
+EVENT_STREAM: Final = "text/event-stream"
 
 Reply = Mapping[str, Any]
 
@@ -54,12 +55,13 @@ class UnexpectedStatus(UserError):
 
 @dataclass(frozen=True)
 class PredictionRequest:
-    """One prediction, with our own id so that it can be canceled."""
+    """One prediction, with our own id so that it can be canceled; `priority` is None for the default."""
 
     id: str
     input: Mapping[str, Any]
     context: Mapping[str, str] = field(default_factory=dict)
     is_training: bool = False
+    priority: int | None = None
 
     @property
     def path(self) -> str:
@@ -78,7 +80,7 @@ class ModelClient:
             base_url=self.url, timeout=None, trust_env=not is_plain, verify=not is_plain
         )
 
-    async def __aenter__(self) -> "ModelClient":
+    async def __aenter__(self) -> Self:
         return self
 
     async def __aexit__(
@@ -117,24 +119,29 @@ class ModelClient:
             raise ConnectionLost(self.url, error) from None
         return _reply(response)
 
+    async def submit(self, request: PredictionRequest) -> None:
+        """Create a prediction, which the server runs later. Raises UserError if the server rejects it."""
+        headers = {**_HEADERS, "Prefer": "respond-async"}
+        try:
+            response = await self._http.put(request.path, content=_body(request), headers=headers)
+        except httpx.TransportError as error:
+            raise ConnectionLost(self.url, error) from None
+        _reply(response, HTTPStatus.ACCEPTED)
+
     async def predict_streaming(self, request: PredictionRequest, on_chunk: Callable[[Any], None]) -> Reply:
         """Like `predict`, but call `on_chunk` with each item of the output as soon as it is streamed.
 
         If the server does not stream, `on_chunk` is not called. Raises UserError also for a broken stream.
         """
-        headers = {**_HEADERS, "Accept": _EVENT_STREAM}
-        parser = EventParser()
+        headers = {**_HEADERS, "Accept": EVENT_STREAM}
         try:
             async with self._http.stream(
                 "PUT", request.path, content=_body(request), headers=headers
             ) as response:
-                if not response.headers.get("content-type", "").startswith(_EVENT_STREAM):
+                if not response.headers.get("content-type", "").startswith(EVENT_STREAM):
                     await response.aread()
                     return _reply(response)
-                async for line in response.aiter_lines():
-                    event = parser.feed(line)
-                    if event is None:
-                        continue
+                async for event in events(response):
                     match event.name:
                         case "output":
                             on_chunk(event.data["chunk"])
@@ -154,7 +161,15 @@ class ModelClient:
             return
 
 
-_EVENT_STREAM: Final = "text/event-stream"
+async def events(response: httpx.Response) -> AsyncIterator[ServerEvent]:
+    """Yield the server-sent events of a response."""
+    parser = EventParser()
+    async for line in response.aiter_lines():
+        event = parser.feed(line)
+        if event is not None:
+            yield event
+
+
 _HEADERS: Final = {"Content-Type": "application/json"}
 
 
@@ -162,10 +177,12 @@ def _body(request: PredictionRequest) -> bytes:
     body: dict[str, Any] = {"input": request.input}
     if request.context:
         body["context"] = request.context
+    if request.priority is not None:
+        body["priority"] = request.priority
     return json.dumps(body, allow_nan=False).encode("ascii")
 
 
-def _reply(response: httpx.Response) -> Reply:
+def _reply(response: httpx.Response, wanted: HTTPStatus = HTTPStatus.OK) -> Reply:
     try:
         body = response.json()
     except ValueError:
@@ -174,7 +191,7 @@ def _reply(response: httpx.Response) -> Reply:
         raise UnexpectedStatus(response)
     if response.status_code == HTTPStatus.UNPROCESSABLE_ENTITY and _is_input_detail(body.get("detail")):
         raise InputsRefused(body["detail"])
-    if response.status_code != HTTPStatus.OK:
+    if response.status_code != wanted:
         raise UnexpectedStatus(response)
     return body
 

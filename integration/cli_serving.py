@@ -1,0 +1,15 @@
+"""A server that `cog serve` has started for a test."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+from integration.cli_process import Cog, start_cog
+
+
+@contextmanager
+def serving(project: Path, *flags: str) -> Iterator[tuple[Cog, str]]:
+    """Serve the model of the folder within the block; yields the command and the URL."""
+    with start_cog(project, "serve", "-p", "0", *flags) as cog:
+        cog.wait_shown("The model is ready")
+        yield cog, cog.err.partition("Serving at ")[2].split()[0]
