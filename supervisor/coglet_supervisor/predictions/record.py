@@ -2,7 +2,7 @@
 
 import hashlib
 from collections.abc import Callable
-from typing import Protocol, Self
+from typing import Final, Protocol, Self
 
 import msgspec
 
@@ -10,6 +10,9 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import Kind, Prediction, PredictionSpec, Snapshot, Status
 from coglet_supervisor.predictions.stream import PredictionStream
+
+
+_CANONICAL_BYTES: Final = 1024 * 1024
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -66,9 +69,10 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     def has_input(self, input_json: bytes | msgspec.Raw) -> bool:
         """True if the prediction was accepted with this input."""
-        if self.input_digest is not None:
-            return digest_of(input_json) == self.input_digest
-        return self.input is not None and msgspec.json.decode(input_json) == msgspec.json.decode(self.input)
+        accepted = self.input_digest
+        if accepted is None and self.input is not None:
+            accepted = digest_of(self.input)
+        return digest_of(input_json) == accepted
 
     def snapshot(self) -> Snapshot:
         """Return the state as other responses represent it."""
@@ -84,7 +88,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
 
 def digest_of(input_json: bytes | msgspec.Raw) -> bytes:
-    """Return the SHA-256 of an input, which is the same for the same values."""
+    """Return the SHA-256 of an input: the same for the same values, and if it is large, for the same text."""
+    if len(input_json) > _CANONICAL_BYTES:  # decoding it would block all threads
+        return hashlib.sha256(input_json).digest()
     canonical = msgspec.json.encode(msgspec.json.decode(input_json), order="sorted")
     return hashlib.sha256(canonical).digest()
 
