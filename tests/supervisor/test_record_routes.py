@@ -269,7 +269,7 @@ class TestPutThatRepeats:
 
     async def test_the_same_input_gets_the_recorded_result(self, site: Site) -> None:
         await run(site)
-        again = {"input": {"key": "hidden", "n": 1.0}}
+        again = {"input": {"key": "hidden", "n": 1}}
         for prefer in ("respond-async", "wait=1"):
             answer = await site.ask("PUT", "/predictions/p", again, prefer=prefer)
             assert (answer.status, answer.json()["output"], answer.json()["logs"]) == (200, 1, "said\n")

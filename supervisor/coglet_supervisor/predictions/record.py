@@ -11,7 +11,6 @@ from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import Kind, Prediction, PredictionSpec, Snapshot, Status
 from coglet_supervisor.predictions.stream import PredictionStream
 
-
 _CANONICAL_BYTES: Final = 1024 * 1024
 
 
