@@ -146,3 +146,15 @@ def test_the_events_can_be_read_after_the_end_and_a_gap_is_reported(serve: Serve
         events = parse_events(answer.body)
         assert [event.name for event in events] == ["error", "output", "completed"]
         assert events[0].data == {"detail": "SSE stream replay truncated", "skipped": 5}
+
+
+def test_large_inputs_that_wait_are_bounded_in_bytes(serve: Serve) -> None:
+    with serve("script", variables={**QUEUE, "COG_QUEUE_MAX_BYTES": "10000000"}) as server:
+        server.start(WAIT, id="a")
+        large = script(length_of, text="x" * 8_000_000)
+        assert server.start(large, id="b").status == 202
+        assert server.start(large, id="c").status == 429
+        assert server.start(returning("1"), id="d").status == 202
+        server.folder.joinpath("go").touch()
+        assert wait_ended(server, "b")["output"] == 8_000_000
+        assert wait_ended(server, "d")["output"] == 1

@@ -250,3 +250,17 @@ def fill(path: Path) -> None:
     with path.open("wb", buffering=0) as file, contextlib.suppress(OSError):
         while file.write(b"x" * 4096):
             pass
+
+
+def test_a_file_on_a_read_only_disk_ends_the_start(serve: Serve, variables: dict[str, str]) -> None:
+    with small_disk() as disk:
+        if disk is None:
+            pytest.skip("no disk can be mounted here")
+        variables["COG_RECORDS"] = f"sqlite:{disk / 'records.db'}"
+        with serve("script", variables=variables):
+            pass
+        subprocess.run(["mount", "-o", "remount,ro", str(disk)], check=True)
+        with serve("script", variables=variables, until=None) as server:
+            assert server.process.wait(timeout=20) == 1
+            assert "Read-only file system" in server.log
+            assert "correct COG_RECORDS" in server.log
