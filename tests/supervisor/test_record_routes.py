@@ -210,6 +210,14 @@ async def test_the_list_in_pages(site: Site) -> None:
     assert back == first
 
 
+async def test_some_fields_of_one(site: Site) -> None:
+    await run(site)
+    body = (await site.ask("GET", "/predictions/p?fields=output")).json()
+    assert (body["output"], {"input", "logs"} & body.keys()) == (1, set())
+    assert (await site.ask("GET", "/predictions/p?fields=secrets")).status == 422
+    assert (await site.ask("GET", "/predictions/p?wait=5")).status == 422
+
+
 async def test_the_list_with_data(site: Site) -> None:
     await run(site)
     (each,) = (await site.ask("GET", "/predictions?fields=input,output")).json()["results"]
@@ -226,7 +234,7 @@ async def test_the_list_with_data(site: Site) -> None:
         ("limit=x", "limit: is 'x', but must be"),
         ("cursor=x1", "cursor: is 'x1', but must be taken from `next` or `previous` of another page"),
         ("fields=input,secrets", "fields: is 'input,secrets', but must be a list of input, logs, output"),
-        ("page=2", "page: is not a parameter of this list"),
+        ("page=2", "page: is not a parameter of this route"),
     ],
 )
 async def test_what_the_list_does_not_understand(site: Site, query: str, detail: str) -> None:

@@ -80,8 +80,11 @@ class RecordRoutes:
     async def show(self, request: Request, send: Send, kind: Kind, prediction_id: str) -> None:
         """GET .../{id}: respond with the state, at the end if the client prefers to wait, or the events.
 
-        Raises HttpError 404 or 410 if there is no record.
+        Raises HttpError 404 or 410 if there is no record, and 422 for invalid parameters.
         """
+        parameters = _parameters(request)
+        fields = _fields(parameters.pop("fields", ",".join(DATA_FIELDS)))
+        _check_empty(parameters)
         if accepts_events(request.header(b"accept")):
             await self._show_events(request, send, kind, prediction_id)
             return
@@ -94,7 +97,7 @@ class RecordRoutes:
             finally:
                 watch.end()
         record = await self._find(kind, prediction_id)
-        await respond(send, 200, encode_json(self._body(request, record, DATA_FIELDS)), JSON)
+        await respond(send, 200, encode_json(self._body(request, record, fields)), JSON)
 
     async def list(self, request: Request, send: Send, kind: Kind) -> None:
         """GET /predictions: respond with a page of the list. Raises HttpError 422 for invalid parameters."""
@@ -204,15 +207,26 @@ def _query(request: Request, kind: Kind) -> tuple[Query, tuple[str, ...]]:
     cursor = Cursor.parse(cursor_text) if cursor_text is not None else None
     if cursor_text is not None and cursor is None:
         raise _invalid("cursor", cursor_text, "taken from `next` or `previous` of another page")
-    fields = tuple(field for field in parameters.pop("fields", "").split(",") if field)
-    if any(field not in DATA_FIELDS for field in fields):
-        raise _invalid("fields", ",".join(fields), f"a list of {', '.join(DATA_FIELDS)}")
-    for name in parameters:
-        raise HttpError.json(422, {"detail": f"{name}: is not a parameter of this list"})
+    fields = _fields(parameters.pop("fields", ""))
+    _check_empty(parameters)
     return (
         Query(kind=kind, status=status, limit=int(limit), cursor=cursor, with_data=bool(fields)),  # type: ignore[arg-type]
         fields,
     )
+
+
+def _fields(text: str) -> tuple[str, ...]:
+    """Return the data fields in a comma-separated list. Raises HttpError 422."""
+    fields = tuple(field for field in text.split(",") if field)
+    if any(field not in DATA_FIELDS for field in fields):
+        raise _invalid("fields", text, f"a list of {', '.join(DATA_FIELDS)}")
+    return fields
+
+
+def _check_empty(unknown: dict[str, str]) -> None:
+    """Raise HttpError 422 if there are parameters left."""
+    for name in unknown:
+        raise HttpError.json(422, {"detail": f"{name}: is not a parameter of this route"})
 
 
 def _invalid(name: str, value: str, wanted: str) -> HttpError:
