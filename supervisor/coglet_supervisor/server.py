@@ -262,6 +262,7 @@ class Server:
         from coglet_supervisor.http.public_url import PublicUrl
         from coglet_supervisor.http.records import RecordRoutes
         from coglet_supervisor.pages.app import LazyPages
+        from coglet_supervisor.pages.hosted.parts import make_parts
 
         settings = self._settings
         start_task = self._clients.start
@@ -269,7 +270,10 @@ class Server:
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
         records = RecordRoutes(service, self._store, PublicUrl(settings.public_url), start_task)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
-        return App(access, predictions, records, self, LazyPages(service, self.ask_to_stop))
+        pages = LazyPages(
+            service, self.ask_to_stop, lambda: make_parts(settings, service, self._store, webhooks)
+        )
+        return App(access, predictions, records, self, pages)
 
     async def _run_periodic_tasks(self) -> None:
         await self._workers.wait_ready()

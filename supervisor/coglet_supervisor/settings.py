@@ -75,6 +75,7 @@ class Settings:
     max_attempts: int = 1  # COG_MAX_ATTEMPTS
     idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
     public_url: str | None = None  # COG_PUBLIC_URL
+    model_name: str | None = None  # COG_MODEL_NAME
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
     api_token: str | None = None  # COG_API_TOKEN
@@ -125,6 +126,7 @@ class Settings:
             "max_attempts": reader.positive_int("COG_MAX_ATTEMPTS") or cls.max_attempts,
             "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
             "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,
+            "model_name": environment.get("COG_MODEL_NAME") or None,
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,

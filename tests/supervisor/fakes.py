@@ -5,6 +5,7 @@ import json
 import socket
 from collections import deque
 from typing import Any, Final
+from urllib.parse import unquote
 
 from coglet_supervisor.http.connection import Connection
 from coglet_supervisor.http.exchange import Exchange
@@ -129,6 +130,9 @@ class Caller:
         self.scope: Scope = {
             "type": "http",
             "method": method,
+            "scheme": "http",
+            "http_version": "1.1",
+            "path": unquote(raw_path.decode()),
             "raw_path": raw_path,
             "query_string": query,
             "headers": [

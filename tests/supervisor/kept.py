@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 import msgspec
 
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
 from coglet_supervisor.predictions.stream import PredictionStream
@@ -28,6 +29,8 @@ class KeptPrediction:
     attempt: int = 0
     webhook: Hook | None = None
     is_detached: bool = False
+    deadline: float | None = None
+    hosted: HostedCall | None = None
     kept_bytes: int = 100
     stream: PredictionStream | None = field(default=None, compare=False)
 
@@ -55,6 +58,8 @@ class KeptPrediction:
             is_detached=self.is_detached,
             is_streaming=self.stream is not None,
             is_data_removed=self.input is None,
+            deadline=self.deadline,
+            hosted=self.hosted,
         )
 
 

@@ -3,7 +3,7 @@
 from typing import Any
 
 import msgspec
-from testing.waiting import settle
+from testing.waiting import settle, wait_until
 from tests.supervisor.fakes import Caller
 from tests.supervisor.running import Bench
 
@@ -18,6 +18,9 @@ from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.http.request import Receive, Scope, Send, respond
 from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.pages.app import LazyPages
+from coglet_supervisor.pages.hosted.identity import Identity
+from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
 from coglet_supervisor.server_log import ServerLog
@@ -72,8 +75,15 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, 200, b"page " + scope["raw_path"])
 
 
+def _ignore() -> None:
+    """The server cannot be shut down."""
+
+
 class Site:
-    """The application over a service. Callers that have to wait do so in `clients`."""
+    """The application over a service. Callers that have to wait do so in `clients`.
+
+    With `hosted_identity`, its pages are the real ones.
+    """
 
     def __init__(
         self,
@@ -82,6 +92,7 @@ class Site:
         *,
         token: str | None = None,
         repeats_from_records: bool = False,
+        hosted_identity: Identity | None = None,
     ) -> None:
         self.served = served
         self.health = Health()
@@ -98,11 +109,27 @@ class Site:
         )
         records = RecordRoutes(served.service, store, PublicUrl("http://server"), clients.start)
         access = Access(token, is_loopback=False, allowed_hosts=frozenset())
-        self._app = App(access, routes, records, self.health, pages)
+        if hosted_identity is None:
+            self._app = App(access, routes, records, self.health, pages)
+        else:
+            parts = HostedParts(
+                service=served.service,
+                store=store,
+                webhooks=self.webhooks,
+                public_url=PublicUrl(None),
+                identity=hosted_identity,
+                signer=None,
+                max_body_bytes=MAX_BODY_BYTES,
+            )
+            self._app = App(
+                access, routes, records, self.health, LazyPages(served.service, _ignore, lambda: parts)
+            )
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Caller:
         """A whole request with its answer, which does not have to wait. A `body` is sent as JSON."""
         caller = self.call(method, path, body, **headers)
+        if path.startswith("/v1"):
+            await wait_until(lambda: caller.is_answered)  # Quart starts tasks
         await settle()
         assert caller.is_answered, f"{method} {path} waits"
         return caller

@@ -97,3 +97,13 @@ def test_a_client_other_than_a_browser_needs_no_origin() -> None:
 )
 def test_loopback_hosts(host: str, result: bool) -> None:
     assert is_loopback(host) == result
+
+
+@pytest.mark.parametrize("value", ["Token sesame", "token sesame", "Bearer sesame"])
+def test_the_hosted_api_accepts_both_schemes(value: str) -> None:
+    assert refused(TOKEN, b"/v1/predictions", authorization=value) is None
+    assert refused(TOKEN, b"/v1/predictions", authorization=f"{value}2") == 401
+
+
+def test_the_container_api_accepts_bearer_alone() -> None:
+    assert refused(TOKEN, authorization="Token sesame") == 401

@@ -1,11 +1,13 @@
 """How a run ends: with its worker, its time limit, a cancel, or the last reader of its events."""
 
 import gc
+import time
 import weakref
 from pathlib import Path
 from typing import Any
 
 import pytest
+from testing.waiting import wait_until
 from tests.supervisor.kept import SlowStore
 from tests.supervisor.running import Bench, others_to_end
 
@@ -286,3 +288,28 @@ async def test_a_slot_that_comes_before_the_record_is_written(tmp_path: Path) ->
     store.write()  # the end of the first
     store.write()
     assert waiting.prediction.status == "processing"
+
+
+@pytest.mark.parametrize("is_running", [True, False])
+async def test_at_its_deadline_it_is_canceled(tmp_path: Path, is_running: bool) -> None:
+    bench = Bench(tmp_path, queue_size=1)
+    run = bench.new_run(deadline=time.time() + 0.01)
+    if is_running:
+        assert bench.pool.acquire() is bench.slot
+        run.assign(bench.slot)
+    run.accept()
+    if is_running:
+        await wait_until(lambda: bench.owner.cancels == 1)
+        bench.slot.receive(slot.Cancelled(id="p"))
+    assert await run.prediction.wait_terminal(20.0)
+    assert run.prediction.status == "canceled"
+
+
+async def test_a_deadline_after_the_end_changes_nothing(tmp_path: Path) -> None:
+    bench = Bench(tmp_path)
+    run = bench.run(deadline=time.time() + 0.01)
+    bench.slot.receive(slot.Done(id="p", predict_time=0.0, output=b"1"))
+    other = bench.new_run(2, id="q", deadline=time.time() + 0.02)
+    other.accept()
+    assert await other.prediction.wait_terminal(20.0)
+    assert (run.prediction.status, bench.owner.cancels) == ("succeeded", 0)

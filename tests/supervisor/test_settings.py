@@ -43,6 +43,7 @@ VARIABLES = [
     ("COG_MAX_ATTEMPTS", "max_attempts", 1, {"3": 3}, ["0", "x"]),
     ("COG_IDEMPOTENT_PUT", "idempotent_put", "run", {"records": "records", "run": "run"}, ["never"]),
     ("COG_PUBLIC_URL", "public_url", None, {"https://a.test/": "https://a.test"}, []),
+    ("COG_MODEL_NAME", "model_name", None, {"me/model": "me/model"}, []),
     ("COG_OPENAPI_SCHEMA", "openapi_schema", None, {"{}": "{}"}, []),
     ("COG_API_TOKEN", "api_token", None, {"secret": "secret"}, []),
     ("COG_ALLOWED_HOSTS", "allowed_hosts", frozenset(), {"a.com, b.com": frozenset({"a.com", "b.com"})}, []),

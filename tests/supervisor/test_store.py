@@ -8,6 +8,7 @@ import msgspec
 import pytest
 from tests.supervisor.kept import KeptPrediction
 
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.prediction import Status
 from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
 from coglet_supervisor.predictions.stream import PredictionStream
@@ -254,3 +255,11 @@ def test_a_cursor_is_a_text(cursor: Cursor) -> None:
 async def test_the_events_of_a_streaming_one_are_kept(opened: Store) -> None:
     await ended(opened, KeptPrediction(stream=PredictionStream(10)))
     assert isinstance(await opened.stream("p"), PredictionStream)
+
+
+async def test_the_request_of_the_hosted_api_and_the_deadline_are_kept(opened: Store) -> None:
+    call = HostedCall("https://a.test", "me/model", "v" * 64, destination="me/trained")
+    await accepted(opened, KeptPrediction(deadline=2000.5, hosted=call))
+    record = await opened.get("p")
+    assert isinstance(record, Record)
+    assert (record.deadline, record.hosted) == (2000.5, call)

@@ -6,10 +6,13 @@ from dataclasses import dataclass
 from typing import Final
 from urllib.parse import urlsplit
 
-from coglet_supervisor.http.request import TEXT, HttpError, Request
+from coglet_supervisor.http.request import JSON, TEXT, HttpError, Request, encode_json
 
 # Paths that need no token, because probes of an orchestrator have none.
 PROBES: Final = frozenset({b"/health-check", b"/livez", b"/readyz"})
+
+# The hosted API, whose clients also send `Authorization: Token ...`, and read problem bodies.
+HOSTED: Final = b"/v1/"
 
 
 @dataclass(frozen=True)
@@ -52,9 +55,14 @@ class Access:
 
     def _check_token(self, request: Request, token: str) -> None:
         scheme, _, given = (request.header(b"authorization") or "").partition(" ")
+        is_hosted = request.path.startswith(HOSTED)
+        schemes = ("bearer", "token") if is_hosted else ("bearer",)
         # Bytes, because compare_digest does not accept non-ASCII str.
-        if scheme.lower() == "bearer" and hmac.compare_digest(given.strip().encode(), token.encode()):
+        if scheme.lower() in schemes and hmac.compare_digest(given.strip().encode(), token.encode()):
             return
+        if is_hosted:
+            body = {"title": "Unauthenticated", "detail": "A valid API token is required.", "status": 401}
+            raise HttpError(401, encode_json(body), JSON, (b"www-authenticate", b"Bearer"))
         raise HttpError(401, b"A valid bearer token is required", TEXT, (b"www-authenticate", b"Bearer"))
 
 

@@ -18,9 +18,10 @@ class PublicUrl:
     def of(self, request: Request, *segments: str, query: str = "") -> str:
         """Return the URL of a path, whose segments are percent-encoded."""
         path = "".join(f"/{quote(segment, safe='')}" for segment in segments)
-        return f"{self._base_of(request)}{path}{'?' if query else ''}{query}"
+        return f"{self.base_of(request)}{path}{'?' if query else ''}{query}"
 
-    def _base_of(self, request: Request) -> str:
+    def base_of(self, request: Request) -> str:
+        """Return the URL of the server, without a slash at its end."""
         if self._base is not None:
             return self._base
         host = request.header(b"host") or ""

@@ -1,6 +1,5 @@
 """HTTP routes that show, list and delete predictions and trainings, in flight or ended."""
 
-import datetime
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
@@ -19,13 +18,13 @@ from coglet_supervisor.http.request import (
     encode_json,
     respond,
 )
+from coglet_supervisor.predictions.hosted_body import COLLECTIONS, timestamp
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query, Store
 
-COLLECTIONS: Final[dict[Kind, str]] = {"prediction": "predictions", "training": "trainings"}
 STATUSES: Final = ("starting", "processing", "succeeded", "failed", "canceled")
 DATA_FIELDS: Final = ("input", "logs", "output")
 NOT_KEPT: Final = "The events of this prediction are not kept."
@@ -182,12 +181,6 @@ class RecordRoutes:
 def unknown(kind: Kind, prediction_id: str) -> HttpError:
     """Return the error for an id without a record: 404."""
     return HttpError.json(404, {"detail": f"{kind} {prediction_id!r} is not known"})
-
-
-def timestamp(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC with microseconds."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
-    return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"
 
 
 def _parameters(request: Request) -> dict[str, str]:

@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Any
 
 from coglet_supervisor.http.request import Receive, Scope, Send, encode_json
 from coglet_supervisor.pages.docs_page import docs_routes
+from coglet_supervisor.pages.hosted.api import hosted_routes
+from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -21,12 +23,19 @@ log = logging.getLogger(__name__)
 class LazyPages:
     """Builds the Quart application at its first request.
 
-    Importing Quart takes 0.2 s, which a server that only predicts does not need.
+    Importing Quart takes 0.2 s, which a server that only predicts does not need. `hosted` returns the
+    parts of the hosted API, in a thread.
     """
 
-    def __init__(self, service: PredictionService, shut_down: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        service: PredictionService,
+        shut_down: Callable[[], None],
+        hosted: Callable[[], HostedParts],
+    ) -> None:
         self._service = service
         self._shut_down = shut_down
+        self._hosted = hosted
         self._app: Quart | None = None
         self._lock = threading.Lock()
 
@@ -39,17 +48,19 @@ class LazyPages:
     def _build_once(self) -> None:
         with self._lock:
             if self._app is None:
-                self._app = build_pages(self._service, self._shut_down)
+                self._app = build_pages(self._service, self._shut_down, self._hosted())
 
 
-def build_pages(service: PredictionService, shut_down: Callable[[], None]) -> "Quart":
+def build_pages(service: PredictionService, shut_down: Callable[[], None], hosted: HostedParts) -> "Quart":
     """Build the Quart application; `shut_down` is called for POST /shutdown."""
     from quart import Quart, Response
     from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
     app = Quart("coglet_supervisor", static_folder=None)
     app.url_map.merge_slashes = False
+    app.config["MAX_CONTENT_LENGTH"] = hosted.max_body_bytes
     app.register_blueprint(docs_routes())
+    app.register_blueprint(hosted_routes(hosted))
 
     def json_response(body: object, status: int = 200) -> Response:
         return Response(encode_json(body), status, content_type="application/json")

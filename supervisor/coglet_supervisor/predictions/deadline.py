@@ -1,6 +1,7 @@
 """The time limit of what a run does at the moment."""
 
 import asyncio
+import time
 from collections.abc import Callable
 
 
@@ -15,6 +16,10 @@ class Deadline:
         self.cancel()
         if limit_s is not None:
             self._timer = asyncio.get_running_loop().call_later(limit_s, on_over)
+
+    def set_until(self, moment: float | None, on_over: Callable[[], None]) -> None:
+        """As `set`, for a moment in seconds since the epoch; one that is over counts as now."""
+        self.set(None if moment is None else max(moment - time.time(), 0.0), on_over)
 
     def cancel(self) -> None:
         """Drop the pending call."""

@@ -18,6 +18,7 @@ import msgspec
 
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.metrics import Metrics, Mode, merge_metric
 from coglet_supervisor.predictions.run_input import RunInput
 from coglet_supervisor.printed_text import MAX_LOG_BYTES, PrintedText
@@ -47,8 +48,9 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     `context` is passed to the model unchanged. With `is_streaming`, clients can read its events; with
     `ends_with_readers`, it is canceled when the last reader disconnects. `priority` is its place in the
     queue, see RunQueue; `webhook` is what its client asked for. No client waits for one that `is_detached`.
-    `attempt` is how often an earlier server has started it, and `created_at` when it was accepted there, in
-    seconds since the epoch.
+    At its `deadline` it is canceled, in seconds since the epoch. `attempt` is how often an earlier server has
+    started it, and `created_at` when it was accepted there. `hosted` is set if it came in through the hosted
+    API.
     """
 
     id: str
@@ -61,8 +63,10 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     priority: int = 0
     webhook: Hook | None = None
     is_detached: bool = False
+    deadline: float | None = None
     attempt: int = 0
     created_at: float | None = None
+    hosted: HostedCall | None = None
 
 
 class Listener(Protocol):
@@ -114,6 +118,8 @@ class Prediction:
     ) -> None:
         self.id: Final = spec.id
         self.kind: Final = spec.kind
+        self.deadline: Final = spec.deadline
+        self.is_streaming: Final = spec.is_streaming
         self._status: Status = "starting"
         self._error: str | None = None
         self._listeners = list(listeners)

@@ -7,6 +7,7 @@ from typing import Final, Protocol, Self
 import msgspec
 
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import Kind, Prediction, PredictionSpec, Snapshot, Status
 from coglet_supervisor.predictions.stream import PredictionStream
@@ -19,8 +20,9 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
 
     `sequence` orders records by their acceptance, whatever the clock does. Times are seconds since the epoch.
     `input` and `output` are JSON text; None if there is none, or if it was removed, in which case
-    `is_data_removed` is set. `attempt` counts the starts. No client waits for one that `is_detached`. A store
-    that masks secrets in `input` sets `input_digest`, see `digest_of`.
+    `is_data_removed` is set. `attempt` counts the starts. No client waits for one that `is_detached`; at its
+    `deadline` it is canceled. A store that masks secrets in `input` sets `input_digest`, see `digest_of`.
+    `hosted` is set if it came in through the hosted API.
     """
 
     id: str
@@ -43,6 +45,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_streaming: bool = False
     is_data_removed: bool = False
     input_digest: bytes | None = None
+    deadline: float | None = None
+    hosted: HostedCall | None = None
 
     @classmethod
     def of(cls, prediction: Prediction, spec: PredictionSpec, sequence: int, attempt: int) -> Self:
@@ -64,6 +68,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             webhook=spec.webhook,
             is_detached=spec.is_detached,
             is_streaming=spec.is_streaming,
+            deadline=spec.deadline,
+            hosted=spec.hosted,
         )
 
     def has_input(self, input_json: bytes | msgspec.Raw) -> bool:

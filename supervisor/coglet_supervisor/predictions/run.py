@@ -104,6 +104,7 @@ class PredictionRun:
         self._is_canceled = False
         self._failure: str | None = None
         self._deadline = Deadline()
+        self._expiry = Deadline()  # of the client, whatever the phase
         self.is_overdue = False
 
     # for the service
@@ -147,6 +148,7 @@ class PredictionRun:
         """End without a terminal state: it was never accepted, or the next server runs it."""
         self._phase = "ended"
         self._deadline.cancel()
+        self._expiry.cancel()
         self._release_slot()
         self._remove_folder()
         if self.stream is not None:
@@ -277,6 +279,7 @@ class PredictionRun:
         self.acceptance.decide(error)
         if self._phase != "accepting":
             return
+        self._expiry.set_until(self._spec.deadline, self.cancel)
         if error is not None:
             self.leave()
         elif self._is_canceled:
@@ -367,6 +370,7 @@ class PredictionRun:
         if self._failure is not None:
             status, error = "failed", self._failure
         self._deadline.cancel()
+        self._expiry.cancel()
         self._outputs.clear()
         self._remove_folder()
         self.prediction.finish(status, error=error, is_stream=is_stream)

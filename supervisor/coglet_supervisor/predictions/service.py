@@ -4,6 +4,7 @@ The only place that starts predictions and adds or removes table entries.
 """
 
 import asyncio
+import functools
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -12,6 +13,8 @@ import msgspec
 
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted import HostedCall
+from coglet_supervisor.predictions.hosted_body import CONTAINER_BODIES, Bodies, HostedBodies
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
 from coglet_supervisor.predictions.problems import InvalidInput
@@ -72,7 +75,8 @@ class NewPrediction:
 
     `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
     canceled when the last reader of its events disconnects. `priority` is from -10 to 10; higher goes first.
-    No client waits for one that `is_detached`.
+    No client waits for one that `is_detached`. Its events can be read if the model streams, or with
+    `keeps_events`. At its `deadline`, in seconds since the epoch, it is canceled.
     """
 
     id: str | None
@@ -83,6 +87,9 @@ class NewPrediction:
     priority: int = 0
     webhook: Hook | None = None
     is_detached: bool = False
+    keeps_events: bool = False
+    deadline: float | None = None
+    hosted: HostedCall | None = None
 
 
 class PredictionService:
@@ -110,6 +117,7 @@ class PredictionService:
         self._is_shutting_down = is_shutting_down
         self._runs: dict[str, PredictionRun] = {}
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
+        self._ended_count = 0
         self._is_empty = asyncio.Event()
         self._is_empty.set()
 
@@ -122,6 +130,11 @@ class PredictionService:
     def find(self, prediction_id: str) -> PredictionRun | None:
         """Return the run in flight with that id, or None."""
         return self._runs.get(prediction_id)
+
+    @property
+    def ended_count(self) -> int:
+        """How many predictions and trainings of this server have ended."""
+        return self._ended_count
 
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
         """Validate a prediction, then start it or let it wait for a slot, atomically on the event loop.
@@ -158,8 +171,10 @@ class PredictionService:
             priority=record.priority,
             webhook=record.webhook,
             is_detached=record.is_detached,
+            deadline=record.deadline,
             attempt=record.attempt,
             created_at=record.created_at,
+            hosted=record.hosted,
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
         self._runs[run.id] = run
@@ -175,6 +190,13 @@ class PredictionService:
         except InvalidInput as error:
             return "; ".join(f"{problem.loc[-1]}: {problem.msg}" for problem in error.problems)
         return None
+
+    def webhook_bodies(self, hosted: HostedCall | None, kind: Kind, input_json: msgspec.Raw | None) -> Bodies:
+        """Return what encodes the webhooks of a prediction, in the API through which it came in."""
+        if hosted is None:
+            return CONTAINER_BODIES
+        mask = functools.partial(self.validation.mask_secrets, training=kind == "training")
+        return HostedBodies(hosted, input_json, mask)
 
     def place(self, run: PredictionRun) -> None:
         """Give a run a free slot, or a place in the queue."""
@@ -231,6 +253,7 @@ class PredictionService:
             self._record("Prediction not accepted", run)
         if prediction.started_at is not None:
             self._durations_s.append(prediction.run_time_s)
+        self._ended_count += 1
         self._pool.queue.remove(run)
         del self._runs[run.id]
         if not self._runs:
@@ -259,11 +282,13 @@ class PredictionService:
             input=RunInput(input_json),
             context=request.context,
             output_is_array=output_is_array(self.schema, training=training),
-            is_streaming=self.is_streaming and not training,
+            is_streaming=request.keeps_events or (self.is_streaming and not training),
             ends_with_readers=request.ends_with_readers,
             priority=request.priority,
             webhook=request.webhook,
             is_detached=request.is_detached,
+            deadline=request.deadline,
+            hosted=request.hosted,
         )
 
     def _record(self, message: str, run: PredictionRun, **fields: object) -> None:

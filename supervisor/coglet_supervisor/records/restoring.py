@@ -4,6 +4,7 @@ import logging
 from typing import Final, Protocol
 
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted_body import Bodies
 from coglet_supervisor.predictions.prediction import Listener
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
@@ -18,9 +19,9 @@ _STEP: Final = 100
 class HookSender(Protocol):
     """The part of Webhooks that restoring needs."""
 
-    def listener(self, hook: Hook) -> Listener: ...
+    def listener(self, hook: Hook, bodies: Bodies) -> Listener: ...
 
-    def deliver_end(self, record: Record) -> None: ...
+    def deliver_end(self, record: Record, bodies: Bodies) -> None: ...
 
 
 async def restore(store: Store, service: PredictionService, webhooks: HookSender, max_attempts: int) -> None:
@@ -35,7 +36,7 @@ async def restore(store: Store, service: PredictionService, webhooks: HookSender
     | has an input that the model does not accept any more | | failed, with the reason |
     """
     for record in await store.undelivered():
-        webhooks.deliver_end(record)
+        webhooks.deliver_end(record, service.webhook_bodies(record.hosted, record.kind, record.input))
     waiting, last = 0, 0
     while records := await store.unfinished(last, _STEP):
         last = records[-1].sequence
@@ -47,7 +48,10 @@ async def restore(store: Store, service: PredictionService, webhooks: HookSender
 
 def _continue(record: Record, service: PredictionService, webhooks: HookSender, max_attempts: int) -> bool:
     """Continue one prediction. True if it waits."""
-    listeners = [] if record.webhook is None else [webhooks.listener(record.webhook)]
+    listeners = []
+    if record.webhook is not None:
+        bodies = service.webhook_bodies(record.hosted, record.kind, record.input)
+        listeners.append(webhooks.listener(record.webhook, bodies))
     run = service.restore(record, listeners)
     if record.attempt >= max_attempts:
         attempt = f"in attempt {record.attempt} of {max_attempts}"

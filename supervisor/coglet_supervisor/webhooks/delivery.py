@@ -14,12 +14,11 @@ import time
 from collections.abc import Callable
 from typing import Final
 
-import msgspec
-
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Produced, Started
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted_body import CONTAINER_BODIES, Bodies
 from coglet_supervisor.predictions.prediction import Listener, Prediction, Snapshot
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.versions import versions
@@ -56,8 +55,6 @@ _FIXED_HEADERS: Final = {
     b"user-agent": f"coglet/{versions().coglet}".encode(),
 }
 
-_encode: Final = msgspec.json.Encoder().encode
-
 
 class Webhooks:
     """Creates the webhook listeners of predictions, and waits for their deliveries at shutdown.
@@ -84,26 +81,27 @@ class Webhooks:
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
 
-    def listener(self, hook: Hook) -> Listener:
+    def listener(self, hook: Hook, bodies: Bodies = CONTAINER_BODIES) -> Listener:
         """Return a listener that sends the events of one prediction that `hook` names.
 
         Raises UnusableUrl if no request can be sent to its URL.
         """
         queue = WebhookQueue(hook.events, self._interval_s)
-        return _Delivery(queue, self._sender(hook), self._backlog, self._start, self._on_delivered)
+        return _Delivery(queue, self._sender(hook), self._backlog, self, bodies)
 
-    def deliver_end(self, record: Record) -> None:
+    def deliver_end(self, record: Record, bodies: Bodies = CONTAINER_BODIES) -> None:
         """Deliver the terminal state of a prediction of an earlier server, which could not."""
         assert record.webhook is not None
-        self._add(self._start_task(self._deliver_end(record, self._sender(record.webhook))))
+        body = bodies(record, record.snapshot())
+        self._add(self._start_task(self._deliver_end(record, body, self._sender(record.webhook))))
 
-    async def _deliver_end(self, record: Record, sender: Sender) -> None:
+    async def _deliver_end(self, record: Record, body: bytes, sender: Sender) -> None:
         message_id = end_message_id(record.id, record.created_at)
         try:
-            await sender.persist(_encode(record.snapshot()), record.id, message_id)
+            await sender.persist(body, record.id, message_id)
         except NotDelivered as error:
             _log_loss(record.id, sender, str(error))
-        self._on_delivered(record.id)
+        self.delivered(record.id)
 
     def _sender(self, hook: Hook) -> Sender:
         headers = {
@@ -127,8 +125,13 @@ class Webhooks:
             task.cancel()
         await self.wait_delivered()
 
-    def _start(self, delivery: _Delivery, prediction: Prediction) -> None:
+    def start(self, delivery: _Delivery, prediction: Prediction) -> None:
+        """Start the task of a delivery."""
         self._add(self._start_task(delivery.run(prediction)))
+
+    def delivered(self, prediction_id: str) -> None:
+        """Note that the terminal state was delivered, or can never be."""
+        self._on_delivered(prediction_id)
 
     def _add(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -146,14 +149,14 @@ class _Delivery:
         queue: WebhookQueue,
         sender: Sender,
         backlog: Backlog,
-        start: Callable[[_Delivery, Prediction], None],
-        on_delivered: Callable[[str], None],
+        owner: Webhooks,
+        bodies: Bodies,
     ) -> None:
         self._queue = queue
         self._sender = sender
         self._backlog = backlog
-        self._start = start
-        self._on_delivered = on_delivered
+        self._owner = owner
+        self._bodies = bodies
         self._is_started = False
         self._news = asyncio.Event()
         self._bytes_in_backlog = 0
@@ -169,7 +172,7 @@ class _Delivery:
             self._news.set()
         else:
             self._is_started = True
-            self._start(self, prediction)
+            self._owner.start(self, prediction)
 
     async def run(self, prediction: Prediction) -> None:
         """Send what the queue decides until it is finished."""
@@ -177,7 +180,7 @@ class _Delivery:
         ends = False
         try:
             if ends := await self._send_until_end(prediction):
-                body = _encode(prediction.snapshot())
+                body = self._bodies(prediction, prediction.snapshot())
                 message_id = end_message_id(prediction_id, prediction.created_at)
                 del prediction  # only the body stays in memory while the receiver is unavailable
                 await self._sender.persist(body, prediction_id, message_id)
@@ -189,7 +192,7 @@ class _Delivery:
         finally:
             self._backlog.leave(self._bytes_in_backlog)
         if ends:
-            self._on_delivered(prediction_id)
+            self._owner.delivered(prediction_id)
 
     async def _send_until_end(self, prediction: Prediction) -> bool:
         """Send the state whenever it is due.
@@ -221,7 +224,7 @@ class _Delivery:
                 return  # the prediction has ended in the meantime, and its end includes this
             self._queue.sent(step, now)
             try:
-                await self._sender.attempt(_encode(snapshot), turn)
+                await self._sender.attempt(self._bodies(prediction, snapshot), turn)
             except NeverDelivered as error:
                 self._queue.give_up()
                 _log_loss(prediction.id, self._sender, str(error))
@@ -242,7 +245,7 @@ class _Delivery:
                 await self._news.wait()
 
     def _enter_backlog(self, prediction: Prediction) -> None:
-        size_bytes = _BYTES_EACH + prediction.kept_bytes
+        size_bytes = _BYTES_EACH + prediction.kept_bytes + self._bodies.size_bytes
         if self._backlog.enter(size_bytes):
             self._bytes_in_backlog = size_bytes
         else:

@@ -39,6 +39,8 @@ CREATE TABLE predictions (
     is_webhook_due INTEGER NOT NULL DEFAULT 0,
     is_detached INTEGER NOT NULL,
     is_streaming INTEGER NOT NULL,
+    deadline REAL,
+    hosted BLOB,
     kept_bytes INTEGER NOT NULL DEFAULT 0
 );
 CREATE INDEX by_kind ON predictions (kind, sequence);

@@ -6,13 +6,14 @@ from typing import Any, Final
 import msgspec
 
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
 
 _STATE: Final = (
     "id, kind, sequence, status, error, metrics, created_at, started_at, completed_at, attempt, priority, "
-    "context, webhook, is_detached, is_streaming, input_digest, files"
+    "context, webhook, is_detached, is_streaming, deadline, hosted, input_digest, files"
 )
 STATE_COLUMNS: Final = _STATE
 ALL_COLUMNS: Final = f"{_STATE}, input, output, logs"
@@ -21,6 +22,7 @@ _encode: Final = msgspec.json.Encoder().encode
 _metrics: Final = msgspec.json.Decoder(Metrics)
 _context: Final = msgspec.json.Decoder(dict[str, str])
 _hook: Final = msgspec.json.Decoder(Hook)
+_hosted: Final = msgspec.json.Decoder(HostedCall)
 
 
 def file_name(sequence: int, column: str) -> str:
@@ -38,7 +40,7 @@ def record_of(row: sqlite3.Row, files: Files, *, with_data: bool) -> Record:
     data: dict[str, bytes | None] = {"input": None, "output": None, "logs": None}
     if with_data:
         data = {column: value_of(row, column, files) for column in data}
-    webhook = row["webhook"]
+    webhook, hosted = row["webhook"], row["hosted"]
     return Record(
         id=row["id"],
         kind=row["kind"],
@@ -60,6 +62,8 @@ def record_of(row: sqlite3.Row, files: Files, *, with_data: bool) -> Record:
         is_streaming=bool(row["is_streaming"]),
         is_data_removed=with_data and data["input"] is None,
         input_digest=row["input_digest"],
+        deadline=row["deadline"],
+        hosted=None if hosted is None else _hosted.decode(hosted),
     )
 
 
@@ -84,6 +88,8 @@ def accepted_values(record: Record) -> dict[str, Any]:
         "webhook": None if record.webhook is None else _encode(record.webhook),
         "is_detached": record.is_detached,
         "is_streaming": record.is_streaming,
+        "deadline": record.deadline,
+        "hosted": None if record.hosted is None else _encode(record.hosted),
     }
 
 

@@ -1,0 +1,292 @@
+"""replicate-api.md 3 and 4: the routes of predictions, trainings and models, over a fake worker."""
+
+import re
+import time
+from collections.abc import AsyncIterator
+from typing import Any
+
+import pytest
+from testing.receiver import Receiver
+from testing.waiting import settle, wait_until
+from tests.supervisor.fakes import Caller
+from tests.supervisor.serving import Service, Site
+
+from coglet_protocol import slot
+from coglet_supervisor.client_tasks import ClientTasks
+from coglet_supervisor.pages.hosted.identity import Identity
+
+INPUT: dict[str, Any] = {
+    "type": "object",
+    "properties": {
+        "n": {"type": "integer", "maximum": 10},
+        "key": {"type": "string", "format": "password", "x-cog-secret": True},
+    },
+}
+SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT, "Output": {"type": "integer"}}}}
+VERSION = "0f" * 32
+IDENTITY = Identity("me", "model", VERSION, 1000.5, "Says something.")
+CREATE = "/v1/models/me/model/predictions"
+TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
+
+
+@pytest.fixture
+async def site(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+    site = Site(served, clients, hosted_identity=IDENTITY)
+    yield site
+    await site.close()
+
+
+async def create(site: Site, path: str = CREATE, n: int = 1, fields: Any = (), **headers: str) -> Caller:
+    body = {"input": {"n": n}, **dict(fields)}
+    return await site.ask("POST", path, body, host="server", **headers)
+
+
+def problem(answer: Caller) -> tuple[int | None, str]:
+    body = answer.json()
+    assert set(body) >= {"title", "detail", "status"}
+    assert body["status"] == answer.status
+    return answer.status, body["detail"]
+
+
+async def test_a_prediction_from_its_start_to_its_end(site: Site) -> None:
+    answer = await site.ask("POST", CREATE, {"input": {"n": 1, "key": "hidden"}}, host="server")
+    body = answer.json()
+    assert (answer.status, body["status"], body["output"]) == (201, "processing", None)
+    assert re.fullmatch("[a-z2-7]{26}", body["id"])
+    site.served.bench.slot.receive(slot.Log(source="stdout", data="said\n"))
+    site.served.end(body["id"])
+    shown = (await site.ask("GET", f"/v1/predictions/{body['id']}", host="server")).json()
+    times = [shown.pop(name) for name in ("created_at", "started_at", "completed_at")]
+    assert all(TIME.fullmatch(each) for each in times)
+    assert times == sorted(times)
+    metrics = shown.pop("metrics")
+    assert metrics["total_time"] >= metrics["predict_time"] >= 0
+    url = f"http://server/v1/predictions/{body['id']}"
+    assert shown == {
+        "id": body["id"],
+        "model": "me/model",
+        "version": VERSION,
+        "input": {"n": 1, "key": "**********"},
+        "output": 1,
+        "logs": "said\n",
+        "error": None,
+        "status": "succeeded",
+        "data_removed": False,
+        "source": "api",
+        "urls": {"get": url, "cancel": f"{url}/cancel"},
+    }
+
+
+@pytest.mark.parametrize("version", [VERSION, f"me/model:{VERSION}", "me/model"])
+async def test_a_prediction_of_a_version(site: Site, version: str) -> None:
+    answer = await create(site, "/v1/predictions", fields={"version": version})
+    assert (answer.status, answer.json()["version"]) == (201, VERSION)
+
+
+async def test_a_prediction_of_a_deployment(site: Site) -> None:
+    assert (await create(site, "/v1/deployments/me/model/predictions")).status == 201
+
+
+@pytest.mark.parametrize(
+    ("method", "path", "detail"),
+    [
+        ("POST", "/v1/models/you/model/predictions", "not you/model"),
+        ("POST", "/v1/deployments/me/other/predictions", "not me/other"),
+        ("GET", "/v1/models/you/model", "not you/model"),
+        ("GET", "/v1/models/me/model/versions/x", "not x"),
+        ("POST", "/v1/models/me/model/versions/x/trainings", "not x"),
+        ("GET", "/v1/predictions/x", "no prediction 'x'"),
+        ("POST", "/v1/predictions/x/cancel", "no prediction 'x'"),
+        ("GET", "/v1/trainings/x", "no training 'x'"),
+        ("GET", "/v1/collections", "does not offer GET /v1/collections"),
+        ("DELETE", "/v1/models/me/model", "does not offer DELETE /v1/models/me/model"),
+        ("QUERY", "/v1/models", "does not offer QUERY /v1/models"),
+        ("GET", "/v1", "does not offer GET /v1/"),
+        ("GET", "/v1/predictions/", "does not offer GET /v1/predictions/"),
+    ],
+)
+async def test_what_is_not_there(site: Site, method: str, path: str, detail: str) -> None:
+    status, text = problem(await site.ask(method, path, {} if method == "POST" else None))
+    assert status == 404
+    assert detail in text
+
+
+async def test_another_version(site: Site) -> None:
+    status, text = problem(await create(site, "/v1/predictions", fields={"version": "0" * 64}))
+    assert (status, f"version {VERSION} of me/model" in text) == (404, True)
+
+
+async def test_no_version(site: Site) -> None:
+    status, text = problem(await create(site, "/v1/predictions"))
+    assert (status, text.startswith("version: is required")) == (422, True)
+
+
+async def test_an_invalid_input(site: Site) -> None:
+    answer = await create(site, n=11)
+    text = "11 is greater than the maximum of 10"
+    assert answer.status == 422
+    assert answer.json() == {
+        "title": "Input validation failed",
+        "detail": f"- input.n: {text}\n",
+        "status": 422,
+        "invalid_fields": [{"type": "value_error", "field": "input.n", "description": text}],
+    }
+
+
+async def test_a_body_that_is_too_large(site: Site) -> None:
+    status, _ = problem(await create(site, fields={"x": "x" * 20_000}))
+    assert status == 413
+
+
+async def test_waiting_for_the_end(site: Site) -> None:
+    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait")
+    await wait_until(lambda: site.served.bench.pool.free == 0)
+    await settle()
+    assert not caller.is_answered
+    site.served.end(site.served.bench.wire.sent.id)
+    await wait_until(lambda: caller.is_answered)
+    assert (caller.status, caller.json()["output"]) == (201, 1)
+
+
+async def test_waiting_is_limited(site: Site) -> None:
+    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait=1")
+    await wait_until(lambda: caller.is_answered)
+    body = caller.json()
+    # The clients poll for this status alone.
+    assert (caller.status, body["status"], body["started_at"]) == (202, "starting", None)
+    assert (await site.ask("GET", f"/v1/predictions/{body['id']}")).json()["status"] == "processing"
+
+
+async def test_a_client_that_leaves_cancels_nothing(site: Site) -> None:
+    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait")
+    await wait_until(lambda: site.served.bench.pool.free == 0)
+    caller.leave()
+    await settle()
+    assert site.served.bench.owner.cancels == 0
+
+
+async def test_without_a_free_slot(site: Site) -> None:
+    await create(site)
+    answer = await create(site)
+    assert (problem(answer)[0], answer.headers[b"retry-after"]) == (429, b"1")
+
+
+async def test_a_server_that_is_not_ready(site: Site) -> None:
+    site.served.state = "STARTING"
+    answer = await create(site)
+    assert (problem(answer)[0], answer.headers[b"retry-after"]) == (503, b"5")
+    site.served.state, site.served.is_shutting_down = "READY", True
+    status, text = problem(await create(site))
+    assert (status, "shutting down" in text) == (503, True)
+
+
+async def test_cancel(site: Site) -> None:
+    prediction_id = (await create(site)).json()["id"]
+    url = f"/v1/predictions/{prediction_id}"
+    answer = await site.ask("POST", f"{url}/cancel")
+    assert (answer.status, answer.json()["status"]) == (200, "processing")
+    site.served.bench.slot.receive(slot.Cancelled(id=prediction_id))
+    assert (await site.ask("GET", url)).json()["status"] == "canceled"
+    answer = await site.ask("POST", f"{url}/cancel")
+    assert (answer.status, answer.json()["status"]) == (200, "canceled")
+
+
+async def test_a_deadline(site: Site) -> None:
+    before = time.time()
+    body = (await create(site, cancel_after="1h")).json()
+    run = site.served.service.find(body["id"])
+    assert run is not None
+    deadline = run.record().deadline
+    assert deadline is not None
+    assert before + 3600 <= deadline <= time.time() + 3600
+    assert TIME.fullmatch(body["deadline"])
+
+
+async def test_an_idempotency_key(site: Site) -> None:
+    first = await create(site, idempotency_key="k")
+    prediction_id = first.json()["id"]
+    assert (await create(site, idempotency_key="k")).json()["id"] == prediction_id
+    site.served.end(prediction_id)
+    again = await create(site, idempotency_key="k")
+    assert (again.status, again.json()["id"], again.json()["status"]) == (201, prediction_id, "succeeded")
+    other = await create(site, idempotency_key="k", n=2)
+    assert (other.status, other.json()["id"] != prediction_id) == (201, True)
+
+
+async def test_the_list(site: Site) -> None:
+    ids = []
+    for _ in range(3):
+        ids.append((await create(site)).json()["id"])
+        site.served.end(ids[-1])
+    body = (await site.ask("GET", "/v1/predictions", host="server")).json()
+    assert [each["id"] for each in body["results"]] == ids[::-1]
+    assert (body["next"], body["previous"]) == (None, None)
+    assert (await site.ask("GET", "/v1/trainings")).json()["results"] == []
+
+
+async def test_a_list_of_several_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coglet_supervisor.pages.hosted.predictions.MAX_PAGE", 2)
+    ids = []
+    for _ in range(3):
+        ids.append((await create(site)).json()["id"])
+        site.served.end(ids[-1])
+    first = (await site.ask("GET", "/v1/predictions", host="server")).json()
+    assert [each["id"] for each in first["results"]] == ids[:0:-1]
+    path = first["next"].removeprefix("http://server")
+    second = (await site.ask("GET", path, host="server")).json()
+    assert [each["id"] for each in second["results"]] == ids[:1]
+    assert (second["next"], second["previous"] is not None) == (None, True)
+    assert problem(await site.ask("GET", "/v1/predictions?cursor=x"))[0] == 422
+
+
+async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:
+    await site.ask("POST", "/predictions", {"id": "p", "input": {}}, prefer="respond-async")
+    (body,) = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    assert (body["id"], body["model"], body["version"]) == ("p", "me/model", VERSION)
+
+
+async def test_a_training(site: Site) -> None:
+    path = f"/v1/models/me/model/versions/{VERSION}/trainings"
+    body = (await create(site, path, fields={"destination": "me/trained"})).json()
+    assert (body["destination"], body["status"]) == ("me/trained", "processing")
+    assert body["urls"]["get"] == f"http://server/v1/trainings/{body['id']}"
+    assert (await site.ask("GET", f"/v1/trainings/{body['id']}")).json()["destination"] == "me/trained"
+    assert (await site.ask("GET", f"/v1/predictions/{body['id']}")).status == 404
+    assert (await site.ask("POST", f"/v1/trainings/{body['id']}/cancel")).status == 200
+    assert len((await site.ask("GET", "/v1/trainings")).json()["results"]) == 1
+
+
+async def test_a_model_without_training(site: Site) -> None:
+    site.served.service.use_schema({"components": {"schemas": {"Input": INPUT}}}, ignore_unknown=False)
+    answer = await create(site, f"/v1/models/me/model/versions/{VERSION}/trainings")
+    assert problem(answer) == (404, "The model me/model has no training.")
+
+
+async def test_the_model(site: Site) -> None:
+    body = (await site.ask("GET", "/v1/models/me/model", host="server")).json()
+    assert (body["owner"], body["name"], body["description"]) == ("me", "model", "Says something.")
+    assert (body["run_count"], body["url"]) == (0, "http://server/v1/models/me/model")
+    version = body["latest_version"]
+    assert (version["id"], version["openapi_schema"]) == (VERSION, SCHEMA)
+    assert version["created_at"] == "1970-01-01T00:16:40.500000Z"
+    assert (await site.ask("GET", f"/v1/models/me/model/versions/{VERSION}")).json() == version
+    assert (await site.ask("GET", "/v1/models/me/model/versions")).json()["results"] == [version]
+    models = (await site.ask("GET", "/v1/models", host="server")).json()
+    assert models == {"next": None, "previous": None, "results": [body]}
+
+
+async def test_webhooks_have_the_bodies_of_the_api(site: Site) -> None:
+    with Receiver().listening() as receiver:
+        answer = await create(site, fields={"webhook": receiver.url})
+        prediction_id = answer.json()["id"]
+        site.served.end(prediction_id)
+        await site.webhooks.wait_delivered()
+        *_, end = receiver.bodies()
+    shown = (await site.ask("GET", f"/v1/predictions/{prediction_id}", host="server")).json()
+    assert end == shown
+
+
+async def test_a_webhook_without_a_usable_url(site: Site) -> None:
+    status, text = problem(await create(site, fields={"webhook": "ftp://x"}))
+    assert (status, text.startswith("webhook: ")) == (422, True)
