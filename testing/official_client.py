@@ -1,0 +1,48 @@
+"""Runs a function of a test in the environment of an official client of the hosted API."""
+
+import inspect
+import json
+import os
+import subprocess
+import textwrap
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any, Final
+
+PYTHON: Final = os.environ.get("PYCOGLET_REPLICATE_PYTHON", "")
+"""The interpreter in whose environment scripts/test installs `replicate`."""
+
+_TIMEOUT_S: Final = 60.0
+_HEAD: Final = "import json, sys\nfrom typing import Any\n"
+
+
+def ask(
+    base_url: str,
+    function: Callable[..., Any],
+    *,
+    variables: Mapping[str, str] | None = None,
+    **arguments: Any,
+) -> Any:
+    """Return what `function` returns in a process whose client asks the server at `base_url`.
+
+    It is sent as its source text, and must import what it uses; what it returns must be JSON.
+    """
+    source = textwrap.dedent(inspect.getsource(function))
+    call = f"{function.__name__}(**json.loads(sys.argv[1]))"
+    done = subprocess.run(
+        [PYTHON, "-c", f"{_HEAD}{source}\nprint(json.dumps({call}))", json.dumps(arguments)],
+        cwd=Path(PYTHON).parent,
+        env={
+            "PATH": os.defpath,
+            "REPLICATE_BASE_URL": base_url,
+            "REPLICATE_API_TOKEN": "none",
+            "REPLICATE_POLL_INTERVAL": "0.05",
+            **(variables or {}),
+        },
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_S,
+    )
+    assert done.returncode == 0, done.stderr
+    return json.loads(done.stdout.splitlines()[-1])
