@@ -313,3 +313,44 @@ def test_an_iterator(iterating: str) -> None:
 
     assert ask(iterating, run, wait=True) == ["a", "b", "c"]
     assert ask(iterating, run, wait=False) == ["a", "b", "c"]
+
+
+def test_a_stream(iterating: str) -> None:
+    def run() -> Any:
+        import replicate
+
+        return [
+            (event.event.value, str(event)) for event in replicate.stream("me/model", input={"text": "a_b"})
+        ]
+
+    *events, done = ask(iterating, run)
+    assert done == ["done", ""]
+    assert [text for name, text in events if name == "output"] == ["a", "b"]
+    assert ["logs", ""] in events
+
+
+def test_a_stream_of_a_model_that_does_not_stream(url: str) -> None:
+    def run() -> Any:
+        import asyncio
+
+        import replicate
+
+        async def read() -> Any:
+            stream = await replicate.async_stream("me/model", input={"text": "hi"})
+            return [str(event) async for event in stream]
+
+        return "".join(asyncio.run(read()))
+
+    assert ask(url, run) == "said hi"
+
+
+def test_a_stream_of_a_prediction_that_fails(url: str) -> None:
+    def run() -> Any:
+        import replicate
+
+        try:
+            list(replicate.stream("me/model", input={"text": "fly", "do": "fail"}))
+        except RuntimeError as error:
+            return str(error)
+
+    assert "cannot fly" in ask(url, run)

@@ -290,3 +290,38 @@ async def test_webhooks_have_the_bodies_of_the_api(site: Site) -> None:
 async def test_a_webhook_without_a_usable_url(site: Site) -> None:
     status, text = problem(await create(site, fields={"webhook": "ftp://x"}))
     assert (status, text.startswith("webhook: ")) == (422, True)
+
+
+async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:
+    body = (await create(site, fields={"stream": True})).json()
+    assert body["urls"]["stream"] == f"{body['urls']['get']}/stream"
+    path = body["urls"]["stream"].removeprefix("http://server")
+    live = site.call("GET", path)
+    await wait_until(lambda: live.status is not None)
+    assert (live.status, live.headers[b"content-type"]) == (200, b"text/event-stream")
+    site.served.end(body["id"])
+    await wait_until(lambda: live.is_answered)
+    assert live.body.endswith(b"data: {}\n\n")
+    assert (await site.ask("GET", path)).body == live.body
+    last = live.body.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
+    assert (await site.ask("GET", path, last_event_id=last)).body == b""
+
+
+async def test_a_prediction_without_a_stream(site: Site) -> None:
+    body = (await create(site)).json()
+    assert "stream" not in body["urls"]
+    status, text = problem(await site.ask("GET", f"/v1/predictions/{body['id']}/stream"))
+    assert (status, text) == (404, f"The prediction {body['id']!r} has no stream.")
+
+
+async def test_a_reader_that_leaves_cancels_nothing(site: Site) -> None:
+    body = (await create(site, fields={"stream": True})).json()
+    run = site.served.service.find(body["id"])
+    assert run is not None
+    assert run.stream is not None
+    reader = site.call("GET", f"/v1/predictions/{body['id']}/stream")
+    await wait_until(lambda: reader.status is not None)
+    reader.leave()
+    stream = run.stream
+    await wait_until(lambda: not stream.has_subscribers)
+    assert site.served.bench.owner.cancels == 0

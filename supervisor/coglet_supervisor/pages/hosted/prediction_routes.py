@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Final
 
+from coglet_supervisor.http.events import EVENT_STREAM
 from coglet_supervisor.pages.hosted.creation import (
     Creation,
     IdempotencyKey,
@@ -26,6 +27,8 @@ _TRACE_HEADERS: Final = ("traceparent", "tracestate")
 
 def add_prediction_routes(routes: Blueprint, parts: HostedParts) -> None:
     """Add the routes to create, show, list and cancel predictions and trainings."""
+    from quart import Response, request
+
     predictions = HostedPredictions(parts)
 
     async def create(kind: Kind, creation: Creation) -> Response:
@@ -53,6 +56,14 @@ def add_prediction_routes(routes: Blueprint, parts: HostedParts) -> None:
         if not parts.service.validation.offers_training:
             raise not_found(f"The model {parts.identity.model} has no training.")
         return await create("training", read_creation(await _body()))
+
+    @routes.get("/predictions/<prediction_id>/stream")
+    async def stream(prediction_id: str) -> Response:
+        events = await predictions.stream(prediction_id, request.headers.get("last-event-id"))
+        headers = {name.decode(): value.decode() for name, value in EVENT_STREAM}
+        response = Response(events, headers=headers)
+        response.timeout = None
+        return response
 
     for kind in ("prediction", "training"):
         _add_record_routes(routes, predictions, kind)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import Iterator
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -14,6 +14,7 @@ from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.pages.hosted.creation import Creation
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
+from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events, event_before
 from coglet_supervisor.predictions import service as services
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
@@ -23,6 +24,7 @@ from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction
+from coglet_supervisor.predictions.stream import TooManySubscribers
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
 
@@ -140,6 +142,22 @@ class HostedPredictions:
             case Expired():
                 raise not_found(f"The {kind} {prediction_id!r} has expired.")
         raise not_found(f"There is no {kind} {prediction_id!r}.")
+
+    async def stream(self, prediction_id: str, last_event_id: str | None) -> AsyncIterator[bytes]:
+        """Return the encoded events of a prediction, after the last one that a reader has seen.
+
+        Raises HttpError 404 if there are none, and 429 if too many clients read them.
+        """
+        record = await self.find("prediction", prediction_id)
+        source = self._service.find(prediction_id) or await self._store.stream(prediction_id)
+        if not record.is_streaming or source is None:
+            raise not_found(f"The prediction {prediction_id!r} has no stream.")
+        seen = counter_of(last_event_id)
+        try:
+            subscriber = source.subscribe(None if seen is None else event_before(seen))
+        except TooManySubscribers:
+            raise problem(429, "Too many requests", "Too many clients read this stream.", _RETRY) from None
+        return encoded_events(source, subscriber, record.created_at, seen)
 
     async def cancel(self, kind: Kind, prediction_id: str) -> Record:
         """Cancel a prediction if it has not ended, and return its state. Raises HttpError 404."""
