@@ -30,6 +30,7 @@ WITHOUT_DECLARATION = {
     "_typeshed": "exists for type checkers only",
     "annotationlib": "of the standard library since Python 3.14",
     "typing_extensions": "looked for among the model's packages",
+    "replicate": "of the environment that scripts/test makes for the official client",
     "pip": "of the virtual environment; tests compare our requirements with it",
 }
 
