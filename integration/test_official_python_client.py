@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from integration.conftest import Serve
 from testing.model import Model
-from testing.official_client import PYTHON, ask
+from testing.official_client import PYTHON, ask, url_of
 from testing.receiver import Receiver
 from testing.server import Server
 
@@ -70,10 +70,6 @@ def url(server: Server) -> str:
 def iterating(serve: Serve) -> Iterator[str]:
     with serve(Model(ITERATING), variables=NAME) as server:
         yield url_of(server)
-
-
-def url_of(server: Server) -> str:
-    return f"http://{server.address.host}:{server.address.port}"
 
 
 def test_run(url: str) -> None:

@@ -9,11 +9,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final
 
+from testing.server import Server
+
 PYTHON: Final = os.environ.get("PYCOGLET_REPLICATE_PYTHON", "")
 """The interpreter in whose environment scripts/test installs `replicate`."""
 
 _TIMEOUT_S: Final = 60.0
 _HEAD: Final = "import json, sys\nfrom typing import Any\n"
+
+
+def url_of(server: Server) -> str:
+    """Return the base URL of a server, for clients of the hosted API."""
+    return f"http://{server.address.host}:{server.address.port}"
 
 
 def ask(

@@ -20,12 +20,20 @@ class SlotMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", o
     """Base of all slot messages; `type` on the wire selects the class."""
 
 
+class InputFile(msgspec.Struct, frozen=True, kw_only=True):
+    """The file to which a URL in the input refers: at `path`, and called `name`. The worker copies it."""
+
+    url: str
+    path: str
+    name: str
+
+
 class Predict(SlotMessage, frozen=True, kw_only=True, tag="predict"):
     """Supervisor -> worker. Starts one prediction on an idle slot.
 
     Exactly one of `input` (JSON text) and `input_file` (path of a spill file with the same text) is set.
     `output_dir` is a folder that the worker may create for files of this prediction. `sequence` counts
-    the predictions that the supervisor has sent.
+    the predictions that the supervisor has sent. `files` are URLs that need no download.
     """
 
     id: str
@@ -34,6 +42,7 @@ class Predict(SlotMessage, frozen=True, kw_only=True, tag="predict"):
     input_file: str | None = None
     context: dict[str, str] = {}
     sequence: int = 0
+    files: tuple[InputFile, ...] = ()
 
 
 class Log(SlotMessage, frozen=True, kw_only=True, tag="log"):

@@ -19,6 +19,7 @@ from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.health import HealthBody, QueueReport, report
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
+from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.listener import listen
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.outgoing.upload_target import check_upload_url, guard_of_uploads
@@ -78,6 +79,7 @@ class Server:
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
+        self._files = KeptFiles(self._folder.path / "files", FileLimits.from_settings(settings))
         self._pool = SlotPool(RunQueue(settings.queue_size, settings.queue_max_bytes))
         rules = WorkerRules(
             setup_timeout_s=settings.setup_timeout_s,
@@ -220,6 +222,7 @@ class Server:
     async def _expire_records(self) -> None:
         from coglet_supervisor.predictions.record import NotRecorded
 
+        self._files.expire()
         try:
             await self._store.expire()
         except NotRecorded as error:
@@ -231,12 +234,15 @@ class Server:
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
+        from coglet_supervisor.predictions.hosted_outputs import hosted_stores
         from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
 
+        store = file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing)
         resources = RunResources(
             folder=self._folder.path,
-            store=file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing),
+            store=store,
+            hosted_store=hosted_stores(self._settings, self._files, store),
             recorder=self._store,
             numbers=itertools.count(self._store.last_sequence + 1),
             start_task=self._clients.start,
@@ -271,7 +277,9 @@ class Server:
         records = RecordRoutes(service, self._store, PublicUrl(settings.public_url), start_task)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         pages = LazyPages(
-            service, self.ask_to_stop, lambda: make_parts(settings, service, self._store, webhooks)
+            service,
+            self.ask_to_stop,
+            lambda: make_parts(settings, service, self._store, webhooks, self._files),
         )
         return App(access, predictions, records, self, pages)
 

@@ -76,6 +76,10 @@ class Settings:
     idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
     public_url: str | None = None  # COG_PUBLIC_URL
     model_name: str | None = None  # COG_MODEL_NAME
+    files_max: int = 1000  # COG_FILES_MAX
+    files_max_bytes: int = 10 * 1024 * 1024 * 1024  # COG_FILES_MAX_BYTES
+    files_ttl_s: float = 24 * 3600.0  # COG_FILES_TTL
+    inline_files_max_bytes: int = 256 * 1024  # COG_INLINE_FILES_MAX
     openapi_schema: str | None = None  # COG_OPENAPI_SCHEMA
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
     api_token: str | None = None  # COG_API_TOKEN
@@ -127,6 +131,10 @@ class Settings:
             "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
             "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,
             "model_name": environment.get("COG_MODEL_NAME") or None,
+            "files_max": reader.positive_int("COG_FILES_MAX") or cls.files_max,
+            "files_max_bytes": reader.positive_int("COG_FILES_MAX_BYTES") or cls.files_max_bytes,
+            "files_ttl_s": reader.seconds("COG_FILES_TTL") or cls.files_ttl_s,
+            "inline_files_max_bytes": reader.count("COG_INLINE_FILES_MAX", 256 * 1024),
             "openapi_schema": environment.get("COG_OPENAPI_SCHEMA") or None,
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,

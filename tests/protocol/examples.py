@@ -53,6 +53,12 @@ SLOT_TO_WORKER: Final[dict[str, slot.ToWorker]] = {
         id="pred_1", output_dir="/tmp/out", input=b'{"n":1}', context={"tenant": "a"}, sequence=7
     ),
     "predict-bare": slot.Predict(id="pred_1", output_dir="/tmp/out", input=b"{}"),
+    "predict-files": slot.Predict(
+        id="pred_1",
+        output_dir="/tmp/out",
+        input=b"{}",
+        files=(slot.InputFile(url="http://a.test/v1/files/x", path="/tmp/x", name="a.png"),),
+    ),
     "predict-spilled": slot.Predict(id="pred_1", output_dir="/tmp/out", input_file="/tmp/in/spill.json"),
 }
 

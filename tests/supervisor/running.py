@@ -1,7 +1,7 @@
 """One slot with a fake worker, for tests of runs; and predictions without a run."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -11,6 +11,7 @@ from coglet_protocol import slot
 from coglet_protocol.framing import Deframer
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.predictions.data_url_store import DataUrls
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Terminal
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.resources import FileStore, RunResources
@@ -74,6 +75,7 @@ class Bench:
         *,
         owner: Owner | None = None,
         store: FileStore | None = None,
+        hosted_store: Callable[[HostedCall], FileStore] | None = None,
         start_task: StartTask | None = None,
         max_output_bytes: int = MAX_BYTES,
         timeout_s: float | None = None,
@@ -94,6 +96,7 @@ class Bench:
         self.resources = RunResources(
             folder=folder,
             store=store or DataUrls(MAX_BYTES),
+            hosted_store=hosted_store,
             recorder=self.records,
             start_task=start_task or asyncio.get_running_loop().create_task,
             echo=lambda _id, _source, text: self.echoed.append(text),

@@ -17,6 +17,7 @@ from coglet_supervisor.http.predictions import PredictionRoutes
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.http.request import Receive, Scope, Send, respond
+from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.pages.app import LazyPages
 from coglet_supervisor.pages.hosted.identity import Identity
@@ -34,6 +35,9 @@ class Service:
 
     def __init__(self, bench: Bench, server_log: ServerLog) -> None:
         self.bench = bench
+        self.files = KeptFiles(
+            bench.folder / "files", FileLimits(max_files=3, max_bytes=MAX_BODY_BYTES, ttl_s=60.0)
+        )
         self.state: State = "READY"
         self.is_shutting_down = False
         self.service = PredictionService(
@@ -116,6 +120,7 @@ class Site:
                 service=served.service,
                 store=store,
                 webhooks=self.webhooks,
+                files=served.files,
                 public_url=PublicUrl(None),
                 identity=hosted_identity,
                 signer=None,

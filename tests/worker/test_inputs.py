@@ -285,3 +285,33 @@ def test_an_input_that_is_not_an_object_is_refused(payload: bytes) -> None:
 def test_an_input_that_is_not_json_is_refused(payload: bytes) -> None:
     with pytest.raises(InputError, match=r"^Failed to rehydrate input: "):
         decode(input=payload)
+
+
+def test_given_files_are_copied_and_not_downloaded(tmp_path: pathlib.Path) -> None:
+    def run(image: cog.Path, images: list[cog.Path], other: cog.File) -> None: ...
+
+    source = tmp_path / "source"
+    source.write_bytes(b"content")
+    url = "http://localhost:1/v1/files/x"
+    given = [slot.InputFile(url=url, path=str(source), name="a.png")]
+    arguments: dict[str, Any] = {"image": url, "images": [url, "data:,y"], "other": url}
+    files = TemporaryFiles()
+    InputConverter(run).convert(arguments, files, given)
+    image, (first, second), other = arguments.values()
+    for copied in (image, first):
+        assert copied != source
+        assert (copied.read_bytes(), copied.suffix) == (b"content", ".png")
+    assert second.read_bytes() == b"y"
+    with other:
+        assert other.read() == b"content"
+    files.remove_all()
+    assert not image.exists()
+    assert source.exists()
+
+
+def test_a_given_file_that_was_removed(tmp_path: pathlib.Path) -> None:
+    def run(image: cog.Path) -> None: ...
+
+    given = [slot.InputFile(url="http://localhost:1/x", path=str(tmp_path / "x"), name="a.png")]
+    with pytest.raises(InputError, match="No such file"):
+        InputConverter(run).convert({"image": "http://localhost:1/x"}, TemporaryFiles(), given)

@@ -191,7 +191,8 @@ class _AsyncSlot:
             return slot.Failed(id=message.id, error="Training not supported by this predictor")
         arguments = model.inputs.decode(message)
         if model.inputs.fetches(arguments):
-            await _in_own_thread(partial(model.inputs.convert, arguments, prediction.temporary_files))
+            files = prediction.temporary_files
+            await _in_own_thread(partial(model.inputs.convert, arguments, files, message.files))
         else:
             model.inputs.convert(arguments, prediction.temporary_files)
         started = time.perf_counter()

@@ -69,8 +69,23 @@ class InputConverter:
         except SpillError as error:
             raise InputError(f"Failed to rehydrate input: {error}") from error
 
-    def convert(self, arguments: dict[str, Any], files: TemporaryFiles) -> None:
+    def _open_given(self, arguments: dict[str, Any], given: Mapping[str, slot.InputFile]) -> None:
+        for name in self._files:
+            convert = self._converters[name]
+            if (value := arguments.get(name)) is not None:
+                arguments[name] = _each(
+                    lambda item, convert=convert: (  # type: ignore[misc]
+                        _open(given[item], convert) if isinstance(item, str) and item in given else item
+                    ),
+                    value,
+                )
+
+    def convert(
+        self, arguments: dict[str, Any], files: TemporaryFiles, given: Collection[slot.InputFile] = ()
+    ) -> None:
         """Convert `arguments` in place, as the schema and the annotations require. Blocks during downloads.
+
+        The URLs of `given` files are not downloaded.
 
         A client must not name a file of this machine. The supervisor has rejected that for inputs that the
         schema marks as files; this check is for those of the annotations, whatever the schema says.
@@ -80,12 +95,21 @@ class InputConverter:
         try:
             for name in self._files:
                 _check_is_remote(name, arguments.get(name), self._choices.get(name, ()))
+            if given:
+                self._open_given(arguments, {file.url: file for file in given})
             for name, convert in self._converters.items():
                 if arguments.get(name) is not None:
                     arguments[name] = _each(convert, arguments[name])
             fetch_all(arguments, self._files, files)
         except Exception as error:  # whatever a URL or a value causes is reported to the client
             raise InputError(f"Input validation error: {text_of(error)}") from error
+
+
+def _open(file: slot.InputFile, convert: Convert) -> object:
+    content = open(file.path, "rb")
+    if convert is _to_file:
+        return content
+    return cog.types.URLPath(source=file.url, filename=file.name, fileobj=content)
 
 
 def _object_of(payload: bytes | mmap.mmap) -> dict[str, Any]:

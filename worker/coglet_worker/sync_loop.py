@@ -70,7 +70,7 @@ class SyncLoop:
         if model.call is None or model.inputs is None:
             return slot.Failed(id=message.id, error="Training not supported by this predictor")
         arguments = model.inputs.decode(message)
-        model.inputs.convert(arguments, prediction.temporary_files)
+        model.inputs.convert(arguments, prediction.temporary_files, message.files)
         started = time.perf_counter()
         result = model.call(**arguments)
         if hasattr(type(result), "__await__"):  # a plain function, perhaps a decorator, around an async one

@@ -1,7 +1,7 @@
 """HTTP helpers of the plain ASGI routes: a request with its body, complete responses, and HTTP errors."""
 
 import asyncio
-from collections.abc import Awaitable, Callable, MutableMapping, Sequence
+from collections.abc import AsyncIterator, Awaitable, Callable, MutableMapping, Sequence
 from typing import Any, Final
 from urllib.parse import unquote_to_bytes
 
@@ -87,6 +87,16 @@ class Request:
                 raise too_large()
             if not message.get("more_body", False):
                 return first if rest is None else rest
+
+    async def pieces(self) -> AsyncIterator[bytes]:
+        """Yield the body as it arrives; the client is not read faster. Raises Disconnected."""
+        while True:
+            message = await self._receive()
+            if message["type"] == "http.disconnect":
+                raise Disconnected
+            yield message.get("body", b"")
+            if not message.get("more_body", False):
+                return
 
     async def wait_disconnect(self) -> None:
         """Wait until the client disconnects. The body must have been read."""

@@ -56,11 +56,15 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
     from quart import Quart, Response
     from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
+    from coglet_supervisor.pages.hosted.uploads import Uploads
+
     app = Quart("coglet_supervisor", static_folder=None)
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = hosted.max_body_bytes
     app.register_blueprint(docs_routes())
     app.register_blueprint(hosted_routes(hosted))
+    uploads: Any = Uploads(app.asgi_app, hosted.files, hosted.public_url)  # type: ignore[arg-type]
+    app.asgi_app = uploads  # type: ignore[method-assign]
 
     def json_response(body: object, status: int = 200) -> Response:
         return Response(encode_json(body), status, content_type="application/json")

@@ -18,6 +18,7 @@ import msgspec
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError, SpillError
 from coglet_protocol.spill import read_spill
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.output_names import UniqueNames
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.untrusted_json import is_one_value
@@ -78,10 +79,13 @@ class OutputQueue:
         folder: str,
         resources: RunResources,
         receiver: OutputReceiver,
+        hosted: HostedCall | None = None,
     ) -> None:
         self._prediction_id = prediction_id
         self._folder = folder
         self._store = resources.store
+        if hosted is not None and resources.hosted_store is not None:
+            self._store = resources.hosted_store(hosted)
         self._start_task = resources.start_task
         self._limit_bytes = resources.max_output_bytes
         # The run holds us: with a cycle, an output of many megabytes would stay in memory until the garbage

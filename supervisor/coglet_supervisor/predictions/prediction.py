@@ -16,6 +16,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
+from coglet_protocol.slot import InputFile
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
@@ -50,7 +51,7 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     queue, see RunQueue; `webhook` is what its client asked for. No client waits for one that `is_detached`.
     At its `deadline` it is canceled, in seconds since the epoch. `attempt` is how often an earlier server has
     started it, and `created_at` when it was accepted there. `hosted` is set if it came in through the hosted
-    API.
+    API. `files` are those that need no download.
     """
 
     id: str
@@ -67,6 +68,7 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     created_at: float | None = None
     hosted: HostedCall | None = None
+    files: tuple[InputFile, ...] = ()
 
 
 class Listener(Protocol):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from coglet_supervisor.client_tasks import StartTask
+from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.record import Recorder
 
 
@@ -22,13 +23,15 @@ class FileStore(Protocol):
 class RunResources:
     """The shared resources and the limits of each run. Sizes are in bytes, times in seconds.
 
-    `folder` holds a folder for each run; `recorder` writes down its transitions; `numbers` are the
+    `folder` holds a folder for each run; `hosted_store` returns the store for the files of a prediction of
+    the hosted API, if it has another; `recorder` writes down its transitions; `numbers` are the
     sequence numbers of new runs; `start_task` starts work
     that serves one client; `echo` writes what a prediction prints (id, source, text) into the server's log.
     """
 
     folder: Path
     store: FileStore
+    hosted_store: Callable[[HostedCall], FileStore] | None = None
     recorder: Recorder
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     start_task: StartTask

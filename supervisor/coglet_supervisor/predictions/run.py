@@ -96,7 +96,7 @@ class PredictionRun:
         self._spec = spec
         self._resources = resources
         self._owner = owner
-        self._outputs = OutputQueue(spec.id, self.folder, resources, self)
+        self._outputs = OutputQueue(spec.id, self.folder, resources, self, spec.hosted)
         self._phase: Phase = "accepting"
         self.acceptance: Final = Acceptance()
         self._slot: Slot | None = None
@@ -324,6 +324,7 @@ class PredictionRun:
             input_file=str(file) if file is not None else None,
             context=self._spec.context,
             sequence=self.sequence,
+            files=self._spec.files,
         )
         try:
             to.send(message)

@@ -11,6 +11,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from coglet_protocol.slot import InputFile
 from coglet_supervisor.health import State
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
@@ -76,7 +77,8 @@ class NewPrediction:
     `input_json` is the JSON text of the request's `input`. With `ends_with_readers`, the prediction is
     canceled when the last reader of its events disconnects. `priority` is from -10 to 10; higher goes first.
     No client waits for one that `is_detached`. Its events can be read if the model streams, or with
-    `keeps_events`. At its `deadline`, in seconds since the epoch, it is canceled.
+    `keeps_events`. At its `deadline`, in seconds since the epoch, it is canceled. `files` are those among its
+    inputs that are on this machine.
     """
 
     id: str | None
@@ -90,6 +92,7 @@ class NewPrediction:
     keeps_events: bool = False
     deadline: float | None = None
     hosted: HostedCall | None = None
+    files: tuple[InputFile, ...] = ()
 
 
 class PredictionService:
@@ -289,6 +292,7 @@ class PredictionService:
             is_detached=request.is_detached,
             deadline=request.deadline,
             hosted=request.hosted,
+            files=request.files,
         )
 
     def _record(self, message: str, run: PredictionRun, **fields: object) -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any, Final
 
 from coglet_supervisor.http.request import HttpError
+from coglet_supervisor.pages.hosted.files import add_file_routes
 from coglet_supervisor.pages.hosted.model_routes import add_model_routes
 from coglet_supervisor.pages.hosted.parts import PREFIX, HostedParts
 from coglet_supervisor.pages.hosted.prediction_routes import add_prediction_routes
@@ -24,6 +25,7 @@ def hosted_routes(parts: HostedParts) -> Blueprint:
     routes = Blueprint("hosted", __name__, url_prefix=PREFIX)
     add_prediction_routes(routes, parts)
     add_model_routes(routes, parts)
+    add_file_routes(routes, parts)
 
     @routes.route("", methods=_METHODS)
     @routes.route("/", methods=_METHODS)

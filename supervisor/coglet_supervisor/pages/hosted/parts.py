@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.request import Message, Request, encode_json
+from coglet_supervisor.kept_files import KeptFiles
 from coglet_supervisor.pages.hosted.identity import Identity, find_identity
 from coglet_supervisor.pages.hosted.problems import not_found
 from coglet_supervisor.predictions.service import PredictionService
@@ -28,6 +29,7 @@ class HostedParts:
     service: PredictionService
     store: Store
     webhooks: Webhooks
+    files: KeptFiles
     public_url: PublicUrl
     identity: Identity
     signer: Signer | None
@@ -54,13 +56,14 @@ class HostedParts:
 
 
 def make_parts(
-    settings: Settings, service: PredictionService, store: Store, webhooks: Webhooks
+    settings: Settings, service: PredictionService, store: Store, webhooks: Webhooks, files: KeptFiles
 ) -> HostedParts:
     """Return the parts for a server with these settings. Reads the source files of the model."""
     return HostedParts(
         service=service,
         store=store,
         webhooks=webhooks,
+        files=files,
         public_url=PublicUrl(settings.public_url),
         identity=find_identity(
             settings.project_dir, settings.predictor_ref, service.schema, settings.model_name

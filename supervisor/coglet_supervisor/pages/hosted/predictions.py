@@ -12,6 +12,7 @@ import msgspec
 
 from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.pages.hosted.creation import Creation
+from coglet_supervisor.pages.hosted.files import files_in
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
 from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events, event_before
@@ -109,18 +110,19 @@ class HostedPredictions:
         hook = None
         if creation.hook_url is not None:
             hook = Hook(creation.hook_url, creation.hook_events, options.trace)
-        new = NewPrediction(
-            id=options.prediction_id,
-            kind=kind,
-            input_json=creation.input,
-            context={},
-            webhook=hook,
-            is_detached=True,
-            keeps_events=creation.stream is True,
-            deadline=None if options.lasts_s is None else time.time() + options.lasts_s,
-            hosted=call,
-        )
         with _rejections():
+            new = NewPrediction(
+                id=options.prediction_id,
+                kind=kind,
+                input_json=creation.input,
+                context={},
+                webhook=hook,
+                is_detached=True,
+                keeps_events=creation.stream is True,
+                deadline=None if options.lasts_s is None else time.time() + options.lasts_s,
+                hosted=call,
+                files=files_in(creation.input, self._parts.files),
+            )
             return self._service.create(new, self._listeners(new, hook))
 
     def _listeners(self, new: NewPrediction, hook: Hook | None) -> list[Listener]:

@@ -1,0 +1,62 @@
+"""The store of output files for predictions of the hosted API."""
+
+import asyncio
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import msgspec
+
+from coglet_schema.media_types import type_of
+from coglet_supervisor.kept_files import Description, KeptFiles, NoRoom, copy
+from coglet_supervisor.predictions.hosted import HostedCall
+from coglet_supervisor.predictions.outputs import OutputFailed
+from coglet_supervisor.predictions.resources import FileStore
+from coglet_supervisor.settings import Settings
+
+
+@dataclass(frozen=True)
+class HostedOutputs:
+    """Keeps files on this server, and returns their URLs; small ones are data URLs.
+
+    The Python client reads files from `https:` and `data:` URLs alone. So what has at most `max_inline_bytes`
+    is embedded if the server's URL is not `https:`, and so is a file for which there is no room.
+    """
+
+    files: KeptFiles
+    inline: FileStore
+    max_inline_bytes: int
+    base_url: str
+
+    async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
+        """See FileStore."""
+        try:
+            size_bytes = file.stat().st_size  # noqa: ASYNC240 - one system call, on a local file
+            is_small = size_bytes <= self.max_inline_bytes
+            if is_small and not self.base_url.startswith("https:"):
+                return await self.inline.deliver(file, name, prediction_id)
+            self.files.check_room(size_bytes)
+            return await self._keep(file, name)
+        except NoRoom:
+            return await self.inline.deliver(file, name, prediction_id)
+        except OSError as error:
+            raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error
+
+    async def _keep(self, file: Path, name: str) -> bytes:
+        writer = self.files.new_writer()
+        try:
+            checksums = await asyncio.to_thread(copy, file, writer)
+        except BaseException:
+            writer.discard()
+            raise
+        kept = self.files.add(writer, checksums, Description(name, type_of(name), {}))
+        return msgspec.json.encode(f"{self.base_url}/v1/files/{kept.id}/download")
+
+
+def hosted_stores(
+    settings: Settings, files: KeptFiles, inline: FileStore
+) -> Callable[[HostedCall], FileStore] | None:
+    """Return a function that returns the store for the files of one prediction; None if they are uploaded."""
+    if settings.upload_url is not None:
+        return None
+    return lambda call: HostedOutputs(files, inline, settings.inline_files_max_bytes, call.base_url)
