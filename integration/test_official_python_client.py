@@ -350,3 +350,17 @@ def test_a_stream_of_a_prediction_that_fails(url: str) -> None:
             return str(error)
 
     assert "cannot fly" in ask(url, run)
+
+
+def test_the_account_the_hardware_and_the_key_of_the_webhooks(url: str) -> None:
+    def run() -> Any:
+        import replicate
+
+        client = replicate.Client()
+        return [
+            client.accounts.current().username,
+            [hardware.sku for hardware in client.hardware.list()][-1],
+            client.webhooks.default.secret().key,
+        ]
+
+    assert ask(url, run) == ["me", "cpu", SECRET]

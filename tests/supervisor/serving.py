@@ -26,6 +26,7 @@ from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.webhooks.delivery import Webhooks
+from coglet_supervisor.webhooks.signature import Signer
 
 MAX_BODY_BYTES = 10_000
 
@@ -97,6 +98,7 @@ class Site:
         token: str | None = None,
         repeats_from_records: bool = False,
         hosted_identity: Identity | None = None,
+        signer: Signer | None = None,
     ) -> None:
         self.served = served
         self.health = Health()
@@ -123,7 +125,7 @@ class Site:
                 files=served.files,
                 public_url=PublicUrl(None),
                 identity=hosted_identity,
-                signer=None,
+                signer=signer,
                 max_body_bytes=MAX_BODY_BYTES,
             )
             self._app = App(

@@ -125,7 +125,7 @@ async def test_uploads_that_are_refused(site: Site, clients: ClientTasks, body: 
     assert kept_on_disk(site) == 0
 
 
-async def test_an_upload_that_is_no_form(site: Site, clients: ClientTasks) -> None:
+async def test_an_upload_that_is_not_a_form(site: Site, clients: ClientTasks) -> None:
     answer = await upload(site, clients, b"x", content_type="image/png")
     assert problem(answer)[0] == 415
 

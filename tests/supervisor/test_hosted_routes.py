@@ -3,6 +3,7 @@
 import re
 import time
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,6 +15,8 @@ from tests.supervisor.serving import Service, Site
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.pages.hosted.identity import Identity
+from coglet_supervisor.pages.hosted.machine_routes import hardware_of
+from coglet_supervisor.webhooks.signature import Signer
 
 INPUT: dict[str, Any] = {
     "type": "object",
@@ -325,3 +328,34 @@ async def test_a_reader_that_leaves_cancels_nothing(site: Site) -> None:
     stream = run.stream
     await wait_until(lambda: not stream.has_subscribers)
     assert site.served.bench.owner.cancels == 0
+
+
+async def test_the_account_and_the_hardware(site: Site) -> None:
+    account = (await site.ask("GET", "/v1/account")).json()
+    assert (account["type"], account["username"], account["name"]) == ("user", "me", "me")
+    *_, processors = (await site.ask("GET", "/v1/hardware")).json()
+    assert (set(processors), processors["sku"]) == ({"name", "sku"}, "cpu")
+
+
+def test_the_hardware_has_the_gpus(tmp_path: Path) -> None:
+    for number, model in enumerate(["NVIDIA A40", "NVIDIA A40", "NVIDIA T4"]):
+        gpu = tmp_path / str(number)
+        gpu.mkdir()
+        gpu.joinpath("information").write_text(f"Model: \t\t {model}\nIRQ: 1\n")
+    assert hardware_of(tmp_path, 8) == [
+        {"name": "2x NVIDIA A40", "sku": "gpu-nvidia-a40"},
+        {"name": "NVIDIA T4", "sku": "gpu-nvidia-t4"},
+        {"name": "CPU, 8 cores", "sku": "cpu"},
+    ]
+
+
+@pytest.mark.parametrize("secret", ["whsec_c2VjcmV0", "secret"])
+async def test_the_key_of_the_webhooks(served: Service, clients: ClientTasks, secret: str) -> None:
+    site = Site(served, clients, hosted_identity=IDENTITY, signer=Signer.from_secret(secret))
+    answer = await site.ask("GET", "/v1/webhooks/default/secret")
+    assert (answer.status, answer.json()) == (200, {"key": "whsec_c2VjcmV0"})
+    await site.close()
+
+
+async def test_webhooks_that_are_not_signed(site: Site) -> None:
+    assert problem(await site.ask("GET", "/v1/webhooks/default/secret"))[0] == 404

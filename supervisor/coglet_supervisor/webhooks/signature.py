@@ -52,6 +52,11 @@ class Signer:
             raise StartupError(f"WEBHOOK_SIGNING_SECRET is not base64 after {_PREFIX} (value not shown)")
         return cls(key)
 
+    @property
+    def secret(self) -> str:
+        """The key as receivers write it."""
+        return f"{_PREFIX}{base64.b64encode(self.key).decode()}"
+
     def headers(self, message_id: str, timestamp: int, body: bytes) -> dict[bytes, bytes]:
         """Return the headers of one attempt; `timestamp` is its time in Unix seconds."""
         signed = b"%s.%d.%s" % (message_id.encode(), timestamp, body)

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any, Final
 
 from coglet_supervisor.http.request import HttpError
 from coglet_supervisor.pages.hosted.files import add_file_routes
+from coglet_supervisor.pages.hosted.machine_routes import add_machine_routes
 from coglet_supervisor.pages.hosted.model_routes import add_model_routes
 from coglet_supervisor.pages.hosted.parts import PREFIX, HostedParts
 from coglet_supervisor.pages.hosted.prediction_routes import add_prediction_routes
@@ -26,6 +27,7 @@ def hosted_routes(parts: HostedParts) -> Blueprint:
     add_prediction_routes(routes, parts)
     add_model_routes(routes, parts)
     add_file_routes(routes, parts)
+    add_machine_routes(routes, parts)
 
     @routes.route("", methods=_METHODS)
     @routes.route("/", methods=_METHODS)
