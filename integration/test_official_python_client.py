@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
+from integration.hosted_models import ITERATING, MODEL, NAME, SECRET
 from testing.model import Model
 from testing.official_client import PYTHON, ask, url_of
 from testing.receiver import Receiver
@@ -14,44 +15,6 @@ pytestmark = [
     pytest.mark.ours("replicate-api.md: the peer does not serve the hosted API"),
     pytest.mark.skipif(not PYTHON, reason="scripts/test makes the environment of the client"),
 ]
-
-MODEL = '''
-import os
-import time
-from typing import Any
-
-from cog import BasePredictor, Input
-
-
-class Predictor(BasePredictor):
-    """Does what it is asked to do."""
-
-    def predict(
-        self, text: str = "", number: int = Input(default=1, le=10), do: str = "return"
-    ) -> Any:
-        print("doing", do)
-        if do == "fail":
-            raise ValueError(f"cannot {text}")
-        while do == "wait" and not os.path.exists(text):
-            time.sleep(0.01)
-        return [text] * number if do == "repeat" else f"said {text}"
-'''
-ITERATING = """
-from collections.abc import Iterator
-
-import cog
-from cog import BasePredictor, ConcatenateIterator
-
-
-class Predictor(BasePredictor):
-    @cog.streaming
-    def predict(self, text: str) -> ConcatenateIterator[str]:
-        print("starting")
-        for word in text.split("_"):
-            yield word
-"""
-NAME = {"COG_MODEL_NAME": "me/model"}
-SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0"
 
 
 @pytest.fixture(scope="module")

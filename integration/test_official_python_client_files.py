@@ -5,6 +5,7 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
+from integration.hosted_models import NAME, WITH_FILES
 from testing.model import Model
 from testing.official_client import PYTHON, ask, url_of
 
@@ -13,26 +14,12 @@ pytestmark = [
     pytest.mark.skipif(not PYTHON, reason="scripts/test makes the environment of the client"),
 ]
 
-NAME = {"COG_MODEL_NAME": "me/model"}
-MODEL = """
-from cog import BasePredictor, File, Input, Path
-
-
-class Predictor(BasePredictor):
-    def predict(self, file: Path, other: File = None, repeat: int = 1) -> Path:
-        print(file.suffix)
-        text = file.read_text() + (other.read().decode() if other else "")
-        output = Path("out.txt")
-        output.write_text(text.upper() * repeat)
-        return output
-"""
-
 
 @pytest.fixture(scope="module")
 def url(serve: Serve) -> Iterator[str]:
     # The address of this server is private, so its workers cannot download from it.
     variables = {**NAME, "COG_INLINE_FILES_MAX": "100", "COG_URL_GUARD": "strict"}
-    with serve(Model(MODEL), variables=variables) as server:
+    with serve(Model(WITH_FILES), variables=variables) as server:
         yield url_of(server)
 
 

@@ -1,4 +1,4 @@
-"""Runs a function of a test in the environment of an official client of the hosted API."""
+"""Runs code of a test in the environment of an official client of the hosted API."""
 
 import inspect
 import json
@@ -13,6 +13,9 @@ from testing.server import Server
 
 PYTHON: Final = os.environ.get("PYCOGLET_REPLICATE_PYTHON", "")
 """The interpreter in whose environment scripts/test installs `replicate`."""
+
+NPM_FOLDER: Final = os.environ.get("PYCOGLET_REPLICATE_NPM", "")
+"""The folder in which scripts/test installs npm's `replicate`."""
 
 _TIMEOUT_S: Final = 60.0
 _HEAD: Final = "import json, sys\nfrom typing import Any\n"
@@ -51,5 +54,34 @@ def ask(
         check=False,
         timeout=_TIMEOUT_S,
     )
+    return _result(done)
+
+
+def ask_npm(base_url: str, code: str, *, token: str = "none", **arguments: Any) -> Any:
+    """Return what the body of an async function in JavaScript returns, in a process of Node.
+
+    It uses `replicate`, a client of the server at `base_url`, `Replicate`, its class, and the `arguments`.
+    """
+    given = json.dumps({"url": f"{base_url}/v1", "token": token, "arguments": arguments})
+    script = f"""
+        const Replicate = require("replicate");
+        const given = JSON.parse(process.argv[1]);
+        const replicate = new Replicate({{ baseUrl: given.url, auth: given.token }});
+        async function ask({{ {", ".join(arguments)} }}) {{ {code} }}
+        ask(given.arguments).then((result) => console.log(JSON.stringify(result)));
+    """
+    done = subprocess.run(
+        ["node", "-e", script, given],
+        cwd=NPM_FOLDER,
+        env={"PATH": os.environ["PATH"]},
+        capture_output=True,
+        text=True,
+        check=False,
+        timeout=_TIMEOUT_S,
+    )
+    return _result(done)
+
+
+def _result(done: "subprocess.CompletedProcess[str]") -> Any:
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
