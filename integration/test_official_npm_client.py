@@ -175,3 +175,15 @@ def test_a_full_server(serve: Serve) -> None:
     with serve(Model(MODEL), variables=NAME) as server:
         assert ask_npm(url_of(server), code) == 429
         assert ask_npm(url_of(server), "return replicate.run('me/model', {input: {text: 'x'}})") == "said x"
+
+
+def test_a_stream_of_a_server_with_a_token(serve: Serve) -> None:
+    code = """
+        const read = [];
+        for await (const event of replicate.stream("me/model", { input: { text: "a_b" } })) {
+            read.push(String(event));
+        }
+        return read.join("");
+    """
+    with serve(Model(ITERATING), variables={**NAME, "COG_API_TOKEN": "sesame"}) as server:
+        assert ask_npm(url_of(server), code, token="sesame") == "ab"

@@ -127,6 +127,7 @@ class Site:
                 identity=hosted_identity,
                 signer=signer,
                 max_body_bytes=MAX_BODY_BYTES,
+                token=token,
             )
             self._app = App(
                 access, routes, records, self.health, LazyPages(served.service, _ignore, lambda: parts)

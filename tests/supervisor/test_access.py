@@ -4,6 +4,7 @@ import pytest
 
 from coglet_supervisor.http.access import Access, is_loopback
 from coglet_supervisor.http.request import HttpError, Message, Request
+from coglet_supervisor.signed_urls import signed_url
 
 
 async def no_body() -> Message:
@@ -107,3 +108,39 @@ def test_the_hosted_api_accepts_both_schemes(value: str) -> None:
 
 def test_the_container_api_accepts_bearer_alone() -> None:
     assert refused(TOKEN, authorization="Token sesame") == 401
+
+
+STREAM = "/v1/predictions/p/stream"
+
+
+def is_refused_with(url: str, method: str = "GET", path: str = STREAM) -> bool:
+    scope = {
+        "method": method,
+        "raw_path": path.encode(),
+        "query_string": url.partition("?")[2].encode(),
+        "headers": [],
+    }
+    try:
+        TOKEN.check(Request(scope, no_body))
+    except HttpError:
+        return True
+    return False
+
+
+def test_a_signature_stands_for_the_token_at_its_own_path() -> None:
+    url = signed_url("", STREAM, "sesame")
+    assert not is_refused_with(url)
+    assert not is_refused_with(url, "HEAD")
+    assert is_refused_with(url, "POST")
+    assert is_refused_with(url, path="/v1/predictions/q/stream")
+    assert is_refused_with(url, path="/predictions/p")
+
+
+@pytest.mark.parametrize("query", ["", "?signature=", "?signature=x", "?signature=%ff", "?x=1"])
+def test_other_signatures_are_refused(query: str) -> None:
+    assert is_refused_with(f"{STREAM}{query}")
+    assert is_refused_with(signed_url("", STREAM, "sesame2"))
+
+
+def test_without_a_token_urls_are_not_signed() -> None:
+    assert signed_url("http://a.test", STREAM, None) == f"http://a.test{STREAM}"

@@ -20,6 +20,7 @@ from coglet_supervisor.predictions.data_url_store import DataUrls
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_outputs import HostedOutputs
 from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.signed_urls import signed_url
 
 FILE = {"type": "string", "format": "uri"}
 SCHEMA = {"components": {"schemas": {"Input": {"type": "object", "properties": {"image": FILE}}}}}
@@ -157,7 +158,7 @@ async def test_a_client_that_leaves_while_it_uploads(site: Site, clients: Client
     assert (caller.is_answered, kept_on_disk(site)) == (False, 0)
 
 
-@pytest.mark.parametrize("suffix", ["", "/download"])
+@pytest.mark.parametrize("suffix", ["", "/download", "/download?signature=x"])
 async def test_an_input_that_is_a_file_of_this_server(site: Site, clients: ClientTasks, suffix: str) -> None:
     created = (await upload(site, clients, form(part("content", b"abc", "a.txt")))).json()
     url = f"http://another-name:1/v1/files/{created['id']}{suffix}"
@@ -229,3 +230,10 @@ async def test_an_output_of_a_prediction(site: Site) -> None:
     await wait_until(has_ended)
     (kept,) = site.served.files.list()
     assert shown["output"] == f"http://server/v1/files/{kept.id}/download"
+
+
+async def test_urls_of_outputs_are_signed_if_there_is_a_token(outputs: HostedOutputs, tmp_path: Path) -> None:
+    outputs = HostedOutputs(outputs.files, outputs.inline, 0, "http://server", "sesame")
+    url = await deliver(outputs, tmp_path, b"x")
+    (kept,) = outputs.files.list()
+    assert url == signed_url("http://server", f"/v1/files/{kept.id}/download", "sesame")

@@ -359,3 +359,15 @@ async def test_the_key_of_the_webhooks(served: Service, clients: ClientTasks, se
 
 async def test_webhooks_that_are_not_signed(site: Site) -> None:
     assert problem(await site.ask("GET", "/v1/webhooks/default/secret"))[0] == 404
+
+
+async def test_the_url_of_a_stream_works_without_the_token(served: Service, clients: ClientTasks) -> None:
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+    site = Site(served, clients, hosted_identity=IDENTITY, token="sesame")
+    body = (await create(site, fields={"stream": True}, authorization="Token sesame")).json()
+    served.end(body["id"])
+    path, query = body["urls"]["stream"].removeprefix("http://server").split("?")
+    assert (await site.ask("GET", f"{path}?{query}")).status == 200
+    assert problem(await site.ask("GET", path)) == (401, "A valid API token is required.")
+    assert problem(await site.ask("GET", f"/v1/predictions/{body['id']}?{query}"))[0] == 401
+    await site.close()

@@ -7,6 +7,7 @@ from typing import Final
 from urllib.parse import urlsplit
 
 from coglet_supervisor.http.request import JSON, TEXT, HttpError, Request, encode_json
+from coglet_supervisor.signed_urls import is_signed
 
 # Paths that need no token, because probes of an orchestrator have none.
 PROBES: Final = frozenset({b"/health-check", b"/livez", b"/readyz"})
@@ -61,6 +62,8 @@ class Access:
         if scheme.lower() in schemes and hmac.compare_digest(given.strip().encode(), token.encode()):
             return
         if is_hosted:
+            if request.method in ("GET", "HEAD") and is_signed(request.path, request.query, token):
+                return
             body = {"title": "Unauthenticated", "detail": "A valid API token is required.", "status": 401}
             raise HttpError(401, encode_json(body), JSON, (b"www-authenticate", b"Bearer"))
         raise HttpError(401, b"A valid bearer token is required", TEXT, (b"www-authenticate", b"Bearer"))

@@ -13,6 +13,7 @@ from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.outputs import OutputFailed
 from coglet_supervisor.predictions.resources import FileStore
 from coglet_supervisor.settings import Settings
+from coglet_supervisor.signed_urls import signed_url
 
 
 @dataclass(frozen=True)
@@ -20,13 +21,15 @@ class HostedOutputs:
     """Keeps files on this server, and returns their URLs; small ones are data URLs.
 
     The Python client reads files from `https:` and `data:` URLs alone. So what has at most `max_inline_bytes`
-    is embedded if the server's URL is not `https:`, and so is a file for which there is no room.
+    is embedded if the server's URL is not `https:`, and so is a file for which there is no room. With a
+    `token`, the URLs are signed.
     """
 
     files: KeptFiles
     inline: FileStore
     max_inline_bytes: int
     base_url: str
+    token: str | None = None
 
     async def deliver(self, file: Path, name: str, prediction_id: str) -> bytes:
         """See FileStore."""
@@ -50,7 +53,7 @@ class HostedOutputs:
             writer.discard()
             raise
         kept = self.files.add(writer, checksums, Description(name, type_of(name), {}))
-        return msgspec.json.encode(f"{self.base_url}/v1/files/{kept.id}/download")
+        return msgspec.json.encode(signed_url(self.base_url, f"/v1/files/{kept.id}/download", self.token))
 
 
 def hosted_stores(
@@ -59,4 +62,6 @@ def hosted_stores(
     """Return a function that returns the store for the files of one prediction; None if they are uploaded."""
     if settings.upload_url is not None:
         return None
-    return lambda call: HostedOutputs(files, inline, settings.inline_files_max_bytes, call.base_url)
+    return lambda call: HostedOutputs(
+        files, inline, settings.inline_files_max_bytes, call.base_url, settings.api_token
+    )

@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 
 # With or without `/download`: clients send `urls.get` of the file. The host is not compared, because a server
 # may have several names, and an id cannot be guessed.
-_FILE_URL: Final = re.compile(r"https?://[^/?#]+/(?:[^?#]*/)?v1/files/([a-z2-7]{26})(?:/download)?")
+_FILE_URL: Final = re.compile(
+    r"https?://[^/?#]+/(?:[^?#]*/)?v1/files/([a-z2-7]{26})(?:/download)?(?:\?[^#]*)?"
+)
 # Some clients escape slashes.
 _MARK: Final = re.compile(rb"v1\\?/files\\?/")
 

@@ -24,7 +24,10 @@ PREFIX: Final = "/v1"
 
 @dataclass(frozen=True, kw_only=True)
 class HostedParts:
-    """The parts of the server that the routes use. `signer` is that of the webhooks."""
+    """The parts of the server that the routes use.
+
+    `signer` is that of the webhooks, `token` the one that clients need.
+    """
 
     service: PredictionService
     store: Store
@@ -34,6 +37,7 @@ class HostedParts:
     identity: Identity
     signer: Signer | None
     max_body_bytes: int
+    token: str | None
 
     def base_url(self) -> str:
         """Return the URL of the server, for the client of the current request."""
@@ -70,6 +74,7 @@ def make_parts(
         ),
         signer=Signer.from_secret(settings.webhook_signing_secret),
         max_body_bytes=settings.max_body_bytes,
+        token=settings.api_token,
     )
 
 

@@ -7,6 +7,7 @@ import time
 from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
+from urllib.parse import quote
 
 import msgspec
 
@@ -28,6 +29,7 @@ from coglet_supervisor.predictions.service import NewPrediction
 from coglet_supervisor.predictions.stream import TooManySubscribers
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
+from coglet_supervisor.signed_urls import signed_url
 
 _BUSY: Final = "All prediction slots are busy, and the server has no queue (COG_QUEUE_SIZE)."
 _DRAINING: Final = "The server is shutting down and accepts no new predictions."
@@ -188,7 +190,11 @@ class HostedPredictions:
         shown = record.input
         if shown is not None:
             shown = self._service.validation.mask_secrets(shown, training=record.kind == "training")
-        return hosted_body(record, record.snapshot(), call, shown)
+        body = hosted_body(record, record.snapshot(), call, shown)
+        if record.is_streaming:
+            path = f"/v1/predictions/{quote(record.id, safe='')}/stream"
+            body.urls.stream = signed_url(call.base_url, path, self._parts.token)
+        return body
 
 
 @contextlib.contextmanager
