@@ -274,7 +274,7 @@ class Server:
         start_task = self._clients.start
         repeats_from = self._store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
-        records = RecordRoutes(service, self._store, PublicUrl(settings.public_url), start_task)
+        records = RecordRoutes(service, self._store, PublicUrl.from_settings(settings), start_task)
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         pages = LazyPages(
             service,

@@ -1,5 +1,6 @@
 """The supervisor's settings, read once from the environment."""
 
+import ipaddress
 import shlex
 import sys
 from collections.abc import Mapping
@@ -10,6 +11,7 @@ from typing import Final, Literal
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.printed_text import MAX_LOG_BYTES
 
+Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 LogFormat = Literal["json", "console"]
 LogLevel = Literal["debug", "info", "warning", "error"]
 
@@ -75,6 +77,7 @@ class Settings:
     max_attempts: int = 1  # COG_MAX_ATTEMPTS
     idempotent_put: Literal["run", "records"] = "run"  # COG_IDEMPOTENT_PUT
     public_url: str | None = None  # COG_PUBLIC_URL
+    trusted_proxies: tuple[Network, ...] = ()  # COG_TRUSTED_PROXIES
     model_name: str | None = None  # COG_MODEL_NAME
     files_max: int = 1000  # COG_FILES_MAX
     files_max_bytes: int = 10 * 1024 * 1024 * 1024  # COG_FILES_MAX_BYTES
@@ -130,6 +133,7 @@ class Settings:
             "max_attempts": reader.positive_int("COG_MAX_ATTEMPTS") or cls.max_attempts,
             "idempotent_put": reader.choice("COG_IDEMPOTENT_PUT", ("run", "records")),
             "public_url": (environment.get("COG_PUBLIC_URL") or "").rstrip("/") or None,
+            "trusted_proxies": reader.networks("COG_TRUSTED_PROXIES"),
             "model_name": environment.get("COG_MODEL_NAME") or None,
             "files_max": reader.positive_int("COG_FILES_MAX") or cls.files_max,
             "files_max_bytes": reader.positive_int("COG_FILES_MAX_BYTES") or cls.files_max_bytes,
@@ -237,6 +241,15 @@ class _Reader:
             return text
         self._ignore(name, text, " or ".join(choices))
         return choices[0]
+
+    def networks(self, name: str) -> tuple[Network, ...]:
+        """Return the networks and addresses of a list; if one of them is neither, none."""
+        text = self._environment.get(name, "")
+        try:
+            return tuple(ipaddress.ip_network(part) for part in text.replace(",", " ").split())
+        except ValueError:
+            self._ignore(name, text, "a list of addresses and networks")
+            return ()
 
     def _ignore(self, name: str, text: str, wanted: str) -> None:
         self.warnings.append(f"{name} is {text!r}, which is not {wanted}; it is ignored")

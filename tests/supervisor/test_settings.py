@@ -1,5 +1,6 @@
 """Every environment variable: its default, accepted values, and values ignored with a warning."""
 
+import ipaddress
 import sys
 from typing import Any
 
@@ -43,6 +44,13 @@ VARIABLES = [
     ("COG_MAX_ATTEMPTS", "max_attempts", 1, {"3": 3}, ["0", "x"]),
     ("COG_IDEMPOTENT_PUT", "idempotent_put", "run", {"records": "records", "run": "run"}, ["never"]),
     ("COG_PUBLIC_URL", "public_url", None, {"https://a.test/": "https://a.test"}, []),
+    (
+        "COG_TRUSTED_PROXIES",
+        "trusted_proxies",
+        (),
+        {"10.0.0.1, fd00::/8": (ipaddress.ip_network("10.0.0.1"), ipaddress.ip_network("fd00::/8"))},
+        ["x", "10.0.0.1/8", "10.0.0.1 proxy.test"],
+    ),
     ("COG_MODEL_NAME", "model_name", None, {"me/model": "me/model"}, []),
     ("COG_FILES_MAX", "files_max", 1000, {"5": 5}, ["0", "x"]),
     ("COG_FILES_MAX_BYTES", "files_max_bytes", 10_737_418_240, {"5": 5}, ["0", "x"]),

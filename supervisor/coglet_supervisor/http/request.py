@@ -46,14 +46,20 @@ class Disconnected(Exception):
 class Request:
     """One HTTP request, of an ASGI scope."""
 
-    __slots__ = ("_headers", "_receive", "method", "path", "query")
+    __slots__ = ("_client", "_headers", "_receive", "method", "path", "query")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
+        self._client: tuple[str, int] | None = scope.get("client")
         self._receive = receive
+
+    @property
+    def client_address(self) -> str:
+        """The IP address from which the request comes; empty if it is not known."""
+        return "" if self._client is None else self._client[0]
 
     def header(self, name: bytes) -> str | None:
         """Return the value of a header field, or None.

@@ -68,7 +68,7 @@ def make_parts(
         store=store,
         webhooks=webhooks,
         files=files,
-        public_url=PublicUrl(settings.public_url),
+        public_url=PublicUrl.from_settings(settings),
         identity=find_identity(
             settings.project_dir, settings.predictor_ref, service.schema, settings.model_name
         ),
