@@ -39,7 +39,7 @@ def rows() -> list[Row]:
 def functions(path: str) -> dict[str, bool]:
     """The tests of a file, and whether each is marked as ours alone, or its whole file is."""
     body = ast.parse((ROOT / path).read_text()).body
-    all_ours = any(ast.unparse(node).startswith("pytestmark = pytest.mark.ours") for node in body)
+    all_ours = any(re.match(r"pytestmark = \[?pytest\.mark\.ours", ast.unparse(node)) for node in body)
     return {
         node.name: all_ours
         or any("mark.ours" in ast.unparse(mark).split("(")[0] for mark in node.decorator_list)

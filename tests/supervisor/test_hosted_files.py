@@ -113,6 +113,7 @@ async def test_texts_take_precedence_over_the_head_of_the_part(site: Site, clien
         (form(part("metadata", b"{}")), 422),
         (form(part("content", b"x"), part("content", b"x")), 422),
         (form(part("content", b"x"), part("metadata", b"[]")), 422),
+        (form(part("content", b"x"), part("type", b"a/b\r\nx: y")), 422),
         (form(part("content", b"x"), part("metadata", b"{" * 1000)), 422),
         (form(part("content", b"x"), part("metadata", b" " * 70_000)), 422),
         (form(*[part(f"a{n}", b"x") for n in range(30)]), 422),

@@ -61,6 +61,7 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
     app = Quart("coglet_supervisor", static_folder=None)
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = hosted.max_body_bytes
+    app.config["RESPONSE_TIMEOUT"] = None  # the connection has a limit, COG_SEND_TIMEOUT
     app.register_blueprint(docs_routes())
     app.register_blueprint(hosted_routes(hosted))
     uploads: Any = Uploads(app.asgi_app, hosted.files, hosted.public_url)  # type: ignore[arg-type]

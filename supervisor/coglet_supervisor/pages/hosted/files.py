@@ -62,7 +62,6 @@ def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
             attachment_filename=kept.description.name,
         )
         response.headers["x-content-type-options"] = "nosniff"
-        response.timeout = None
         return response
 
 

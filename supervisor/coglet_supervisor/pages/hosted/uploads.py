@@ -4,6 +4,7 @@ It is served beside Quart, which would read the whole body into memory as fast a
 """
 
 import asyncio
+import re
 from typing import Any, Final
 
 import msgspec
@@ -26,6 +27,8 @@ from coglet_supervisor.pages.hosted.multipart import MultipartDecoder, NotMultip
 from coglet_supervisor.pages.hosted.problems import invalid_request, problem
 
 PATH: Final = b"/v1/files"
+# It becomes a header when the file is downloaded.
+_HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _DEFAULT_TYPE: Final = "application/octet-stream"
 # What is written at once.
 _PIECE_BYTES: Final = 1024 * 1024
@@ -136,7 +139,7 @@ class _Form:
             raise invalid_request("content: is required; it is the file")
         description = Description(
             name=_file_name(self._text("filename") or self._name),
-            content_type=self._text("type") or self._type,
+            content_type=self._content_type(),
             metadata=self._metadata(),
         )
         await self._write()
@@ -151,6 +154,12 @@ class _Form:
 
     def _text(self, part: str) -> str:
         return self._texts.get(part, b"").decode("utf-8", "replace").strip()
+
+    def _content_type(self) -> str:
+        text = self._text("type") or self._type
+        if not _HEADER_VALUE.fullmatch(text):
+            raise invalid_request("type: must be a media type")
+        return text
 
     def _metadata(self) -> dict[str, Any]:
         text = self._text("metadata")
