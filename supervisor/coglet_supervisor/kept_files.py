@@ -85,8 +85,8 @@ class FileWriter:
         self._target.close()
         return self._sha256.hexdigest(), self._md5.hexdigest()
 
-    def discard(self) -> None:
-        """Remove the file."""
+    def remove(self) -> None:
+        """Close and remove the file."""
         with contextlib.suppress(OSError):
             self._target.close()
         self.path.unlink(missing_ok=True)
@@ -104,29 +104,35 @@ class KeptFiles:
         self._clock = clock
         self._files: dict[str, KeptFile] = {}
         self._bytes = 0
+        self._writers: set[FileWriter] = set()
 
     def check_room(self, size_bytes: int) -> None:
-        """Raise NoRoom if a file of this size cannot be kept now."""
+        """Raise NoRoom if so much more cannot be written now, beside what is kept and being written."""
         self.expire()
-        if len(self._files) >= self._limits.max_files:
-            raise NoRoom(f"{self._limits.max_files} files are kept already (COG_FILES_MAX)")
-        if self._bytes + size_bytes > self._limits.max_bytes:
+        written = sum(writer.size_bytes for writer in self._writers)
+        if self._bytes + written + size_bytes > self._limits.max_bytes:
             raise NoRoom(
                 f"the files would be larger than {self._limits.max_bytes} bytes (COG_FILES_MAX_BYTES)"
             )
 
     def new_writer(self) -> FileWriter:
-        """Return the writer of a new file, which `add` adds. Raises OSError."""
+        """Return the writer of a new file, for `add` or `discard`. Raises NoRoom and OSError."""
+        self.expire()
+        if len(self._files) + len(self._writers) >= self._limits.max_files:
+            raise NoRoom(f"{self._limits.max_files} files are kept already (COG_FILES_MAX)")
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        return FileWriter(self._folder / _new_id())
+        writer = FileWriter(self._folder / _new_id())
+        self._writers.add(writer)
+        return writer
+
+    def discard(self, writer: FileWriter) -> None:
+        """Remove a file that is being written."""
+        self._writers.discard(writer)
+        writer.remove()
 
     def add(self, writer: FileWriter, checksums: tuple[str, str], description: Description) -> KeptFile:
-        """Keep a file that was written and closed. Raises NoRoom, after removing it."""
-        try:
-            self.check_room(writer.size_bytes)
-        except NoRoom:
-            writer.discard()
-            raise
+        """Keep a file that was written and closed."""
+        self._writers.discard(writer)
         now = self._clock()
         kept = KeptFile(
             id=writer.path.name,

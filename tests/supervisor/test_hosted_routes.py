@@ -243,6 +243,15 @@ async def test_a_list_of_several_pages(site: Site, monkeypatch: pytest.MonkeyPat
     assert problem(await site.ask("GET", "/v1/predictions?cursor=x"))[0] == 422
 
 
+async def test_a_list_has_only_so_much_data(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coglet_supervisor.pages.hosted.predictions._LISTED_BYTES", 10)
+    for _ in range(3):
+        site.served.end((await create(site)).json()["id"])
+    results = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    assert [each["output"] for each in results] == [1, 1, None]
+    assert [each["data_removed"] for each in results] == [False] * 3
+
+
 async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:
     await site.ask("POST", "/predictions", {"id": "p", "input": {}}, prefer="respond-async")
     (body,) = (await site.ask("GET", "/v1/predictions")).json()["results"]

@@ -6,7 +6,7 @@ import pytest
 from testing.waiting import settle
 from tests.supervisor.running import end, new_prediction
 
-from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events, event_before
+from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events
 from coglet_supervisor.predictions.prediction import Prediction, Terminal
 from coglet_supervisor.predictions.stream import PredictionStream
 
@@ -23,8 +23,7 @@ def streamed(history: int = 100) -> tuple[Prediction, PredictionStream]:
 async def read(stream: PredictionStream, last_event_id: str | None = None) -> list[dict[str, str]]:
     """Return all events of a prediction that has ended."""
     seen = counter_of(last_event_id)
-    subscriber = stream.subscribe(None if seen is None else event_before(seen))
-    text = "".join([chunk.decode() async for chunk in encoded_events(stream, subscriber, CREATED_AT, seen)])
+    text = "".join([chunk.decode() async for chunk in encoded_events(stream, CREATED_AT, seen)])
     events = []
     for block in text.split("\n\n")[:-1]:
         fields: dict[str, Any] = {}
@@ -103,8 +102,10 @@ async def test_a_reader_that_lags_gets_an_error_in_place_of_what_is_lost(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
     monkeypatch.setattr("coglet_supervisor.predictions.stream.MAX_BACKLOG_BYTES", 200)
-    prediction, stream = streamed(history=0)
-    events = encoded_events(stream, stream.subscribe(0), CREATED_AT, None)
+    prediction, stream = streamed(history=1)
+    prediction.log("stdout", "x")
+    events = encoded_events(stream, CREATED_AT, 1)
+    assert b"event: logs" in await anext(events)
     for number in range(20):
         prediction.produce(b"%d" % number)
     chunk = (await anext(events)).decode()
@@ -114,10 +115,17 @@ async def test_a_reader_that_lags_gets_an_error_in_place_of_what_is_lost(
     assert not stream.has_subscribers
 
 
+async def test_too_many_readers(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("coglet_supervisor.predictions.stream.MAX_SUBSCRIBERS", 0)
+    _, stream = streamed()
+    [(name, data)] = names_and_data(await read(stream))
+    assert (name, "Too many clients" in data) == ("error", True)
+
+
 async def test_keep_alives_are_passed_on() -> None:
     stream = PredictionStream(10, 0.001)
     prediction = new_prediction([stream], is_streaming=True)
-    events = encoded_events(stream, stream.subscribe(None), CREATED_AT, None)
+    events = encoded_events(stream, CREATED_AT, None)
     assert await anext(events) == b": keep-alive\n\n"
     prediction.log("stdout", "x")
     await settle()

@@ -77,13 +77,27 @@ def test_the_number_is_limited(files: KeptFiles, tmp_path: Path) -> None:
     keep(files)
 
 
-def test_the_size_is_limited(files: KeptFiles, clock: Clock, tmp_path: Path) -> None:
+def test_the_size_is_limited(files: KeptFiles, clock: Clock) -> None:
     keep(files, b"x" * 6)
+    files.check_room(4)
     with pytest.raises(NoRoom, match="larger than 10 bytes"):
-        keep(files, b"x" * 5)
-    assert on_disk(tmp_path) == 1
+        files.check_room(5)
     clock.now_s += 60
-    assert keep(files, b"x" * 10).size_bytes == 10
+    files.check_room(10)
+
+
+def test_what_is_being_written_counts(files: KeptFiles, tmp_path: Path) -> None:
+    writers = [files.new_writer() for _ in range(3)]
+    with pytest.raises(NoRoom, match="3 files"):
+        files.new_writer()
+    writers[0].write(b"x" * 6)
+    with pytest.raises(NoRoom, match="larger than 10 bytes"):
+        files.check_room(5)
+    for writer in writers:
+        files.discard(writer)
+    files.check_room(10)
+    assert on_disk(tmp_path) == 0
+    keep(files, b"x" * 10)
 
 
 def test_a_copy(files: KeptFiles, tmp_path: Path) -> None:
@@ -91,5 +105,5 @@ def test_a_copy(files: KeptFiles, tmp_path: Path) -> None:
     source.write_bytes(b"abc")
     writer = files.new_writer()
     assert copy(source, writer) == (hashlib.sha256(b"abc").hexdigest(), hashlib.md5(b"abc").hexdigest())
-    writer.discard()
+    files.discard(writer)
     assert on_disk(tmp_path) == 0

@@ -50,7 +50,7 @@ class HostedOutputs:
         try:
             checksums = await asyncio.to_thread(copy, file, writer)
         except BaseException:
-            writer.discard()
+            self.files.discard(writer)
             raise
         kept = self.files.add(writer, checksums, Description(name, type_of(name), {}))
         return msgspec.json.encode(signed_url(self.base_url, f"/v1/files/{kept.id}/download", self.token))

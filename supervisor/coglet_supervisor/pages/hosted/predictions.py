@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import time
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
 from urllib.parse import quote
@@ -16,7 +16,7 @@ from coglet_supervisor.pages.hosted.creation import Creation
 from coglet_supervisor.pages.hosted.files import files_in
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
-from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events, event_before
+from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events
 from coglet_supervisor.predictions import service as services
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
@@ -26,7 +26,6 @@ from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction
-from coglet_supervisor.predictions.stream import TooManySubscribers
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
 from coglet_supervisor.signed_urls import signed_url
@@ -37,6 +36,8 @@ _NOT_READY: Final = (
     "The model is not ready: its setup has not finished, or has failed. See GET /health-check."
 )
 _RETRY: Final = (b"retry-after", b"5")
+# How much data of predictions a page of a list has; they may be larger than the memory.
+_LISTED_BYTES: Final = 16 * 1024 * 1024
 # Of an idempotency key.
 _DAY_S: Final = 24 * 3600.0
 
@@ -150,18 +151,13 @@ class HostedPredictions:
     async def stream(self, prediction_id: str, last_event_id: str | None) -> AsyncIterator[bytes]:
         """Return the encoded events of a prediction, after the last one that a reader has seen.
 
-        Raises HttpError 404 if there are none, and 429 if too many clients read them.
+        Raises HttpError 404 if there are none.
         """
         record = await self.find("prediction", prediction_id)
         source = self._service.find(prediction_id) or await self._store.stream(prediction_id)
         if not record.is_streaming or source is None:
             raise not_found(f"The prediction {prediction_id!r} has no stream.")
-        seen = counter_of(last_event_id)
-        try:
-            subscriber = source.subscribe(None if seen is None else event_before(seen))
-        except TooManySubscribers:
-            raise problem(429, "Too many requests", "Too many clients read this stream.", _RETRY) from None
-        return encoded_events(source, subscriber, record.created_at, seen)
+        return encoded_events(source, record.created_at, counter_of(last_event_id))
 
     async def cancel(self, kind: Kind, prediction_id: str) -> Record:
         """Cancel a prediction if it has not ended, and return its state. Raises HttpError 404."""
@@ -170,17 +166,33 @@ class HostedPredictions:
         return await self.find(kind, prediction_id)
 
     async def list(self, kind: Kind, cursor_text: str | None) -> PageBody:
-        """Return a page of predictions, the latest first. Raises HttpError 422 for an invalid cursor."""
+        """Return a page of predictions, the latest first; the first ones with their data.
+
+        Raises HttpError 422 for an invalid cursor.
+        """
         cursor = Cursor.parse(cursor_text) if cursor_text else None
         if cursor_text and cursor is None:
             raise invalid_request("cursor: must be taken from `next` or `previous` of another page")
-        page = await self._store.list(Query(kind=kind, limit=MAX_PAGE, cursor=cursor, with_data=True))
+        page = await self._store.list(Query(kind=kind, limit=MAX_PAGE, cursor=cursor))
         url = f"{self._parts.base_url()}/v1/{COLLECTIONS[kind]}?cursor="
         return PageBody(
             next=f"{url}{page.older}" if page.older is not None else None,
             previous=f"{url}{page.newer}" if page.newer is not None else None,
-            results=[self.body(record) for record in page.records],
+            results=[self.body(record) for record in await self._with_data(page.records)],
         )
+
+    async def _with_data(self, records: Sequence[Record]) -> Sequence[Record]:
+        """Return the records with input, output and logs, as far as they are not too large together."""
+        room = _LISTED_BYTES
+        found = []
+        for record in records:
+            full = await self._store.get(record.id) if room > 0 else None
+            if isinstance(full, Record):
+                room -= len(full.input or b"") + len(full.output or b"") + len(full.logs)
+                found.append(full)
+            else:
+                found.append(record)
+        return found
 
     def body(self, record: Record) -> HostedBody:
         """Return the body of a record, with URLs for the client of the current request."""
@@ -191,6 +203,7 @@ class HostedPredictions:
         if shown is not None:
             shown = self._service.validation.mask_secrets(shown, training=record.kind == "training")
         body = hosted_body(record, record.snapshot(), call, shown)
+        body.data_removed = record.is_data_removed
         if record.is_streaming:
             path = f"/v1/predictions/{quote(record.id, safe='')}/stream"
             body.urls.stream = signed_url(call.base_url, path, self._parts.token)

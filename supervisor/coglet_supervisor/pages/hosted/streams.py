@@ -12,11 +12,12 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
 
-from coglet_supervisor.predictions.stream import KEEP_ALIVE, Subscription
+from coglet_supervisor.predictions.stream import KEEP_ALIVE, Subscription, TooManySubscribers
 
 _ID: Final = re.compile(r"\d{1,15}:(\d{1,18})")
 # What ends a line of a stream. Source: HTML standard, "Server-sent events".
 _LINE_END: Final = re.compile(r"\r\n|\r|\n")
+_TOO_MANY: Final = '{"detail":"Too many clients read this stream"}'
 _decode: Final = msgspec.json.Decoder().decode
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -49,14 +50,18 @@ def event_before(counter: int) -> int:
     return (counter + 1) // 2 - 1
 
 
-async def encoded_events(
-    source: EventSource, subscriber: Subscription, created_at: float, seen: int | None
-) -> AsyncIterator[bytes]:
-    """Yield the events after the counter `seen`, until the end. Unsubscribes when it is closed.
+async def encoded_events(source: EventSource, created_at: float, seen: int | None) -> AsyncIterator[bytes]:
+    """Yield the events after the counter `seen`, until the end.
 
     The milliseconds of all ids are those of the creation: the counter alone is their order.
     """
     milliseconds = int(created_at * 1000)
+    # Not before: a reader that leaves before the first event would stay subscribed.
+    try:
+        subscriber = source.subscribe(None if seen is None else event_before(seen))
+    except TooManySubscribers:
+        yield _encoded(_Event(0, "error", _TOO_MANY), milliseconds)
+        return
     try:
         while (chunk := await subscriber.next_chunk()) is not None:
             if chunk == KEEP_ALIVE:

@@ -129,7 +129,7 @@ class _Form:
 
     async def _write(self) -> None:
         assert self._writer is not None
-        self._files.check_room(self._writer.size_bytes + len(self._unwritten))
+        self._files.check_room(len(self._unwritten))
         unwritten, self._unwritten = self._unwritten, bytearray()
         await asyncio.to_thread(self._writer.write, unwritten)
 
@@ -150,7 +150,7 @@ class _Form:
     def close(self) -> None:
         """Remove the file if it is not kept."""
         if self._writer is not None:
-            self._writer.discard()
+            self._files.discard(self._writer)
 
     def _text(self, part: str) -> str:
         return self._texts.get(part, b"").decode("utf-8", "replace").strip()
