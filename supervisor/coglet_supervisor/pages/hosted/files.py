@@ -22,6 +22,8 @@ if TYPE_CHECKING:
 _FILE_URL: Final = re.compile(
     r"https?://[^/?#]+/(?:[^?#]*/)?v1/files/([a-z2-7]{26})(?:/download)?(?:\?[^#]*)?"
 )
+# Of a download; Quart reads 8 KiB at a time.
+_PIECE_BYTES: Final = 256 * 1024
 # Some clients escape slashes.
 _MARK: Final = re.compile(rb"v1\\?/files\\?/")
 
@@ -29,6 +31,7 @@ _MARK: Final = re.compile(rb"v1\\?/files\\?/")
 def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
     """Add the routes to show, list, download and delete files."""
     from quart import Response, send_file
+    from quart.wrappers.response import FileBody
 
     files = parts.files
 
@@ -62,6 +65,9 @@ def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
             attachment_filename=kept.description.name,
         )
         response.headers["x-content-type-options"] = "nosniff"
+        response.headers["cache-control"] = "private, no-store"
+        response.headers.pop("expires", None)
+        response.response = FileBody(kept.path, buffer_size=_PIECE_BYTES)
         return response
 
 
