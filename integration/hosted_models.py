@@ -47,5 +47,10 @@ class Predictor(BasePredictor):
         output.write_text(text.upper() * repeat)
         return output
 """
+TRAINING = """
+def train(steps: int) -> str:
+    print("training")
+    return "weights" * steps
+"""
 NAME = {"COG_MODEL_NAME": "me/model"}
 SECRET = "whsec_c2VjcmV0IG9mIHRoZSB0ZXN0"

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 from integration.conftest import Serve
-from integration.hosted_models import ITERATING, MODEL, NAME, SECRET, WITH_FILES
+from integration.hosted_models import ITERATING, MODEL, NAME, SECRET, TRAINING, WITH_FILES
 from testing.model import Model
 from testing.official_client import NPM_FOLDER, ask_npm, url_of
 from testing.receiver import Receiver
@@ -187,3 +187,22 @@ def test_a_stream_of_a_server_with_a_token(serve: Serve) -> None:
     """
     with serve(Model(ITERATING), variables={**NAME, "COG_API_TOKEN": "sesame"}) as server:
         assert ask_npm(url_of(server), code, token="sesame") == "ab"
+
+
+def test_trainings(serve: Serve) -> None:
+    code = """
+        const { id } = (await replicate.models.get("me", "model")).latest_version;
+        const options = { destination: "me/trained", input: { steps: 2 } };
+        let training = await replicate.trainings.create("me", "model", id, options);
+        while (training.completed_at === null) {
+            training = await replicate.trainings.get(training.id);
+        }
+        const canceled = await replicate.trainings.cancel(training.id);
+        const listed = (await replicate.trainings.list()).results.length;
+        return [training.status, training.output, training.destination, canceled.status, listed];
+    """
+    model = Model(TRAINING, ref="predict.py:train")
+    variables = {**NAME, "COG_TRAIN_TYPE_STUB": "predict.py:train"}
+    with serve(model, variables=variables, flags=["--x-mode", "train"]) as server:
+        expected = ["succeeded", "weightsweights", "me/trained", "succeeded", 1]
+        assert ask_npm(url_of(server), code) == expected

@@ -4,6 +4,7 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
+from integration.hosted_models import TRAINING
 from testing.model import Model
 from testing.official_client import PYTHON, ask, url_of
 
@@ -11,12 +12,6 @@ pytestmark = [
     pytest.mark.ours("replicate-api.md: the peer does not serve the hosted API"),
     pytest.mark.skipif(not PYTHON, reason="scripts/test makes the environment of the client"),
 ]
-
-MODEL = """
-def train(steps: int) -> str:
-    print("training")
-    return "weights" * steps
-"""
 
 
 def test_trainings(serve: Serve) -> None:
@@ -40,7 +35,7 @@ def test_trainings(serve: Serve) -> None:
             [each.id for each in replicate.trainings.list()] == [training.id],
         ]
 
-    model = Model(MODEL, ref="predict.py:train")
+    model = Model(TRAINING, ref="predict.py:train")
     with serve(
         model,
         variables={"COG_MODEL_NAME": "me/model", "COG_TRAIN_TYPE_STUB": "predict.py:train"},
