@@ -3,6 +3,7 @@
 Only the port is another one, because other tests run at the same time.
 """
 
+import contextlib
 import os
 import re
 import secrets
@@ -15,6 +16,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
+import psutil
 import pytest
 from testing import official_client, processes
 from testing.client import Address
@@ -85,8 +87,9 @@ class Newcomer:
         """Kill the server, then everything else, as the power button does."""
         mark = self._variables[processes.MARK]
         for process in processes.marked(mark):
-            if "coglet_supervisor" in process.cmdline():
-                process.kill()
+            with contextlib.suppress(psutil.NoSuchProcess):
+                if "coglet_supervisor" in process.cmdline():
+                    process.kill()
         processes.end_marked(mark)
         if self._server is not None:
             self._server.wait()
