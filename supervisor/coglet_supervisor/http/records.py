@@ -20,9 +20,10 @@ from coglet_supervisor.http.request import (
 )
 from coglet_supervisor.predictions.hosted_body import COLLECTIONS, timestamp
 from coglet_supervisor.predictions.metrics import Metrics
-from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
+from coglet_supervisor.predictions.prediction import Kind, Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
+from coglet_supervisor.records.lookup import find_record
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query, Store
 
 STATUSES: Final = ("starting", "processing", "succeeded", "failed", "canceled")
@@ -133,11 +134,7 @@ class RecordRoutes:
         await respond(send, 204, b"")
 
     async def _find(self, kind: Kind, prediction_id: str) -> Record:
-        run = self._service.find(prediction_id)
-        if run is not None and run.status in TERMINAL:  # its end is being written, and not visible before
-            await run.prediction.wait_terminal()
-            run = None
-        found = run.record() if run is not None else await self._store.get(prediction_id)
+        found = await find_record(self._service, self._store, prediction_id)
         match found:
             case Record(kind=found_kind) if found_kind == kind:
                 return found

@@ -27,6 +27,7 @@ from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction
 from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.records.lookup import find_record
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
 from coglet_supervisor.signed_urls import signed_url
 
@@ -139,8 +140,7 @@ class HostedPredictions:
 
     async def find(self, kind: Kind, prediction_id: str) -> Record:
         """Return the state of a prediction. Raises HttpError 404."""
-        run = self._service.find(prediction_id)
-        found = run.record() if run is not None else await self._store.get(prediction_id)
+        found = await find_record(self._service, self._store, prediction_id)
         match found:
             case Record(kind=found_kind) if found_kind == kind:
                 return found

@@ -1,0 +1,18 @@
+"""Finding the state of a prediction: of its run while it is in flight, else of its record."""
+
+from coglet_supervisor.predictions.prediction import TERMINAL
+from coglet_supervisor.predictions.record import Record
+from coglet_supervisor.predictions.service import PredictionService
+from coglet_supervisor.records.store import Expired, Store
+
+
+async def find_record(
+    service: PredictionService, store: Store, prediction_id: str
+) -> Record | Expired | None:
+    """Return the state of a prediction; a terminal one once the store has written it."""
+    run = service.find(prediction_id)
+    if run is None:
+        return await store.get(prediction_id)
+    if run.status in TERMINAL:  # the store is writing it
+        await run.prediction.wait_terminal()
+    return run.record()
