@@ -110,7 +110,7 @@ def peer_ports(server: Server) -> set[int]:
     ("method", "path", "body", "status"),
     [
         ("GET", "/nothing", None, 404),
-        ("GET", "/predictions", None, 405),
+        ("PUT", "/predictions", None, 405),
         ("POST", "/predictions", b"{", 400),
         ("POST", "/predictions", {"input": {"code": 1}}, 422),
         ("POST", "/predictions", {"input": {"code": "x" * MAX_BODY_BYTES}}, 413),

@@ -41,8 +41,8 @@ STEPS = {
     "accept:after": Outcome("succeeded", runs=1),
     "start:before": Outcome("succeeded", runs=1),
     "start:after": Outcome("failed", runs=0),
-    "finish:before": Outcome("failed", runs=1),
-    "finish:after": Outcome("succeeded", runs=1),
+    "_write_end:before": Outcome("failed", runs=1),
+    "_write_end:after": Outcome("succeeded", runs=1),
     "webhook_delivered:before": Outcome("succeeded", runs=1, webhooks=2),
     "webhook_delivered:after": Outcome("succeeded", runs=1),
 }
