@@ -224,7 +224,7 @@ def test_a_full_disk_refuses_new_predictions_and_ends_what_runs(
         variables["COG_RECORDS"] = f"sqlite:{disk / 'records.db'}"
         with serve("script", variables=variables) as server:
             server.begin(WAIT, id="a")
-            wait_for(lambda: server.health()["status"] == "READY" and known(server, "a"), "start")
+            wait_for(lambda: "a" in listed(server), "record")
             filler = disk / "filler"
             fill(filler)
             refused = server.start(script(length_of, text="x" * 500_000), id="b")
@@ -233,8 +233,8 @@ def test_a_full_disk_refuses_new_predictions_and_ends_what_runs(
             assert server.request("GET", "/predictions/b").status == 404
             server.folder.joinpath("go").touch()
             assert wait_ended(server, "a")["status"] == "succeeded"
-            listed = server.request("GET", "/predictions").json()["results"]
-            assert [(each["id"], each["status"]) for each in listed] == [("a", "succeeded")]
+            results = server.request("GET", "/predictions").json()["results"]
+            assert [(each["id"], each["status"]) for each in results] == [("a", "succeeded")]
             filler.unlink()
             server.wait_log("prediction a: its end is recorded now")
             accept(server, "c", returning("3"))
@@ -242,10 +242,6 @@ def test_a_full_disk_refuses_new_predictions_and_ends_what_runs(
             kill(server)
         with serve("script", variables=variables) as server:
             assert shown(server, "a")["status"] == "succeeded"
-
-
-def known(server: Server, prediction_id: str) -> bool:
-    return server.request("GET", f"/predictions/{prediction_id}").status == 200
 
 
 def fill(path: Path) -> None:
