@@ -70,11 +70,8 @@ def main() -> None:
 
 
 def _number() -> int:
-    """Return how many workers of this server were started before this one."""
-    counter = Path("started")
-    with counter.open("a") as file:
-        file.write("x")
-    return counter.stat().st_size
+    """Return the number of this worker: its shell script adds a byte to the file before anything else."""
+    return Path("started").stat().st_size
 
 
 def _connect(folder: str, index: int) -> socket.socket:
