@@ -1,7 +1,7 @@
 """A worker that sends invalid messages. Run by the interpreter that COG_WORKER_PYTHON names.
 
 Takes `Init` as the protocol has it, then fuzzes its supervisor over both channels, by the seed in FUZZ_SEED
-and the number of workers that were started before it.
+and its own number among the workers of this server.
 """
 
 import contextlib
