@@ -95,7 +95,7 @@ def test_the_server_outlives_every_client(serve: Serve, surface: str) -> None:
 
 def test_the_server_outlives_every_worker(serve: Serve, tmp_path: Path) -> None:
     python = tmp_path / "python"
-    python.write_text(f"#!/bin/sh\nexec {sys.executable} {hostile_worker.__file__}\n")
+    python.write_text(f"#!/bin/sh\nprintf x >> started\nexec {sys.executable} {hostile_worker.__file__}\n")
     python.chmod(0o755)
     for seed, rng in rounds("worker"):
         variables = {"COG_WORKER_PYTHON": str(python), "FUZZ_SEED": seed, **_IMPATIENT}
@@ -107,7 +107,9 @@ def test_the_server_outlives_every_worker(serve: Serve, tmp_path: Path) -> None:
                     pass
                 ask_in_background(server, rng, number)
             wait_for(lambda: status(server), "an answer")
-            started = (server.folder / "started").stat().st_size
+            workers = server.folder / "started"
+            wait_for(workers.exists, "a worker")
+            started = workers.stat().st_size
             assert server.log.count("; killing it") <= started, "a line for each"
             assert_no_traceback(server)
 
