@@ -39,7 +39,12 @@ _SHAPES: Final = (
     ("predict.py:Runner", {"COG_WORKERS": "4"}),
     ("predict.py:AsyncRunner", {"COG_WORKERS": "2", "COG_MAX_CONCURRENCY": "2"}),
 )
-_VARIABLES: Final = {"COG_CANCEL_GRACE": "1", "COG_HANG_TIMEOUT": "2", "COG_WORKER_MAX_PREDICTIONS": "200"}
+_VARIABLES: Final = {
+    "COG_CANCEL_GRACE": "1",
+    "COG_HANG_TIMEOUT": "2",
+    "COG_WORKER_MAX_PREDICTIONS": "200",
+    "COG_RECORDS_MAX_BYTES": "1000000",  # what is kept must not hide what is leaked
+}
 
 pytestmark = [
     pytest.mark.ours("hardening.md: chaos"),

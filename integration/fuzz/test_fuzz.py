@@ -80,7 +80,7 @@ def rounds(surface: str) -> Iterator[tuple[str, random.Random]]:
 
 @pytest.mark.parametrize("surface", CLIENTS)
 def test_the_server_outlives_every_client(serve: Serve, surface: str) -> None:
-    with serve(MODEL, variables={"COG_CANCEL_GRACE": "5"}) as server:
+    with serve(MODEL, variables={"COG_CANCEL_GRACE": "5", "COG_RECORDS_MAX_BYTES": "1000000"}) as server:
         first: list[Use] = []  # after a round, when lazy imports are done
         for seed, rng in rounds(surface):
             with failure_report(server, seed):

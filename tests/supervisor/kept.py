@@ -64,14 +64,19 @@ class KeptPrediction:
 
 
 class SlowStore(MemoryStore):
-    """A store whose writes end when the test says so."""
+    """A store whose writes end when the test says so; starts end immediately, with `start_error`."""
 
-    def __init__(self) -> None:
+    def __init__(self, *, is_durable: bool = False) -> None:
         super().__init__(Limits(max_records=10, max_bytes=100_000, ttl_s=60.0))
+        self.is_durable = is_durable  # type: ignore[misc]
+        self.start_error: NotRecorded | None = None
         self.pending: list[OnWritten] = []
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
         super().accept(prediction, lambda _: self.pending.append(on_written))
+
+    def start(self, prediction: Recordable, on_written: OnWritten) -> None:
+        on_written(self.start_error)
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None:
         super().finish(prediction, lambda _: self.pending.append(on_written))
@@ -79,3 +84,8 @@ class SlowStore(MemoryStore):
     def write(self, error: NotRecorded | None = None) -> None:
         """End the oldest write."""
         self.pending.pop(0)(error)
+
+    def write_all(self) -> None:
+        """End all writes, also those that follow."""
+        while self.pending:
+            self.write()

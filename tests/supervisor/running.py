@@ -124,10 +124,13 @@ class Bench:
         """Return a run that is not accepted yet, and has no slot."""
         return PredictionRun(new_spec(**spec), sequence, self.resources, owner=self)
 
+    def leave_queue(self, run: PredictionRun) -> None:
+        """See RunOwner."""
+        self.pool.queue.remove(run)
+
     def run_ended(self, run: PredictionRun) -> None:
         """See RunOwner."""
         self.free_at_end.append(self.pool.free)
-        self.pool.queue.remove(run)
 
 
 async def others_to_end() -> None:

@@ -108,7 +108,7 @@ async def test_the_last_reader_may_end_it(bench: Bench, ends_with_readers: bool)
 
 
 async def test_a_run_without_a_stream_cannot_be_subscribed(bench: Bench) -> None:
-    assert not bench.run().is_streaming
+    assert bench.run().stream is None
 
 
 async def test_an_ended_run_leaves_memory_without_the_garbage_collector(bench: Bench) -> None:

@@ -38,7 +38,7 @@ async def test_runs_are_numbered(served: Service) -> None:
     served.end()
     second = served.create()
     assert (first.sequence, second.sequence) == (1, 2)
-    assert first.folder != second.folder
+    assert first.folder.path != second.folder.path
 
 
 async def test_refusals_in_their_order(served: Service) -> None:

@@ -163,9 +163,10 @@ class PredictionRoutes:
 
     async def _attach(self, run: PredictionRun, request: Request, send: Send, *, wants_stream: bool) -> None:
         """Respond to a PUT with the id of a prediction in flight; the body is ignored."""
+        await _wait_accepted(run)
         if not wants_stream:
             await respond(send, 202, self._attached(run), JSON)
-        elif not run.is_streaming:
+        elif run.stream is None:
             raise HttpError.json(406, {"error": NOT_STREAMING})
         else:
             await send_events(run, request, send, self._start_task)

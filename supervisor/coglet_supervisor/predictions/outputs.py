@@ -128,6 +128,15 @@ class OutputQueue:
         self._held_bytes += size_bytes + _ITEM_BYTES
         return self._held_bytes <= self._limit_bytes
 
+    def problem_of(self, metric: slot.Metric) -> OutputFailed | None:
+        """Return why a metric cannot be part of the response, or None.
+
+        One with appended values counts as output, because it is part of the same response.
+        """
+        if metric.mode == "append" and not self.take_room(len(metric.value)):
+            return OutputTooLarge(self._limit_bytes)
+        return None if is_one_value(metric.value) else OutputFailed(INVALID_JSON)
+
     def close(self) -> None:
         """Ignore items from now on; queued ones are still delivered unless `clear` follows."""
         self._is_closed = True

@@ -16,7 +16,7 @@ from typing import Final, Literal, Protocol
 
 import msgspec
 
-from coglet_protocol.slot import InputFile
+from coglet_protocol import slot
 from coglet_supervisor.predictions.events import Completed, Event, Logged, Measured, Produced, Started
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
@@ -68,7 +68,25 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     attempt: int = 0
     created_at: float | None = None
     hosted: HostedCall | None = None
-    files: tuple[InputFile, ...] = ()
+    files: tuple[slot.InputFile, ...] = ()
+
+    @property
+    def size_bytes(self) -> int:
+        """The approximate memory that its input and its context need."""
+        return self.input.size_bytes + sum(len(name) + len(value) for name, value in self.context.items())
+
+    def message(self, sequence: int, output_dir: str) -> slot.Predict:
+        """Return the message that has a worker run it."""
+        file, json = self.input.file, self.input.json
+        return slot.Predict(
+            id=self.id,
+            output_dir=output_dir,
+            input=bytes(memoryview(json)) if file is None and json is not None else None,
+            input_file=str(file) if file is not None else None,
+            context=self.context,
+            sequence=sequence,
+            files=self.files,
+        )
 
 
 class Listener(Protocol):
@@ -136,8 +154,9 @@ class Prediction:
         self._end: Terminal | None = None
         self._items: list[bytes] = []
         self._metrics: Metrics = {}
+        self._metrics_bytes = 0
         self._run_time_s = 0.0
-        self._waiters: list[asyncio.Future[None]] = []
+        self._waiters: set[asyncio.Future[None]] = set()
 
     @property
     def status(self) -> Status:
@@ -170,7 +189,8 @@ class Prediction:
     @property
     def kept_bytes(self) -> int:
         """The approximate memory that its texts need."""
-        return self._printed.size_bytes + sum(map(len, self._items))
+        error_bytes = len(self._error) if self._error is not None else 0
+        return self._printed.size_bytes + sum(map(len, self._items)) + error_bytes + self._metrics_bytes
 
     @property
     def logs(self) -> str:
@@ -214,6 +234,7 @@ class Prediction:
         if self._end is not None:
             return
         merge_metric(self._metrics, name, msgspec.json.decode(value), mode)
+        self._metrics_bytes += len(name) + len(value)
         self._notify(Measured(name, value, mode))
 
     def finish(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
@@ -256,13 +277,14 @@ class Prediction:
             return True
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
-        self._waiters.append(waiter)
-        if timeout_s is None:
+        self._waiters.add(waiter)
+        timer = loop.call_later(timeout_s, _set, waiter) if timeout_s is not None else None
+        try:
             await waiter
-        else:
-            timer = loop.call_later(timeout_s, _set, waiter)
-            await waiter
-            timer.cancel()
+        finally:
+            self._waiters.discard(waiter)
+            if timer is not None:
+                timer.cancel()
         return self.is_terminal
 
     @property

@@ -72,6 +72,16 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             hosted=spec.hosted,
         )
 
+    def with_data(self, prediction: Prediction, input_json: bytes | msgspec.Raw | None) -> Self:
+        """Return this state of `prediction` with its data. Without an input, that was removed."""
+        return msgspec.structs.replace(
+            self,
+            input=None if input_json is None else msgspec.Raw(input_json),
+            output=prediction.output_at(self.status),
+            logs=prediction.logs,
+            is_data_removed=input_json is None,
+        )
+
     def has_input(self, input_json: bytes | msgspec.Raw) -> bool:
         """True if the prediction was accepted with this input."""
         accepted = self.input_digest

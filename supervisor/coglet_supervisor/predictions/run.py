@@ -3,21 +3,15 @@
 from __future__ import annotations
 
 import logging
-import os
-import shutil
+import time
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Final, Literal, Protocol
 
-import msgspec
-
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
-from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.predictions.acceptance import Acceptance
-from coglet_supervisor.predictions.deadline import Deadline
 from coglet_supervisor.predictions.outputs import (
-    INVALID_JSON,
     OutputFailed,
     OutputQueue,
     OutputTooLarge,
@@ -31,20 +25,27 @@ from coglet_supervisor.predictions.prediction import (
 )
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
+from coglet_supervisor.predictions.run_folder import RunFolder
 from coglet_supervisor.predictions.slots import Slot
 from coglet_supervisor.predictions.stream import PredictionStream, Subscription
-from coglet_supervisor.predictions.untrusted_json import is_one_value
+from coglet_supervisor.predictions.timer import Timer
 
 log = logging.getLogger(__name__)
 
-Phase = Literal["accepting", "waiting", "starting", "spilling", "running", "delivering", "recording", "ended"]
+Phase = Literal[
+    "accepting", "waiting", "starting", "delayed", "spilling", "running", "delivering", "recording", "ended"
+]
 _OVER: Final = frozenset({"recording", "ended"})
 # What a run takes in memory beside its texts.
 _RUN_BYTES: Final = 4096
+# A start that the store could not write is written again after this time.
+_RETRY_S: Final = 1.0
 
 
 class RunOwner(Protocol):
     """The part of PredictionService that a run uses."""
+
+    def leave_queue(self, run: PredictionRun) -> None: ...
 
     def run_ended(self, run: PredictionRun) -> None: ...
 
@@ -57,6 +58,7 @@ class PredictionRun:
     | accepting | waits until the store has its record | ends it when it is accepted | fails it |
     | waiting | there is none: it waits for a slot | ends it immediately | not possible |
     | starting | waits until the store has written that it starts | ends it when it is written | fails it |
+    | delayed | waits until the store can be asked again | ends it immediately | fails it |
     | spilling | waits for the file of a large input | ends it when the file is written | fails it |
     | running | runs it | sent to the worker, whose response ends it | fails it; a canceled one is canceled |
     | delivering | is done; output files are being delivered | ends it immediately | none |
@@ -78,8 +80,7 @@ class PredictionRun:
     ) -> None:
         self.id: Final = spec.id
         self.sequence: Final = sequence
-        # Named by number: a prediction id, which clients may choose, is never used as a path.
-        self.folder: Final = f"{resources.folder}/{sequence}"
+        self.folder: Final = RunFolder(resources.folder, sequence, resources.start_task)
         self.kind: Final = spec.kind
         self.stream: Final = (
             PredictionStream(resources.stream_history, awaits_reader=spec.ends_with_readers)
@@ -93,18 +94,20 @@ class PredictionRun:
         )
         self.priority: Final = spec.priority
         self.input: Final = spec.input
+        self.is_detached: Final = spec.is_detached
         self._spec = spec
         self._resources = resources
         self._owner = owner
-        self._outputs = OutputQueue(spec.id, self.folder, resources, self, spec.hosted)
+        self._outputs = OutputQueue(spec.id, self.folder.path, resources, self, spec.hosted)
         self._phase: Phase = "accepting"
         self.acceptance: Final = Acceptance()
         self._slot: Slot | None = None
         self._attempt = spec.attempt
         self._is_canceled = False
         self._failure: str | None = None
-        self._deadline = Deadline()
-        self._expiry = Deadline()  # of the client, whatever the phase
+        self._time_limit = Timer()  # of the current phase
+        self._deadline = Timer()  # of the client, whatever the phase
+        self._is_left = False
         self.is_overdue = False
 
     # for the service
@@ -132,6 +135,9 @@ class PredictionRun:
         if self._phase == "running":
             assert self._slot is not None
             self._slot.cancel()
+        elif self._phase == "delayed":
+            self._release_slot()
+            self._end("canceled")
         elif self._phase in ("waiting", "delivering"):
             self._end("canceled")
 
@@ -140,21 +146,19 @@ class PredictionRun:
         self.stop(f"Prediction timed out after {self._resources.timeout_s:g} seconds")
 
     @property
-    def can_be_left(self) -> bool:
-        """True if it is accepted and has not started, and no client waits for it on a connection."""
-        return self._phase in ("waiting", "spilling") and self._slot is None and self._spec.is_detached
+    def is_waiting(self) -> bool:
+        """True if it has not started: no worker has it."""
+        if self._slot is None:
+            return self._phase in ("accepting", "waiting", "spilling")
+        return self._phase == "delayed"
 
     def leave(self) -> None:
-        """End without a terminal state: it was never accepted, or the next server runs it."""
-        self._phase = "ended"
-        self._deadline.cancel()
-        self._expiry.cancel()
-        self._release_slot()
-        self._remove_folder()
-        if self.stream is not None:
-            self.stream.close()
-        self.prediction.wake()
-        self._owner.run_ended(self)
+        """End without a terminal state: the next server runs it. What its worker still sends is ignored."""
+        self._is_left = True
+        if self._phase in ("starting", "delayed", "spilling"):
+            self._release_slot()
+        if self._phase != "accepting" and self._phase not in _OVER:
+            self._vanish()
 
     def stop(self, reason: str) -> None:
         """Fail the run with `reason`, once the worker has stopped it."""
@@ -176,9 +180,10 @@ class PredictionRun:
 
     @property
     def kept_bytes(self) -> int:
-        """The approximate memory that the run needs."""
-        stream_bytes = self.stream.size_bytes if self.stream is not None else 0
-        return self.prediction.kept_bytes + self.input.size_bytes + stream_bytes + _RUN_BYTES
+        """The approximate memory that the run needs once it has ended."""
+        data_bytes = self.prediction.kept_bytes
+        stream_bytes = 0 if self.stream is None else self.stream.size_at_end_bytes(data_bytes)
+        return data_bytes + stream_bytes + self._spec.size_bytes + _RUN_BYTES
 
     def drop_input(self) -> None:
         """Forget the input of a prediction that has ended."""
@@ -187,23 +192,9 @@ class PredictionRun:
     def record(self, *, with_data: bool = True) -> Record:
         """Return its state; without `with_data`, without input, output and logs."""
         state = Record.of(self.prediction, self._spec, self.sequence, self._attempt)
-        if not with_data:
-            return state
-        json = self.input.json
-        return msgspec.structs.replace(
-            state,
-            input=None if json is None else msgspec.Raw(json),
-            output=self.prediction.output_at(state.status),
-            logs=self.prediction.logs,
-            is_data_removed=json is None,
-        )
+        return state.with_data(self.prediction, self.input.json) if with_data else state
 
     # for readers of its events
-
-    @property
-    def is_streaming(self) -> bool:
-        """True if its events can be read."""
-        return self.stream is not None
 
     def subscribe(self, after: int | None) -> Subscription:
         """Add a reader of the events after number `after`, or of all that are kept.
@@ -224,6 +215,8 @@ class PredictionRun:
 
     def receive(self, message: slot.FromWorker) -> None:
         """Handle a message of the worker about this prediction. Raises ProtocolError if it is invalid."""
+        if self._is_left:
+            return
         match message:
             case slot.Log():
                 self.prediction.log(message.source, message.data)
@@ -233,7 +226,10 @@ class PredictionRun:
             case slot.FileOutput():
                 self._outputs.add_file(message)
             case slot.Metric():
-                self._measure(message)
+                if failure := self._outputs.problem_of(message):
+                    self.output_failed(failure)
+                else:
+                    self.prediction.measure(message.name, message.value, message.mode)
             case slot.Cancelled():
                 self._end("canceled")
             case slot.Done() | slot.Failed():
@@ -242,7 +238,10 @@ class PredictionRun:
 
     def fail(self, reason: str) -> None:
         """End the run because its worker is lost: failed with `reason`, or canceled if that was requested."""
-        if self._is_canceled:
+        if self._phase == "accepting":
+            self._slot = None
+            self._failure = None if self._is_canceled else reason
+        elif self._is_canceled:
             self._end("canceled")
         else:
             self._end("failed", error=reason)
@@ -266,49 +265,55 @@ class PredictionRun:
             self.prediction.drop_output()
         self.stop(str(error))
 
-    def _measure(self, message: slot.Metric) -> None:
-        # A metric with appended values counts as output, because it is part of the same response.
-        if message.mode == "append" and not self._outputs.take_room(len(message.value)):
-            self.output_failed(OutputTooLarge(self._resources.max_output_bytes))
-        elif not is_one_value(message.value):
-            self.output_failed(OutputFailed(INVALID_JSON))
-        else:
-            self.prediction.measure(message.name, message.value, message.mode)
-
     def _accepted(self, error: NotRecorded | None) -> None:
         self.acceptance.decide(error)
-        if self._phase != "accepting":
-            return
-        self._expiry.set_until(self._spec.deadline, self.cancel)
-        if error is not None:
-            self.leave()
-        elif self._is_canceled:
+        if error is not None or self._is_left:
+            self._release_slot()
+            self._vanish()
+        elif self._is_canceled or self._failure is not None:
             self._release_slot()
             self._end("canceled")
-        elif self._slot is not None:
-            self._start()
         else:
-            self._phase = "waiting"
-            self._deadline.set(self._resources.queue_timeout_s, self._wait_too_long)
-            if self.input.needs_file:
-                self._spill()  # waiting inputs would fill the memory
+            self._deadline.set_until(self._spec.deadline, self.cancel)
+            if self._slot is not None:
+                self._start()
+            else:
+                self._wait()
+
+    def _wait(self) -> None:
+        self._phase = "waiting"
+        limit_s = self._resources.queue_timeout_s
+        if limit_s is not None and self._spec.created_at is not None:  # it has waited in an earlier server
+            limit_s -= max(time.time() - self._spec.created_at, 0.0)
+        self._time_limit.set(limit_s, self._wait_too_long)
+        if self.input.needs_file:
+            self._spill()  # waiting inputs would fill the memory
 
     def _start(self) -> None:
         """Have the start written, then send the prediction to the worker."""
-        self._phase = "starting"
-        self._deadline.set(self._resources.timeout_s, self.time_out)
+        self._time_limit.cancel()
         self._attempt += 1
+        self._write_start()
+
+    def _write_start(self) -> None:
+        self._phase = "starting"
         self._resources.recorder.start(self, self._started)
 
     def _started(self, error: NotRecorded | None) -> None:
         if self._phase != "starting":
             return
         assert self._slot is not None
-        if error is not None or self._is_canceled:
+        if self._is_canceled:
             self._release_slot()
-            self.fail(f"Prediction was not started: {error}")
+            self._end("canceled")
+            return
+        if error is not None:
+            log.warning("prediction %s: its start was not recorded, trying again: %s", self.id, error)
+            self._phase = "delayed"
+            self._time_limit.set(_RETRY_S, self._write_start)
             return
         self.prediction.start()
+        self._time_limit.set(self._resources.timeout_s, self.time_out)
         if self.input.needs_file:
             self._spill()
         else:
@@ -316,18 +321,8 @@ class PredictionRun:
 
     def _send(self, to: Slot) -> None:
         """Send the prediction to the worker. If that fails, the run has failed, and the slot is free."""
-        file, json = self.input.file, self.input.json
-        message = slot.Predict(
-            id=self.id,
-            output_dir=self.folder,
-            input=bytes(memoryview(json)) if file is None and json is not None else None,
-            input_file=str(file) if file is not None else None,
-            context=self._spec.context,
-            sequence=self.sequence,
-            files=self._spec.files,
-        )
         try:
-            to.send(message)
+            to.send(self._spec.message(self.sequence, self.folder.path))
         except ProtocolError as error:
             self._release_slot()
             self.fail(f"Failed to send request: {error}")
@@ -342,11 +337,11 @@ class PredictionRun:
         """Write a large input to a file, then send the prediction to the worker, or wait for a slot."""
         failure = ""
         try:
-            await self.input.write(Path(self.folder))
+            await self.input.write(Path(self.folder.path))
         except (OSError, RuntimeError) as error:
             failure = f"Failed to send request: {error}"
         if self._phase != "spilling":  # it has ended, perhaps before the file was written
-            self._remove_folder()
+            self.folder.remove()
         elif failure or self._is_canceled:
             self._release_slot()
             self.fail(failure)
@@ -364,16 +359,23 @@ class PredictionRun:
             f"Prediction waited {self._resources.queue_timeout_s:g} seconds in the queue, which is the limit"
         )
 
+    def _vanish(self) -> None:
+        """End without a terminal state."""
+        self._phase = "ended"
+        self._stop_all()
+        self._slot = None
+        if self.stream is not None:
+            self.stream.close()
+        self.prediction.wake()
+        self._owner.run_ended(self)
+
     def _end(self, status: Terminal, *, error: str | None = None, is_stream: bool = False) -> None:
         if self._phase in _OVER:
             return
         self._phase = "recording"
         if self._failure is not None:
             status, error = "failed", self._failure
-        self._deadline.cancel()
-        self._expiry.cancel()
-        self._outputs.clear()
-        self._remove_folder()
+        self._stop_all()
         self.prediction.finish(status, error=error, is_stream=is_stream)
         self._resources.recorder.finish(self, self._recorded)
 
@@ -385,15 +387,14 @@ class PredictionRun:
         self.prediction.publish()
         self._owner.run_ended(self)
 
+    def _stop_all(self) -> None:
+        self._time_limit.cancel()
+        self._deadline.cancel()
+        self._outputs.clear()
+        self.folder.remove()
+        self._owner.leave_queue(self)
+
     def _release_slot(self) -> None:
         if self._slot is not None:
             self._slot.release()
             self._slot = None
-
-    def _remove_folder(self) -> None:
-        try:
-            os.rmdir(self.folder)
-        except FileNotFoundError:
-            pass  # nothing was spilled or copied
-        except OSError:
-            self._resources.start_task(clean_up(lambda: shutil.rmtree(self.folder, ignore_errors=True)))

@@ -180,6 +180,7 @@ class PredictionService:
             hosted=record.hosted,
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
+        run.acceptance.decide(None)
         self._runs[run.id] = run
         self._is_empty.clear()
         return run
@@ -206,17 +207,17 @@ class PredictionService:
         free_slot = self._pool.acquire()
         if free_slot is not None:
             run.assign(free_slot)
-            self._record("Starting prediction", run)
+            self._log("Starting prediction", run)
         else:
             self._pool.queue.add(run)
-            self._record("Queued prediction", run)
+            self._log("Queued prediction", run)
 
     def cancel(self, prediction_id: str) -> bool:
         """Request cancelation of a prediction. False if none with that id is in flight. Idempotent."""
         run = self._runs.get(prediction_id)
         if run is None:
             return False
-        self._record("Cancelling prediction", run)
+        self._log("Cancelling prediction", run)
         run.cancel()
         return True
 
@@ -228,36 +229,50 @@ class PredictionService:
         return len(runs)
 
     def stop_waiting(self, reason: str) -> None:
-        """End all runs that wait for a slot.
+        """End all runs that have not started.
 
         With a durable store they are left to the next server, unless a client waits on a connection. The
         others fail with `reason`.
         """
-        for run in self._pool.queue.runs:
-            if self._resources.recorder.is_durable and run.can_be_left:
+        # The latest first: a slot that becomes free goes to one that waits.
+        for run in reversed(list(self._runs.values())):
+            if not run.is_waiting:
+                continue
+            if self._resources.recorder.is_durable and run.is_detached:
                 run.leave()
             else:
                 run.stop(reason)
+
+    def leave_running(self) -> None:
+        """With a durable store, leave what runs to the next server, unless a client waits on a connection."""
+        if self._resources.recorder.is_durable:
+            for run in list(self._runs.values()):
+                if run.is_detached:
+                    run.leave()
 
     async def wait_empty(self) -> None:
         """Wait until no prediction is in flight."""
         await self._is_empty.wait()
 
+    def leave_queue(self, run: PredictionRun) -> None:
+        """See RunOwner. Before its end is written, because a slot that becomes free goes to the queue."""
+        self._pool.queue.remove(run)
+
     def run_ended(self, run: PredictionRun) -> None:
         """See RunOwner."""
         prediction = run.prediction
         if prediction.status == "failed":
-            self._record("Prediction failed", run, error=prediction.error)
+            self._log("Prediction failed", run, error=prediction.error)
         elif prediction.is_terminal:
-            self._record(_ENDED[prediction.status], run)
+            self._log(_ENDED[prediction.status], run)
         elif run.acceptance.is_granted:
-            self._record("Prediction left to the next server", run)
+            self._log("Prediction left to the next server", run)
         else:
-            self._record("Prediction not accepted", run)
+            self._log("Prediction not accepted", run)
         if prediction.started_at is not None:
             self._durations_s.append(prediction.run_time_s)
-        self._ended_count += 1
-        self._pool.queue.remove(run)
+        if prediction.is_terminal:
+            self._ended_count += 1
         del self._runs[run.id]
         if not self._runs:
             self._is_empty.set()
@@ -295,7 +310,7 @@ class PredictionService:
             files=request.files,
         )
 
-    def _record(self, message: str, run: PredictionRun, **fields: object) -> None:
+    def _log(self, message: str, run: PredictionRun, **fields: object) -> None:
         self._server_log.event(run.id, message, **fields)
 
 

@@ -44,13 +44,6 @@ class QueuedRun(WaitingRun, Protocol):
 
     def assign(self, free_slot: Slot) -> None: ...
 
-    def stop(self, reason: str) -> None: ...
-
-    def leave(self) -> None: ...
-
-    @property
-    def can_be_left(self) -> bool: ...
-
 
 @dataclass(frozen=True, slots=True)
 class Idle:

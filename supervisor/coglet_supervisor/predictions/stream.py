@@ -52,10 +52,9 @@ class PredictionStream:
         """The number that the next event will have."""
         return self._first + len(self._events)
 
-    @property
-    def size_bytes(self) -> int:
-        """The size of the events that are kept."""
-        return self._bytes
+    def size_at_end_bytes(self, data_bytes: int) -> int:
+        """Return the size of the events that are kept once the prediction, with this much data, has ended."""
+        return self._bytes if self.is_completed else self._bytes + data_bytes
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
         """Encode and keep the event, and wake the subscribers."""

@@ -1,11 +1,11 @@
-"""The time limit of what a run does at the moment."""
+"""A timer of a run: the time limit of its current phase, or the deadline of its client."""
 
 import asyncio
 import time
 from collections.abc import Callable
 
 
-class Deadline:
+class Timer:
     """A timer with at most one call pending."""
 
     def __init__(self) -> None:
