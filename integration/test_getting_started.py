@@ -3,7 +3,6 @@
 Only the port is another one, because other tests run at the same time.
 """
 
-import contextlib
 import os
 import re
 import secrets
@@ -16,7 +15,6 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-import psutil
 import pytest
 from testing import official_client, processes
 from testing.client import Address
@@ -91,15 +89,12 @@ class Newcomer:
             assert matches(expected, printed), f"{command}\n{printed}"
 
     def kill_server(self) -> None:
-        """Kill the server, then everything else, as the power button does."""
-        mark = self._variables[processes.MARK]
-        for process in processes.marked(mark):
-            with contextlib.suppress(psutil.NoSuchProcess):
-                if "coglet_supervisor" in process.cmdline():
-                    process.kill()
-        processes.end_marked(mark)
+        """Kill the command that was typed; the server that it has started ends with it."""
         if self._server is not None:
+            self._server.kill()
             self._server.wait()
+            mark = self._variables[processes.MARK]
+            wait_for(lambda: not processes.marked(mark), "the end of the server")
 
     def _run(self, command: str) -> str:
         done = subprocess.run(
@@ -150,8 +145,11 @@ def newcomer(tmp_path: Path) -> Iterator[Newcomer]:
             processes.MARK: secrets.token_hex(8),
         }
         person = Newcomer(folder, port, variables)
-        yield person
-        person.kill_server()
+        try:
+            yield person
+            person.kill_server()
+        finally:
+            processes.end_marked(variables[processes.MARK])
 
 
 def test_the_page_is_true(newcomer: Newcomer, tmp_path: Path) -> None:

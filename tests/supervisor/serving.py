@@ -113,7 +113,9 @@ class Site:
             MAX_BODY_BYTES,
             repeats_from=store if repeats_from_records else None,
         )
-        records = RecordRoutes(served.service, store, PublicUrl("http://server"), clients.start)
+        records = RecordRoutes(
+            served.service, store, self.webhooks, PublicUrl("http://server"), clients.start
+        )
         access = Access(token, is_loopback=False, allowed_hosts=frozenset())
         if hosted_identity is None:
             self._app = App(access, routes, records, self.health, pages)

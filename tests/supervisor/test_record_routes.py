@@ -124,7 +124,9 @@ async def test_a_poller_that_leaves_cancels_nothing(site: Site) -> None:
     caller = site.call("GET", "/predictions/p", prefer="wait=60")
     await settle()
     caller.leave()
-    await settle()
+    polled = site.served.service.find("p")
+    assert polled is not None
+    await wait_until(lambda: not polled.prediction._waiters)
     assert site.served.bench.owner.cancels == 0
 
 
@@ -172,6 +174,53 @@ async def test_a_cancel_is_repeatable(site: Site) -> None:
     again = await site.ask("POST", "/predictions/p/cancel")
     assert (again.status, again.json()) == (200, {})
     assert (await site.ask("POST", "/predictions/x/cancel")).status == 404
+
+
+class TestLeft:
+    """Predictions that were left to the next server."""
+
+    @pytest.fixture
+    async def site(self, tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> Any:
+        store = SlowStore(is_durable=True)
+        site = Site(Service(Bench(tmp_path, records=store, queue_size=1), server_log), clients)
+        for prediction_id in ("runs", "left"):
+            caller = site.call("POST", "/predictions", {"id": prediction_id}, prefer="respond-async")
+            await settle()
+            store.write_all()
+            await wait_until(lambda caller=caller: caller.is_answered)  # type: ignore[misc]
+        site.served.service.stop_waiting("the server was stopped")
+        yield site
+        await site.close()
+
+    async def test_one_can_be_canceled(self, site: Site) -> None:
+        assert (await site.ask("POST", "/predictions/left/cancel")).status == 200
+        store = site.served.bench.records
+        assert isinstance(store, SlowStore)
+        store.write_all()
+        assert (await site.ask("GET", "/predictions/left")).json()["status"] == "canceled"
+
+    async def test_one_cannot_be_deleted(self, site: Site) -> None:
+        answer = await site.ask("DELETE", "/predictions/left")
+        assert (answer.status, answer.json()) == (
+            409,
+            {"detail": "prediction 'left' waits for the next start of the server; cancel it first"},
+        )
+        assert (await site.ask("GET", "/predictions/left")).json()["status"] == "starting"
+
+
+async def test_an_attached_client_waits_for_the_record(tmp_path: Path, server_log: ServerLog) -> None:
+    store = SlowStore()
+    async with ClientTasks() as clients:
+        site = Site(Service(Bench(tmp_path, records=store), server_log), clients)
+        callers = []
+        for _ in range(2):
+            callers.append(site.call("PUT", "/predictions/p", {}, prefer="respond-async"))
+            await settle()
+        assert not any(caller.is_answered for caller in callers)
+        store.write(NotRecorded("disk full"))
+        await settle()
+        assert [caller.status for caller in callers] == [507, 507]
+        await site.close()
 
 
 async def test_a_record_can_be_deleted_once_it_is_terminal(site: Site) -> None:
@@ -254,6 +303,14 @@ async def test_the_events_of_one_that_has_ended(site: Site) -> None:
     assert [event.name for event in parse_events(rest.body)] == ["output", "completed"]
 
 
+async def test_a_reader_that_has_seen_all_events_need_not_ask_again(site: Site) -> None:
+    site.served.service.use_schema(STREAMING, ignore_unknown=False)
+    await run(site)
+    answer = await site.ask("GET", "/predictions/p", accept="text/event-stream", last_event_id="3")
+    assert (answer.status, answer.body) == (204, b"")
+    assert b"content-length" not in answer.headers
+
+
 async def test_the_events_of_a_model_that_does_not_stream(site: Site) -> None:
     await run(site)
     answer = await site.ask("GET", "/predictions/p", accept="text/event-stream")
@@ -297,6 +354,31 @@ class TestPutThatRepeats:
         await begin(site)
         answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})
         assert (answer.status, answer.json()["status"]) == (202, "processing")
+
+    async def test_the_events_are_repeated(self, site: Site) -> None:
+        site.served.service.use_schema(STREAMING, ignore_unknown=False)
+        await run(site)
+        again = {"input": {"n": 1, "key": "hidden"}}
+        answer = await site.ask("PUT", "/predictions/p", again, accept="text/event-stream")
+        assert [event.name for event in parse_events(answer.body)] == ["start", "log", "output", "completed"]
+        assert len(site.served.bench.wire.all_sent) == 1
+
+    async def test_one_that_ends_while_the_store_is_asked(
+        self, site: Site, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        await begin(site)
+        store = site.served.bench.records
+        first_state = await store.get("p")
+        get = store.get
+
+        async def late(prediction_id: str) -> Any:
+            monkeypatch.setattr(store, "get", get)
+            site.served.end()
+            return first_state
+
+        monkeypatch.setattr(store, "get", late)
+        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 1, "key": "hidden"}})
+        assert (answer.status, answer.json()["status"]) == (200, "succeeded")
 
     async def test_a_new_id_runs(self, site: Site) -> None:
         assert (await site.ask("PUT", "/predictions/q", {}, prefer="respond-async")).status == 202

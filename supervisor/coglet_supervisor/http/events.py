@@ -3,9 +3,10 @@
 from typing import Final, Protocol
 
 from coglet_supervisor.client_tasks import StartTask
-from coglet_supervisor.http.request import HttpError, Request, Send
+from coglet_supervisor.http.request import HttpError, Request, Send, respond
 from coglet_supervisor.predictions.stream import Subscription, TooManySubscribers
 
+NOT_KEPT: Final = "The events of this prediction are not kept."
 EVENT_STREAM: Final = (
     (b"content-type", b"text/event-stream"),
     (b"cache-control", b"no-cache"),
@@ -30,12 +31,17 @@ def accepts_events(accept: str | None) -> bool:
 async def send_events(source: EventSource, request: Request, send: Send, start_task: StartTask) -> None:
     """Send the events after `Last-Event-ID`, or all that are kept, until the end or a disconnect.
 
+    Responds with 204 if the client has read all of them.
     Raises HttpError 429 if too many clients read them.
     """
     try:
         subscriber = source.subscribe(_last_event_id(request))
     except TooManySubscribers:
         raise HttpError.json(429, {"error": "Too many stream subscribers"}) from None
+    if subscriber.is_over:  # at any other status, an EventSource would ask again and again
+        source.unsubscribe(subscriber)
+        await respond(send, 204, b"")
+        return
     await send({"type": "http.response.start", "status": 200, "headers": EVENT_STREAM})
     # `Exchange` sends the head with the first piece of the body, and an EventSource is open once it has
     # the head.

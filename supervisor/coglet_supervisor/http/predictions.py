@@ -10,7 +10,7 @@ import msgspec
 
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.http.body import CreateBody, not_parsable, read_create_body, wrong_shape
-from coglet_supervisor.http.events import accepts_events, send_events
+from coglet_supervisor.http.events import NOT_KEPT, accepts_events, send_events
 from coglet_supervisor.http.preference import Preference
 from coglet_supervisor.http.request import (
     JSON,
@@ -31,6 +31,7 @@ from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
 from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.records.lookup import find_without_run
 from coglet_supervisor.records.store import Store
 from coglet_supervisor.webhooks.delivery import Webhooks
 
@@ -110,10 +111,14 @@ class PredictionRoutes:
     ) -> bool:
         """Respond with the prediction of that id, if it is in flight, or may not run again. False if not."""
         wants_stream = accepts_events(request.header(b"accept"))
-        if self._repeats_from is not None and not wants_stream:
-            record = await self._repeats_from.get(prediction_id)
-            if isinstance(record, Record) and record.kind == kind and record.status in TERMINAL:
-                await respond(send, 200, encode_json(self._repeated(record, body.input)), JSON)
+        if self._repeats_from is not None:
+            record = await find_without_run(self._service, self._repeats_from, prediction_id)
+            if record is not None and record.kind == kind and record.status in TERMINAL:
+                self._check_repeated(record, body.input)
+                if wants_stream:
+                    await self._repeat_events(record, request, send)
+                else:
+                    await respond(send, 200, encode_json(record.snapshot()), JSON)
                 return True
         running = self._service.find(prediction_id)
         if running is None:
@@ -121,14 +126,20 @@ class PredictionRoutes:
         await self._attach(running, request, send, wants_stream=wants_stream)
         return True
 
-    def _repeated(self, record: Record, input_json: msgspec.Raw) -> Snapshot:
-        """Return the recorded result for a request with its id. Raises HttpError 409 for another input."""
+    async def _repeat_events(self, record: Record, request: Request, send: Send) -> None:
+        assert self._repeats_from is not None
+        stream = await self._repeats_from.stream(record.id)
+        if stream is None:
+            raise HttpError.json(406, {"error": NOT_KEPT})
+        await send_events(stream, request, send, self._start_task)
+
+    def _check_repeated(self, record: Record, input_json: msgspec.Raw) -> None:
+        """Raise HttpError 409 unless the recorded prediction had this input."""
         with _rejections():
             given = self._service.validation.check(input_json, training=record.kind == "training")
         if not record.has_input(given):
             text = f"{record.kind} '{record.id}' has ended, with another input"
             raise HttpError.json(409, {"error": text, "status": "failed"})
-        return record.snapshot()
 
     def _listeners(self, hook: Hook | None) -> list[Listener]:
         """Return the webhook listener of the new prediction, if any.

@@ -1,12 +1,14 @@
 """HTTP routes that show, list and delete predictions and trainings, in flight or ended."""
 
+import asyncio
+import contextlib
 from typing import Final
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
 
 from coglet_supervisor.client_tasks import StartTask
-from coglet_supervisor.http.events import accepts_events, send_events
+from coglet_supervisor.http.events import NOT_KEPT, accepts_events, send_events
 from coglet_supervisor.http.preference import Preference
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.request import (
@@ -20,16 +22,19 @@ from coglet_supervisor.http.request import (
 )
 from coglet_supervisor.predictions.hosted_body import COLLECTIONS, timestamp
 from coglet_supervisor.predictions.metrics import Metrics
-from coglet_supervisor.predictions.prediction import Kind, Status
+from coglet_supervisor.predictions.prediction import TERMINAL, Kind, Status
 from coglet_supervisor.predictions.record import Record
+from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import PredictionService
+from coglet_supervisor.records.cancelation import cancel
 from coglet_supervisor.records.lookup import find_record
+from coglet_supervisor.records.restoring import HookSender
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query, Store
 
 STATUSES: Final = ("starting", "processing", "succeeded", "failed", "canceled")
 DATA_FIELDS: Final = ("input", "logs", "output")
-NOT_KEPT: Final = "The events of this prediction are not kept."
 STILL_RUNNING: Final = "is still running; cancel it first"
+LEFT: Final = "waits for the next start of the server; cancel it first"
 
 
 class Urls(msgspec.Struct, omit_defaults=True):
@@ -47,6 +52,7 @@ class RecordBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     completed_at: str | msgspec.UnsetType = msgspec.UNSET
     created_at: str
     data_removed: bool = False
+    deadline: str | msgspec.UnsetType = msgspec.UNSET
     error: str | msgspec.UnsetType = msgspec.UNSET
     id: str
     input: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
@@ -70,10 +76,16 @@ class RecordRoutes:
     """GET and DELETE under /predictions and /trainings, and cancel."""
 
     def __init__(
-        self, service: PredictionService, store: Store, public_url: PublicUrl, start_task: StartTask
+        self,
+        service: PredictionService,
+        store: Store,
+        webhooks: HookSender,
+        public_url: PublicUrl,
+        start_task: StartTask,
     ) -> None:
         self._service = service
         self._store = store
+        self._webhooks = webhooks
         self._public_url = public_url
         self._start_task = start_task
 
@@ -91,11 +103,7 @@ class RecordRoutes:
         run = self._service.find(prediction_id)
         wait_s = Preference.parse(request.header(b"prefer")).wait_s
         if run is not None and run.kind == kind and wait_s is not None:
-            watch = DisconnectWatch(request, self._start_task, lambda: None)
-            try:
-                await run.prediction.wait_terminal(wait_s)
-            finally:
-                watch.end()
+            await self._wait_terminal(run, request, wait_s)
         record = await self._find(kind, prediction_id)
         await respond(send, 200, encode_json(self._body(request, record, fields)), JSON)
 
@@ -119,9 +127,7 @@ class RecordRoutes:
 
         Either of the two routes cancels predictions and trainings, as the peer does.
         """
-        known = self._service.cancel(prediction_id) or isinstance(
-            await self._store.get(prediction_id), Record
-        )
+        known = await cancel(self._service, self._store, self._webhooks, prediction_id)
         await respond(send, 200 if known else 404, b"{}", JSON)
 
     async def delete(self, send: Send, kind: Kind, prediction_id: str) -> None:
@@ -129,9 +135,21 @@ class RecordRoutes:
         run = self._service.find(prediction_id)
         if run is not None and run.kind == kind:
             raise HttpError.json(409, {"detail": f"{kind} {prediction_id!r} {STILL_RUNNING}"})
-        await self._find(kind, prediction_id)
+        record = await self._find(kind, prediction_id)
+        if record.status not in TERMINAL:
+            raise HttpError.json(409, {"detail": f"{kind} {prediction_id!r} {LEFT}"})
         await self._store.delete(prediction_id)
         await respond(send, 204, b"")
+
+    async def _wait_terminal(self, run: PredictionRun, request: Request, wait_s: float) -> None:
+        """Wait for the end of the run, for `wait_s` seconds or until the client disconnects."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(wait_s) as limit:
+                watch = DisconnectWatch(request, self._start_task, lambda: limit.reschedule(0.0))
+                try:
+                    await run.prediction.wait_terminal()
+                finally:
+                    watch.end()
 
     async def _find(self, kind: Kind, prediction_id: str) -> Record:
         found = await find_record(self._service, self._store, prediction_id)
@@ -159,6 +177,7 @@ class RecordRoutes:
             completed_at=timestamp(record.completed_at) if record.completed_at is not None else unset,
             created_at=timestamp(record.created_at),
             data_removed=record.is_data_removed,
+            deadline=timestamp(record.deadline) if record.deadline is not None else unset,
             error=record.error if record.error is not None else unset,
             id=record.id,
             input=self._masked(record) if has_input else unset,

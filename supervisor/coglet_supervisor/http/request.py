@@ -132,8 +132,9 @@ async def respond_in_pieces(
     send: Send, status: int, pieces: Sequence[bytes | memoryview], *headers: tuple[bytes, bytes]
 ) -> None:
     """Send a complete response; its body is the concatenation of `pieces`."""
-    length = (b"content-length", b"%d" % sum(map(len, pieces)))
-    await send({"type": "http.response.start", "status": status, "headers": [*headers, length]})
+    if status != 204:  # RFC 9110, 8.6
+        headers = (*headers, (b"content-length", b"%d" % sum(map(len, pieces))))
+    await send({"type": "http.response.start", "status": status, "headers": headers})
     for piece in pieces[:-1]:
         await send({"type": "http.response.body", "body": piece, "more_body": True})
     await send({"type": "http.response.body", "body": pieces[-1]})

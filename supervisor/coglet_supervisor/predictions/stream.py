@@ -165,6 +165,11 @@ class Subscription:
         self._waiting: asyncio.Future[None] | None = None
         self._is_closed = False
 
+    @property
+    def is_over(self) -> bool:
+        """True if there is nothing more to read."""
+        return self._stream.is_completed and self.cursor == self._stream.end
+
     def close(self) -> None:
         """End `next_chunk`: the reader has disconnected."""
         self._is_closed = True

@@ -16,3 +16,16 @@ async def find_record(
     if run.status in TERMINAL:  # the store is writing it
         await run.prediction.wait_terminal()
     return run.record()
+
+
+async def find_without_run(service: PredictionService, store: Store, prediction_id: str) -> Record | None:
+    """Return the record of a prediction that is not in flight.
+
+    It has ended, or it was left to the next server.
+    """
+    found = await store.get(prediction_id)
+    if isinstance(found, Record) and found.status not in TERMINAL and service.find(prediction_id) is None:
+        found = await store.get(prediction_id)  # it may have ended while the store was asked
+    if not isinstance(found, Record) or service.find(prediction_id) is not None:
+        return None
+    return found

@@ -7,6 +7,7 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted_body import Bodies
 from coglet_supervisor.predictions.prediction import Listener
 from coglet_supervisor.predictions.record import Record
+from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.store import Store
 
@@ -46,23 +47,28 @@ async def restore(store: Store, service: PredictionService, webhooks: HookSender
         log.info("%d predictions of an earlier server wait for a slot", waiting)
 
 
-def _continue(record: Record, service: PredictionService, webhooks: HookSender, max_attempts: int) -> bool:
-    """Continue one prediction. True if it waits."""
+def restored_run(record: Record, service: PredictionService, webhooks: HookSender) -> PredictionRun:
+    """Return a run of a prediction that an earlier server has accepted. The caller resumes it."""
     listeners = []
     if record.webhook is not None:
         bodies = service.webhook_bodies(record.hosted, record.kind, record.input)
         listeners.append(webhooks.listener(record.webhook, bodies))
-    run = service.restore(record, listeners)
+    return service.restore(record, listeners)
+
+
+def _continue(record: Record, service: PredictionService, webhooks: HookSender, max_attempts: int) -> bool:
+    """Continue one prediction. True if it waits."""
+    run = restored_run(record, service, webhooks)
+    waits = False
     if record.attempt >= max_attempts:
         attempt = f"in attempt {record.attempt} of {max_attempts}"
         run.fail(f"Prediction was interrupted: the server stopped while it ran, {attempt}")
     elif not record.is_detached:
         run.cancel()
-        run.resume()
     elif problem := service.problem_of(record):
         run.fail(f"Prediction was not run: {problem}")
     else:
         service.place(run)
-        run.resume()
-        return True
-    return False
+        waits = True
+    run.resume()
+    return waits

@@ -27,6 +27,7 @@ from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction
 from coglet_supervisor.predictions.untrusted_json import NotJson
+from coglet_supervisor.records.cancelation import cancel
 from coglet_supervisor.records.lookup import find_record
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
 from coglet_supervisor.signed_urls import signed_url
@@ -162,7 +163,7 @@ class HostedPredictions:
     async def cancel(self, kind: Kind, prediction_id: str) -> Record:
         """Cancel a prediction if it has not ended, and return its state. Raises HttpError 404."""
         await self.find(kind, prediction_id)
-        self._service.cancel(prediction_id)
+        await cancel(self._service, self._store, self._parts.webhooks, prediction_id)
         return await self.find(kind, prediction_id)
 
     async def list(self, kind: Kind, cursor_text: str | None) -> PageBody:
