@@ -10,6 +10,7 @@ from typing import Any, Final
 import pytest
 from integration.cli_process import Cog, run_cog, start_cog, start_cog_on_terminal
 from integration.cli_serving import serving
+from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("the command line is not part of the server")
 
@@ -198,7 +199,8 @@ def test_files_are_written(project: Path) -> None:
     assert (project / "mine.webp").read_text() == "cat.webp"
 
 
-WAITING: Final = "The prediction waits for its turn; 2 in the queue"
+def waiting(number: int) -> str:
+    return f"Number {number} in the queue; the prediction waits for its turn"
 
 
 def test_a_terminal_shows_the_queue_while_a_prediction_waits(project: Path, server: tuple[Cog, str]) -> None:
@@ -209,8 +211,8 @@ def test_a_terminal_shows_the_queue_while_a_prediction_waits(project: Path, serv
         start_cog_on_terminal(project, "predictions", second, "--url", url, "-f") as (following, _),
         start_cog_on_terminal(project, "predict", "--url", url, "-i", "name=c") as (predicting, keyboard),
     ):
-        following.wait_shown(WAITING)
-        predicting.wait_shown(WAITING)
+        following.wait_shown(waiting(1))
+        predicting.wait_shown(waiting(2))
         # The key cancels the prediction of `cog predict`, while the other one goes on.
         os.write(keyboard, CTRL_C)
         assert predicting.wait_exit() == 130
@@ -229,14 +231,15 @@ def test_a_pipe_does_not(project: Path, server: tuple[Cog, str]) -> None:
     with (
         start_cog(project, "predictions", second, "--url", url, "-f") as following,
         start_cog(project, "predict", "--url", url, "-i", "name=c") as predicting,
-        start_cog_on_terminal(project, "predict", "--url", url, "-i", "name=d") as (shown, _),
     ):
-        shown.wait_shown("The prediction waits for its turn; 3 in the queue")
-        submit(project, url, "e")
-        shown.wait_shown("The prediction waits for its turn; 4 in the queue")
-        for name in ("a", "b", "c", "d", "e"):
-            (project / name).touch()
-        assert (following.wait_exit(), predicting.wait_exit(), shown.wait_exit()) == (0, 0, 0)
+        wait_for(lambda: len(listed(project, url)) == 3, "the prediction of `cog predict`")
+        with start_cog_on_terminal(project, "predict", "--url", url, "-i", "name=d") as (shown, _):
+            shown.wait_shown(waiting(3))
+            submit(project, url, "e", "--priority", "1")
+            shown.wait_shown(waiting(4))
+            for name in ("a", "b", "c", "d", "e"):
+                (project / name).touch()
+            assert (following.wait_exit(), predicting.wait_exit(), shown.wait_exit()) == (0, 0, 0)
     assert following.err == "started b\nfinished b\n"
     assert predicting.err == ""
 
@@ -250,3 +253,30 @@ def test_text_is_shown_as_it_is_streamed(project: Path) -> None:
             (project / "a").touch()
             assert cog.wait_exit() == 0
     assert cog.out.replace("\r\n", "\n") == "started a\none \nfinished a\ntwo\n"
+
+
+def test_a_server_with_a_token(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COG_API_TOKEN", "sesame")
+    with serving(project) as (_, url):
+        address = url.removeprefix("http://")  # the scheme may be left out
+        (project / "a").touch()
+        one = submit(project, address, "a")
+        assert run_cog(project, "predictions", one, "--url", url, "-f").stdout == "the output of a\n"
+        monkeypatch.setenv("COG_API_TOKEN", "another")
+        wrong = run_cog(project, "predictions", "--url", url)
+        assert wrong.stderr.startswith(
+            f"error: the model server at {url} rejected the token in COG_API_TOKEN\n\nhint: set COG_API_TOKEN"
+        )
+        monkeypatch.delenv("COG_API_TOKEN")
+        without = run_cog(project, "predict", "--url", url, "-i", "name=a")
+        assert without.stderr.startswith(f"error: the model server at {url} requires a token\n\nhint: ")
+
+
+def test_a_busy_server_without_a_queue(project: Path) -> None:
+    with serving(project) as (cog, url):
+        submit(project, url, "a")
+        cog.wait_shown("started a")
+        refused = run_cog(project, "predict", "--url", url, "--async", "-i", "name=b")
+        assert refused.returncode == 1
+        assert refused.stderr.endswith("lets predictions wait: start it with `cog serve --queue 100`\n")
+        (project / "a").touch()

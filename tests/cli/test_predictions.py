@@ -169,6 +169,11 @@ def test_a_server_without_a_list(capsys: pytest.CaptureFixture[str], reply: Repl
     assert capsys.readouterr().err.startswith(f"error: {message.format(url).replace('?limit=20', '')}")
 
 
+def test_an_empty_id_is_not_the_list(capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["predictions", ""]) == 1
+    assert capsys.readouterr().err.startswith("error: the ID of the prediction is empty\n")
+
+
 @pytest.mark.parametrize("arguments", [[], ["p"], ["p", "-f"], ["p", "--cancel"]])
 def test_a_server_that_does_not_respond(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
     with answering({}) as url:

@@ -71,6 +71,8 @@ async def test_a_new_one_does_not_overtake_those_that_wait(site: Site) -> None:
 async def test_priorities(site: Site) -> None:
     await accept(site, "a", "b")
     await accept(site, "c", priority=1)
+    places = [(await site.ask("GET", f"/predictions/{each}")).json().get("queue_position") for each in "abc"]
+    assert places == [None, 2, 1]
     end(site, "a")
     assert await statuses(site, "b", "c") == ["starting", "processing"]
 

@@ -58,6 +58,8 @@ def predictions(
     """
     of_one = {"-f": follow, "--cancel": cancel, "-o": output is not None}
     of_list = {"--status": status is not None, "--limit": limit is not None}
+    if prediction_id == "":
+        raise UserError("the ID of the prediction is empty", hint="`cog predictions` lists them")
     _check_flags(of_list if prediction_id is not None else of_one, has_id=prediction_id is not None)
     terminal = settings.terminal()
     from coglet_cli.prediction.records import RecordOptions, cancel_record, list_records, show_record

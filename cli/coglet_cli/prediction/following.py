@@ -69,9 +69,11 @@ class Following:
             self._has_gap |= final is None
         try:
             while not has_ended(self._record):
-                self._record = await self._client.record(self._id, _WAIT_S)
-                self._printed.update(str(self._record.get("logs") or ""))
-                if not has_ended(self._record):
+                state = await self._client.record(self._id, _WAIT_S, fields="logs")
+                self._printed.update(str(state.get("logs") or ""))
+                if has_ended(state):
+                    self._record = await self._client.record(self._id)
+                else:
                     await asyncio.sleep(_PAUSE_S)
         except NotKept:
             if final is None:

@@ -5,6 +5,7 @@ from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any, Final, TypeVar
 
 from coglet_cli.errors import UserError
+from coglet_cli.outputs.presentation import Reply
 from coglet_cli.server.running import unless_raised
 from coglet_cli.terminal import Terminal
 
@@ -29,26 +30,23 @@ async def _show_queue(client: "RecordClient", prediction_id: str, terminal: Term
     try:
         while True:
             await asyncio.sleep(_POLL_S)
-            if not await _waits(client, prediction_id):
+            state = await _state(client, prediction_id)
+            if state.get("status") != "starting":
                 return
-            size = _queue_size(await client.health())
-            if size:
-                terminal.status(f"The prediction waits for its turn; {size} in the queue")
+            # The number first, because a narrow terminal cuts the line.
+            if (position := state.get("queue_position")) is not None:
+                terminal.status(f"Number {position} in the queue; the prediction waits for its turn")
     finally:
         terminal.clear_status()
 
 
-async def _waits(client: "RecordClient", prediction_id: str) -> bool:
+async def _state(client: "RecordClient", prediction_id: str) -> Reply:
+    """Return the state of the prediction without its data; an empty one if it cannot be seen."""
     from coglet_cli.server.records import NotKept
 
     try:
-        return (await client.record(prediction_id)).get("status") == "starting"
+        return await client.record(prediction_id, fields="")
     except NotKept:
-        return True  # the server has not read the whole request yet
+        return {"status": "starting"}  # the server has not read the whole request yet
     except UserError:
-        return False  # an older server, or one that cannot be reached, which `work` reports
-
-
-def _queue_size(report: Any) -> int:
-    queue = (report or {}).get("queue")
-    return int(queue.get("size", 0)) if isinstance(queue, dict) else 0
+        return {}  # an older server, or one that cannot be reached, which `work` reports

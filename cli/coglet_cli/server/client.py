@@ -1,6 +1,7 @@
 """HTTP client for one model server. Import it while the server starts: httpx takes 0.2 s to import."""
 
 import json
+import os
 from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import dataclass, field
 from http import HTTPStatus
@@ -16,6 +17,8 @@ from coglet_cli.server.events import EventParser, ServerEvent
 HEALTH_TIMEOUT_S: Final = 12.0
 CANCEL_TIMEOUT_S: Final = 3.0
 EVENT_STREAM: Final = "text/event-stream"
+TOKEN_VARIABLE: Final = "COG_API_TOKEN"
+"""The variable with the token of the server, and of its clients."""
 
 Reply = Mapping[str, Any]
 
@@ -26,6 +29,18 @@ class ConnectionLost(UserError):
     def __init__(self, url: str, reason: Exception) -> None:
         super().__init__(
             f"no response from the model server at {url}: {str(reason) or type(reason).__name__}"
+        )
+
+
+class Unauthorized(UserError):
+    """The server requires a token that we do not have."""
+
+    def __init__(self, url: str) -> None:
+        has_token = bool(os.environ.get(TOKEN_VARIABLE))
+        super().__init__(
+            f"the model server at {url} "
+            + (f"rejected the token in {TOKEN_VARIABLE}" if has_token else "requires a token"),
+            hint=f"set {TOKEN_VARIABLE} to the token with which the server was started",
         )
 
 
@@ -50,7 +65,10 @@ class UnexpectedStatus(UserError):
             text = f"status {status}, and there was an unexpected message in response: {body}"
         else:
             text = f"status {status}" + (f": {body}" if body else "")
-        super().__init__(f"/predictions call returned {text}")
+        hint = None
+        if status == HTTPStatus.CONFLICT and "capacity" in body:
+            hint = "a server with a queue lets predictions wait: start it with `cog serve --queue 100`"
+        super().__init__(f"/predictions call returned {text}", hint=hint)
 
 
 @dataclass(frozen=True)
@@ -73,11 +91,16 @@ class ModelClient:
     """The calls that the command line makes. Use it in an `async with` block."""
 
     def __init__(self, url: str) -> None:
-        self.url = url.rstrip("/")
+        self.url = (url if "://" in url else f"http://{url}").rstrip("/")
         # Plain HTTP means this machine or one near it: use no proxy, and load no certificates.
         is_plain = self.url.startswith("http:")
         self._http = httpx.AsyncClient(
-            base_url=self.url, timeout=None, trust_env=not is_plain, verify=not is_plain
+            base_url=self.url,
+            headers=_authorization(),
+            timeout=None,
+            trust_env=not is_plain,
+            verify=not is_plain,
+            event_hooks={"response": [self._check_authorized]},
         )
 
     async def __aenter__(self) -> Self:
@@ -87,6 +110,10 @@ class ModelClient:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         await self._http.aclose()
+
+    async def _check_authorized(self, response: httpx.Response) -> None:
+        if response.status_code == HTTPStatus.UNAUTHORIZED:
+            raise Unauthorized(self.url)
 
     async def health(self) -> Mapping[str, Any] | None:
         """Return the health report, None if there is no valid one yet."""
@@ -168,6 +195,11 @@ async def events(response: httpx.Response) -> AsyncIterator[ServerEvent]:
         event = parser.feed(line)
         if event is not None:
             yield event
+
+
+def _authorization() -> dict[str, str]:
+    token = os.environ.get(TOKEN_VARIABLE)
+    return {"Authorization": f"Bearer {token}"} if token else {}
 
 
 _HEADERS: Final = {"Content-Type": "application/json"}

@@ -51,13 +51,18 @@ class RecordClient(ModelClient):
     All calls raise ConnectionLost, and UserError for unexpected responses.
     """
 
-    async def record(self, prediction_id: str, wait_s: int = 0) -> Reply:
+    async def record(self, prediction_id: str, wait_s: int = 0, *, fields: str | None = None) -> Reply:
         """Return the state of a prediction, after its end or after `wait_s` seconds.
 
-        Raises NotKept and NoRecords.
+        `fields` is the part of `input,logs,output` to return; None is all. Raises NotKept and NoRecords.
         """
         headers = {"Prefer": f"wait={wait_s}"} if wait_s else {}
-        return await self._get(_path(prediction_id), headers=headers, timeout=_ANSWER_TIMEOUT_S + wait_s)
+        return await self._get(
+            _path(prediction_id),
+            params={} if fields is None else {"fields": fields},
+            headers=headers,
+            timeout=_ANSWER_TIMEOUT_S + wait_s,
+        )
 
     async def records(self, status: str | None, limit: int) -> list[Reply]:
         """Return the latest predictions, newest first, without inputs, outputs and logs. Raises NoRecords."""

@@ -46,7 +46,10 @@ class Urls(msgspec.Struct, omit_defaults=True):
 
 
 class RecordBody(msgspec.Struct, kw_only=True, omit_defaults=True):
-    """A prediction as in other responses, with its times (RFC 3339) and URLs."""
+    """A prediction as in other responses, with its times (RFC 3339) and URLs.
+
+    `queue_position` is 1 for the one that gets the next free slot; those in a list come without it.
+    """
 
     attempts: int
     completed_at: str | msgspec.UnsetType = msgspec.UNSET
@@ -59,6 +62,7 @@ class RecordBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     logs: str | msgspec.UnsetType = msgspec.UNSET
     metrics: Metrics
     output: msgspec.Raw | msgspec.UnsetType = msgspec.UNSET
+    queue_position: int | msgspec.UnsetType = msgspec.UNSET
     started_at: str | msgspec.UnsetType = msgspec.UNSET
     status: Status
     urls: Urls
@@ -104,8 +108,10 @@ class RecordRoutes:
         wait_s = Preference.parse(request.header(b"prefer")).wait_s
         if run is not None and run.kind == kind and wait_s is not None:
             await self._wait_terminal(run, request, wait_s)
-        record = await self._find(kind, prediction_id)
-        await respond(send, 200, encode_json(self._body(request, record, fields)), JSON)
+        body = self._body(request, await self._find(kind, prediction_id), fields)
+        position = self._service.queue_position(prediction_id)
+        body.queue_position = position if position is not None else msgspec.UNSET
+        await respond(send, 200, encode_json(body), JSON)
 
     async def list(self, request: Request, send: Send, kind: Kind) -> None:
         """GET /predictions: respond with a page of the list. Raises HttpError 422 for invalid parameters."""

@@ -91,6 +91,11 @@ class RunQueue(Generic[R]):
         """True if a run with an input of this size may be added."""
         return len(self) < self.max_runs and self._bytes + input_bytes <= self._max_bytes
 
+    def position(self, run: R) -> int | None:
+        """Return the place of a run, 1 for the next one; None if it does not wait."""
+        place = self._places.get(run.sequence)
+        return None if place is None else len(self._order) - bisect.bisect_left(self._order, place.key)
+
     def add(self, run: R) -> None:
         """Add a run behind those of its priority. Runs that were restored may exceed the limits."""
         now = self._clock()

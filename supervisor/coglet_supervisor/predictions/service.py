@@ -134,6 +134,11 @@ class PredictionService:
         """Return the run in flight with that id, or None."""
         return self._runs.get(prediction_id)
 
+    def queue_position(self, prediction_id: str) -> int | None:
+        """Return the place of a prediction in the queue, 1 for the next one; None if it does not wait."""
+        run = self._runs.get(prediction_id)
+        return None if run is None else self._pool.queue.position(run)
+
     @property
     def ended_count(self) -> int:
         """How many predictions and trainings of this server have ended."""
