@@ -1,7 +1,7 @@
 """Webhooks in isolation: predictions without workers, and real receivers."""
 
 import asyncio
-from collections.abc import AsyncIterator, Collection, Sequence
+from collections.abc import AsyncIterator, Callable, Collection, Sequence
 from contextlib import asynccontextmanager
 
 from testing.receiver import Received, Receiver
@@ -21,13 +21,21 @@ ALL: tuple[WebhookEvent, ...] = ("start", "output", "logs", "completed")
 
 @asynccontextmanager
 async def delivering(
-    *, interval_s: float = 0.5, token: WebhookToken | None = None, guard: UrlGuard | None = None
+    *,
+    interval_s: float = 0.5,
+    token: WebhookToken | None = None,
+    guard: UrlGuard | None = None,
+    on_delivered: Callable[[str, float], None] = lambda prediction_id, created_at: None,
 ) -> AsyncIterator[Webhooks]:
     """Yield webhooks; leaving the block waits for all deliveries."""
     outgoing = Outgoing(guard or UrlGuard())
     async with asyncio.TaskGroup() as tasks:
         webhooks = Webhooks(
-            outgoing, tasks.create_task, interval_s=interval_s, authentication=Authentication(token)
+            outgoing,
+            tasks.create_task,
+            interval_s=interval_s,
+            authentication=Authentication(token),
+            on_delivered=on_delivered,
         )
         yield webhooks
         await webhooks.wait_delivered()

@@ -1,20 +1,18 @@
 """records.md 4: the SQLite file: what survives, and which files a server refuses."""
 
 import asyncio
-import os
 import sqlite3
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
 from pathlib import Path
 
 import msgspec
 import pytest
 from tests.supervisor.kept import KeptPrediction
 from tests.supervisor.running import end, new_prediction
+from tests.supervisor.stored import LARGE, LIMITS, files_beside, finish, found, opened, write
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.predictions.hook import Hook
-from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record, Recordable
+from coglet_supervisor.predictions.record import NotRecorded, OnWritten, Record
 from coglet_supervisor.predictions.stream import PredictionStream
 from coglet_supervisor.predictions.validation import Document, Validation
 from coglet_supervisor.records.sqlite.database import MIGRATIONS
@@ -22,24 +20,10 @@ from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES
 from coglet_supervisor.records.sqlite.store import SqliteStore
 from coglet_supervisor.records.store import Expired, Limits
 
-LIMITS = Limits(max_records=10, max_bytes=10**9, ttl_s=1e12)
 KEY = {"type": "string", "format": "password", "x-cog-secret": True}
 SECRETS: Document = {
     "components": {"schemas": {"Input": {"type": "object", "properties": {"key": KEY, "n": {}}}}}
 }
-LARGE = b'{"n":"%b"}' % (b"x" * MAX_ROW_BYTES)
-
-
-@asynccontextmanager
-async def opened(
-    path: Path, schema: Document | None = None, limits: Limits = LIMITS
-) -> AsyncIterator[SqliteStore]:
-    validation = Validation(schema, ignore_unknown=False)
-    store = SqliteStore(path, limits, lambda: validation)
-    try:
-        yield store
-    finally:
-        await store.close()
 
 
 @pytest.fixture
@@ -47,33 +31,9 @@ def path(tmp_path: Path) -> Path:
     return tmp_path / "records.db"
 
 
-async def write(transition: Callable[[Recordable, OnWritten], None], prediction: KeptPrediction) -> None:
-    done: asyncio.Future[NotRecorded | None] = asyncio.get_running_loop().create_future()
-    transition(prediction, done.set_result)
-    if error := await done:
-        raise error
-
-
-async def finish(store: SqliteStore, prediction: KeptPrediction) -> None:
-    await write(store.accept, prediction)
-    prediction.status, prediction.completed_at, prediction.output = "succeeded", 1002.0, b'"done"'
-    await write(store.finish, prediction)
-
-
-async def found(store: SqliteStore, prediction_id: str = "p") -> Record:
-    record = await store.get(prediction_id)
-    assert isinstance(record, Record)
-    return record
-
-
 def leave_file(path: Path, name: str) -> None:
     """Leave what a server leaves that is killed before its record refers to the file."""
     (path.with_name("records.db.files") / name).write_bytes(b"half")
-
-
-def files_beside(path: Path) -> list[str]:
-    folder = path.with_name("records.db.files")
-    return sorted(os.listdir(folder)) if folder.exists() else []
 
 
 async def test_records_survive(path: Path) -> None:
@@ -116,10 +76,10 @@ async def test_a_terminal_webhook_is_due_until_it_is_delivered(path: Path) -> No
         await finish(store, KeptPrediction("end", 1, webhook=Hook("http://r.test", ("completed",))))
         await finish(store, KeptPrediction("start", 2, webhook=Hook("http://r.test", ("start",))))
         await finish(store, KeptPrediction("none", 3))
-        assert [record.id for record in await store.undelivered()] == ["end"]
-        store.webhook_delivered("end")
+        assert [record.id for record in await store.undelivered(0, 10)] == ["end"]
+        store.webhook_delivered("end", 1000.5)
         await write(store.accept, KeptPrediction("later", 4))
-        assert await store.undelivered() == []
+        assert await store.undelivered(0, 10) == []
 
 
 async def test_a_late_end_does_not_change_the_next_run_of_its_id(path: Path) -> None:

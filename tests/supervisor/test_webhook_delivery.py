@@ -9,10 +9,12 @@ import pytest
 from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 from testing.waiting import wait_for
 from tests.supervisor.delivering import ALL, arrived, arrived_at, delivering, started, statuses
+from tests.supervisor.kept import KeptPrediction
 from tests.supervisor.running import end, new_prediction
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.predictions.hook import Hook
+from coglet_supervisor.webhooks.queue import WebhookEvent
 from coglet_supervisor.webhooks.token import WebhookToken
 
 
@@ -242,3 +244,41 @@ async def test_an_endless_redirect_ends(receiver: Receiver) -> None:
         end(started(webhooks, f"{receiver.url}/hook", ["completed"]), "succeeded")
         await arrived(receiver, 7)
     assert receiver.received[6].at - receiver.received[5].at > 0.15
+
+
+@pytest.mark.parametrize("events", [ALL, ("completed",)])
+async def test_an_end_that_can_never_be_delivered_is_not_due_any_more(
+    events: tuple[WebhookEvent, ...],
+) -> None:
+    given_up: list[tuple[str, float]] = []
+    async with delivering(
+        guard=UrlGuard(strict=True), on_delivered=lambda *each: given_up.append(each)
+    ) as webhooks:
+        prediction = started(webhooks, "http://127.0.0.1:9", events)
+        await webhooks.wait_delivered()
+        assert given_up == []
+        end(prediction, "succeeded")
+    assert given_up == [("p", prediction.created_at)]
+
+
+async def test_an_end_beyond_the_backlog_is_not_due_any_more(
+    receiver: Receiver, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    monkeypatch.setattr("coglet_supervisor.webhooks.delivery.MAX_BACKLOG_BYTES", 1)
+    proceed = threading.Event()
+
+    def answer(_: Received) -> Reply:
+        proceed.wait(10)
+        return Reply()
+
+    receiver.answer = answer
+    given_up: list[str] = []
+    async with delivering(on_delivered=lambda name, _: given_up.append(name)) as webhooks:
+        end(started(webhooks, receiver.url, ["completed"], prediction_id="first"), "succeeded")
+        end(started(webhooks, receiver.url, ["completed"], prediction_id="second"), "succeeded")
+        earlier = KeptPrediction("earlier", webhook=Hook(receiver.url, ("completed",))).record()
+        webhooks.deliver_end(earlier)
+        assert caplog.text.count("bytes are waiting for delivery already") == 2
+        proceed.set()
+    assert sorted(given_up) == ["earlier", "first", "second"]
+    assert len(receiver.received) == 1

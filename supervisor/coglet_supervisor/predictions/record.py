@@ -89,6 +89,11 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             accepted = digest_of(self.input)
         return digest_of(input_json) == accepted
 
+    @property
+    def data_bytes(self) -> int:
+        """The size of its input, output and logs."""
+        return sum(len(text) for text in (self.input or b"", self.output or b"", self.logs))
+
     def snapshot(self) -> Snapshot:
         """Return the state as other responses represent it."""
         unset = msgspec.UNSET

@@ -60,14 +60,14 @@ class MemoryStore:
             self._expire_oldest()
         on_written(None)
 
-    def webhook_delivered(self, prediction_id: str) -> None:
+    def webhook_delivered(self, prediction_id: str, created_at: float) -> None:
         """See Store. The memory has no earlier server's records, so there is nothing to note."""
 
     async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
         """See Store."""
         return []
 
-    async def undelivered(self) -> Sequence[Record]:
+    async def undelivered(self, after: int, limit: int) -> Sequence[Record]:
         """See Store."""
         return []
 

@@ -36,8 +36,11 @@ async def restore(store: Store, service: PredictionService, webhooks: HookSender
     | has run `max_attempts` times | | failed, with the reason |
     | has an input that the model does not accept any more | | failed, with the reason |
     """
-    for record in await store.undelivered():
-        webhooks.deliver_end(record, service.webhook_bodies(record.hosted, record.kind, record.input))
+    last = 0
+    while records := await store.undelivered(last, _STEP):
+        last = records[-1].sequence
+        for record in records:
+            webhooks.deliver_end(record, service.webhook_bodies(record.hosted, record.kind, record.input))
     waiting, last = 0, 0
     while records := await store.unfinished(last, _STEP):
         last = records[-1].sequence

@@ -92,16 +92,22 @@ class Store(Protocol):
 
     def finish(self, prediction: Recordable, on_written: OnWritten) -> None: ...
 
-    def webhook_delivered(self, prediction_id: str) -> None:
-        """Note that the terminal state was sent to the webhook, or can never be."""
+    def webhook_delivered(self, prediction_id: str, created_at: float) -> None:
+        """Note that the terminal state was sent to the webhook, or never will be.
+
+        The time of its creation distinguishes the run from others of the same id.
+        """
         ...
 
     async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
-        """Return at most `limit` records of an earlier server that have not ended, after sequence `after`."""
+        """Return the next records that have not ended, after sequence `after`: at most `limit`.
+
+        They are fewer if their data are large; none only if there are no more.
+        """
         ...
 
-    async def undelivered(self) -> Sequence[Record]:
-        """Return the records of an earlier server whose terminal webhook is due."""
+    async def undelivered(self, after: int, limit: int) -> Sequence[Record]:
+        """Return records whose terminal webhook is due, as `unfinished` does."""
         ...
 
     async def get(self, prediction_id: str) -> Record | Expired | None:

@@ -60,7 +60,8 @@ class Webhooks:
     """Creates the webhook listeners of predictions, and waits for their deliveries at shutdown.
 
     `interval_s` is the minimum time between two sends for logs. `on_delivered` is called with the id of a
-    prediction when its terminal state was delivered, or can never be.
+    prediction and the time of its creation when its terminal state was delivered, or never will be: because
+    no request can be sent to its URL, the receiver refuses it, or the backlog is full.
     """
 
     def __init__(
@@ -70,7 +71,7 @@ class Webhooks:
         *,
         interval_s: float,
         authentication: Authentication = NO_AUTHENTICATION,
-        on_delivered: Callable[[str], None] = lambda prediction_id: None,
+        on_delivered: Callable[[str, float], None] = lambda prediction_id, created_at: None,
     ) -> None:
         self._outgoing = outgoing
         self._start_task = start_task
@@ -93,15 +94,23 @@ class Webhooks:
         """Deliver the terminal state of a prediction of an earlier server, which could not."""
         assert record.webhook is not None
         body = bodies(record, record.snapshot())
-        self._add(self._start_task(self._deliver_end(record, body, self._sender(record.webhook))))
+        sender = self._sender(record.webhook)
+        if self._backlog.enter(_BYTES_EACH + len(body)):
+            # Without the data of the record: only the body stays in memory.
+            work = self._deliver_end(record.id, record.created_at, body, sender)
+            self._add(self._start_task(work))
+        else:
+            _log_overflow(record.id, sender)
+            self.delivered(record.id, record.created_at)
 
-    async def _deliver_end(self, record: Record, body: bytes, sender: Sender) -> None:
-        message_id = end_message_id(record.id, record.created_at)
+    async def _deliver_end(self, prediction_id: str, created_at: float, body: bytes, sender: Sender) -> None:
         try:
-            await sender.persist(body, record.id, message_id)
+            await sender.persist(body, prediction_id, end_message_id(prediction_id, created_at))
         except NotDelivered as error:
-            _log_loss(record.id, sender, str(error))
-        self.delivered(record.id)
+            _log_loss(prediction_id, sender, str(error))
+        finally:
+            self._backlog.leave(_BYTES_EACH + len(body))
+        self.delivered(prediction_id, created_at)
 
     def _sender(self, hook: Hook) -> Sender:
         headers = {
@@ -129,9 +138,9 @@ class Webhooks:
         """Start the task of a delivery."""
         self._add(self._start_task(delivery.run(prediction)))
 
-    def delivered(self, prediction_id: str) -> None:
-        """Note that the terminal state was delivered, or can never be."""
-        self._on_delivered(prediction_id)
+    def delivered(self, prediction_id: str, created_at: float) -> None:
+        """Note that the terminal state was delivered, or never will be."""
+        self._on_delivered(prediction_id, created_at)
 
     def _add(self, task: asyncio.Task[None]) -> None:
         self._tasks.add(task)
@@ -158,15 +167,22 @@ class _Delivery:
         self._owner = owner
         self._bodies = bodies
         self._is_started = False
+        # True from the end of the prediction until it was delivered, or is given up.
+        self._is_end_due = False
         self._news = asyncio.Event()
         self._bytes_in_backlog = 0
 
     def on_event(self, prediction: Prediction, event: Event) -> None:
         """Queue the event, and start or wake the task."""
         kind = _EVENTS.get(type(event))
-        if kind is None or not self._queue.add(kind):
+        if kind is None:
+            return
+        if not self._queue.add(kind):
+            if kind == "completed" and self._queue.wants_end:  # given up before its end
+                self._owner.delivered(prediction.id, prediction.created_at)
             return
         if kind == "completed":
+            self._is_end_due = self._queue.wants_end
             self._enter_backlog(prediction)
         if self._is_started:
             self._news.set()
@@ -176,12 +192,11 @@ class _Delivery:
 
     async def run(self, prediction: Prediction) -> None:
         """Send what the queue decides until it is finished."""
-        prediction_id = prediction.id
-        ends = False
+        prediction_id, created_at = prediction.id, prediction.created_at
         try:
-            if ends := await self._send_until_end(prediction):
+            if await self._send_until_end(prediction):
                 body = self._bodies(prediction, prediction.snapshot())
-                message_id = end_message_id(prediction_id, prediction.created_at)
+                message_id = end_message_id(prediction_id, created_at)
                 del prediction  # only the body stays in memory while the receiver is unavailable
                 await self._sender.persist(body, prediction_id, message_id)
         except NotDelivered as error:
@@ -191,8 +206,8 @@ class _Delivery:
             raise
         finally:
             self._backlog.leave(self._bytes_in_backlog)
-        if ends:
-            self._owner.delivered(prediction_id)
+        if self._is_end_due:
+            self._owner.delivered(prediction_id, created_at)
 
     async def _send_until_end(self, prediction: Prediction) -> bool:
         """Send the state whenever it is due.
@@ -250,9 +265,12 @@ class _Delivery:
             self._bytes_in_backlog = size_bytes
         else:
             self._queue.give_up()
-            reason = f"{MAX_BACKLOG_BYTES} bytes are waiting for delivery already"
-            _log_loss(prediction.id, self._sender, reason)
+            _log_overflow(prediction.id, self._sender)
 
 
 def _log_loss(prediction_id: str, sender: Sender, reason: str) -> None:
     log.error("prediction %s: webhook to %s was not delivered: %s", prediction_id, sender.origin_name, reason)
+
+
+def _log_overflow(prediction_id: str, sender: Sender) -> None:
+    _log_loss(prediction_id, sender, f"{MAX_BACKLOG_BYTES} bytes are waiting for delivery already")

@@ -58,6 +58,11 @@ class WebhookQueue:
         self._is_over = False
         self._sent_at = -math.inf
 
+    @property
+    def wants_end(self) -> bool:
+        """True if the receiver wants the terminal state."""
+        return "completed" in self._wanted
+
     def add(self, event: WebhookEvent) -> bool:
         """Add an event. True if the next step may have changed, which is always so for the end."""
         if self._is_over:
@@ -81,7 +86,7 @@ class WebhookQueue:
             return SendProgress()
         if not self._has_ended:
             return WaitForNews(due_at)
-        return SendEnd() if "completed" in self._wanted else Finished()
+        return SendEnd() if self.wants_end else Finished()
 
     def sent(self, step: SendStart | SendProgress, now: float) -> None:
         """Note that `step` is being sent since `now`."""
@@ -108,7 +113,7 @@ class WebhookQueue:
 
     @property
     def _end_includes_pending(self) -> bool:
-        if not self._has_ended or "completed" not in self._wanted:
+        if not self._has_ended or not self.wants_end:
             return False
         # As with the peer, an output is sent separately even if the end follows immediately.
         return self._is_behind or "output" not in self._pending

@@ -15,7 +15,12 @@ BUSY_TIMEOUT_S: Final = 5.0
 # A check of all pages takes about a second for this size.
 _CHECKED_BYTES: Final = 256 * 1024 * 1024
 
-_FIRST_VERSION: Final = """
+# Conditions of the partial indexes, which SQLite uses only for the same words. A record whose webhook is due
+# stays until it was delivered, whatever the limits are.
+REMOVABLE: Final = "completed_at IS NOT NULL AND is_webhook_due = 0"
+HAS_INPUT: Final = "(input IS NOT NULL OR instr(files, 'input'))"
+
+_FIRST_VERSION: Final = f"""
 CREATE TABLE predictions (
     id TEXT PRIMARY KEY,
     sequence INTEGER NOT NULL UNIQUE,
@@ -28,13 +33,13 @@ CREATE TABLE predictions (
     events BLOB,
     files TEXT NOT NULL DEFAULT '',
     error TEXT,
-    metrics BLOB NOT NULL DEFAULT '{}',
+    metrics BLOB NOT NULL DEFAULT '{{}}',
     created_at REAL NOT NULL,
     started_at REAL,
     completed_at REAL,
     attempt INTEGER NOT NULL DEFAULT 0,
     priority INTEGER NOT NULL DEFAULT 0,
-    context BLOB NOT NULL DEFAULT '{}',
+    context BLOB NOT NULL DEFAULT '{{}}',
     webhook BLOB,
     is_webhook_due INTEGER NOT NULL DEFAULT 0,
     is_detached INTEGER NOT NULL,
@@ -45,10 +50,13 @@ CREATE TABLE predictions (
 );
 CREATE INDEX by_kind ON predictions (kind, sequence);
 CREATE INDEX by_status ON predictions (kind, status, sequence);
-CREATE INDEX by_end ON predictions (completed_at, kept_bytes) WHERE completed_at IS NOT NULL;
+CREATE INDEX by_end ON predictions (completed_at, kept_bytes) WHERE {REMOVABLE};
+CREATE INDEX removable ON predictions (sequence) WHERE {REMOVABLE};
+CREATE INDEX with_input ON predictions (completed_at) WHERE completed_at IS NOT NULL AND {HAS_INPUT};
 CREATE INDEX unfinished ON predictions (sequence) WHERE completed_at IS NULL;
 CREATE INDEX undelivered ON predictions (sequence) WHERE is_webhook_due = 1;
 CREATE TABLE expired (id TEXT PRIMARY KEY, sequence INTEGER NOT NULL);
+CREATE INDEX expired_by_sequence ON expired (sequence);
 """
 # One script for each version of the format, which changes the version before it.
 MIGRATIONS: Final = (_FIRST_VERSION,)

@@ -1,6 +1,7 @@
 """Rows of the table `predictions`, and records."""
 
 import sqlite3
+from collections.abc import Collection
 from typing import Any, Final
 
 import msgspec
@@ -11,12 +12,13 @@ from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
 
-_STATE: Final = (
+STATE_COLUMNS: Final = (
     "id, kind, sequence, status, error, metrics, created_at, started_at, completed_at, attempt, priority, "
     "context, webhook, is_detached, is_streaming, deadline, hosted, input_digest, files"
 )
-STATE_COLUMNS: Final = _STATE
-ALL_COLUMNS: Final = f"{_STATE}, input, output, logs"
+ALL_COLUMNS: Final = f"{STATE_COLUMNS}, input, output, logs"
+
+_CURRENT: Final = "sequence = :sequence AND attempt <= :attempt AND completed_at IS NULL"
 
 _encode: Final = msgspec.json.Encoder().encode
 _metrics: Final = msgspec.json.Decoder(Metrics)
@@ -113,12 +115,35 @@ def insert(connection: sqlite3.Connection, values: dict[str, Any]) -> None:
 
 
 def update(connection: sqlite3.Connection, record: Record, values: dict[str, Any]) -> None:
-    """Change the row of this run of the prediction; a later run of its id is not changed."""
+    """Change the row of this run of the prediction.
+
+    A later run of its id, a later attempt and one that has ended are not changed.
+    """
     changes = ", ".join(f"{name} = :{name}" for name in values)
     connection.execute(
-        f"UPDATE predictions SET {changes} WHERE sequence = :sequence",
-        {**values, "sequence": record.sequence},
+        f"UPDATE predictions SET {changes} WHERE {_CURRENT}",
+        {**values, "sequence": record.sequence, "attempt": record.attempt},
     )
+
+
+def find_current(connection: sqlite3.Connection, record: Record) -> sqlite3.Row | None:
+    """Return the sequence and the files of the row that `update` would change."""
+    row: sqlite3.Row | None = connection.execute(
+        f"SELECT sequence, files FROM predictions WHERE {_CURRENT}",
+        {"sequence": record.sequence, "attempt": record.attempt},
+    ).fetchone()
+    return row
+
+
+def names_in_use(connection: sqlite3.Connection, names: Collection[str]) -> set[str]:
+    """Return those of the files to which a row refers."""
+    used: set[str] = set()
+    for sequence in {name.partition(".")[0] for name in names}:
+        for row in connection.execute(
+            "SELECT sequence, files FROM predictions WHERE sequence = ?", (int(sequence),)
+        ):
+            used.update(files_of(row))
+    return used & set(names)
 
 
 def store_data(values: dict[str, bytes | None], sequence: int, files: Files) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """The store of records in an SQLite file."""
 
 import asyncio
+import itertools
 import logging
 import sqlite3
 import threading
@@ -24,7 +25,7 @@ from coglet_supervisor.predictions.validation import Validation
 from coglet_supervisor.records.sqlite import rows
 from coglet_supervisor.records.sqlite.database import Database
 from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
-from coglet_supervisor.records.sqlite.retention import expire_step
+from coglet_supervisor.records.sqlite.retention import STEP, Removed, expire_beyond, expire_inputs, expire_old
 from coglet_supervisor.records.sqlite.writer import Write, Writer
 from coglet_supervisor.records.store import Cursor, Expired, Limits, Page, Query
 
@@ -33,6 +34,9 @@ Apply = Callable[[sqlite3.Connection], Collection[str]]
 T = TypeVar("T")
 
 log = logging.getLogger(__name__)
+
+# So many bytes of data are read at a time, except for a larger record.
+_STEP_BYTES: Final = 16 * 1024 * 1024
 
 
 class SqliteStore:
@@ -57,9 +61,12 @@ class SqliteStore:
         self._clock = clock
         self._files = Files(path.with_name(f"{path.name}.files"))
         self._reading = threading.Lock()
-        # Predictions whose end could not be written yet, and those of them whose webhook was delivered.
+        # Predictions whose end could not be written yet, and the sequence numbers of those of them whose
+        # webhook was delivered.
         self._unwritten: dict[str, Recordable] = {}
-        self._delivered: set[str] = set()
+        self._delivered: set[int] = set()
+        # False while no record has ended since the limits were checked.
+        self._may_exceed_limits = True
         (last,) = self._database.writing.execute(
             "SELECT max((SELECT coalesce(max(sequence), 0) FROM predictions), "
             "(SELECT coalesce(max(sequence), 0) FROM expired))"
@@ -72,8 +79,10 @@ class SqliteStore:
         """See Recorder."""
         record = prediction.record()
 
-        self._unwritten.pop(record.id, None)
-        self._delivered.discard(record.id)
+        def forget_unwritten(error: NotRecorded | None) -> None:
+            if error is None and record.id in self._unwritten:
+                self._forget_unwritten(self._unwritten[record.id])
+            on_written(error)
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
             old = self._files_of(connection, record.id)
@@ -84,7 +93,7 @@ class SqliteStore:
             connection.execute("DELETE FROM expired WHERE id = ?", (record.id,))
             return old
 
-        self._writer.submit(Write(apply, on_written))
+        self._writer.submit(Write(apply, forget_unwritten))
 
     def start(self, prediction: Recordable, on_written: OnWritten) -> None:
         """See Recorder."""
@@ -108,6 +117,7 @@ class SqliteStore:
         self._write_end(prediction, keep_unwritten)
 
     def _write_end(self, prediction: Recordable, on_written: OnWritten) -> None:
+        self._may_exceed_limits = True
         record = prediction.record()
         stream = prediction.stream
         data = {
@@ -125,27 +135,35 @@ class SqliteStore:
             )
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
-            old = self._files_of(connection, record.id)
+            row = rows.find_current(connection, record)
+            if row is None:
+                return ()
+            old = rows.files_of(row)
             columns = rows.store_data(data, record.sequence, self._files)
             input_file = rows.file_name(record.sequence, "input")
             keeps_file = input_file in old and not hides_input
             if keeps_file:
                 columns["files"] = f"input {columns['files']}"
             values = rows.finished_values(record) | {"kept_bytes": prediction.kept_bytes}
-            if record.id in self._delivered:
+            if record.sequence in self._delivered:
                 values["is_webhook_due"] = False
             rows.update(connection, record, values | columns)
             return [] if keeps_file else old
 
         self._writer.submit(Write(apply, on_written))
 
-    def webhook_delivered(self, prediction_id: str) -> None:
+    def webhook_delivered(self, prediction_id: str, created_at: float) -> None:
         """See Store."""
-        if prediction_id in self._unwritten:
-            self._delivered.add(prediction_id)
+        self._may_exceed_limits = True
+        unwritten = self._unwritten.get(prediction_id)
+        if unwritten is not None and unwritten.record(with_data=False).created_at == created_at:
+            self._delivered.add(unwritten.sequence)
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
-            connection.execute("UPDATE predictions SET is_webhook_due = 0 WHERE id = ?", (prediction_id,))
+            connection.execute(
+                "UPDATE predictions SET is_webhook_due = 0 WHERE id = ? AND created_at = ?",
+                (prediction_id, created_at),
+            )
             return ()
 
         self._writer.submit(Write(apply, _ignore))
@@ -189,59 +207,55 @@ class SqliteStore:
     async def list(self, query: Query) -> Page:
         """See Store."""
         page = await self._read(lambda connection: self._list(connection, query))
-        records = [
-            self._unwritten[record.id].record(with_data=query.with_data)
-            if record.id in self._unwritten
-            else record
-            for record in page.records
-        ]
+        records = [self._latest(record, with_data=query.with_data) for record in page.records]
         return Page(records, page.older, page.newer)
 
     async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
         """See Store."""
+        return await self._read(
+            lambda connection: self._next(connection, "completed_at IS NULL", after, limit)
+        )
 
-        def read(connection: sqlite3.Connection) -> Sequence[Record]:
-            found = connection.execute(
-                f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE completed_at IS NULL AND sequence > ? "
-                "ORDER BY sequence LIMIT ?",
-                (after, limit),
-            ).fetchall()
-            return [rows.record_of(row, self._files, with_data=True) for row in found]
-
-        return await self._read(read)
-
-    async def undelivered(self) -> Sequence[Record]:
+    async def undelivered(self, after: int, limit: int) -> Sequence[Record]:
         """See Store."""
-
-        def read(connection: sqlite3.Connection) -> Sequence[Record]:
-            found = connection.execute(
-                f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE is_webhook_due = 1 ORDER BY sequence"
-            ).fetchall()
-            return [rows.record_of(row, self._files, with_data=True) for row in found]
-
-        return await self._read(read)
+        return await self._read(lambda connection: self._next(connection, "is_webhook_due = 1", after, limit))
 
     async def delete(self, prediction_id: str) -> bool:
         """See Store."""
         deleted = 0
+        unwritten = self._unwritten.get(prediction_id)
+        ended = -1 if unwritten is None else unwritten.sequence
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
             nonlocal deleted
             names = self._files_of(connection, prediction_id)
             deleted = connection.execute(
-                "DELETE FROM predictions WHERE id = ? AND completed_at IS NOT NULL", (prediction_id,)
+                "DELETE FROM predictions WHERE id = ? AND (completed_at IS NOT NULL OR sequence = ?)",
+                (prediction_id, ended),
             ).rowcount
             return names if deleted else ()
 
         await self._written(apply)
+        if unwritten is not None:
+            self._forget_unwritten(unwritten)
         return deleted == 1
 
     async def expire(self) -> None:
         """See Store."""
         for prediction in list(self._unwritten.values()):
             self._write_end(prediction, partial(self._written_at_last, prediction))
-        now_s = self._clock()
-        await self._written(lambda connection: expire_step(connection, self._limits, now_s))
+        now_s, limits = self._clock(), self._limits
+        await self._in_steps(lambda connection: expire_old(connection, now_s - limits.ttl_s))
+        if self._may_exceed_limits:
+            self._may_exceed_limits = False
+            try:
+                await self._in_steps(lambda connection: expire_beyond(connection, limits))
+            except NotRecorded:
+                self._may_exceed_limits = True
+                raise
+        input_ttl_s = limits.input_ttl_s
+        if input_ttl_s is not None:
+            await self._in_steps(lambda connection: expire_inputs(connection, now_s - input_ttl_s))
 
     async def close(self) -> None:
         """See Store."""
@@ -251,8 +265,38 @@ class SqliteStore:
     def _written_at_last(self, prediction: Recordable, error: NotRecorded | None) -> None:
         if error is None and self._unwritten.get(prediction.id) is prediction:
             log.info("prediction %s: its end is recorded now", prediction.id)
+            self._forget_unwritten(prediction)
+
+    def _forget_unwritten(self, prediction: Recordable) -> None:
+        if self._unwritten.get(prediction.id) is prediction:
             del self._unwritten[prediction.id]
-            self._delivered.discard(prediction.id)
+            self._delivered.discard(prediction.sequence)
+
+    def _latest(self, record: Record, *, with_data: bool) -> Record:
+        """Return the record, or its end if that could not be written yet."""
+        unwritten = self._unwritten.get(record.id)
+        if unwritten is None or unwritten.sequence != record.sequence:
+            return record
+        return unwritten.record(with_data=with_data)
+
+    def _next(
+        self, connection: sqlite3.Connection, condition: str, after: int, limit: int
+    ) -> Sequence[Record]:
+        """Return at most `limit` records for which the condition holds, and about `_STEP_BYTES` of data."""
+        found = connection.execute(
+            f"SELECT {rows.ALL_COLUMNS} FROM predictions WHERE {condition} AND sequence > ? "
+            "ORDER BY sequence LIMIT ?",
+            (after, limit),
+        )
+        records: list[Record] = []
+        size_bytes = 0
+        for row in found:
+            records.append(rows.record_of(row, self._files, with_data=True))
+            size_bytes += records[-1].data_bytes
+            if size_bytes >= _STEP_BYTES:
+                break
+        found.close()
+        return records
 
     async def _written(self, apply: Apply) -> None:
         done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
@@ -267,6 +311,19 @@ class SqliteStore:
 
         self._writer.submit(Write(apply, on_written))
         await done
+
+    async def _in_steps(self, remove: Callable[[sqlite3.Connection], Removed]) -> None:
+        """Remove until less than a step is left. Other writes go between the steps."""
+        names: Removed = []
+
+        def apply(connection: sqlite3.Connection) -> Collection[str]:
+            nonlocal names
+            names = remove(connection)
+            return list(itertools.chain.from_iterable(names))
+
+        await self._written(apply)
+        while len(names) == STEP:
+            await self._written(apply)
 
     async def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         def locked() -> T:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from coglet_supervisor.predictions.record import NotRecorded, OnWritten
+from coglet_supervisor.records.sqlite import rows
 from coglet_supervisor.records.sqlite.files import Files
 
 log = logging.getLogger(__name__)
@@ -81,17 +82,26 @@ class Writer:
             self._connection.execute("BEGIN IMMEDIATE")
             unneeded = [name for write in writes for name in write.apply(self._connection)]
             self._connection.execute("COMMIT")
-            self._files.remove(unneeded)
         except (sqlite3.Error, OSError) as error:
-            if self._connection.in_transaction:
-                self._connection.execute("ROLLBACK")
+            self._roll_back()
             return NotRecorded(str(error))
         except Exception as error:
             log.exception("a record could not be written; this is a bug in the server")
+            self._roll_back()
+            return NotRecorded(f"{type(error).__name__}: {error}")
+        self._files.take_new()
+        self._files.remove(unneeded)
+        return None
+
+    def _roll_back(self) -> None:
+        """End the transaction, and remove the files that were written in it."""
+        try:
             if self._connection.in_transaction:
                 self._connection.execute("ROLLBACK")
-            return NotRecorded(f"{type(error).__name__}: {error}")
-        return None
+            new = set(self._files.take_new())
+            self._files.remove(new - rows.names_in_use(self._connection, new))
+        except sqlite3.Error:
+            log.exception("a transaction could not be rolled back")
 
     def _set_durable(self, is_durable: bool) -> None:
         if is_durable != self._is_durable:
