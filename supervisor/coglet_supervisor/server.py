@@ -90,12 +90,12 @@ class Server:
                     for spec in worker_specs(settings, self._schema)
                 ]
             )
-        except StartupError:
+        except BaseException:
             self._folder.remove()
             raise
         try:
             self._store = self._open_store()
-        except StartupError:
+        except BaseException:
             self._workers.kill()
             self._folder.remove()
             raise

@@ -50,7 +50,7 @@ CREATE TABLE predictions (
 );
 CREATE INDEX by_kind ON predictions (kind, sequence);
 CREATE INDEX by_status ON predictions (kind, status, sequence);
-CREATE INDEX by_end ON predictions (completed_at, kept_bytes) WHERE {REMOVABLE};
+CREATE INDEX by_end ON predictions (completed_at, kept_bytes, is_webhook_due) WHERE {REMOVABLE};
 CREATE INDEX removable ON predictions (sequence) WHERE {REMOVABLE};
 CREATE INDEX with_input ON predictions (completed_at) WHERE completed_at IS NOT NULL AND {HAS_INPUT};
 CREATE INDEX unfinished ON predictions (sequence) WHERE completed_at IS NULL;
@@ -66,10 +66,12 @@ class Database:
     """The file with the records, locked for this process. Raises StartupError if it cannot be used."""
 
     def __init__(self, path: Path) -> None:
-        self.path: Final = path
-        self._lock = _lock(path)
+        # The lock and the files beside it are the same by whatever name the file is given.
+        self.path: Final = Path(os.path.realpath(path))
+        self._lock = _lock(self.path, given=path)
         try:
-            with _explained(path):
+            with explained(path):
+                _create(self.path)
                 self.writing: Final = self._connect()
                 _prepare(self.writing, path)
                 self.reading: Final = self._connect()
@@ -92,28 +94,28 @@ class Database:
         return connection
 
 
-def _lock(path: Path) -> int:
+def _lock(path: Path, given: Path) -> int:
     """Lock the file against other servers, and return the descriptor that holds the lock."""
     lock_path = path.with_name(f"{path.name}.lock")
     try:
         descriptor = os.open(lock_path, os.O_RDWR | os.O_CREAT, 0o600)
     except OSError as error:
         raise StartupError(
-            f"cannot open the records in {path}: {error.strerror}: {lock_path}; correct COG_RECORDS"
+            f"cannot open the records in {given}: {error.strerror}: {lock_path}; correct COG_RECORDS"
         ) from None
     try:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
     except OSError:
         os.close(descriptor)
         raise StartupError(
-            f"the records in {path} are in use by another server; stop it, or use another file"
+            f"the records in {given} are in use by another server; stop it, or use another file"
         ) from None
     return descriptor
 
 
 @contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Raise StartupError, which says what to do, in place of an error of SQLite."""
+def explained(path: Path) -> Iterator[None]:
+    """Raise StartupError, which says what to do, in place of an error of SQLite or of the file system."""
     try:
         yield
     except sqlite3.OperationalError as error:
@@ -123,6 +125,16 @@ def _explained(path: Path) -> Iterator[None]:
             f"the records in {path} are damaged ({error}); restore them from a backup, or move the file away "
             "to start without them"
         ) from None
+    except OSError as error:
+        raise StartupError(
+            f"cannot open the records in {path}: {error.strerror}: {error.filename}; correct COG_RECORDS"
+        ) from None
+
+
+def _create(path: Path) -> None:
+    """Create the file if there is none, for its owner alone: SQLite gives the others the same mode."""
+    with contextlib.suppress(FileExistsError):
+        os.close(os.open(path, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600))
 
 
 def _prepare(connection: sqlite3.Connection, path: Path) -> None:

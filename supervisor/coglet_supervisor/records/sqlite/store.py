@@ -23,7 +23,7 @@ from coglet_supervisor.predictions.record import (
 from coglet_supervisor.predictions.stream import PredictionStream
 from coglet_supervisor.predictions.validation import Validation
 from coglet_supervisor.records.sqlite import rows
-from coglet_supervisor.records.sqlite.database import Database
+from coglet_supervisor.records.sqlite.database import Database, explained
 from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
 from coglet_supervisor.records.sqlite.retention import STEP, Removed, expire_beyond, expire_inputs, expire_old
 from coglet_supervisor.records.sqlite.writer import Write, Writer
@@ -59,7 +59,7 @@ class SqliteStore:
         self._limits = limits
         self._validation = validation
         self._clock = clock
-        self._files = Files(path.with_name(f"{path.name}.files"))
+        self._files = Files(self._database.path.with_name(f"{self._database.path.name}.files"))
         self._reading = threading.Lock()
         # Predictions whose end could not be written yet, and the sequence numbers of those of them whose
         # webhook was delivered.
@@ -67,12 +67,13 @@ class SqliteStore:
         self._delivered: set[int] = set()
         # False while no record has ended since the limits were checked.
         self._may_exceed_limits = True
-        (last,) = self._database.writing.execute(
-            "SELECT max((SELECT coalesce(max(sequence), 0) FROM predictions), "
-            "(SELECT coalesce(max(sequence), 0) FROM expired))"
-        ).fetchone()
-        self.last_sequence: Final[int] = last
-        self._remove_orphans()
+        try:
+            with explained(path):
+                self.last_sequence: Final = self._find_last_sequence()
+                self._remove_orphans()
+        except BaseException:
+            self._database.close()
+            raise
         self._writer = Writer(self._database.writing, self._files)
 
     def accept(self, prediction: Recordable, on_written: OnWritten) -> None:
@@ -369,6 +370,13 @@ class SqliteStore:
             "SELECT sequence, files FROM predictions WHERE id = ?", (prediction_id,)
         ).fetchone()
         return [] if row is None else rows.files_of(row)
+
+    def _find_last_sequence(self) -> int:
+        (last,) = self._database.writing.execute(
+            "SELECT max((SELECT coalesce(max(sequence), 0) FROM predictions), "
+            "(SELECT coalesce(max(sequence), 0) FROM expired))"
+        ).fetchone()
+        return int(last)
 
     def _remove_orphans(self) -> None:
         found = self._database.writing.execute("SELECT sequence, files FROM predictions WHERE files <> ''")
