@@ -154,6 +154,8 @@ class Server:
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
         workers = self.start_task(self._run_workers(service))
         periodic_tasks = self.start_task(self._run_periodic_tasks())
+        # A task of its own: the watchdog does not wait for a slow disk.
+        expiry = self.start_task(self._expire_records())
         await self._stop.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
@@ -162,6 +164,7 @@ class Server:
         await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
         periodic_tasks.cancel()
+        expiry.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         await _close(outgoing, uploading)
@@ -179,11 +182,14 @@ class Server:
     async def _expire_records(self) -> None:
         from coglet_supervisor.predictions.record import NotRecorded
 
-        self._files.expire()
-        try:
-            await self._store.expire()
-        except NotRecorded as error:
-            log.warning("old records were not removed: %s", error)
+        await self._workers.wait_ready()
+        while True:
+            await asyncio.sleep(_PERIOD_S)
+            self._files.expire()
+            try:
+                await self._store.expire()
+            except NotRecorded as error:
+                log.warning("old records were not removed: %s", error)
 
     async def _run_workers(self, service: PredictionService) -> None:
         await self._workers.run()
@@ -251,7 +257,6 @@ class Server:
             await asyncio.sleep(min(watchdog_s or _PERIOD_S, _PERIOD_S))
             if watchdog_s is not None:
                 self._notifier.notify("WATCHDOG=1")
-            await self._expire_records()
             if os.getpid() == 1 and not self._workers.is_starting_a_process:
                 reap_orphans(self._workers.pids)
 

@@ -21,6 +21,8 @@ from coglet_supervisor.http.request import (
     respond,
 )
 from coglet_supervisor.predictions.prediction import Kind
+from coglet_supervisor.predictions.record import NotRecorded
+from coglet_supervisor.records.store import NotReadable
 
 log = logging.getLogger(__name__)
 
@@ -81,6 +83,13 @@ class App:
             await self._route(request, send, segments)
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
+        except NotRecorded as error:
+            detail = f"The change was not recorded: {error}"
+            await respond(send, 507, encode_json({"detail": detail}), JSON)
+        except NotReadable as error:
+            log.error("%s %r failed: the records cannot be read: %s", request.method, request.path, error)
+            detail = f"The records cannot be read: {error}"
+            await respond(send, 503, encode_json({"detail": detail}), JSON)
         except Disconnected:
             log.debug("a client disconnected before its request was complete")
         except Exception:  # logged here, where the request is known

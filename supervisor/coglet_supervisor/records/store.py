@@ -73,8 +73,14 @@ class Page:
     newer: Cursor | None = None
 
 
+class NotReadable(Exception):
+    """The store could not read its records; the text says why."""
+
+
 class Store(Protocol):
     """Keeps records. The first three methods are those of Recorder; none of them blocks or raises.
+
+    The queries raise NotReadable, the changes among them NotRecorded.
 
     Records are ordered by their sequence number; `last_sequence` is the highest one when the store was
     opened. Terminal ones are removed by age, number and size.

@@ -27,7 +27,7 @@ from coglet_supervisor.records.sqlite.database import Database, explained
 from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
 from coglet_supervisor.records.sqlite.retention import STEP, Removed, expire_beyond, expire_inputs, expire_old
 from coglet_supervisor.records.sqlite.writer import Write, Writer
-from coglet_supervisor.records.store import Cursor, Expired, Limits, Page, Query
+from coglet_supervisor.records.store import Cursor, Expired, Limits, NotReadable, Page, Query
 
 Apply = Callable[[sqlite3.Connection], Collection[str]]
 
@@ -328,8 +328,11 @@ class SqliteStore:
 
     async def _read(self, read: Callable[[sqlite3.Connection], T]) -> T:
         def locked() -> T:
-            with self._reading:
-                return read(self._database.reading)
+            try:
+                with self._reading:
+                    return read(self._database.reading)
+            except (sqlite3.Error, OSError) as error:
+                raise NotReadable(str(error)) from error
 
         return await asyncio.to_thread(locked)
 
