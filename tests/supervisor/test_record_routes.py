@@ -340,6 +340,13 @@ class TestPutThatRepeats:
             assert (answer.status, answer.json()["output"], answer.json()["logs"]) == (200, 1, "said\n")
         assert len(site.served.bench.wire.all_sent) == 1
 
+    async def test_an_input_that_was_removed_is_recognized(self, site: Site, served: Service) -> None:
+        created = served.create("p", b'{"n":1}')
+        served.end()
+        created.drop_input()
+        for n, status in ((1, 200), (2, 409)):
+            assert (await site.ask("PUT", "/predictions/p", {"input": {"n": n}})).status == status
+
     async def test_another_input_is_refused(self, site: Site) -> None:
         await run(site)
         answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})

@@ -134,8 +134,8 @@ async def test_secrets_are_kept_only_until_the_end(path: Path, n: object) -> Non
         prediction.status, prediction.completed_at = "succeeded", 1002.0
         await write(store.finish, prediction)
         record = await found(store)
-        assert record.has_input(given)
-        assert not record.has_input(given.replace(b"hidden", b"guess!"))
+        assert record.was_accepted_with(given)
+        assert not record.was_accepted_with(given.replace(b"hidden", b"guess!"))
     assert all(b"hidden" not in file.read_bytes() for file in path.parent.rglob("*.files/*"))
     assert b"hidden" not in bytes(record.input or b"")
 

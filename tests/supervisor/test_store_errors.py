@@ -33,6 +33,7 @@ async def site(store: SqliteStore, tmp_path: Path, server_log: ServerLog) -> Asy
 async def response(site: Site, method: str, path: str) -> tuple[int, str]:
     caller = site.call(method, path)
     await wait_until(lambda: caller.is_answered)
+    assert caller.status is not None
     return caller.status, caller.json()["detail"]
 
 

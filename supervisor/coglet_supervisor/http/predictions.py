@@ -137,7 +137,7 @@ class PredictionRoutes:
         """Raise HttpError 409 unless the recorded prediction had this input."""
         with _rejections():
             given = self._service.validation.check(input_json, training=record.kind == "training")
-        if not record.has_input(given):
+        if not record.was_accepted_with(given):
             text = f"{record.kind} '{record.id}' has ended, with another input"
             raise HttpError.json(409, {"error": text, "status": "failed"})
 

@@ -2,7 +2,7 @@
 
 import asyncio
 import contextlib
-from typing import Final
+from typing import Final, get_args
 from urllib.parse import parse_qsl, urlencode
 
 import msgspec
@@ -29,9 +29,9 @@ from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.cancelation import cancel
 from coglet_supervisor.records.lookup import find_record
 from coglet_supervisor.records.restoring import HookSender
-from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query, Store
+from coglet_supervisor.records.store import DEFAULT_PAGE, MAX_PAGE, Cursor, Expired, Query, Store
 
-STATUSES: Final = ("starting", "processing", "succeeded", "failed", "canceled")
+STATUSES: Final = get_args(Status)
 DATA_FIELDS: Final = ("input", "logs", "output")
 STILL_RUNNING: Final = "is still running; cancel it first"
 LEFT: Final = "waits for the next start of the server; cancel it first"
@@ -215,7 +215,7 @@ def _query(request: Request, kind: Kind) -> tuple[Query, tuple[str, ...]]:
     status = parameters.pop("status", None)
     if status is not None and status not in STATUSES:
         raise _invalid("status", status, f"one of {', '.join(STATUSES)}")
-    limit = parameters.pop("limit", "20")
+    limit = parameters.pop("limit", str(DEFAULT_PAGE))
     if not (limit.isdecimal() and len(limit) <= 3 and 1 <= int(limit) <= MAX_PAGE):
         raise _invalid("limit", limit, f"a whole number from 1 to {MAX_PAGE}")
     cursor_text = parameters.pop("cursor", None)

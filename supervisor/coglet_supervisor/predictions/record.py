@@ -1,8 +1,7 @@
 """What is kept of a prediction beside its run, and the interface through which a run reports it."""
 
-import hashlib
 from collections.abc import Callable
-from typing import Final, Protocol, Self
+from typing import Protocol, Self
 
 import msgspec
 
@@ -10,9 +9,8 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import Kind, Prediction, PredictionSpec, Snapshot, Status
+from coglet_supervisor.predictions.run_input import digest_of
 from coglet_supervisor.predictions.stream import PredictionStream
-
-_CANONICAL_BYTES: Final = 1024 * 1024
 
 
 class Record(msgspec.Struct, frozen=True, kw_only=True):
@@ -21,8 +19,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `sequence` orders records by their acceptance, whatever the clock does. Times are seconds since the epoch.
     `input` and `output` are JSON text; None if there is none, or if it was removed, in which case
     `is_data_removed` is set. `attempt` counts the starts. No client waits for one that `is_detached`; at its
-    `deadline` it is canceled. A store that masks secrets in `input` sets `input_digest`, see `digest_of`.
-    `hosted` is set if it came in through the hosted API.
+    `deadline` it is canceled. `input_digest` is set if `input` was removed or has masked secrets, see
+    `digest_of`. `hosted` is set if it came in through the hosted API.
     """
 
     id: str
@@ -70,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             is_streaming=spec.is_streaming,
             deadline=spec.deadline,
             hosted=spec.hosted,
+            input_digest=spec.input.digest,
         )
 
     def with_data(self, prediction: Prediction, input_json: bytes | msgspec.Raw | None) -> Self:
@@ -82,7 +81,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             is_data_removed=input_json is None,
         )
 
-    def has_input(self, input_json: bytes | msgspec.Raw) -> bool:
+    def was_accepted_with(self, input_json: bytes | msgspec.Raw) -> bool:
         """True if the prediction was accepted with this input."""
         accepted = self.input_digest
         if accepted is None and self.input is not None:
@@ -105,14 +104,6 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             output=self.output if self.output is not None else unset,
             status=self.status,
         )
-
-
-def digest_of(input_json: bytes | msgspec.Raw) -> bytes:
-    """Return the SHA-256 of an input: the same for the same values, and if it is large, for the same text."""
-    if len(input_json) > _CANONICAL_BYTES:  # decoding it would block all threads
-        return hashlib.sha256(input_json).digest()
-    canonical = msgspec.json.encode(msgspec.json.decode(input_json), order="sorted")
-    return hashlib.sha256(canonical).digest()
 
 
 class Recordable(Protocol):

@@ -18,8 +18,8 @@ from coglet_supervisor.predictions.record import (
     OnWritten,
     Record,
     Recordable,
-    digest_of,
 )
+from coglet_supervisor.predictions.run_input import digest_of
 from coglet_supervisor.predictions.stream import PredictionStream
 from coglet_supervisor.predictions.validation import Validation
 from coglet_supervisor.records.sqlite import rows
