@@ -143,6 +143,22 @@ async def test_a_prediction_ends_once(path: Path) -> None:
         assert (await found(store)).status == "succeeded"
 
 
+async def test_an_acceptance_and_an_end_are_on_disk_before_they_are_reported(path: Path) -> None:
+    async with opened(path) as store:
+        prediction = KeptPrediction()
+        levels = []
+        for transition, status in (
+            (store.accept, "processing"),
+            (store.start, "succeeded"),
+            (store.finish, ""),
+        ):
+            await write(transition, prediction)
+            levels += store._database.writing.execute("PRAGMA synchronous").fetchone()
+            prediction.status, prediction.completed_at = status, 1002.0  # type: ignore[assignment]
+    full, normal = 2, 1
+    assert levels == [full, normal, full]
+
+
 # limits
 
 
