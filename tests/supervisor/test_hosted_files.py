@@ -118,6 +118,9 @@ async def test_texts_take_precedence_over_the_head_of_the_part(site: Site, clien
         (form(part("content", b"x"), part("metadata", b"{" * 1000)), 422),
         (form(part("content", b"x"), part("metadata", b" " * 70_000)), 422),
         (form(*[part(f"a{n}", b"x") for n in range(30)]), 422),
+        (form(part("content", b"x"), *[part("a", b"x")] * 30), 422),
+        (b"x" * 300_000 + b"\r\n" + form(part("content", b"x")), 422),
+        (form(part("content", b"x")) + b"x" * 300_000, 422),
         (part("content", b"x"), 422),
         (form(part("content", b"x" * 20_000)), 507),
     ],
@@ -131,6 +134,15 @@ async def test_uploads_that_are_refused(site: Site, clients: ClientTasks, body: 
 async def test_an_upload_that_is_not_a_form(site: Site, clients: ClientTasks) -> None:
     answer = await upload(site, clients, b"x", content_type="image/png")
     assert problem(answer)[0] == 415
+
+
+@pytest.mark.parametrize(
+    "parameter", ["boundary*=utf-8''%E2%82%AC", "boundary=" + "x" * 71, 'boundary="x "', 'boundary="x;y"']
+)
+async def test_a_boundary_that_is_refused(site: Site, clients: ClientTasks, parameter: str) -> None:
+    answer = await upload(site, clients, b"x", content_type=f"multipart/form-data; {parameter}")
+    status, text = problem(answer)
+    assert (status, "boundary" in text) == (422, True)
 
 
 async def test_the_number_of_files_is_limited(site: Site, clients: ClientTasks) -> None:

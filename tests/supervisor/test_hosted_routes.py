@@ -206,6 +206,14 @@ async def test_a_deadline(site: Site) -> None:
     assert TIME.fullmatch(body["deadline"])
 
 
+async def test_a_deadline_that_no_calendar_has(site: Site) -> None:
+    assert problem(await create(site, cancel_after="99999999h"))[0] == 422
+    # Of an earlier release, from the store.
+    site.served.create("far", deadline=1e15)
+    (shown,) = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    assert shown["deadline"].startswith("9999-12-31T")
+
+
 async def test_an_idempotency_key(site: Site) -> None:
     first = await create(site, idempotency_key="k")
     prediction_id = first.json()["id"]

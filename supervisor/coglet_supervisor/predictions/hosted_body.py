@@ -13,6 +13,9 @@ from coglet_supervisor.predictions.prediction import JSON_NULL, Kind, Snapshot, 
 
 COLLECTIONS: Final[dict[Kind, str]] = {"prediction": "predictions", "training": "trainings"}
 
+# The last second that RFC 3339 can express.
+_LAST_S: Final = 253_402_300_799.0
+
 _encode: Final = msgspec.json.Encoder().encode
 
 
@@ -143,6 +146,6 @@ class HostedBodies:
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC with microseconds."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    """Return a time as RFC 3339 in UTC with microseconds; of times after the year 9999, its end."""
+    moment = datetime.datetime.fromtimestamp(min(seconds, _LAST_S), datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -17,6 +17,7 @@ from coglet_supervisor.webhooks.queue import WebhookEvent
 
 MAX_WAIT_S: Final = 60.0
 MIN_DEADLINE_S: Final = 5.0
+MAX_DEADLINE_S: Final = 30 * 24 * 3600.0
 _MAX_KEY_CHARS: Final = 255
 _ID_BYTES: Final = 16
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
@@ -77,10 +78,10 @@ def deadline_s(cancel_after: str | None) -> float | None:
         return None
     match = _DURATION.fullmatch(cancel_after.strip())
     seconds = float(match[1]) * _UNITS_S[match[2]] if match else 0.0
-    if seconds < MIN_DEADLINE_S:
+    if not MIN_DEADLINE_S <= seconds <= MAX_DEADLINE_S:
         raise invalid_request(
-            f"Cancel-After: is {cut(cancel_after)!r}, but must be a duration of at least 5 seconds, as in "
-            "30s, 5m or 1h"
+            f"Cancel-After: is {cut(cancel_after)!r}, but must be a duration of at least 5 seconds and at "
+            "most 30 days, as in 30s, 5m or 1h"
         )
     return seconds
 
