@@ -39,20 +39,20 @@ class HostedOutputs:
             if is_small and not self.base_url.startswith("https:"):
                 return await self.inline.deliver(file, name, prediction_id)
             self.files.check_room(size_bytes)
-            return await self._keep(file, name)
+            return await self._keep(file, name, prediction_id)
         except NoRoom:
             return await self.inline.deliver(file, name, prediction_id)
         except OSError as error:
             raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error
 
-    async def _keep(self, file: Path, name: str) -> bytes:
+    async def _keep(self, file: Path, name: str, prediction_id: str) -> bytes:
         writer = self.files.new_writer()
         try:
             checksums = await asyncio.to_thread(copy, file, writer)
         except BaseException:
             self.files.discard(writer)
             raise
-        kept = self.files.add(writer, checksums, Description(name, type_of(name), {}))
+        kept = self.files.add(writer, checksums, Description(name, type_of(name), {}), prediction_id)
         return msgspec.json.encode(signed_url(self.base_url, f"/v1/files/{kept.id}/download", self.token))
 
 

@@ -169,6 +169,9 @@ class PredictionService:
         The caller ends the run, or places and resumes it.
         """
         training = record.kind == "training"
+        files: tuple[InputFile, ...] = ()
+        if record.hosted is not None and record.input is not None:
+            files = self._resources.input_files(record.id, record.input)
         spec = PredictionSpec(
             id=record.id,
             kind=record.kind,
@@ -183,6 +186,7 @@ class PredictionService:
             attempt=record.attempt,
             created_at=record.created_at,
             hosted=record.hosted,
+            files=files,
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
         run.acceptance.decide(None)

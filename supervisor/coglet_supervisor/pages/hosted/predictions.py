@@ -13,7 +13,6 @@ import msgspec
 
 from coglet_supervisor.outgoing.client import UnusableUrl
 from coglet_supervisor.pages.hosted.creation import Creation
-from coglet_supervisor.pages.hosted.files import files_in
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
 from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events
@@ -21,6 +20,7 @@ from coglet_supervisor.predictions import service as services
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_body import COLLECTIONS, HostedBody, hosted_body
+from coglet_supervisor.predictions.hosted_inputs import files_in
 from coglet_supervisor.predictions.prediction import JSON_NULL, Kind, Listener
 from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.record import NotRecorded, Record
@@ -126,7 +126,7 @@ class HostedPredictions:
                 keeps_events=creation.stream is True,
                 deadline=None if options.lasts_s is None else time.time() + options.lasts_s,
                 hosted=call,
-                files=files_in(creation.input, self._parts.files),
+                files=files_in(self._parts.files, options.prediction_id, creation.input),
             )
             return self._service.create(new, self._listeners(new, hook))
 
