@@ -225,6 +225,7 @@ class Server:
             stream_history=self._settings.stream_history,
             timeout_s=self._settings.predict_timeout_s,
             queue_timeout_s=self._settings.queue_timeout_s,
+            token=self._settings.api_token,
         )
         return PredictionService(
             self._pool,

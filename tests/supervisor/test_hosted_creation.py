@@ -70,9 +70,9 @@ def test_a_key_gives_the_same_id_for_the_same_request() -> None:
         IdempotencyKey("k", "r", b"B"),
         IdempotencyKey("kr", "", b"b"),
     ]
-    assert len({key.prediction_id for key in keys}) == len(keys)
-    assert keys[0].prediction_id == IdempotencyKey("k", "r", b"b").prediction_id
-    assert re.fullmatch("[a-z2-7]{26}", keys[0].prediction_id)
+    assert len({key.prediction_id(n) for key in keys for n in range(3)}) == 3 * len(keys)
+    assert keys[0].prediction_id(0) == IdempotencyKey("k", "r", b"b").prediction_id(0)
+    assert re.fullmatch("[a-z2-7]{26}", keys[0].prediction_id(0))
 
 
 def test_a_key_that_is_too_long() -> None:

@@ -227,7 +227,7 @@ async def test_outputs_without_room_are_data_urls(outputs: HostedOutputs, tmp_pa
 
 async def test_an_output_of_a_prediction(site: Site) -> None:
     bench = site.served.bench
-    body = (await create(site, n=0, fields={"input": {}})).json()
+    body = (await create(site, n=0, fields={"input": {}, "stream": True})).json()
     message = bench.wire.sent
     file = bench.folder / message.output_dir / "a.txt"
     file.parent.mkdir()
@@ -238,12 +238,18 @@ async def test_an_output_of_a_prediction(site: Site) -> None:
     shown: dict[str, Any] = {}
 
     async def has_ended() -> bool:
-        shown.update((await site.ask("GET", path)).json())
+        shown.update((await site.ask("GET", path, host="server")).json())
         return bool(shown["status"] == "succeeded")
 
     await wait_until(has_ended)
     (kept,) = site.served.files.list()
-    assert shown["output"] == f"http://server/v1/files/{kept.id}/download"
+    download = f"/v1/files/{kept.id}/download"
+    assert shown["output"] == f"http://server{download}"
+    # Another client knows the server by another name.
+    (listed,) = (await site.ask("GET", "/v1/predictions", host="other:1")).json()["results"]
+    assert listed["output"] == f"http://other:1{download}"
+    stream = await site.ask("GET", f"{path}/stream", host="other:1")
+    assert f"data: http://other:1{download}\n".encode() in stream.body
 
 
 async def test_urls_of_outputs_are_signed_if_there_is_a_token(outputs: HostedOutputs, tmp_path: Path) -> None:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testing.receiver import Receiver
 from testing.waiting import settle, wait_until
 from tests.supervisor.fakes import Caller
 from tests.supervisor.serving import Service, Site
@@ -29,6 +28,7 @@ SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT, "Ou
 VERSION = "0f" * 32
 IDENTITY = Identity("me", "model", VERSION, 1000.5, "Says something.")
 CREATE = "/v1/models/me/model/predictions"
+TRAIN = f"/v1/models/me/model/versions/{VERSION}/trainings"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -214,17 +214,6 @@ async def test_a_deadline_that_no_calendar_has(site: Site) -> None:
     assert shown["deadline"].startswith("9999-12-31T")
 
 
-async def test_an_idempotency_key(site: Site) -> None:
-    first = await create(site, idempotency_key="k")
-    prediction_id = first.json()["id"]
-    assert (await create(site, idempotency_key="k")).json()["id"] == prediction_id
-    site.served.end(prediction_id)
-    again = await create(site, idempotency_key="k")
-    assert (again.status, again.json()["id"], again.json()["status"]) == (201, prediction_id, "succeeded")
-    other = await create(site, idempotency_key="k", n=2)
-    assert (other.status, other.json()["id"] != prediction_id) == (201, True)
-
-
 async def test_the_list(site: Site) -> None:
     ids = []
     for _ in range(3):
@@ -267,8 +256,7 @@ async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:
 
 
 async def test_a_training(site: Site) -> None:
-    path = f"/v1/models/me/model/versions/{VERSION}/trainings"
-    body = (await create(site, path, fields={"destination": "me/trained"})).json()
+    body = (await create(site, TRAIN, fields={"destination": "me/trained"})).json()
     assert (body["destination"], body["status"]) == ("me/trained", "processing")
     assert body["urls"]["get"] == f"http://server/v1/trainings/{body['id']}"
     assert (await site.ask("GET", f"/v1/trainings/{body['id']}")).json()["destination"] == "me/trained"
@@ -294,22 +282,6 @@ async def test_the_model(site: Site) -> None:
     assert (await site.ask("GET", "/v1/models/me/model/versions")).json()["results"] == [version]
     models = (await site.ask("GET", "/v1/models", host="server")).json()
     assert models == {"next": None, "previous": None, "results": [body]}
-
-
-async def test_webhooks_have_the_bodies_of_the_api(site: Site) -> None:
-    with Receiver().listening() as receiver:
-        answer = await create(site, fields={"webhook": receiver.url})
-        prediction_id = answer.json()["id"]
-        site.served.end(prediction_id)
-        await site.webhooks.wait_delivered()
-        *_, end = receiver.bodies()
-    shown = (await site.ask("GET", f"/v1/predictions/{prediction_id}", host="server")).json()
-    assert end == shown
-
-
-async def test_a_webhook_without_a_usable_url(site: Site) -> None:
-    status, text = problem(await create(site, fields={"webhook": "ftp://x"}))
-    assert (status, text.startswith("webhook: ")) == (422, True)
 
 
 async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:

@@ -34,7 +34,7 @@ class RunResources:
     the hosted API, if it has another; `input_files` returns the files of this server among the inputs of one;
     `recorder` writes down its transitions; `numbers` are the sequence numbers of new runs; `start_task`
     starts work that serves one client; `echo` writes what a prediction prints (id, source, text) into the
-    server's log.
+    server's log; `token` is the one that clients need, which signs URLs in webhooks.
     """
 
     folder: Path
@@ -50,3 +50,4 @@ class RunResources:
     stream_history: int = 0
     timeout_s: float | None = None
     queue_timeout_s: float | None = None
+    token: str | None = None

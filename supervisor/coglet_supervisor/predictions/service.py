@@ -209,7 +209,7 @@ class PredictionService:
         if hosted is None:
             return CONTAINER_BODIES
         mask = functools.partial(self.validation.mask_secrets, training=kind == "training")
-        return HostedBodies(hosted, input_json, mask)
+        return HostedBodies(hosted, input_json, mask, self._resources.token)
 
     def place(self, run: PredictionRun) -> None:
         """Give a run a free slot, or a place in the queue."""

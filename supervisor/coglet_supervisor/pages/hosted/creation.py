@@ -94,12 +94,16 @@ class IdempotencyKey:
     route: str
     body: bytes
 
-    @property
-    def prediction_id(self) -> str:
-        """The id that the same request always gets."""
+    def prediction_id(self, generation: int) -> str:
+        """Return the id that the same request always gets.
+
+        A higher `generation` is for a key that is used again when it is not known any more.
+        """
         digest = hashlib.sha256()
         for part in (self.key.encode(), self.route.encode(), self.body):
             digest.update(hashlib.sha256(part).digest())
+        if generation:
+            digest.update(b"%d" % generation)
         return _id_of(digest.digest()[:_ID_BYTES])
 
 
