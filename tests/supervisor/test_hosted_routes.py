@@ -9,12 +9,14 @@ from typing import Any
 import pytest
 from testing.waiting import settle, wait_until
 from tests.supervisor.fakes import Caller
+from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.machine_routes import hardware_of
+from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.webhooks.signature import Signer
 
 INPUT: dict[str, Any] = {
@@ -299,6 +301,31 @@ async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:
     assert (await site.ask("GET", path, last_event_id=last)).body == b""
 
 
+async def test_the_head_of_a_stream_has_no_events(site: Site) -> None:
+    body = (await create(site, fields={"stream": True})).json()
+    path = f"/v1/predictions/{body['id']}/stream"
+    head = await site.ask("HEAD", path)
+    assert (head.status, head.headers[b"content-type"], head.body) == (200, b"text/event-stream", b"")
+    assert problem(await site.ask("GET", "/v1/predictions/x/stream"))[0] == 404
+
+
+async def test_a_stream_before_the_start(tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> None:
+    served = Service(Bench(tmp_path, queue_size=1), server_log)
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+    site = Site(served, clients, hosted_identity=IDENTITY)
+    first = (await create(site)).json()["id"]
+    queued = (await create(site, fields={"stream": True})).json()
+    reader = site.call("GET", f"/v1/predictions/{queued['id']}/stream")
+    await wait_until(lambda: reader.status is not None)
+    refused = await create(site)
+    assert (problem(refused)[0], int(refused.headers[b"retry-after"]) >= 1) == (429, True)
+    served.end(first)
+    served.end(queued["id"])
+    await wait_until(lambda: reader.is_answered)
+    assert reader.body.endswith(b"data: {}\n\n")
+    await site.close()
+
+
 async def test_a_prediction_without_a_stream(site: Site) -> None:
     body = (await create(site)).json()
     assert "stream" not in body["urls"]
@@ -346,6 +373,14 @@ async def test_the_key_of_the_webhooks(served: Service, clients: ClientTasks, se
     await site.close()
 
 
+async def test_the_key_of_the_webhooks_is_not_for_everyone(served: Service, clients: ClientTasks) -> None:
+    signer = Signer.from_secret("secret")
+    site = Site(served, clients, hosted_identity=IDENTITY, signer=signer, is_open=True)
+    status, text = problem(await site.ask("GET", "/v1/webhooks/default/secret"))
+    assert (status, "COG_API_TOKEN" in text) == (404, True)
+    await site.close()
+
+
 async def test_webhooks_that_are_not_signed(site: Site) -> None:
     assert problem(await site.ask("GET", "/v1/webhooks/default/secret"))[0] == 404
 
@@ -357,6 +392,7 @@ async def test_the_url_of_a_stream_works_without_the_token(served: Service, clie
     served.end(body["id"])
     path, query = body["urls"]["stream"].removeprefix("http://server").split("?")
     assert (await site.ask("GET", f"{path}?{query}")).status == 200
-    assert problem(await site.ask("GET", path)) == (401, "A valid API token is required.")
+    for refused in (path, "/v1", "/v1/"):
+        assert problem(await site.ask("GET", refused)) == (401, "A valid API token is required.")
     assert problem(await site.ask("GET", f"/v1/predictions/{body['id']}?{query}"))[0] == 401
     await site.close()

@@ -41,7 +41,9 @@ def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
     @routes.delete("/files/<file_id>")
     async def delete_file(file_id: str) -> Response:
         files.delete(find(file_id).id)
-        return Response(b"", 204)
+        response = Response(b"", 204)
+        del response.headers["content-type"]
+        return response
 
     @routes.get("/files/<file_id>/download")
     async def download(file_id: str) -> Response:

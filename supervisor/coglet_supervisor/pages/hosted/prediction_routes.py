@@ -60,7 +60,7 @@ def add_prediction_routes(routes: Blueprint, parts: HostedParts) -> None:
     async def stream(prediction_id: str) -> Response:
         events = await predictions.stream(prediction_id, request.headers.get("last-event-id"))
         headers = {name.decode(): value.decode() for name, value in EVENT_STREAM}
-        return Response(events, headers=headers)
+        return Response(b"" if request.method == "HEAD" else events, headers=headers)
 
     for kind in ("prediction", "training"):
         _add_record_routes(routes, predictions, kind)
