@@ -4,11 +4,9 @@ The index is in memory. With a durable store of records, there is a copy of it b
 server; else they are in the temporary folder of the server, and end with it.
 """
 
-import base64
 import contextlib
 import hashlib
 import itertools
-import os
 import time
 from collections.abc import Awaitable, Callable, Collection, Sequence
 from dataclasses import dataclass, replace
@@ -17,9 +15,9 @@ from typing import Any, BinaryIO, Final
 
 import msgspec
 
+from coglet_supervisor.base32_ids import new_id
 from coglet_supervisor.settings import Settings
 
-_ID_BYTES: Final = 16
 _PIECE_BYTES: Final = 1024 * 1024
 _INDEX: Final = ".json"
 
@@ -143,7 +141,7 @@ class KeptFiles:
         if len(self._files) + len(self._writers) >= self._limits.max_files:
             raise NoRoom(f"{self._limits.max_files} files are kept already (COG_FILES_MAX)")
         self._folder.mkdir(mode=0o700, exist_ok=True)
-        writer = FileWriter(self._folder / _new_id())
+        writer = FileWriter(self._folder / new_id())
         self._writers.add(writer)
         return writer
 
@@ -279,7 +277,3 @@ def _index_of(kept: KeptFile) -> Path:
 
 def _path(_type: type, text: str) -> Path:
     return Path(text)
-
-
-def _new_id() -> str:
-    return base64.b32encode(os.urandom(_ID_BYTES)).decode().rstrip("=").lower()

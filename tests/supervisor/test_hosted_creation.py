@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from coglet_supervisor.base32_ids import new_id
 from coglet_supervisor.http.request import HttpError
 from coglet_supervisor.pages.hosted.creation import (
     IdempotencyKey,
     check_key,
     deadline_s,
-    new_id,
     read_creation,
     wait_limit_s,
 )

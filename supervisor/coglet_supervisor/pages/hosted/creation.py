@@ -1,14 +1,13 @@
 """What a client of the hosted API may send to create a prediction or training."""
 
-import base64
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from coglet_supervisor.base32_ids import base32_id
 from coglet_supervisor.http.body import ALL_EVENTS
 from coglet_supervisor.pages.hosted.problems import invalid_request, problem
 from coglet_supervisor.predictions.problems import cut
@@ -19,7 +18,6 @@ MAX_WAIT_S: Final = 60.0
 MIN_DEADLINE_S: Final = 5.0
 MAX_DEADLINE_S: Final = 30 * 24 * 3600.0
 _MAX_KEY_CHARS: Final = 255
-_ID_BYTES: Final = 16
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _WAIT: Final = re.compile(r'wait(?:\s*=\s*"?(\d{1,9})"?)?')
@@ -104,7 +102,7 @@ class IdempotencyKey:
             digest.update(hashlib.sha256(part).digest())
         if generation:
             digest.update(b"%d" % generation)
-        return _id_of(digest.digest()[:_ID_BYTES])
+        return base32_id(digest.digest())
 
 
 def check_key(key: str) -> None:
@@ -113,12 +111,3 @@ def check_key(key: str) -> None:
         raise invalid_request(
             f"Idempotency-Key: has {len(key)} characters, must have at most {_MAX_KEY_CHARS}"
         )
-
-
-def new_id() -> str:
-    """Return a random id: 26 characters of base32."""
-    return _id_of(os.urandom(_ID_BYTES))
-
-
-def _id_of(content: bytes) -> str:
-    return base64.b32encode(content).decode().rstrip("=").lower()

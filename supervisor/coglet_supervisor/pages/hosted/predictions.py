@@ -11,8 +11,9 @@ from typing import Final
 
 import msgspec
 
+from coglet_supervisor.base32_ids import new_id
 from coglet_supervisor.outgoing.client import UnusableUrl
-from coglet_supervisor.pages.hosted.creation import Creation, IdempotencyKey, new_id
+from coglet_supervisor.pages.hosted.creation import Creation, IdempotencyKey
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
 from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events
