@@ -1,12 +1,15 @@
 """replicate-api.md 4 and 7: predictions of the hosted API, and a server that is killed and started again."""
 
+import json
 import os
 import signal
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlsplit
 
 import pytest
 from integration.conftest import Serve
+from integration.hosted_models import WITH_FILES
 from testing.model import Model
 from testing.receiver import Receiver
 from testing.script import returning, script
@@ -15,6 +18,14 @@ from testing.waiting import wait_for
 
 pytestmark = pytest.mark.ours("replicate-api.md: the peer does not serve the hosted API")
 
+# Without repetitions, a prediction does not end.
+WAITING = """
+def wait(repeat: int) -> None:
+    import time
+
+    while not repeat:
+        time.sleep(0.01)
+"""
 CREATE = "/v1/models/me/model/predictions"
 
 
@@ -98,6 +109,58 @@ def test_a_key_is_known_after_a_restart(serve: Serve, variables: dict[str, str])
     with serve("script", variables=variables) as server:
         again = create(server, returning("'a'"), key)
         assert (again["id"], again["status"], again["output"]) == (first["id"], "succeeded", "a")
+
+
+def path_of(url: str) -> str:
+    return urlsplit(url).path
+
+
+def upload(server: Server, content: bytes) -> str:
+    """Return the path of the file."""
+    form = b'--B\r\nContent-Disposition: form-data; name="content"; filename="a.txt"\r\n\r\n%b\r\n--B--\r\n'
+    with server.address.connect() as connection:
+        headers = {"Content-Type": "multipart/form-data; boundary=B"}
+        connection.request("POST", "/v1/files", form % content, headers)
+        body = json.loads(connection.getresponse().read())
+    return path_of(body["urls"]["get"])
+
+
+def downloaded(server: Server, path: str) -> bytes:
+    with server.address.connect() as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        assert response.status == 200
+        return response.read()
+
+
+def test_files_are_there_after_a_restart(serve: Serve, variables: dict[str, str]) -> None:
+    variables |= {"COG_INLINE_FILES_MAX": "0"}
+    model = Model(WITH_FILES)
+    with serve(model, variables=variables) as server:
+        path = upload(server, b"abc")
+        ended = wait_ended(server, create(server, {"file": f"http://any{path}"})["id"])
+        kill(server)
+    with serve(model, variables=variables) as server:
+        assert downloaded(server, path_of(ended["output"])) == b"ABC"
+        assert downloaded(server, f"{path}/download") == b"abc"
+        again = wait_ended(server, create(server, {"file": f"http://any{path}", "repeat": 2})["id"])
+        assert downloaded(server, path_of(again["output"])) == b"ABCABC"
+
+
+def test_the_file_of_one_that_waits_is_there_after_a_restart(serve: Serve, variables: dict[str, str]) -> None:
+    # While the model is being set up, a prediction could not be created: the first one keeps the slot.
+    variables |= {"COG_INLINE_FILES_MAX": "0", "COG_FILES_TTL": "1s", "COG_MAX_ATTEMPTS": "1"}
+    model = Model(WITH_FILES.replace("print(file.suffix)", "wait(repeat)") + WAITING)
+    with serve(model, variables=variables) as server:
+        url = f"http://any{upload(server, b'abc')}"
+        create(server, {"file": url, "repeat": 0})
+        waiting = create(server, {"file": url})
+        wait_for(lambda: server.request("GET", "/v1/files").json()["results"], "the file")
+        kill(server)
+    with serve(model, variables=variables) as server:
+        body = wait_ended(server, waiting["id"])
+        assert (body["status"], body["error"]) == ("succeeded", None)
+        assert downloaded(server, path_of(body["output"])) == b"ABC"
 
 
 def test_the_version_is_the_same_after_a_restart(serve: Serve, variables: dict[str, str]) -> None:

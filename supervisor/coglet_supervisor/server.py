@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import logging
 import math
@@ -73,7 +74,6 @@ class Server:
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
-        self._files = KeptFiles(self._folder.path / "files", FileLimits.from_settings(settings))
         self._pool = SlotPool(RunQueue(settings.queue_size, settings.queue_max_bytes))
         rules = WorkerRules(
             setup_timeout_s=settings.setup_timeout_s,
@@ -95,6 +95,7 @@ class Server:
             raise
         try:
             self._store = self._open_store()
+            self._files = self._open_files()
         except BaseException:
             self._workers.kill()
             self._folder.remove()
@@ -175,6 +176,17 @@ class Server:
 
         return open_store(self._settings, self._validation)
 
+    def _open_files(self) -> KeptFiles:
+        from coglet_supervisor.records.opening import kept_folder
+
+        kept = kept_folder(self._settings)
+        folder = self._folder.path / "files" if kept is None else kept
+        try:
+            limits = FileLimits.from_settings(self._settings)
+            return KeptFiles(folder, limits, is_durable=kept is not None)
+        except OSError as error:
+            raise StartupError(f"The files in {folder} cannot be read: {error.strerror}") from error
+
     def _validation(self) -> Validation:
         assert self._service is not None
         return self._service.validation
@@ -182,12 +194,16 @@ class Server:
     async def _expire_records(self) -> None:
         from coglet_supervisor.predictions.record import NotRecorded
 
+        service = self._service
+        assert service is not None
         await self._workers.wait_ready()
         while True:
             await asyncio.sleep(_PERIOD_S)
-            self._files.expire()
             try:
                 await self._store.expire()
+                await self._files.expire_used(
+                    lambda each: service.find(each) is not None, self._store.recorded
+                )
             except NotRecorded as error:
                 log.warning("old records were not removed: %s", error)
 
@@ -197,6 +213,7 @@ class Server:
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
+        from coglet_supervisor.predictions.hosted_inputs import files_in
         from coglet_supervisor.predictions.hosted_outputs import hosted_stores
         from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
@@ -206,6 +223,7 @@ class Server:
             folder=self._folder.path,
             store=store,
             hosted_store=hosted_stores(self._settings, self._files, store),
+            input_files=functools.partial(files_in, self._files),
             recorder=self._store,
             numbers=itertools.count(self._store.last_sequence + 1),
             start_task=self._clients.start,
@@ -215,6 +233,7 @@ class Server:
             stream_history=self._settings.stream_history,
             timeout_s=self._settings.predict_timeout_s,
             queue_timeout_s=self._settings.queue_timeout_s,
+            token=self._settings.api_token,
         )
         return PredictionService(
             self._pool,

@@ -82,6 +82,7 @@ class Bench:
         queue_size: int = 0,
         queue_timeout_s: float | None = None,
         records: Store | None = None,
+        token: str | None = None,
     ) -> None:
         self.folder = folder
         self.owner = owner or Owner()
@@ -105,6 +106,7 @@ class Bench:
             stream_history=100,
             timeout_s=timeout_s,
             queue_timeout_s=queue_timeout_s,
+            token=token,
         )
 
     @property

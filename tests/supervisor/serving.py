@@ -99,6 +99,7 @@ class Site:
         repeats_from_records: bool = False,
         hosted_identity: Identity | None = None,
         signer: Signer | None = None,
+        is_open: bool = False,
     ) -> None:
         self.served = served
         self.health = Health()
@@ -130,6 +131,7 @@ class Site:
                 signer=signer,
                 max_body_bytes=MAX_BODY_BYTES,
                 token=token,
+                is_open=is_open,
             )
             self._app = App(
                 access, routes, records, self.health, LazyPages(served.service, _ignore, lambda: parts)

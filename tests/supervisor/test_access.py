@@ -31,6 +31,13 @@ def test_without_rules_every_request_is_allowed() -> None:
     assert refused(OPEN, host="evil.example", origin="https://evil.example") is None
 
 
+def test_the_hosted_api_has_the_rules_of_loopback() -> None:
+    path = b"/v1/predictions"
+    assert refused(LOCAL, path, host="evil.example") == 403
+    assert refused(LOCAL, path, host="localhost", origin="https://evil.example") == 403
+    assert refused(LOCAL, path, host="localhost", origin="http://localhost:3000") is None
+
+
 @pytest.mark.parametrize("value", ["Bearer sesame", "bearer sesame", "BEARER  sesame "])
 def test_the_token_is_accepted(value: str) -> None:
     assert refused(TOKEN, authorization=value) is None

@@ -4,12 +4,12 @@ import re
 
 import pytest
 
+from coglet_supervisor.base32_ids import new_id
 from coglet_supervisor.http.request import HttpError
 from coglet_supervisor.pages.hosted.creation import (
     IdempotencyKey,
     check_key,
     deadline_s,
-    new_id,
     read_creation,
     wait_limit_s,
 )
@@ -33,7 +33,9 @@ def test_how_long_a_client_waits(prefer: str | None, limit_s: float | None) -> N
     assert wait_limit_s(prefer) == limit_s
 
 
-@pytest.mark.parametrize(("text", "seconds"), [("5s", 5.0), ("1.5m", 90.0), ("2h", 7200.0), (" 30s ", 30.0)])
+@pytest.mark.parametrize(
+    ("text", "seconds"), [("5s", 5.0), ("1.5m", 90.0), ("2h", 7200.0), (" 30s ", 30.0), ("720h", 2_592_000.0)]
+)
 def test_deadlines(text: str, seconds: float) -> None:
     assert deadline_s(text) == seconds
 
@@ -44,6 +46,14 @@ def test_deadlines_that_are_refused(text: str) -> None:
         deadline_s(text)
     assert caught.value.status == 422
     assert b"at least 5 seconds" in caught.value.body
+
+
+@pytest.mark.parametrize("text", ["720.1h", "2592001s", "99999999h"])
+def test_deadlines_that_are_too_far_away(text: str) -> None:
+    with pytest.raises(HttpError) as caught:
+        deadline_s(text)
+    assert caught.value.status == 422
+    assert b"at most 30 days" in caught.value.body
 
 
 def test_ids_are_26_characters_of_base32() -> None:
@@ -60,9 +70,9 @@ def test_a_key_gives_the_same_id_for_the_same_request() -> None:
         IdempotencyKey("k", "r", b"B"),
         IdempotencyKey("kr", "", b"b"),
     ]
-    assert len({key.prediction_id for key in keys}) == len(keys)
-    assert keys[0].prediction_id == IdempotencyKey("k", "r", b"b").prediction_id
-    assert re.fullmatch("[a-z2-7]{26}", keys[0].prediction_id)
+    assert len({key.prediction_id(n) for key in keys for n in range(3)}) == 3 * len(keys)
+    assert keys[0].prediction_id(0) == IdempotencyKey("k", "r", b"b").prediction_id(0)
+    assert re.fullmatch("[a-z2-7]{26}", keys[0].prediction_id(0))
 
 
 def test_a_key_that_is_too_long() -> None:

@@ -84,7 +84,8 @@ async def test_a_file_from_its_upload_to_its_end(site: Site, clients: ClientTask
     assert content.headers[b"content-disposition"] == b"attachment; filename=a.txt"
     assert content.headers[b"x-content-type-options"] == b"nosniff"
     assert content.headers[b"cache-control"] == b"private, no-store"
-    assert (await site.ask("DELETE", path)).status == 204
+    deleted = await site.ask("DELETE", path)
+    assert (deleted.status, b"content-type" in deleted.headers) == (204, False)
     for method, gone in (("GET", path), ("DELETE", path), ("GET", f"{path}/download")):
         assert problem(await site.ask(method, gone))[0] == 404
     assert kept_on_disk(site) == 0
@@ -118,6 +119,9 @@ async def test_texts_take_precedence_over_the_head_of_the_part(site: Site, clien
         (form(part("content", b"x"), part("metadata", b"{" * 1000)), 422),
         (form(part("content", b"x"), part("metadata", b" " * 70_000)), 422),
         (form(*[part(f"a{n}", b"x") for n in range(30)]), 422),
+        (form(part("content", b"x"), *[part("a", b"x")] * 30), 422),
+        (b"x" * 300_000 + b"\r\n" + form(part("content", b"x")), 422),
+        (form(part("content", b"x")) + b"x" * 300_000, 422),
         (part("content", b"x"), 422),
         (form(part("content", b"x" * 20_000)), 507),
     ],
@@ -131,6 +135,15 @@ async def test_uploads_that_are_refused(site: Site, clients: ClientTasks, body: 
 async def test_an_upload_that_is_not_a_form(site: Site, clients: ClientTasks) -> None:
     answer = await upload(site, clients, b"x", content_type="image/png")
     assert problem(answer)[0] == 415
+
+
+@pytest.mark.parametrize(
+    "parameter", ["boundary*=utf-8''%E2%82%AC", "boundary=" + "x" * 71, 'boundary="x "', 'boundary="x;y"']
+)
+async def test_a_boundary_that_is_refused(site: Site, clients: ClientTasks, parameter: str) -> None:
+    answer = await upload(site, clients, b"x", content_type=f"multipart/form-data; {parameter}")
+    status, text = problem(answer)
+    assert (status, "boundary" in text) == (422, True)
 
 
 async def test_the_number_of_files_is_limited(site: Site, clients: ClientTasks) -> None:
@@ -215,7 +228,7 @@ async def test_outputs_without_room_are_data_urls(outputs: HostedOutputs, tmp_pa
 
 async def test_an_output_of_a_prediction(site: Site) -> None:
     bench = site.served.bench
-    body = (await create(site, n=0, fields={"input": {}})).json()
+    body = (await create(site, n=0, fields={"input": {}, "stream": True})).json()
     message = bench.wire.sent
     file = bench.folder / message.output_dir / "a.txt"
     file.parent.mkdir()
@@ -226,12 +239,18 @@ async def test_an_output_of_a_prediction(site: Site) -> None:
     shown: dict[str, Any] = {}
 
     async def has_ended() -> bool:
-        shown.update((await site.ask("GET", path)).json())
+        shown.update((await site.ask("GET", path, host="server")).json())
         return bool(shown["status"] == "succeeded")
 
     await wait_until(has_ended)
     (kept,) = site.served.files.list()
-    assert shown["output"] == f"http://server/v1/files/{kept.id}/download"
+    download = f"/v1/files/{kept.id}/download"
+    assert shown["output"] == f"http://server{download}"
+    # Another client knows the server by another name.
+    (listed,) = (await site.ask("GET", "/v1/predictions", host="other:1")).json()["results"]
+    assert listed["output"] == f"http://other:1{download}"
+    stream = await site.ask("GET", f"{path}/stream", host="other:1")
+    assert f"data: http://other:1{download}\n".encode() in stream.body
 
 
 async def test_urls_of_outputs_are_signed_if_there_is_a_token(outputs: HostedOutputs, tmp_path: Path) -> None:

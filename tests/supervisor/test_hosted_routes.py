@@ -7,15 +7,16 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from testing.receiver import Receiver
 from testing.waiting import settle, wait_until
 from tests.supervisor.fakes import Caller
+from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.machine_routes import hardware_of
+from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.webhooks.signature import Signer
 
 INPUT: dict[str, Any] = {
@@ -29,6 +30,7 @@ SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT, "Ou
 VERSION = "0f" * 32
 IDENTITY = Identity("me", "model", VERSION, 1000.5, "Says something.")
 CREATE = "/v1/models/me/model/predictions"
+TRAIN = f"/v1/models/me/model/versions/{VERSION}/trainings"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
@@ -206,15 +208,12 @@ async def test_a_deadline(site: Site) -> None:
     assert TIME.fullmatch(body["deadline"])
 
 
-async def test_an_idempotency_key(site: Site) -> None:
-    first = await create(site, idempotency_key="k")
-    prediction_id = first.json()["id"]
-    assert (await create(site, idempotency_key="k")).json()["id"] == prediction_id
-    site.served.end(prediction_id)
-    again = await create(site, idempotency_key="k")
-    assert (again.status, again.json()["id"], again.json()["status"]) == (201, prediction_id, "succeeded")
-    other = await create(site, idempotency_key="k", n=2)
-    assert (other.status, other.json()["id"] != prediction_id) == (201, True)
+async def test_a_deadline_that_no_calendar_has(site: Site) -> None:
+    assert problem(await create(site, cancel_after="99999999h"))[0] == 422
+    # Of an earlier release, from the store.
+    site.served.create("far", deadline=1e15)
+    (shown,) = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    assert shown["deadline"].startswith("9999-12-31T")
 
 
 async def test_the_list(site: Site) -> None:
@@ -259,8 +258,7 @@ async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:
 
 
 async def test_a_training(site: Site) -> None:
-    path = f"/v1/models/me/model/versions/{VERSION}/trainings"
-    body = (await create(site, path, fields={"destination": "me/trained"})).json()
+    body = (await create(site, TRAIN, fields={"destination": "me/trained"})).json()
     assert (body["destination"], body["status"]) == ("me/trained", "processing")
     assert body["urls"]["get"] == f"http://server/v1/trainings/{body['id']}"
     assert (await site.ask("GET", f"/v1/trainings/{body['id']}")).json()["destination"] == "me/trained"
@@ -288,22 +286,6 @@ async def test_the_model(site: Site) -> None:
     assert models == {"next": None, "previous": None, "results": [body]}
 
 
-async def test_webhooks_have_the_bodies_of_the_api(site: Site) -> None:
-    with Receiver().listening() as receiver:
-        answer = await create(site, fields={"webhook": receiver.url})
-        prediction_id = answer.json()["id"]
-        site.served.end(prediction_id)
-        await site.webhooks.wait_delivered()
-        *_, end = receiver.bodies()
-    shown = (await site.ask("GET", f"/v1/predictions/{prediction_id}", host="server")).json()
-    assert end == shown
-
-
-async def test_a_webhook_without_a_usable_url(site: Site) -> None:
-    status, text = problem(await create(site, fields={"webhook": "ftp://x"}))
-    assert (status, text.startswith("webhook: ")) == (422, True)
-
-
 async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:
     body = (await create(site, fields={"stream": True})).json()
     assert body["urls"]["stream"] == f"{body['urls']['get']}/stream"
@@ -317,6 +299,31 @@ async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:
     assert (await site.ask("GET", path)).body == live.body
     last = live.body.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
     assert (await site.ask("GET", path, last_event_id=last)).body == b""
+
+
+async def test_the_head_of_a_stream_has_no_events(site: Site) -> None:
+    body = (await create(site, fields={"stream": True})).json()
+    path = f"/v1/predictions/{body['id']}/stream"
+    head = await site.ask("HEAD", path)
+    assert (head.status, head.headers[b"content-type"], head.body) == (200, b"text/event-stream", b"")
+    assert problem(await site.ask("GET", "/v1/predictions/x/stream"))[0] == 404
+
+
+async def test_a_stream_before_the_start(tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> None:
+    served = Service(Bench(tmp_path, queue_size=1), server_log)
+    served.service.use_schema(SCHEMA, ignore_unknown=False)
+    site = Site(served, clients, hosted_identity=IDENTITY)
+    first = (await create(site)).json()["id"]
+    queued = (await create(site, fields={"stream": True})).json()
+    reader = site.call("GET", f"/v1/predictions/{queued['id']}/stream")
+    await wait_until(lambda: reader.status is not None)
+    refused = await create(site)
+    assert (problem(refused)[0], int(refused.headers[b"retry-after"]) >= 1) == (429, True)
+    served.end(first)
+    served.end(queued["id"])
+    await wait_until(lambda: reader.is_answered)
+    assert reader.body.endswith(b"data: {}\n\n")
+    await site.close()
 
 
 async def test_a_prediction_without_a_stream(site: Site) -> None:
@@ -366,6 +373,14 @@ async def test_the_key_of_the_webhooks(served: Service, clients: ClientTasks, se
     await site.close()
 
 
+async def test_the_key_of_the_webhooks_is_not_for_everyone(served: Service, clients: ClientTasks) -> None:
+    signer = Signer.from_secret("secret")
+    site = Site(served, clients, hosted_identity=IDENTITY, signer=signer, is_open=True)
+    status, text = problem(await site.ask("GET", "/v1/webhooks/default/secret"))
+    assert (status, "COG_API_TOKEN" in text) == (404, True)
+    await site.close()
+
+
 async def test_webhooks_that_are_not_signed(site: Site) -> None:
     assert problem(await site.ask("GET", "/v1/webhooks/default/secret"))[0] == 404
 
@@ -377,6 +392,7 @@ async def test_the_url_of_a_stream_works_without_the_token(served: Service, clie
     served.end(body["id"])
     path, query = body["urls"]["stream"].removeprefix("http://server").split("?")
     assert (await site.ask("GET", f"{path}?{query}")).status == 200
-    assert problem(await site.ask("GET", path)) == (401, "A valid API token is required.")
+    for refused in (path, "/v1", "/v1/"):
+        assert problem(await site.ask("GET", refused)) == (401, "A valid API token is required.")
     assert problem(await site.ask("GET", f"/v1/predictions/{body['id']}?{query}"))[0] == 401
     await site.close()

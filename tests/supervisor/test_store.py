@@ -120,6 +120,15 @@ async def test_what_has_not_ended_cannot_be_deleted(opened: Store) -> None:
     assert await found(opened) == prediction.record()
 
 
+async def test_of_which_ids_there_is_a_record(opened: Store) -> None:
+    await accepted(opened, KeptPrediction("running"))
+    await ended(opened, KeptPrediction("ended", 2))
+    await ended(opened, KeptPrediction("deleted", 3))
+    await opened.delete("deleted")
+    ids = {"running", "ended", "deleted", "unknown", 'a"b'}
+    assert set(await opened.recorded(ids)) == {"running", "ended"}
+
+
 @pytest.mark.parametrize("count", [5, 20])
 async def test_the_latest_are_kept(opened: Store, count: int) -> None:
     for number in range(count):

@@ -13,7 +13,7 @@ from coglet_supervisor.signed_urls import is_signed
 PROBES: Final = frozenset({b"/health-check", b"/livez", b"/readyz"})
 
 # The hosted API, whose clients also send `Authorization: Token ...`, and read problem bodies.
-HOSTED: Final = b"/v1/"
+HOSTED: Final = b"/v1"
 
 
 @dataclass(frozen=True)
@@ -56,7 +56,7 @@ class Access:
 
     def _check_token(self, request: Request, token: str) -> None:
         scheme, _, given = (request.header(b"authorization") or "").partition(" ")
-        is_hosted = request.path.startswith(HOSTED)
+        is_hosted = request.path == HOSTED or request.path.startswith(HOSTED + b"/")
         schemes = ("bearer", "token") if is_hosted else ("bearer",)
         # Bytes, because compare_digest does not accept non-ASCII str.
         if scheme.lower() in schemes and hmac.compare_digest(given.strip().encode(), token.encode()):

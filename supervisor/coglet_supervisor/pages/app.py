@@ -6,10 +6,10 @@ import threading
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from coglet_supervisor.http.request import Receive, Scope, Send, encode_json
+from coglet_supervisor.http.request import Receive, Scope, Send
 from coglet_supervisor.pages.docs_page import docs_routes
 from coglet_supervisor.pages.hosted.api import hosted_routes
-from coglet_supervisor.pages.hosted.parts import HostedParts
+from coglet_supervisor.pages.hosted.parts import HostedParts, json_response
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -66,9 +66,6 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
     app.register_blueprint(hosted_routes(hosted))
     uploads: Any = Uploads(app.asgi_app, hosted.files, hosted.public_url)  # type: ignore[arg-type]
     app.asgi_app = uploads  # type: ignore[method-assign]
-
-    def json_response(body: object, status: int = 200) -> Response:
-        return Response(encode_json(body), status, content_type="application/json")
 
     @app.get("/")
     async def discovery() -> Response:

@@ -10,8 +10,12 @@ import msgspec
 
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.prediction import JSON_NULL, Kind, Snapshot, Status
+from coglet_supervisor.signed_urls import signed_url
 
 COLLECTIONS: Final[dict[Kind, str]] = {"prediction": "predictions", "training": "trainings"}
+
+# The last second that RFC 3339 can express.
+_LAST_S: Final = 253_402_300_799.0
 
 _encode: Final = msgspec.json.Encoder().encode
 
@@ -69,11 +73,16 @@ class Times(Protocol):
 
 
 def hosted_body(
-    times: Times, state: Snapshot, call: HostedCall, input_json: msgspec.Raw | None
+    times: Times, state: Snapshot, call: HostedCall, input_json: msgspec.Raw | None, token: str | None
 ) -> HostedBody:
-    """Return the body of a prediction. Without an `input_json`, its data were removed."""
+    """Return the body of a prediction. Without an `input_json`, its data were removed.
+
+    The URL of its stream is signed if there is a `token`.
+    """
     unset = msgspec.UNSET
-    url = f"{call.base_url}/v1/{COLLECTIONS[times.kind]}/{quote(state.id, safe='')}"
+    path = f"/v1/{COLLECTIONS[times.kind]}/{quote(state.id, safe='')}"
+    url = f"{call.base_url}{path}"
+    has_stream = times.is_streaming and times.kind == "prediction"
     ended = times.completed_at is not None and state.status not in ("starting", "processing")
     metrics: dict[str, Any] = {} if state.metrics is unset else dict(state.metrics)
     if ended and times.completed_at is not None:
@@ -95,7 +104,11 @@ def hosted_body(
         completed_at=timestamp(times.completed_at) if ended and times.completed_at is not None else None,
         deadline=timestamp(times.deadline) if times.deadline is not None else unset,
         metrics=metrics,
-        urls=Urls(get=url, cancel=f"{url}/cancel", stream=f"{url}/stream" if times.is_streaming else unset),
+        urls=Urls(
+            get=url,
+            cancel=f"{url}/cancel",
+            stream=signed_url(call.base_url, f"{path}/stream", token) if has_stream else unset,
+        ),
     )
 
 
@@ -125,11 +138,12 @@ CONTAINER_BODIES: Final = ContainerBodies()
 
 @dataclass(frozen=True)
 class HostedBodies:
-    """The bodies of the hosted API. `mask` masks the secrets in the input."""
+    """The bodies of the hosted API. `mask` masks the secrets in the input; `token` is that of clients."""
 
     call: HostedCall
     input_json: msgspec.Raw | None
     mask: Callable[[msgspec.Raw], msgspec.Raw]
+    token: str | None
 
     @property
     def size_bytes(self) -> int:
@@ -139,10 +153,10 @@ class HostedBodies:
     def __call__(self, times: Times, state: Snapshot) -> bytes:
         """See Bodies."""
         shown = None if self.input_json is None else self.mask(self.input_json)
-        return _encode(hosted_body(times, state, self.call, shown))
+        return _encode(hosted_body(times, state, self.call, shown, self.token))
 
 
 def timestamp(seconds: float) -> str:
-    """Return a time as RFC 3339 in UTC with microseconds."""
-    moment = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
+    """Return a time as RFC 3339 in UTC with microseconds; of times after the year 9999, its end."""
+    moment = datetime.datetime.fromtimestamp(min(seconds, _LAST_S), datetime.UTC)
     return f"{moment:%Y-%m-%dT%H:%M:%S.%f}Z"

@@ -1,9 +1,11 @@
 """The store of output files for predictions of the hosted API."""
 
 import asyncio
+import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import msgspec
 
@@ -14,6 +16,9 @@ from coglet_supervisor.predictions.outputs import OutputFailed
 from coglet_supervisor.predictions.resources import FileStore
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.signed_urls import signed_url
+
+_PATH: Final = re.compile(rb"/v1/files/")
+_DOWNLOAD: Final = rb'(/v1/files/[a-z2-7]{26}/download)(?:\?signature=[0-9a-f]{64})?"'
 
 
 @dataclass(frozen=True)
@@ -39,21 +44,43 @@ class HostedOutputs:
             if is_small and not self.base_url.startswith("https:"):
                 return await self.inline.deliver(file, name, prediction_id)
             self.files.check_room(size_bytes)
-            return await self._keep(file, name)
+            return await self._keep(file, name, prediction_id)
         except NoRoom:
             return await self.inline.deliver(file, name, prediction_id)
         except OSError as error:
             raise OutputFailed(f"Failed to read output file {name}: {error.strerror}") from error
 
-    async def _keep(self, file: Path, name: str) -> bytes:
+    async def _keep(self, file: Path, name: str, prediction_id: str) -> bytes:
         writer = self.files.new_writer()
         try:
             checksums = await asyncio.to_thread(copy, file, writer)
         except BaseException:
             self.files.discard(writer)
             raise
-        kept = self.files.add(writer, checksums, Description(name, type_of(name), {}))
+        kept = self.files.add(writer, checksums, Description(name, type_of(name), {}), prediction_id)
         return msgspec.json.encode(signed_url(self.base_url, f"/v1/files/{kept.id}/download", self.token))
+
+
+@dataclass(frozen=True)
+class OutputUrls:
+    """Rewrites the URLs of output files, which begin with `made_for`, for a client that knows `base_url`."""
+
+    made_for: str
+    base_url: str
+    token: str | None
+
+    def __call__(self, text: bytes) -> bytes:
+        """Return a text with the rewritten URLs. They are JSON strings in it."""
+        return re.sub(b'"' + re.escape(self.made_for.encode()) + _DOWNLOAD, self._rewritten, text)
+
+    def in_output(self, output: msgspec.Raw) -> msgspec.Raw:
+        """Return an output with the rewritten URLs; the same, and no copy, if it has none."""
+        if _PATH.search(memoryview(output)) is None:
+            return output
+        return msgspec.Raw(self(bytes(output)))
+
+    def _rewritten(self, found: re.Match[bytes]) -> bytes:
+        return msgspec.json.encode(signed_url(self.base_url, found[1].decode(), self.token))
 
 
 def hosted_stores(

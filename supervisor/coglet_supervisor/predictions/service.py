@@ -169,6 +169,9 @@ class PredictionService:
         The caller ends the run, or places and resumes it.
         """
         training = record.kind == "training"
+        files: tuple[InputFile, ...] = ()
+        if record.hosted is not None and record.input is not None:
+            files = self._resources.input_files(record.id, record.input)
         spec = PredictionSpec(
             id=record.id,
             kind=record.kind,
@@ -183,6 +186,7 @@ class PredictionService:
             attempt=record.attempt,
             created_at=record.created_at,
             hosted=record.hosted,
+            files=files,
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
         run.acceptance.decide(None)
@@ -205,7 +209,7 @@ class PredictionService:
         if hosted is None:
             return CONTAINER_BODIES
         mask = functools.partial(self.validation.mask_secrets, training=kind == "training")
-        return HostedBodies(hosted, input_json, mask)
+        return HostedBodies(hosted, input_json, mask, self._resources.token)
 
     def place(self, run: PredictionRun) -> None:
         """Give a run a free slot, or a place in the queue."""

@@ -3,7 +3,7 @@
 import itertools
 import time
 from collections import OrderedDict
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from typing import Final
 
 from coglet_supervisor.predictions.record import OnWritten, Record, Recordable
@@ -77,6 +77,10 @@ class MemoryStore:
         if prediction is not None:
             return prediction.record()
         return Expired() if prediction_id in self._expired else None
+
+    async def recorded(self, prediction_ids: Collection[str]) -> Collection[str]:
+        """See Store."""
+        return {each for each in prediction_ids if self._find(each) is not None}
 
     async def stream(self, prediction_id: str) -> PredictionStream | None:
         """See Store."""

@@ -40,6 +40,14 @@ def open_store(settings: Settings, validation: Callable[[], Validation]) -> Stor
     raise StartupError(f"COG_RECORDS is {text!r}, but must be memory, off or sqlite:PATH")
 
 
+def kept_folder(settings: Settings) -> Path | None:
+    """Return the folder for the files of clients and predictions, beside a durable store; else None."""
+    if not settings.records.startswith(_SQLITE):
+        return None
+    path = Path(settings.records.removeprefix(_SQLITE))
+    return path.with_name(f"{path.name}.kept")
+
+
 def _limits(settings: Settings, defaults: Limits) -> Limits:
     return Limits(
         max_records=settings.records_max or defaults.max_records,

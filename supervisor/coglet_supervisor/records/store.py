@@ -1,7 +1,7 @@
 """The interface of a store of records, which every store implements, and the queries that it answers."""
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final, Literal, Protocol
 
@@ -118,6 +118,10 @@ class Store(Protocol):
 
     async def get(self, prediction_id: str) -> Record | Expired | None:
         """Return the record with that id; Expired if it is known that there was one."""
+        ...
+
+    async def recorded(self, prediction_ids: Collection[str]) -> Collection[str]:
+        """Return those of the ids of which there is a record."""
         ...
 
     async def stream(self, prediction_id: str) -> PredictionStream | None:

@@ -1,14 +1,13 @@
 """What a client of the hosted API may send to create a prediction or training."""
 
-import base64
 import hashlib
-import os
 import re
 from dataclasses import dataclass
 from typing import Final
 
 import msgspec
 
+from coglet_supervisor.base32_ids import base32_id
 from coglet_supervisor.http.body import ALL_EVENTS
 from coglet_supervisor.pages.hosted.problems import invalid_request, problem
 from coglet_supervisor.predictions.problems import cut
@@ -17,8 +16,8 @@ from coglet_supervisor.webhooks.queue import WebhookEvent
 
 MAX_WAIT_S: Final = 60.0
 MIN_DEADLINE_S: Final = 5.0
+MAX_DEADLINE_S: Final = 30 * 24 * 3600.0
 _MAX_KEY_CHARS: Final = 255
-_ID_BYTES: Final = 16
 _UNITS_S: Final = {"s": 1.0, "m": 60.0, "h": 3600.0}
 _DURATION: Final = re.compile(r"(\d{1,9}(?:\.\d{1,9})?)([smh])")
 _WAIT: Final = re.compile(r'wait(?:\s*=\s*"?(\d{1,9})"?)?')
@@ -77,10 +76,10 @@ def deadline_s(cancel_after: str | None) -> float | None:
         return None
     match = _DURATION.fullmatch(cancel_after.strip())
     seconds = float(match[1]) * _UNITS_S[match[2]] if match else 0.0
-    if seconds < MIN_DEADLINE_S:
+    if not MIN_DEADLINE_S <= seconds <= MAX_DEADLINE_S:
         raise invalid_request(
-            f"Cancel-After: is {cut(cancel_after)!r}, but must be a duration of at least 5 seconds, as in "
-            "30s, 5m or 1h"
+            f"Cancel-After: is {cut(cancel_after)!r}, but must be a duration of at least 5 seconds and at "
+            "most 30 days, as in 30s, 5m or 1h"
         )
     return seconds
 
@@ -93,13 +92,17 @@ class IdempotencyKey:
     route: str
     body: bytes
 
-    @property
-    def prediction_id(self) -> str:
-        """The id that the same request always gets."""
+    def prediction_id(self, generation: int) -> str:
+        """Return the id that the same request always gets.
+
+        A higher `generation` is for a key that is used again when it is not known any more.
+        """
         digest = hashlib.sha256()
         for part in (self.key.encode(), self.route.encode(), self.body):
             digest.update(hashlib.sha256(part).digest())
-        return _id_of(digest.digest()[:_ID_BYTES])
+        if generation:
+            digest.update(b"%d" % generation)
+        return base32_id(digest.digest())
 
 
 def check_key(key: str) -> None:
@@ -108,12 +111,3 @@ def check_key(key: str) -> None:
         raise invalid_request(
             f"Idempotency-Key: has {len(key)} characters, must have at most {_MAX_KEY_CHARS}"
         )
-
-
-def new_id() -> str:
-    """Return a random id: 26 characters of base32."""
-    return _id_of(os.urandom(_ID_BYTES))
-
-
-def _id_of(content: bytes) -> str:
-    return base64.b32encode(content).decode().rstrip("=").lower()

@@ -2,30 +2,18 @@
 
 from __future__ import annotations
 
-import re
 from typing import TYPE_CHECKING, Any, Final
 
-import msgspec
-
-from coglet_protocol.slot import InputFile
-from coglet_supervisor.kept_files import KeptFile, KeptFiles
+from coglet_supervisor.kept_files import KeptFile
 from coglet_supervisor.pages.hosted.parts import HostedParts, json_response
 from coglet_supervisor.pages.hosted.problems import not_found
 from coglet_supervisor.predictions.hosted_body import timestamp
-from coglet_supervisor.predictions.untrusted_json import decode
 
 if TYPE_CHECKING:
     from quart import Blueprint, Response
 
-# With or without `/download`: clients send `urls.get` of the file. The host is not compared, because a server
-# may have several names, and an id cannot be guessed.
-_FILE_URL: Final = re.compile(
-    r"https?://[^/?#]+/(?:[^?#]*/)?v1/files/([a-z2-7]{26})(?:/download)?(?:\?[^#]*)?"
-)
 # Of a download; Quart reads 8 KiB at a time.
 _PIECE_BYTES: Final = 256 * 1024
-# Some clients escape slashes.
-_MARK: Final = re.compile(rb"v1\\?/files\\?/")
 
 
 def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
@@ -53,7 +41,9 @@ def add_file_routes(routes: Blueprint, parts: HostedParts) -> None:
     @routes.delete("/files/<file_id>")
     async def delete_file(file_id: str) -> Response:
         files.delete(find(file_id).id)
-        return Response(b"", 204)
+        response = Response(b"", 204)
+        del response.headers["content-type"]
+        return response
 
     @routes.get("/files/<file_id>/download")
     async def download(file_id: str) -> Response:
@@ -86,22 +76,3 @@ def file_body(kept: KeptFile, base_url: str) -> dict[str, Any]:
         "expires_at": timestamp(kept.expires_at),
         "urls": {"get": url, "download": f"{url}/download"},
     }
-
-
-def files_in(input_json: msgspec.Raw, files: KeptFiles) -> tuple[InputFile, ...]:
-    """Return the files of this server to which URLs in an input refer. Raises NotJson."""
-    if _MARK.search(memoryview(input_json)) is None:
-        return ()
-    found: dict[str, InputFile] = {}
-    unseen = [decode(input_json)]
-    while unseen:
-        value = unseen.pop()
-        if isinstance(value, dict):
-            unseen += value.values()
-        elif isinstance(value, list):
-            unseen += value
-        elif isinstance(value, str) and (match := _FILE_URL.fullmatch(value)):
-            kept = files.get(match[1])
-            if kept is not None:
-                found[value] = InputFile(url=value, path=str(kept.path), name=kept.description.name)
-    return tuple(found.values())

@@ -34,6 +34,10 @@ def add_machine_routes(routes: Blueprint, parts: HostedParts) -> None:
     async def secret() -> Response:
         if parts.signer is None:
             raise not_found("This server does not sign its webhooks (WEBHOOK_SIGNING_SECRET).")
+        if parts.is_open:
+            raise not_found(
+                "This server returns the key of its webhooks only with COG_API_TOKEN, or on loopback."
+            )
         return json_response({"key": parts.signer.secret})
 
 

@@ -78,13 +78,15 @@ class MultipartDecoder:
         if self._buffer.startswith(b"--"):
             self._state = "epilogue"
             return True
-        line, line_break, _ = self._buffer.partition(b"\r\n")
-        if bytes(line.strip(b" \t\r")) not in ((b"",) if line_break else (b"", b"-")):
+        # Only so far: what follows may be large.
+        end = self._buffer.find(b"\r\n", 0, _MAX_HEAD_BYTES)
+        line = bytes(self._buffer[: end if end >= 0 else _MAX_HEAD_BYTES])
+        if line.strip(b" \t\r") not in ((b"",) if end >= 0 else (b"", b"-")):
             raise NotMultipart("the boundary is inside of a line")
-        if not line_break:
+        if end < 0:
             self._check_head()
             return False
-        del self._buffer[: len(line)]  # the line break also precedes the first header
+        del self._buffer[:end]  # the line break also precedes the first header
         self._state = "head"
         return True
 

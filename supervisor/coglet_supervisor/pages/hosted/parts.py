@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
+from coglet_supervisor.http.access import is_loopback
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.request import Message, Request, encode_json
 from coglet_supervisor.kept_files import KeptFiles
@@ -26,7 +27,8 @@ PREFIX: Final = "/v1"
 class HostedParts:
     """The parts of the server that the routes use.
 
-    `signer` is that of the webhooks, `token` the one that clients need.
+    `signer` is that of the webhooks, `token` the one that clients need. Everyone can reach a server that
+    `is_open`.
     """
 
     service: PredictionService
@@ -38,6 +40,7 @@ class HostedParts:
     signer: Signer | None
     max_body_bytes: int
     token: str | None
+    is_open: bool
 
     def base_url(self) -> str:
         """Return the URL of the server, for the client of the current request."""
@@ -75,6 +78,7 @@ def make_parts(
         signer=Signer.from_secret(settings.webhook_signing_secret),
         max_body_bytes=settings.max_body_bytes,
         token=settings.api_token,
+        is_open=settings.api_token is None and not is_loopback(settings.host),
     )
 
 

@@ -10,7 +10,6 @@ from coglet_supervisor.pages.hosted.creation import (
     IdempotencyKey,
     check_key,
     deadline_s,
-    new_id,
     read_creation,
     wait_limit_s,
 )
@@ -61,7 +60,7 @@ def add_prediction_routes(routes: Blueprint, parts: HostedParts) -> None:
     async def stream(prediction_id: str) -> Response:
         events = await predictions.stream(prediction_id, request.headers.get("last-event-id"))
         headers = {name.decode(): value.decode() for name, value in EVENT_STREAM}
-        return Response(events, headers=headers)
+        return Response(b"" if request.method == "HEAD" else events, headers=headers)
 
     for kind in ("prediction", "training"):
         _add_record_routes(routes, predictions, kind)
@@ -98,14 +97,10 @@ async def _options(kind: Kind) -> CreationOptions:
 
     headers = request.headers
     key = headers.get("idempotency-key")
-    if key is None:
-        prediction_id = new_id()
-    else:
+    if key is not None:
         check_key(key)
-        prediction_id = IdempotencyKey(key, f"{kind} {request.path}", await _body()).prediction_id
     return CreationOptions(
-        prediction_id=prediction_id,
-        is_repeatable=key is not None,
+        key=None if key is None else IdempotencyKey(key, f"{kind} {request.path}", await _body()),
         wait_s=wait_limit_s(headers.get("prefer")),
         lasts_s=deadline_s(headers.get("cancel-after")),
         trace={name: headers[name] for name in _TRACE_HEADERS if name in headers},

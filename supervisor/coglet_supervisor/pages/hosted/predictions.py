@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 import contextlib
+import itertools
 import time
 from collections.abc import AsyncIterator, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Final
-from urllib.parse import quote
 
 import msgspec
 
+from coglet_supervisor.base32_ids import new_id
 from coglet_supervisor.outgoing.client import UnusableUrl
-from coglet_supervisor.pages.hosted.creation import Creation
-from coglet_supervisor.pages.hosted.files import files_in
+from coglet_supervisor.pages.hosted.creation import Creation, IdempotencyKey
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.hosted.problems import invalid_input, invalid_request, not_found, problem
 from coglet_supervisor.pages.hosted.streams import counter_of, encoded_events
@@ -21,6 +21,8 @@ from coglet_supervisor.predictions import service as services
 from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_body import COLLECTIONS, HostedBody, hosted_body
+from coglet_supervisor.predictions.hosted_inputs import files_in
+from coglet_supervisor.predictions.hosted_outputs import OutputUrls
 from coglet_supervisor.predictions.prediction import JSON_NULL, Kind, Listener
 from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.record import NotRecorded, Record
@@ -30,7 +32,6 @@ from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.records.cancelation import cancel
 from coglet_supervisor.records.lookup import find_record
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
-from coglet_supervisor.signed_urls import signed_url
 
 _BUSY: Final = "All prediction slots are busy, and the server has no queue (COG_QUEUE_SIZE)."
 _DRAINING: Final = "The server is shutting down and accepts no new predictions."
@@ -48,8 +49,7 @@ _DAY_S: Final = 24 * 3600.0
 class CreationOptions:
     """What the headers of a creation say. `lasts_s` is the time until it is canceled."""
 
-    prediction_id: str
-    is_repeatable: bool
+    key: IdempotencyKey | None
     wait_s: float | None
     lasts_s: float | None
     trace: dict[str, str]
@@ -78,11 +78,11 @@ class HostedPredictions:
 
         Raises HttpError if it is not accepted.
         """
-        run = await self._repeated(kind, options)
+        run = new_id() if options.key is None else await self._repeated(kind, options.key)
         if isinstance(run, Record):
             return self.body(run), 201
-        if run is None:
-            run = self._start(kind, creation, options)
+        if isinstance(run, str):
+            run = self._start(kind, creation, options, run)
         try:
             await run.acceptance.wait()
         except NotRecorded as error:
@@ -95,19 +95,28 @@ class HostedPredictions:
         unfinished = {"status": "starting", "output": JSON_NULL, "started_at": None}
         return msgspec.structs.replace(body, **unfinished), 202
 
-    async def _repeated(self, kind: Kind, options: CreationOptions) -> PredictionRun | Record | None:
-        if not options.is_repeatable:
-            return None
-        found = self._service.find(options.prediction_id) or await self._store.get(options.prediction_id)
-        # It may have been created while the store was asked.
-        found = self._service.find(options.prediction_id) or found
-        if isinstance(found, PredictionRun):
-            return found
-        if isinstance(found, Record) and found.kind == kind and found.created_at > time.time() - _DAY_S:
-            return found
-        return None
+    async def _repeated(self, kind: Kind, key: IdempotencyKey) -> PredictionRun | Record | str:
+        """Return the prediction of a key, or the id for a new one. Older ones of the key keep theirs."""
+        free_id = None
+        for generation in itertools.count():
+            prediction_id = key.prediction_id(generation)
+            found = self._service.find(prediction_id) or await self._store.get(prediction_id)
+            # It may have been created while the store was asked.
+            found = self._service.find(prediction_id) or found
+            if isinstance(found, PredictionRun):
+                return found
+            if isinstance(found, Record) and found.kind == kind and found.created_at > time.time() - _DAY_S:
+                return found
+            if found is None or isinstance(found, Expired):
+                free_id = free_id or prediction_id
+            if found is None:
+                break
+        assert free_id is not None
+        return self._service.find(free_id) or free_id
 
-    def _start(self, kind: Kind, creation: Creation, options: CreationOptions) -> PredictionRun:
+    def _start(
+        self, kind: Kind, creation: Creation, options: CreationOptions, prediction_id: str
+    ) -> PredictionRun:
         identity = self._parts.identity
         call = HostedCall(
             self._parts.base_url(), identity.model, identity.version, destination=creation.destination
@@ -117,16 +126,16 @@ class HostedPredictions:
             hook = Hook(creation.hook_url, creation.hook_events, options.trace)
         with _rejections():
             new = NewPrediction(
-                id=options.prediction_id,
+                id=prediction_id,
                 kind=kind,
                 input_json=creation.input,
                 context={},
                 webhook=hook,
                 is_detached=True,
-                keeps_events=creation.stream is True,
+                keeps_events=creation.stream is True and kind == "prediction",
                 deadline=None if options.lasts_s is None else time.time() + options.lasts_s,
                 hosted=call,
-                files=files_in(creation.input, self._parts.files),
+                files=files_in(self._parts.files, prediction_id, creation.input),
             )
             return self._service.create(new, self._listeners(new, hook))
 
@@ -158,7 +167,7 @@ class HostedPredictions:
         source = self._service.find(prediction_id) or await self._store.stream(prediction_id)
         if not record.is_streaming or source is None:
             raise not_found(f"The prediction {prediction_id!r} has no stream.")
-        return encoded_events(source, record.created_at, counter_of(last_event_id))
+        return encoded_events(source, record.created_at, counter_of(last_event_id), self._output_urls(record))
 
     async def cancel(self, kind: Kind, prediction_id: str) -> Record:
         """Cancel a prediction if it has not ended, and return its state. Raises HttpError 404."""
@@ -203,12 +212,15 @@ class HostedPredictions:
         shown = record.input
         if shown is not None:
             shown = self._service.validation.mask_secrets(shown, training=record.kind == "training")
-        body = hosted_body(record, record.snapshot(), call, shown)
+        body = hosted_body(record, record.snapshot(), call, shown, self._parts.token)
         body.data_removed = record.is_data_removed
-        if record.is_streaming:
-            path = f"/v1/predictions/{quote(record.id, safe='')}/stream"
-            body.urls.stream = signed_url(call.base_url, path, self._parts.token)
+        body.output = self._output_urls(record).in_output(body.output)
         return body
+
+    def _output_urls(self, record: Record) -> OutputUrls:
+        base_url = self._parts.base_url()
+        made_for = record.hosted.base_url if record.hosted is not None else base_url
+        return OutputUrls(made_for, base_url, self._parts.token)
 
 
 @contextlib.contextmanager

@@ -7,7 +7,7 @@ reader costs nothing.
 from __future__ import annotations
 
 import re
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Callable, Iterator
 from typing import Any, Final, NamedTuple, Protocol
 
 import msgspec
@@ -50,8 +50,10 @@ def event_before(counter: int) -> int:
     return (counter + 1) // 2 - 1
 
 
-async def encoded_events(source: EventSource, created_at: float, seen: int | None) -> AsyncIterator[bytes]:
-    """Yield the events after the counter `seen`, until the end.
+async def encoded_events(
+    source: EventSource, created_at: float, seen: int | None, rewritten: Callable[[bytes], bytes] = bytes
+) -> AsyncIterator[bytes]:
+    """Yield the events after the counter `seen`, until the end. `rewritten` changes the JSON texts in them.
 
     The milliseconds of all ids are those of the creation: the counter alone is their order.
     """
@@ -67,7 +69,7 @@ async def encoded_events(source: EventSource, created_at: float, seen: int | Non
             if chunk == KEEP_ALIVE:
                 yield chunk
                 continue
-            events = _translate(chunk, subscriber.cursor)
+            events = _translate(rewritten(chunk), subscriber.cursor)
             yield b"".join(
                 _encoded(event, milliseconds) for event in events if seen is None or event.counter > seen
             )

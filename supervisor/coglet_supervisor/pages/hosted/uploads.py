@@ -25,6 +25,7 @@ from coglet_supervisor.kept_files import Description, FileWriter, KeptFile, Kept
 from coglet_supervisor.pages.hosted.files import file_body
 from coglet_supervisor.pages.hosted.multipart import MultipartDecoder, NotMultipart, Part
 from coglet_supervisor.pages.hosted.problems import invalid_request, problem
+from coglet_supervisor.predictions.problems import cut
 
 PATH: Final = b"/v1/files"
 # It becomes a header when the file is downloaded.
@@ -32,8 +33,12 @@ _HEADER_VALUE: Final = re.compile(r"[\x20-\x7e]{1,255}")
 _DEFAULT_TYPE: Final = "application/octet-stream"
 # What is written at once.
 _PIECE_BYTES: Final = 1024 * 1024
+# RFC 2046, 5.1.1
+_BOUNDARY: Final = re.compile(r"[0-9A-Za-z'()+_,./:=? -]{0,69}[0-9A-Za-z'()+_,./:=?-]")
 # Of `metadata`, and of the other texts.
 _MAX_TEXT_BYTES: Final = 64 * 1024
+# Of everything but the content of the file.
+_MAX_OTHER_BYTES: Final = 256 * 1024
 _MAX_PARTS: Final = 20
 _MAX_NAME_CHARS: Final = 255
 
@@ -68,14 +73,20 @@ class Uploads:
         boundary = options.get("boundary")
         if media_type != "multipart/form-data" or not boundary:
             raise problem(415, "Unsupported Media Type", "A file is sent as multipart/form-data.")
+        if not _BOUNDARY.fullmatch(boundary):
+            raise invalid_request(f"The form cannot be read: its boundary {cut(boundary)!r} is not valid")
         announced = request.header(b"content-length") or ""
         self._files.check_room(int(announced) if announced.isdecimal() and len(announced) < 19 else 0)
         form = _Form(self._files)
+        size_bytes = 0
         try:
-            decoder = MultipartDecoder(boundary.encode("latin-1"))
+            decoder = MultipartDecoder(boundary.encode("ascii"))
             async for piece in request.pieces():
+                size_bytes += len(piece)
                 for event in decoder.feed(piece):
                     await form.take(event)
+                if size_bytes - form.content_bytes > _MAX_OTHER_BYTES:
+                    raise NotMultipart(f"it has more than {_MAX_OTHER_BYTES} bytes beside the file")
             if not decoder.is_complete:
                 raise NotMultipart("it has no end")
             return await form.end()
@@ -91,6 +102,8 @@ class _Form:
     def __init__(self, files: KeptFiles) -> None:
         self._files = files
         self._writer: FileWriter | None = None
+        self.content_bytes = 0
+        self._count = 0
         self._texts: dict[str, bytearray] = {}
         self._name = ""
         self._type = _DEFAULT_TYPE
@@ -105,11 +118,12 @@ class _Form:
             await self._add(event)
 
     def _begin(self, part: Part) -> None:
+        self._count += 1
+        if self._count > _MAX_PARTS:
+            raise invalid_request(f"The form has more than {_MAX_PARTS} parts.")
         self._part = part.name
         if part.name != "content":
             self._texts[part.name] = bytearray()
-            if len(self._texts) > _MAX_PARTS:
-                raise invalid_request(f"The form has more than {_MAX_PARTS} parts.")
             return
         if self._writer is not None:
             raise invalid_request("content: is there twice")
@@ -123,6 +137,7 @@ class _Form:
             if len(self._texts[self._part]) > _MAX_TEXT_BYTES:
                 raise invalid_request(f"{self._part[:100]}: is larger than {_MAX_TEXT_BYTES} bytes")
             return
+        self.content_bytes += len(data)
         self._unwritten += data
         if len(self._unwritten) >= _PIECE_BYTES:
             await self._write()

@@ -186,6 +186,16 @@ class SqliteStore:
 
         return await self._read(read)
 
+    async def recorded(self, prediction_ids: Collection[str]) -> Collection[str]:
+        """See Store."""
+        ids = msgspec.json.encode(list(prediction_ids)).decode()
+
+        def read(connection: sqlite3.Connection) -> Collection[str]:
+            query = "SELECT id FROM predictions WHERE id IN (SELECT value FROM json_each(?))"
+            return {row["id"] for row in connection.execute(query, (ids,))}
+
+        return await self._read(read)
+
     async def stream(self, prediction_id: str) -> PredictionStream | None:
         """See Store."""
         if prediction_id in self._unwritten:
