@@ -193,6 +193,7 @@ class Server:
 
     async def _expire_records(self) -> None:
         from coglet_supervisor.predictions.record import NotRecorded
+        from coglet_supervisor.records.store import NotReadable
 
         service = self._service
         assert service is not None
@@ -204,7 +205,7 @@ class Server:
                 await self._files.expire_used(
                     lambda each: service.find(each) is not None, self._store.recorded
                 )
-            except NotRecorded as error:
+            except (NotReadable, NotRecorded, OSError) as error:
                 log.warning("old records were not removed: %s", error)
 
     async def _run_workers(self, service: PredictionService) -> None:

@@ -60,6 +60,7 @@ class KeptPrediction:
             is_data_removed=self.input is None,
             deadline=self.deadline,
             hosted=self.hosted,
+            kept_bytes=self.kept_bytes,
         )
 
 

@@ -16,6 +16,8 @@ from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.machine_routes import hardware_of
+from coglet_supervisor.records import lookup
+from coglet_supervisor.records.store import Query
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.webhooks.signature import Signer
 
@@ -243,12 +245,12 @@ async def test_a_list_of_several_pages(site: Site, monkeypatch: pytest.MonkeyPat
 
 
 async def test_a_list_has_only_so_much_data(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("coglet_supervisor.pages.hosted.predictions._LISTED_BYTES", 10)
     for _ in range(3):
         site.served.end((await create(site)).json()["id"])
+    (latest, *_) = (await site.served.bench.records.list(Query(kind="prediction"))).records
+    monkeypatch.setattr(lookup, "LISTED_BYTES", 2 * latest.kept_bytes)
     results = (await site.ask("GET", "/v1/predictions")).json()["results"]
-    assert [each["output"] for each in results] == [1, 1, None]
-    assert [each["data_removed"] for each in results] == [False] * 3
+    assert [(each["output"], each["data_removed"]) for each in results] == [(1, False)] * 2 + [(None, False)]
 
 
 async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:

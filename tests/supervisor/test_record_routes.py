@@ -2,41 +2,27 @@
 
 import re
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testing.events import parse_events
 from testing.waiting import settle, wait_until
 from tests.supervisor.kept import SlowStore
+from tests.supervisor.recorded import SCHEMA, STREAMING, begin, run
 from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
-from coglet_supervisor.predictions.record import NotRecorded
+from coglet_supervisor.predictions.record import NotRecorded, Record
+from coglet_supervisor.records import lookup
 from coglet_supervisor.server_log import ServerLog
 
-INPUT = {"type": "object", "properties": {"n": {"type": "integer"}, "key": {"type": "string"}}}
-INPUT["properties"]["key"] |= {"format": "password", "x-cog-secret": True}  # type: ignore[index]
-SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT}}}
-STREAMING = {**SCHEMA, "paths": {"/predictions": {"post": {"x-cog-streaming": True}}}}
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
 @pytest.fixture(autouse=True)
 def schema(served: Service) -> None:
     served.service.use_schema(SCHEMA, ignore_unknown=False)
-
-
-async def begin(site: Site, prediction_id: str = "p", path: str = "/predictions", **fields: Any) -> None:
-    body = {"id": prediction_id, "input": {"n": 1, "key": "hidden"}, **fields}
-    assert (await site.ask("POST", path, body, prefer="respond-async")).status == 202
-
-
-async def run(site: Site, prediction_id: str = "p", **fields: Any) -> None:
-    await begin(site, prediction_id, **fields)
-    site.served.bench.slot.receive(slot.Log(source="stdout", data="said\n"))
-    site.served.end(prediction_id)
 
 
 async def test_one_that_runs(site: Site) -> None:
@@ -176,38 +162,6 @@ async def test_a_cancel_is_repeatable(site: Site) -> None:
     assert (await site.ask("POST", "/predictions/x/cancel")).status == 404
 
 
-class TestLeft:
-    """Predictions that were left to the next server."""
-
-    @pytest.fixture
-    async def site(self, tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> Any:
-        store = SlowStore(is_durable=True)
-        site = Site(Service(Bench(tmp_path, records=store, queue_size=1), server_log), clients)
-        for prediction_id in ("runs", "left"):
-            caller = site.call("POST", "/predictions", {"id": prediction_id}, prefer="respond-async")
-            await settle()
-            store.write_all()
-            await wait_until(lambda caller=caller: caller.is_answered)  # type: ignore[misc]
-        site.served.service.stop_waiting("the server was stopped")
-        yield site
-        await site.close()
-
-    async def test_one_can_be_canceled(self, site: Site) -> None:
-        assert (await site.ask("POST", "/predictions/left/cancel")).status == 200
-        store = site.served.bench.records
-        assert isinstance(store, SlowStore)
-        store.write_all()
-        assert (await site.ask("GET", "/predictions/left")).json()["status"] == "canceled"
-
-    async def test_one_cannot_be_deleted(self, site: Site) -> None:
-        answer = await site.ask("DELETE", "/predictions/left")
-        assert (answer.status, answer.json()) == (
-            409,
-            {"detail": "prediction 'left' waits for the next start of the server; cancel it first"},
-        )
-        assert (await site.ask("GET", "/predictions/left")).json()["status"] == "starting"
-
-
 async def test_an_attached_client_waits_for_the_record(tmp_path: Path, server_log: ServerLog) -> None:
     store = SlowStore()
     async with ClientTasks() as clients:
@@ -274,6 +228,25 @@ async def test_the_list_with_data(site: Site) -> None:
     assert "logs" not in each
 
 
+async def test_a_list_has_only_so_much_data(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+    for number in range(3):
+        await run(site, f"p{number}")
+    record = await site.served.bench.records.get("p0")
+    assert isinstance(record, Record)
+    monkeypatch.setattr(lookup, "LISTED_BYTES", 2 * record.kept_bytes)
+    results = (await site.ask("GET", "/predictions?fields=output")).json()["results"]
+    assert [each.get("output") for each in results] == [1, 1, None]
+
+
+async def test_a_large_output_is_not_copied(site: Site) -> None:
+    await begin(site)
+    output = b'"%b"' % (b"x" * 100_000)
+    site.served.bench.slot.receive(slot.Done(id="p", predict_time=0.0, output=output))
+    answer = await site.ask("GET", "/predictions/p")
+    assert (answer.json()["output"], answer.json()["status"]) == ("x" * 100_000, "succeeded")
+    assert answer.headers[b"content-length"] == b"%d" % len(answer.body)
+
+
 @pytest.mark.parametrize(
     ("query", "detail"),
     [
@@ -321,71 +294,3 @@ async def test_a_put_of_an_ended_id_runs_again(site: Site) -> None:
     await run(site)
     assert (await site.ask("PUT", "/predictions/p", {}, prefer="respond-async")).status == 202
     assert (await site.ask("GET", "/predictions/p")).json()["status"] == "processing"
-
-
-class TestPutThatRepeats:
-    """`COG_IDEMPOTENT_PUT=records`."""
-
-    @pytest.fixture
-    async def site(self, served: Service, clients: ClientTasks) -> Any:
-        site = Site(served, clients, repeats_from_records=True)
-        yield site
-        await site.close()
-
-    async def test_the_same_input_gets_the_recorded_result(self, site: Site) -> None:
-        await run(site)
-        again = {"input": {"key": "hidden", "n": 1}}
-        for prefer in ("respond-async", "wait=1"):
-            answer = await site.ask("PUT", "/predictions/p", again, prefer=prefer)
-            assert (answer.status, answer.json()["output"], answer.json()["logs"]) == (200, 1, "said\n")
-        assert len(site.served.bench.wire.all_sent) == 1
-
-    async def test_an_input_that_was_removed_is_recognized(self, site: Site, served: Service) -> None:
-        created = served.create("p", b'{"n":1}')
-        served.end()
-        created.drop_input()
-        for n, status in ((1, 200), (2, 409)):
-            assert (await site.ask("PUT", "/predictions/p", {"input": {"n": n}})).status == status
-
-    async def test_another_input_is_refused(self, site: Site) -> None:
-        await run(site)
-        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})
-        assert answer.status == 409
-        assert answer.json()["error"] == "prediction 'p' has ended, with another input"
-
-    async def test_an_input_that_is_invalid_is_named(self, site: Site) -> None:
-        await run(site)
-        assert (await site.ask("PUT", "/predictions/p", {"input": {"n": "x"}})).status == 422
-
-    async def test_one_in_flight_is_attached_to(self, site: Site) -> None:
-        await begin(site)
-        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 2}})
-        assert (answer.status, answer.json()["status"]) == (202, "processing")
-
-    async def test_the_events_are_repeated(self, site: Site) -> None:
-        site.served.service.use_schema(STREAMING, ignore_unknown=False)
-        await run(site)
-        again = {"input": {"n": 1, "key": "hidden"}}
-        answer = await site.ask("PUT", "/predictions/p", again, accept="text/event-stream")
-        assert [event.name for event in parse_events(answer.body)] == ["start", "log", "output", "completed"]
-        assert len(site.served.bench.wire.all_sent) == 1
-
-    async def test_one_that_ends_while_the_store_is_asked(
-        self, site: Site, monkeypatch: pytest.MonkeyPatch
-    ) -> None:
-        await begin(site)
-        store = site.served.bench.records
-        first_state = await store.get("p")
-        get = store.get
-
-        async def late(prediction_id: str) -> Any:
-            monkeypatch.setattr(store, "get", get)
-            site.served.end()
-            return first_state
-
-        monkeypatch.setattr(store, "get", late)
-        answer = await site.ask("PUT", "/predictions/p", {"input": {"n": 1, "key": "hidden"}})
-        assert (answer.status, answer.json()["status"]) == (200, "succeeded")
-
-    async def test_a_new_id_runs(self, site: Site) -> None:
-        assert (await site.ask("PUT", "/predictions/q", {}, prefer="respond-async")).status == 202

@@ -2,6 +2,7 @@
 
 import asyncio
 import contextlib
+import secrets
 from typing import Final, get_args
 from urllib.parse import parse_qsl, urlencode
 
@@ -9,6 +10,7 @@ import msgspec
 
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.http.events import NOT_KEPT, accepts_events, send_events
+from coglet_supervisor.http.exchange import LARGE_BODY_BYTES
 from coglet_supervisor.http.preference import Preference
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.request import (
@@ -19,6 +21,7 @@ from coglet_supervisor.http.request import (
     Send,
     encode_json,
     respond,
+    respond_in_pieces,
 )
 from coglet_supervisor.predictions.hosted_body import COLLECTIONS, timestamp
 from coglet_supervisor.predictions.metrics import Metrics
@@ -27,7 +30,8 @@ from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.cancelation import cancel
-from coglet_supervisor.records.lookup import find_record
+from coglet_supervisor.records.lookup import find_record, with_data
+from coglet_supervisor.records.none import NoRecords
 from coglet_supervisor.records.restoring import HookSender
 from coglet_supervisor.records.store import DEFAULT_PAGE, MAX_PAGE, Cursor, Expired, Query, Store
 
@@ -111,12 +115,13 @@ class RecordRoutes:
         body = self._body(request, await self._find(kind, prediction_id), fields)
         position = self._service.queue_position(prediction_id)
         body.queue_position = position if position is not None else msgspec.UNSET
-        await respond(send, 200, encode_json(body), JSON)
+        await respond_in_pieces(send, 200, _pieces(body), JSON)
 
     async def list(self, request: Request, send: Send, kind: Kind) -> None:
         """GET /predictions: respond with a page of the list. Raises HttpError 422 for invalid parameters."""
         query, fields = _query(request, kind)
         page = await self._store.list(query)
+        records = await with_data(self._store, page.records) if fields else page.records
 
         def url(cursor: Cursor | None) -> str | None:
             if cursor is None:
@@ -124,7 +129,7 @@ class RecordRoutes:
             parameters = {**_parameters(request), "cursor": str(cursor)}
             return self._public_url.of(request, COLLECTIONS[kind], query=urlencode(parameters))
 
-        results = [self._body(request, record, fields) for record in page.records]
+        results = [self._body(request, record, fields) for record in records]
         body = PageBody(results, next=url(page.older), previous=url(page.newer))
         await respond(send, 200, encode_json(body), JSON)
 
@@ -164,7 +169,7 @@ class RecordRoutes:
                 return found
             case Expired():
                 raise HttpError.json(410, {"detail": f"{kind} {prediction_id!r} has expired"})
-        raise unknown(kind, prediction_id)
+        raise unknown(kind, prediction_id, has_records=not isinstance(self._store, NoRecords))
 
     async def _show_events(self, request: Request, send: Send, kind: Kind, prediction_id: str) -> None:
         record = await self._find(kind, prediction_id)
@@ -200,9 +205,20 @@ class RecordRoutes:
         return self._service.validation.mask_secrets(record.input, training=record.kind == "training")
 
 
-def unknown(kind: Kind, prediction_id: str) -> HttpError:
+def _pieces(body: RecordBody) -> list[bytes | memoryview]:
+    """Return the JSON text of a body: in one piece, or in three if the output is too large to copy."""
+    output = body.output
+    if output is msgspec.UNSET or len(memoryview(output)) <= LARGE_BODY_BYTES:
+        return [encode_json(body)]
+    mark = encode_json(secrets.token_hex(16))
+    head, _, tail = encode_json(msgspec.structs.replace(body, output=msgspec.Raw(mark))).partition(mark)
+    return [head, memoryview(output), tail]
+
+
+def unknown(kind: Kind, prediction_id: str, *, has_records: bool) -> HttpError:
     """Return the error for an id without a record: 404."""
-    return HttpError.json(404, {"detail": f"{kind} {prediction_id!r} is not known"})
+    reason = "" if has_records else ": the server keeps no records (COG_RECORDS=off)"
+    return HttpError.json(404, {"detail": f"{kind} {prediction_id!r} is not known{reason}"})
 
 
 def _parameters(request: Request) -> dict[str, str]:
@@ -225,7 +241,7 @@ def _query(request: Request, kind: Kind) -> tuple[Query, tuple[str, ...]]:
     fields = _fields(parameters.pop("fields", ""))
     _check_empty(parameters)
     return (
-        Query(kind=kind, status=status, limit=int(limit), cursor=cursor, with_data=bool(fields)),  # type: ignore[arg-type]
+        Query(kind=kind, status=status, limit=int(limit), cursor=cursor),  # type: ignore[arg-type]
         fields,
     )
 

@@ -20,7 +20,8 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     `input` and `output` are JSON text; None if there is none, or if it was removed, in which case
     `is_data_removed` is set. `attempt` counts the starts. No client waits for one that `is_detached`; at its
     `deadline` it is canceled. `input_digest` is set if `input` was removed or has masked secrets, see
-    `digest_of`. `hosted` is set if it came in through the hosted API.
+    `digest_of`. `kept_bytes` is the approximate size of its data, also in a record without them. `hosted` is
+    set if it came in through the hosted API.
     """
 
     id: str
@@ -43,6 +44,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
     is_streaming: bool = False
     is_data_removed: bool = False
     input_digest: bytes | None = None
+    kept_bytes: int = 0
     deadline: float | None = None
     hosted: HostedCall | None = None
 
@@ -66,6 +68,7 @@ class Record(msgspec.Struct, frozen=True, kw_only=True):
             webhook=spec.webhook,
             is_detached=spec.is_detached,
             is_streaming=spec.is_streaming,
+            kept_bytes=prediction.kept_bytes + spec.size_bytes,
             deadline=spec.deadline,
             hosted=spec.hosted,
             input_digest=spec.input.digest,

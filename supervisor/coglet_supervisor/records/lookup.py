@@ -1,9 +1,15 @@
 """Finding the state of a prediction: of its run while it is in flight, else of its record."""
 
+from collections.abc import Iterable, Sequence
+from typing import Final
+
 from coglet_supervisor.predictions.prediction import TERMINAL
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.store import Expired, Store
+
+LISTED_BYTES: Final = 16 * 1024 * 1024
+"""How much data of predictions a page of a list has; together they may be larger than the memory."""
 
 
 async def find_record(
@@ -28,4 +34,17 @@ async def find_without_run(service: PredictionService, store: Store, prediction_
         found = await store.get(prediction_id)  # it may have ended while the store was asked
     if not isinstance(found, Record) or service.find(prediction_id) is not None:
         return None
+    return found
+
+
+async def with_data(store: Store, records: Iterable[Record]) -> Sequence[Record]:
+    """Return the records of a page with their data, as far as these fit into `LISTED_BYTES`."""
+    room = LISTED_BYTES
+    found = []
+    for record in records:
+        full = None
+        if record.kept_bytes <= room:
+            room -= record.kept_bytes
+            full = await store.get(record.id)
+        found.append(full if isinstance(full, Record) else record)
     return found

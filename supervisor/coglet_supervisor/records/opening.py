@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Final
 
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.records.memory import MemoryStore
+from coglet_supervisor.records.none import NoRecords
 from coglet_supervisor.records.store import Limits, Store
 from coglet_supervisor.settings import Settings
 
@@ -22,7 +23,7 @@ _SQLITE_LIMITS: Final = Limits(max_records=100_000, max_bytes=10 * 1024 * _MIB, 
 
 
 def open_store(settings: Settings, validation: Callable[[], Validation]) -> Store:
-    """Return the store of `COG_RECORDS`. With `off`, records are removed as soon as they are terminal.
+    """Return the store of `COG_RECORDS`.
 
     `validation` returns what knows the secrets among the inputs. Raises StartupError.
     """
@@ -30,7 +31,7 @@ def open_store(settings: Settings, validation: Callable[[], Validation]) -> Stor
     if text == "memory":
         return MemoryStore(_limits(settings, _MEMORY_LIMITS))
     if text == "off":
-        return MemoryStore(Limits(max_records=0, max_bytes=0, ttl_s=0.0))
+        return NoRecords()
     if text.startswith(_SQLITE) and text != _SQLITE:
         # Imported here: most servers keep their records in memory.
         from coglet_supervisor.records.sqlite.store import SqliteStore

@@ -54,14 +54,13 @@ class Cursor:
 class Query:
     """Which records to list: those of a kind, with a status if one is given, at most `limit`.
 
-    Without `with_data`, they come without input, output and logs.
+    They come without input, output and logs, which may be large.
     """
 
     kind: Kind
     status: Status | None = None
     limit: int = DEFAULT_PAGE
     cursor: Cursor | None = None
-    with_data: bool = False
 
 
 @dataclass(frozen=True)
@@ -165,7 +164,7 @@ def page_of(predictions: Iterable[Recordable], query: Query) -> Page:
     page = matching[start : start + query.limit]
     has_older = len(matching) > start + query.limit
     return Page(
-        [each.record(with_data=query.with_data) for each in page],
+        [each.record(with_data=False) for each in page],
         Cursor("before", page[-1].sequence) if page and has_older else None,
         Cursor("after", page[0].sequence) if page and start else None,
     )

@@ -11,6 +11,8 @@ from coglet_supervisor.pages.hosted.model_routes import add_model_routes
 from coglet_supervisor.pages.hosted.parts import PREFIX, HostedParts
 from coglet_supervisor.pages.hosted.prediction_routes import add_prediction_routes
 from coglet_supervisor.pages.hosted.problems import not_found, problem
+from coglet_supervisor.predictions.record import NotRecorded
+from coglet_supervisor.records.store import NotReadable
 
 if TYPE_CHECKING:
     from quart import Blueprint, Response
@@ -39,6 +41,14 @@ def hosted_routes(parts: HostedParts) -> Blueprint:
     async def explained(error: HttpError) -> Response:
         headers = {name.decode(): value.decode() for name, value in error.headers}
         return Response(error.body, error.status, headers)
+
+    @routes.errorhandler(NotReadable)
+    async def unreadable(error: NotReadable) -> Response:
+        return await explained(problem(503, "Service unavailable", f"The records cannot be read: {error}"))
+
+    @routes.errorhandler(NotRecorded)
+    async def unwritten(error: NotRecorded) -> Response:
+        return await explained(problem(507, "Insufficient storage", f"It was not recorded: {error}"))
 
     @routes.errorhandler(HTTPException)
     async def of_quart(error: Any) -> Response:

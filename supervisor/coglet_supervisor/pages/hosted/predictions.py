@@ -5,7 +5,7 @@ from __future__ import annotations
 import contextlib
 import itertools
 import time
-from collections.abc import AsyncIterator, Iterator, Sequence
+from collections.abc import AsyncIterator, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -30,7 +30,7 @@ from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction
 from coglet_supervisor.predictions.untrusted_json import NotJson
 from coglet_supervisor.records.cancelation import cancel
-from coglet_supervisor.records.lookup import find_record
+from coglet_supervisor.records.lookup import find_record, with_data
 from coglet_supervisor.records.store import MAX_PAGE, Cursor, Expired, Query
 
 _BUSY: Final = "All prediction slots are busy, and the server has no queue (COG_QUEUE_SIZE)."
@@ -39,8 +39,6 @@ _NOT_READY: Final = (
     "The model is not ready: its setup has not finished, or has failed. See GET /health-check."
 )
 _RETRY: Final = (b"retry-after", b"5")
-# How much data of predictions a page of a list has; they may be larger than the memory.
-_LISTED_BYTES: Final = 16 * 1024 * 1024
 # Of an idempotency key.
 _DAY_S: Final = 24 * 3600.0
 
@@ -188,21 +186,8 @@ class HostedPredictions:
         return PageBody(
             next=f"{url}{page.older}" if page.older is not None else None,
             previous=f"{url}{page.newer}" if page.newer is not None else None,
-            results=[self.body(record) for record in await self._with_data(page.records)],
+            results=[self.body(record) for record in await with_data(self._store, page.records)],
         )
-
-    async def _with_data(self, records: Sequence[Record]) -> Sequence[Record]:
-        """Return the records with input, output and logs, as far as they are not too large together."""
-        room = _LISTED_BYTES
-        found = []
-        for record in records:
-            full = await self._store.get(record.id) if room > 0 else None
-            if isinstance(full, Record):
-                room -= len(full.input or b"") + len(full.output or b"") + len(full.logs)
-                found.append(full)
-            else:
-                found.append(record)
-        return found
 
     def body(self, record: Record) -> HostedBody:
         """Return the body of a record, with URLs for the client of the current request."""

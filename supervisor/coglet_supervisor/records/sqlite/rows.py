@@ -14,7 +14,7 @@ from coglet_supervisor.records.sqlite.files import MAX_ROW_BYTES, Files
 
 STATE_COLUMNS: Final = (
     "id, kind, sequence, status, error, metrics, created_at, started_at, completed_at, attempt, priority, "
-    "context, webhook, is_detached, is_streaming, deadline, hosted, input_digest, files"
+    "context, webhook, is_detached, is_streaming, deadline, hosted, input_digest, kept_bytes, files"
 )
 ALL_COLUMNS: Final = f"{STATE_COLUMNS}, input, output, logs"
 
@@ -35,6 +35,14 @@ def file_name(sequence: int, column: str) -> str:
 def files_of(row: sqlite3.Row) -> list[str]:
     """Return the names of the files to which a row refers."""
     return [file_name(row["sequence"], column) for column in row["files"].split()]
+
+
+def files_of_id(connection: sqlite3.Connection, prediction_id: str) -> list[str]:
+    """Return the names of the files of a prediction."""
+    row = connection.execute(
+        "SELECT sequence, files FROM predictions WHERE id = ?", (prediction_id,)
+    ).fetchone()
+    return [] if row is None else files_of(row)
 
 
 def record_of(row: sqlite3.Row, files: Files, *, with_data: bool) -> Record:
@@ -64,6 +72,7 @@ def record_of(row: sqlite3.Row, files: Files, *, with_data: bool) -> Record:
         is_streaming=bool(row["is_streaming"]),
         is_data_removed=with_data and data["input"] is None,
         input_digest=row["input_digest"],
+        kept_bytes=row["kept_bytes"],
         deadline=row["deadline"],
         hosted=None if hosted is None else _hosted.decode(hosted),
     )

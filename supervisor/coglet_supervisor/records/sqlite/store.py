@@ -86,7 +86,7 @@ class SqliteStore:
             on_written(error)
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
-            old = self._files_of(connection, record.id)
+            old = rows.files_of_id(connection, record.id)
             digest = None if record.input is None else digest_of(record.input)
             data = rows.store_data({"input": _bytes(record.input)}, record.sequence, self._files)
             values = {**rows.accepted_values(record), **data, "input_digest": digest}
@@ -218,7 +218,7 @@ class SqliteStore:
     async def list(self, query: Query) -> Page:
         """See Store."""
         page = await self._read(lambda connection: self._list(connection, query))
-        records = [self._latest(record, with_data=query.with_data) for record in page.records]
+        records = [self._latest(record) for record in page.records]
         return Page(records, page.older, page.newer)
 
     async def unfinished(self, after: int, limit: int) -> Sequence[Record]:
@@ -239,7 +239,7 @@ class SqliteStore:
 
         def apply(connection: sqlite3.Connection) -> Collection[str]:
             nonlocal deleted
-            names = self._files_of(connection, prediction_id)
+            names = rows.files_of_id(connection, prediction_id)
             deleted = connection.execute(
                 "DELETE FROM predictions WHERE id = ? AND (completed_at IS NOT NULL OR sequence = ?)",
                 (prediction_id, ended),
@@ -283,12 +283,12 @@ class SqliteStore:
             del self._unwritten[prediction.id]
             self._delivered.discard(prediction.sequence)
 
-    def _latest(self, record: Record, *, with_data: bool) -> Record:
+    def _latest(self, record: Record) -> Record:
         """Return the record, or its end if that could not be written yet."""
         unwritten = self._unwritten.get(record.id)
         if unwritten is None or unwritten.sequence != record.sequence:
             return record
-        return unwritten.record(with_data=with_data)
+        return unwritten.record(with_data=False)
 
     def _next(
         self, connection: sqlite3.Connection, condition: str, after: int, limit: int
@@ -352,12 +352,12 @@ class SqliteStore:
             conditions.append("status = :status")
         cursor = query.cursor
         newest_first = cursor is None or cursor.direction == "before"
-        columns = rows.ALL_COLUMNS if query.with_data else rows.STATE_COLUMNS
 
         def select(comparison: str, sequence: int, order: str, limit: int) -> list[sqlite3.Row]:
             where = " AND ".join([*conditions, f"sequence {comparison} :sequence"])
             return connection.execute(
-                f"SELECT {columns} FROM predictions WHERE {where} ORDER BY sequence {order} LIMIT :limit",
+                f"SELECT {rows.STATE_COLUMNS} FROM predictions WHERE {where}"
+                f" ORDER BY sequence {order} LIMIT :limit",
                 {**values, "sequence": sequence, "limit": limit},
             ).fetchall()
 
@@ -367,7 +367,7 @@ class SqliteStore:
             found = select("<", cursor.sequence, "DESC", query.limit)
         else:
             found = select(">", cursor.sequence, "ASC", query.limit)[::-1]
-        records = [rows.record_of(row, self._files, with_data=query.with_data) for row in found]
+        records = [rows.record_of(row, self._files, with_data=False) for row in found]
         if not records:
             return Page([])
         older = select("<", records[-1].sequence, "DESC", 1)
@@ -377,12 +377,6 @@ class SqliteStore:
             Cursor("before", records[-1].sequence) if older else None,
             Cursor("after", records[0].sequence) if newer else None,
         )
-
-    def _files_of(self, connection: sqlite3.Connection, prediction_id: str) -> Sequence[str]:
-        row = connection.execute(
-            "SELECT sequence, files FROM predictions WHERE id = ?", (prediction_id,)
-        ).fetchone()
-        return [] if row is None else rows.files_of(row)
 
     def _find_last_sequence(self) -> int:
         (last,) = self._database.writing.execute(
