@@ -85,5 +85,34 @@ def test_the_next_server_goes_on(serve: Serve, tmp_path: Path, step: str) -> Non
         assert {each.json()["status"] for each in receiver.received} <= {outcome.status}
 
 
+def large_output() -> str:
+    return "x" * 2_000_000
+
+
+@pytest.mark.parametrize("step", ["write_file:before", "write_file:after", "remove_files:before"])
+def test_no_file_is_left_without_a_row(serve: Serve, tmp_path: Path, step: str) -> None:
+    variables = {
+        "COG_RECORDS": f"sqlite:{tmp_path / 'records.db'}",
+        "COG_RECORDS_MAX": "1",
+        "KILL_AT": step,
+    }
+    with serve("script", variables=variables, entry=(step_killer.__file__,)) as server:
+        for name in ("a", "b"):  # the record of the first one is removed
+            with contextlib.suppress(OSError, http.client.HTTPException):
+                server.start(script(large_output), id=name)
+                wait_ended(server, name)
+        server.process.wait(timeout=20)
+    with serve("script", variables=variables) as server:
+        states = {name: server.request("GET", f"/predictions/{name}").json() for name in ("a", "b")}
+        if step == "remove_files:before":
+            assert states["a"] == {"detail": "prediction 'a' has expired"}
+            assert states["b"]["output"] == large_output()
+        else:
+            assert states["a"]["status"] == "failed"
+            assert "output" not in states["a"]
+    files = tmp_path / "records.db.files"
+    assert len(list(files.iterdir()) if files.exists() else []) == (step == "remove_files:before")
+
+
 def wait_idle(server: Server) -> None:
     wait_for(lambda: server.health()["status"] == "READY", "a free slot")
