@@ -56,6 +56,7 @@ def test_what_waited_is_run_by_the_next_server(
         wait_started(server, "a")
         accept(server, "b", returning("'b'"))
         accept(server, "large", script(length_of, text="x" * 8_000_000))
+        assert len(shown(server, "large")["input"]["arguments"]["text"]) == 8_000_000
         if ending == signal.SIGKILL:
             kill(server)
         else:

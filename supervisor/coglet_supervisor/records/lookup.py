@@ -3,6 +3,8 @@
 from collections.abc import Iterable, Sequence
 from typing import Final
 
+import msgspec
+
 from coglet_supervisor.predictions.prediction import TERMINAL
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
@@ -21,7 +23,14 @@ async def find_record(
         return await store.get(prediction_id)
     if run.status in TERMINAL:  # the store is writing it
         await run.prediction.wait_terminal()
-    return run.record()
+    record = run.record()
+    if not (record.is_data_removed and store.is_durable):
+        return record
+    # Its input is too large for the memory while it waits, but not for the store.
+    written = await store.get(prediction_id)
+    if not isinstance(written, Record) or written.sequence != record.sequence:
+        return record
+    return msgspec.structs.replace(record, input=written.input, is_data_removed=written.is_data_removed)
 
 
 async def find_without_run(service: PredictionService, store: Store, prediction_id: str) -> Record | None:
