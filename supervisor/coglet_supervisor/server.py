@@ -8,16 +8,13 @@ import itertools
 import logging
 import math
 import os
-import signal
 import time
 from collections.abc import Coroutine
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
-from coglet_supervisor.health import HealthBody, QueueReport, report
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.listener import listen
@@ -28,8 +25,8 @@ from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
+from coglet_supervisor.stop_request import StopRequest
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolder, remove_abandoned
-from coglet_supervisor.versions import versions
 from coglet_supervisor.webhooks.authentication import Authentication
 from coglet_supervisor.workers.restart import RestartPolicy
 from coglet_supervisor.workers.seat import WorkerSeat
@@ -47,9 +44,6 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 _PERIOD_S = 1.0
-_STDIN = 0
-_STDIN_BYTES = 4096
-READINESS_FILE = Path("/var/run/cog/ready")
 
 # A shutdown takes the grace time and at most 6 s more. When predictions have used up the grace time, they get
 # _CANCELED_S to be canceled, and then their last webhooks get LAST_WEBHOOKS_S; open responses have the same
@@ -106,10 +100,8 @@ class Server:
             self._folder.remove()
             raise
         self._clients = ClientTasks()
-        self._stop_asked = asyncio.Event()
-        self._cut_short = asyncio.Event()
+        self._stop = StopRequest()
         self._drained = asyncio.Event()
-        self._readiness_file_made = False
 
     async def run(self) -> None:
         """Serve until a signal or POST /shutdown, then drain, end the workers and remove temporary files."""
@@ -126,41 +118,6 @@ class Server:
             await asyncio.get_running_loop().shutdown_default_executor()
             self._folder.remove()
 
-    async def health_body(self) -> HealthBody:
-        """Return the body of GET /health-check. Creates the readiness file on Kubernetes once ready."""
-        workers = self._workers
-        user_error = await workers.check_user_health()
-        if workers.state == "READY" and self._settings.kubernetes:
-            self._make_readiness_file()
-        return HealthBody(
-            status=report(workers.state, has_room=self._pool.has_room, user_error=user_error),
-            setup=workers.setup,
-            version=versions(),
-            user_healthcheck_error=user_error,
-            restarts=workers.restarts,
-            queue=self._queue_report(),
-        )
-
-    def _queue_report(self) -> QueueReport | None:
-        queue = self._pool.queue
-        if not queue.max_runs:
-            return None
-        return QueueReport(len(queue), queue.max_runs, round(queue.oldest_s, 3))
-
-    def not_ready_because(self) -> str | None:
-        """Return why a prediction would be rejected now, or None."""
-        if self._stop_asked.is_set():
-            return "shutting down"
-        if self._workers.state != "READY":
-            return self._workers.state
-        return None if self._pool.has_room else "BUSY"
-
-    def ask_to_stop(self) -> None:
-        """Drain and shut down. Called a second time: do not wait for running predictions."""
-        if self._stop_asked.is_set():
-            self._cut_short.set()
-        self._stop_asked.set()
-
     async def _serve(self) -> None:
         # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
@@ -170,7 +127,9 @@ class Server:
 
         return_large_blocks()
         settings = self._settings
-        self._handle_signals()
+        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
+        if settings.exit_with_stdin:
+            self._stop.watch_stdin()
         guard = UrlGuard.from_environment(os.environ)
         outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
         if settings.upload_url is not None:
@@ -194,20 +153,17 @@ class Server:
         await restore(self._store, service, webhooks, settings.max_attempts)
         workers = self.start_task(self._run_workers(service))
         periodic_tasks = self.start_task(self._run_periodic_tasks())
-        await self._stop_asked.wait()
+        await self._stop.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
-        left_s = 0.0 if self._cut_short.is_set() else grace_ends - time.monotonic()
+        left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
         await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
         periodic_tasks.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
-        with contextlib.suppress(TimeoutError):
-            async with asyncio.timeout(_CLOSE_S):
-                await outgoing.close()
-                await uploading.close()
+        await _close(outgoing, uploading)
         await serving
 
     def _open_store(self) -> Store:
@@ -258,10 +214,11 @@ class Server:
             self._server_log,
             resources,
             state=lambda: self._workers.state,
-            is_shutting_down=self._stop_asked.is_set,
+            is_shutting_down=lambda: self._stop.is_made,
         )
 
     def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
+        from coglet_supervisor.health_reporter import HealthReporter
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
         from coglet_supervisor.http.predictions import PredictionRoutes
@@ -278,10 +235,11 @@ class Server:
         access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
         pages = LazyPages(
             service,
-            self.ask_to_stop,
+            self._stop.make,
             lambda: make_parts(settings, service, self._store, webhooks, self._files),
         )
-        return App(access, predictions, records, self, pages)
+        health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
+        return App(access, predictions, records, health, pages)
 
     async def _run_periodic_tasks(self) -> None:
         await self._workers.wait_ready()
@@ -309,62 +267,25 @@ class Server:
         Those that have not started are not waited for.
         """
         service.stop_waiting("Prediction was not run: the server was stopped")
-        await self._unless_cut_short(service.wait_empty(), self._settings.shutdown_grace_s)
+        await self._stop.unless_urgent(service.wait_empty(), self._settings.shutdown_grace_s)
         if canceled := service.cancel_all():
             log.warning("%d predictions did not end within the grace time, canceling them", canceled)
 
     async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
-        await self._unless_cut_short(webhooks.wait_delivered(), time_left_s)
+        await self._stop.unless_urgent(webhooks.wait_delivered(), time_left_s)
         await webhooks.close()
-
-    async def _unless_cut_short(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
-        """Run `work`, but cancel it after `limit_s` seconds or when a second stop is requested."""
-        doing = self.start_task(work)
-        cut = self.start_task(_as_task(self._cut_short))
-        await asyncio.wait({doing, cut}, timeout=limit_s, return_when="FIRST_COMPLETED")
-        doing.cancel()
-        cut.cancel()
-
-    def _handle_signals(self) -> None:
-        loop = asyncio.get_running_loop()
-        loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
-        loop.add_signal_handler(signal.SIGHUP, self._on_hangup)
-        if self._settings.exit_with_stdin:
-            loop.add_reader(_STDIN, self._on_stdin)
-        if self._settings.await_explicit_shutdown:
-            # A handler and not SIG_IGN, which the worker and its children would inherit.
-            loop.add_signal_handler(
-                signal.SIGTERM, lambda: log.info("Ignoring SIGTERM, waiting for /shutdown")
-            )
-        else:
-            loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
-
-    def _on_stdin(self) -> None:
-        if os.read(_STDIN, _STDIN_BYTES):
-            return
-        asyncio.get_running_loop().remove_reader(_STDIN)
-        log.info("stdin was closed by the parent process, shutting down...")
-        self.ask_to_stop()
-        self.ask_to_stop()  # with the parent, the client of running predictions has exited
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")
         self.start_task(self._workers.reload())
 
-    def _on_signal(self, name: str) -> None:
-        log.info("Received %s, shutting down...", name)
-        self.ask_to_stop()
 
-    def _make_readiness_file(self) -> None:
-        if self._readiness_file_made:
-            return
-        self._readiness_file_made = True
-        try:
-            READINESS_FILE.parent.mkdir(parents=True, exist_ok=True)
-            READINESS_FILE.touch()
-        except OSError as error:
-            log.warning("cannot create %s: %s", READINESS_FILE, error)
+async def _close(*clients: Outgoing) -> None:
+    with contextlib.suppress(TimeoutError):
+        async with asyncio.timeout(_CLOSE_S):
+            for client in clients:
+                await client.close()
 
 
 def _temporary_folder() -> TemporaryFolder:
@@ -378,10 +299,6 @@ async def _remove_abandoned() -> None:
     with contextlib.suppress(RuntimeError):  # no thread is available; the next server tries again
         if removed := await asyncio.to_thread(remove_abandoned):
             log.info("removed %d temporary folders of servers that were killed", len(removed))
-
-
-async def _as_task(event: asyncio.Event) -> None:
-    await event.wait()
 
 
 def run_server(settings: Settings, server_log: ServerLog) -> None:

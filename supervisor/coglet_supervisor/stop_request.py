@@ -1,0 +1,83 @@
+"""The request to stop the server: a signal, POST /shutdown, or the exit of the parent process."""
+
+import asyncio
+import logging
+import os
+import signal
+from collections.abc import Callable, Coroutine
+from typing import Any, Final
+
+log = logging.getLogger(__name__)
+
+_STDIN: Final = 0
+_STDIN_BYTES: Final = 4096
+
+
+class StopRequest:
+    """Owns the one flag for 'shutting down'. A second request means: do not wait for running predictions."""
+
+    def __init__(self) -> None:
+        self._asked = asyncio.Event()
+        self._cut_short = asyncio.Event()
+
+    @property
+    def is_made(self) -> bool:
+        """True once the server was asked to stop."""
+        return self._asked.is_set()
+
+    @property
+    def is_urgent(self) -> bool:
+        """True once the server was asked to stop a second time."""
+        return self._cut_short.is_set()
+
+    def make(self) -> None:
+        """Ask the server to drain and shut down; the second time, not to wait."""
+        if self._asked.is_set():
+            self._cut_short.set()
+        self._asked.set()
+
+    async def wait(self) -> None:
+        """Wait until the server is asked to stop."""
+        await self._asked.wait()
+
+    async def unless_urgent(self, work: Coroutine[Any, Any, None], limit_s: float) -> None:
+        """Run `work`, but cancel it after `limit_s` seconds or when a second stop is requested."""
+        async with asyncio.TaskGroup() as tasks:
+            doing = tasks.create_task(work)
+            cut = tasks.create_task(_as_task(self._cut_short))
+            await asyncio.wait({doing, cut}, timeout=limit_s, return_when="FIRST_COMPLETED")
+            doing.cancel()
+            cut.cancel()
+
+    def watch_signals(self, on_hangup: Callable[[], None], *, ignore_sigterm: bool) -> None:
+        """Stop at SIGINT and SIGTERM, and call `on_hangup` at SIGHUP."""
+        loop = asyncio.get_running_loop()
+        loop.add_signal_handler(signal.SIGINT, self._on_signal, "SIGINT")
+        loop.add_signal_handler(signal.SIGHUP, on_hangup)
+        if ignore_sigterm:
+            # A handler and not SIG_IGN, which the worker and its children would inherit.
+            loop.add_signal_handler(
+                signal.SIGTERM, lambda: log.info("Ignoring SIGTERM, waiting for /shutdown")
+            )
+        else:
+            loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
+
+    def watch_stdin(self) -> None:
+        """Stop when the parent process closes our stdin, or exits."""
+        asyncio.get_running_loop().add_reader(_STDIN, self._on_stdin)
+
+    def _on_stdin(self) -> None:
+        if os.read(_STDIN, _STDIN_BYTES):
+            return
+        asyncio.get_running_loop().remove_reader(_STDIN)
+        log.info("stdin was closed by the parent process, shutting down...")
+        self.make()
+        self.make()  # with the parent, the client of running predictions has exited
+
+    def _on_signal(self, name: str) -> None:
+        log.info("Received %s, shutting down...", name)
+        self.make()
+
+
+async def _as_task(event: asyncio.Event) -> None:
+    await event.wait()
