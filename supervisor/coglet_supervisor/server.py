@@ -8,8 +8,9 @@ import itertools
 import logging
 import math
 import os
+import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coglet_protocol.url_guard import UrlGuard
@@ -36,6 +37,8 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
+    from coglet_supervisor.pages.metrics import MetricsRoute
+    from coglet_supervisor.predictions.observer import RunObserver
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.predictions.validation import Validation
     from coglet_supervisor.records.store import Store
@@ -71,6 +74,10 @@ class Server:
         self._authentication = Authentication.from_settings(settings)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
+        self._metrics_listener: socket.socket | None = None
+        if not isinstance(settings.metrics, bool):
+            self._metrics_listener = listen(settings.host, settings.metrics, serves="metrics")
+            self._metrics_listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
         self._files = KeptFiles(self._folder.path / "files", FileLimits.from_settings(settings))
@@ -122,33 +129,31 @@ class Server:
         # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import return_large_blocks
+        from coglet_supervisor.metrics.machine import Machine
+        from coglet_supervisor.monitoring import Monitoring
         from coglet_supervisor.records.restoring import restore
-        from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
         settings = self._settings
-        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
-        if settings.exit_with_stdin:
-            self._stop.watch_stdin()
+        self._watch_for_stop()
         guard = UrlGuard.from_environment(os.environ)
         outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
         if settings.upload_url is not None:
             self.start_task(uploading.prepare())
-        webhooks = Webhooks(
-            outgoing,
-            self._clients.start,
-            interval_s=settings.webhook_interval_s,
-            authentication=self._authentication,
-            on_delivered=self._store.webhook_delivered,
-        )
-        service = self._service = self._make_service(uploading)
+        webhooks = self._make_webhooks(outgoing)
+        monitoring = Monitoring(settings, self._metrics_listener)
+        service = self._service = self._make_service(uploading, monitoring.observers)
+        machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            self._make_app(service, webhooks),
+            monitoring.counted(self._make_app(service, webhooks, monitoring.route(machine))),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
-        serving = self.start_task(http.serve(self._listener, self._drained.wait))
+        serving = [
+            self.start_task(http.serve(self._listener, self._drained.wait)),
+            *map(self.start_task, monitoring.tasks(machine, self._clients, self._drained.wait)),
+        ]
         service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
         await restore(self._store, service, webhooks, settings.max_attempts)
         workers = self.start_task(self._run_workers(service))
@@ -164,7 +169,13 @@ class Server:
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         await _close(outgoing, uploading)
-        await serving
+        await asyncio.wait(serving)
+
+    def _watch_for_stop(self) -> None:
+        settings = self._settings
+        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
+        if settings.exit_with_stdin:
+            self._stop.watch_stdin()
 
     def _open_store(self) -> Store:
         from coglet_supervisor.records.opening import open_store
@@ -188,7 +199,18 @@ class Server:
         await self._workers.run()
         service.stop_waiting("Prediction was not run: no worker could be started")
 
-    def _make_service(self, outgoing: Outgoing) -> PredictionService:
+    def _make_webhooks(self, outgoing: Outgoing) -> Webhooks:
+        from coglet_supervisor.webhooks.delivery import Webhooks
+
+        return Webhooks(
+            outgoing,
+            self._clients.start,
+            interval_s=self._settings.webhook_interval_s,
+            authentication=self._authentication,
+            on_delivered=self._store.webhook_delivered,
+        )
+
+    def _make_service(self, outgoing: Outgoing, observers: Sequence[RunObserver]) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
         from coglet_supervisor.predictions.hosted_outputs import hosted_stores
         from coglet_supervisor.predictions.resources import RunResources
@@ -215,9 +237,10 @@ class Server:
             resources,
             state=lambda: self._workers.state,
             is_shutting_down=lambda: self._stop.is_made,
+            observers=observers,
         )
 
-    def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
+    def _make_app(self, service: PredictionService, webhooks: Webhooks, metrics: MetricsRoute | None) -> App:
         from coglet_supervisor.health_reporter import HealthReporter
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
@@ -237,6 +260,7 @@ class Server:
             service,
             self._stop.make,
             lambda: make_parts(settings, service, self._store, webhooks, self._files),
+            metrics,
         )
         health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
         return App(access, predictions, records, health, pages)

@@ -143,6 +143,16 @@ class PredictionService:
         """How many predictions and trainings of this server have ended."""
         return self._ended_count
 
+    @property
+    def in_flight(self) -> int:
+        """How many predictions and trainings are accepted and have not ended."""
+        return len(self._runs)
+
+    @property
+    def open_streams(self) -> int:
+        """How many clients read the events of those in flight."""
+        return sum(run.stream.subscribers for run in self._runs.values() if run.stream is not None)
+
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
         """Validate a prediction, then start it or let it wait for a slot, atomically on the event loop.
 
