@@ -1,7 +1,5 @@
 """GET /metrics under real predictions, read by Prometheus' own parsers (docs/metrics.md)."""
 
-import os
-import shutil
 import signal
 import subprocess
 import threading
@@ -13,9 +11,11 @@ from typing import Any
 
 import pytest
 from integration.conftest import Serve
+from testing import prometheus
 from testing.client import Address, Answer
 from testing.events import streaming
 from testing.holding import holding
+from testing.http2 import fields, http2
 from testing.model import Model
 from testing.receiver import Received, Receiver, Reply
 from testing.scraping import Scrape, scrape
@@ -113,6 +113,8 @@ def test_requests_are_counted_by_their_route(serve: Serve) -> None:
             server.request("GET", f"/unique-{number}")
             server.request("GET", f"/docs/unique-{number}")
         server.predict({})
+        with http2(server.address) as client:
+            assert client.request(fields()) == (200, b"ok")
         after = scrape(server.address)
     new = {
         key: value - before.values("coglet_http_requests_total").get(key, 0)
@@ -126,6 +128,7 @@ def test_requests_are_counted_by_their_route(serve: Serve) -> None:
         ("404", "/docs/{name}"): 3,
         ("422", "/predictions"): 1,
         ("200", "/metrics"): 1,
+        ("200", "/livez"): 1,
         ("200", "/health-check"): 0,
     }
     assert "unique" not in after.text
@@ -193,12 +196,12 @@ def test_webhooks_are_counted_by_outcome(server: Server) -> None:
             may_answer.wait(DEADLINE_S)
         return Reply(next(statuses))
 
-    fields = {"webhook_events_filter": ["completed"]}
+    ends = {"webhook_events_filter": ["completed"]}
     with Receiver().listening() as receiver:
         receiver.answer = answer
-        server.predict(returning("1"), webhook=f"{receiver.url}/repeated", **fields)
+        server.predict(returning("1"), webhook=f"{receiver.url}/repeated", **ends)
         receiver.wait_count(2)
-        server.predict(returning("1"), webhook=f"{receiver.url}/refused", **fields)
+        server.predict(returning("1"), webhook=f"{receiver.url}/refused", **ends)
         receiver.wait_count(3)
         outcomes = settled_webhooks(server)
         assert outcomes == {
@@ -206,16 +209,16 @@ def test_webhooks_are_counted_by_outcome(server: Server) -> None:
             ("completed", "retried"): 1,
             ("completed", "failed"): 1,
         }
-        server.predict(returning("1"), webhook=f"{receiver.url}/slow", **fields)
+        server.predict(returning("1"), webhook=f"{receiver.url}/slow", **ends)
         scraped_once(server, lambda seen: seen.value("coglet_webhook_backlog") == 1, "a waiting webhook")
         may_answer.set()
         assert settled_webhooks(server)["completed", "delivered"] == 2
 
 
 def test_webhooks_of_the_start_and_of_progress(server: Server) -> None:
-    fields = {"webhook_events_filter": ["start", "output", "completed"]}
+    events = ["start", "output", "completed"]
     with Receiver().listening() as receiver:
-        server.predict(returning("1"), webhook=receiver.url, **fields)
+        server.predict(returning("1"), webhook=receiver.url, webhook_events_filter=events)
         receiver.wait_count(3)
         outcomes = settled_webhooks(server)
     assert outcomes == {
@@ -327,14 +330,11 @@ def test_a_port_that_is_in_use_is_reported(serve: Serve) -> None:
             server.wait_log(f"cannot listen on {server.address.host}:{receiver.port}")
 
 
+@pytest.mark.skipif(not prometheus.INSTALLED, reason=prometheus.NOT_INSTALLED)
 def test_promtool_accepts_them(server: Server) -> None:
-    promtool = shutil.which("promtool")
-    if promtool is None:
-        assert os.environ.get("CI") != "true", "CI must have Debian's package prometheus"
-        pytest.skip("promtool is not installed (on Debian: apt-get install prometheus, as root)")
     server.predict(returning("1"))
     text = scrape(server.address).text
     checked = subprocess.run(
-        [promtool, "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False
+        ["promtool", "check", "metrics"], input=text, capture_output=True, text=True, timeout=30, check=False
     )
     assert (checked.returncode, checked.stderr, checked.stdout) == (0, "", "")
