@@ -10,35 +10,32 @@ from typing import Final
 from bench.environment import Environment
 from bench.load import generate_load
 from bench.memory import started_by
-from bench.scenario import WARM_UP, Effort, FigureGoal, Metric, Probe, Sample, Scenario
+from bench.scenario import Effort, FigureGoal, Metric, Probe, Sample, Scenario
 from bench.server import Server, serve
 
 _TICKS_PER_S: Final = os.sysconf("SC_CLK_TCK")
-_PAIRS_A_REPEAT: Final = 3
+_OFF: Final = {"COG_METRICS": "off"}
 
 
 @asynccontextmanager
 async def _on_and_off(environment: Environment) -> AsyncIterator[Probe]:
-    async with (
-        serve(environment, "hello_async", {"COG_METRICS": "off"}) as without,
-        serve(environment, "hello_async") as counting,
-    ):
+    async def probe(effort: Effort) -> Sample:
+        off_us: list[float] = []
+        on_us: list[float] = []
+        # New servers each time: two processes with the same settings differ by a few percent all their life.
+        for _ in range(effort.repeats):
+            async with (
+                serve(environment, "hello_async", _OFF) as off,
+                serve(environment, "hello_async") as on,
+            ):
+                for server in (off, on):
+                    await generate_load(server.port, 1, 1)
+                for server in (off, on, on, off):
+                    (off_us if server is off else on_us).append(await _processor_us(server))
+        plain, counting = statistics.median(off_us), statistics.median(on_us)
+        return {"off us": plain, "on us": counting, "on of off": counting / plain}
 
-        async def probe(effort: Effort) -> Sample:
-            off_us, on_us = [], []
-            # In turn, a second each, so that a change of the machine's speed meets both.
-            for _ in range(effort.repeats * _PAIRS_A_REPEAT):
-                off_us.append(await _processor_us(without))
-                on_us.append(await _processor_us(counting))
-            ratios = [on / off for off, on in zip(off_us, on_us, strict=True)]
-            return {
-                "off us": statistics.median(off_us),
-                "on us": statistics.median(on_us),
-                "on of off": statistics.median(ratios),
-            }
-
-        await probe(WARM_UP)
-        yield probe
+    yield probe
 
 
 async def _processor_us(server: Server) -> float:

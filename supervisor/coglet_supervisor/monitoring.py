@@ -8,8 +8,7 @@ from typing import Any
 
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.access import Access, is_loopback
-from coglet_supervisor.http.counted import Counted
-from coglet_supervisor.http.request import Application
+from coglet_supervisor.http.counted import Count
 from coglet_supervisor.http.server import HttpServer
 from coglet_supervisor.metrics.counts import Counts
 from coglet_supervisor.metrics.exposition import Exposition
@@ -21,7 +20,7 @@ from coglet_supervisor.settings import Settings
 
 
 class Monitoring:
-    """Counts in `observers` and around the application. With `COG_METRICS=off`, it does nothing.
+    """Counts runs in `observers`, and requests. With `COG_METRICS=off`, it does nothing.
 
     `listener` is the socket of a port of its own, if the metrics have one.
     """
@@ -42,9 +41,10 @@ class Monitoring:
         """The last hour, unless metrics are off."""
         return self._history
 
-    def counted(self, app: Application) -> Application:
-        """Return the application, with its requests counted."""
-        return app if self._counts is None else Counted(app, self._counts.count_request)
+    @property
+    def count_request(self) -> Count | None:
+        """What counts the requests."""
+        return None if self._counts is None else self._counts.count_request
 
     def route(self, machine: Machine) -> MetricsRoute | None:
         """Return the route GET /metrics of the server's own port, or None if it has none."""

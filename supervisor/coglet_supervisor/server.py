@@ -145,10 +145,11 @@ class Server:
         service = self._service = self._make_service(uploading, monitoring.observers)
         machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            monitoring.counted(self._make_app(service, webhooks, monitoring.route(machine))),
+            self._make_app(service, webhooks, monitoring.route(machine)),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
+            count=monitoring.count_request,
         )
         serving = [
             self.start_task(http.serve(self._listener, self._drained.wait)),

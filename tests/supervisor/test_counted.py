@@ -1,4 +1,4 @@
-"""Requests are counted by route and status when their response starts, whatever becomes of it."""
+"""Requests over HTTP/2 are counted by route and status, whatever becomes of them."""
 
 import pytest
 from tests.supervisor.fakes import Caller

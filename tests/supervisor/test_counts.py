@@ -31,15 +31,26 @@ async def test_a_run_is_counted_at_its_end(served: Service) -> None:
     counts = Counts()
     run = served.create(input_json=b'{"a":1}')
     counts.run_created(run)
-    assert counts.ended == 0
+    assert counts.totals.ended == 0
     served.end()
     counts.run_ended(run)
-    assert counts.ended == 1
-    assert counts.predictions == {("prediction", "succeeded"): 1}
-    assert counts.input_bytes.sum == len('{"a":1}')
-    assert counts.output_bytes.sum == len("1")
-    assert counts.take_latest_s() == [run.prediction.run_time_s]
-    assert counts.take_latest_s() == []
+    totals = counts.totals
+    assert totals.ended == 1
+    assert totals.by_kind_and_status == {("prediction", "succeeded"): 1}
+    assert totals.input_bytes.sum == len('{"a":1}')
+    assert totals.output_bytes.sum == len("1")
+    assert totals.take_latest_s() == [run.prediction.run_time_s]
+    assert totals.take_latest_s() == []
+
+
+async def test_many_runs_are_all_counted(served: Service) -> None:
+    counts = Counts()
+    for _ in range(250):
+        run = served.create()
+        served.end()
+        counts.run_ended(run)
+    assert counts.totals.ended == 250
+    assert counts.totals.prediction_s.cumulative()[-1] == (math.inf, 250)
 
 
 async def test_a_run_that_never_started_has_no_run_time(served: Service) -> None:
@@ -48,9 +59,9 @@ async def test_a_run_that_never_started_has_no_run_time(served: Service) -> None
     run.accept()
     run.cancel()
     counts.run_ended(run)
-    assert counts.predictions == {("training", "canceled"): 1}
-    assert counts.prediction_s.cumulative()[-1] == (math.inf, 0)
-    assert counts.queue_s.sum > 1e9  # since 1970
+    assert counts.totals.by_kind_and_status == {("training", "canceled"): 1}
+    assert counts.totals.prediction_s.cumulative()[-1] == (math.inf, 0)
+    assert counts.totals.queue_s.sum > 1e9  # since 1970
 
 
 async def test_a_clock_that_is_set_back_counts_as_no_waiting(served: Service) -> None:
@@ -58,8 +69,8 @@ async def test_a_clock_that_is_set_back_counts_as_no_waiting(served: Service) ->
     run = served.bench.run(created_at=1e12)
     run.receive(slot.Done(id="p", predict_time=0.0))
     counts.run_ended(run)
-    assert counts.queue_s.cumulative()[0] == (SECONDS[0], 1)
-    assert counts.queue_s.sum == 0
+    assert counts.totals.queue_s.cumulative()[0] == (SECONDS[0], 1)
+    assert counts.totals.queue_s.sum == 0
 
 
 async def test_a_run_that_is_left_to_the_next_server_is_not_counted(served: Service) -> None:
@@ -67,8 +78,8 @@ async def test_a_run_that_is_left_to_the_next_server_is_not_counted(served: Serv
     run = served.bench.new_run()
     run.leave()
     counts.run_ended(run)
-    assert counts.ended == 0
-    assert counts.predictions == {}
+    assert counts.totals.ended == 0
+    assert counts.totals.by_kind_and_status == {}
 
 
 async def test_metrics_of_the_model_are_added_up(served: Service) -> None:

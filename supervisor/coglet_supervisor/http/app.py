@@ -27,6 +27,7 @@ log = logging.getLogger(__name__)
 
 _PROBES: Final = ([b"health-check"], [b"livez"], [b"readyz"])
 _KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
+_PATTERNS: Final = {name: f"/{name.decode()}" for name in (*_KINDS, *(segments[0] for segments in _PROBES))}
 
 # The limits of the peer.
 MAX_URI_BYTES: Final = 65_534
@@ -130,11 +131,11 @@ def _pattern(segments: list[bytes]) -> str:
     """Return the pattern of a route, for the counts of requests."""
     match segments:
         case [name]:
-            return f"/{name.decode()}"
+            return _PATTERNS[name]
         case [collection, _]:
-            return f"/{collection.decode()}/{{id}}"
+            return _PATTERNS[collection] + "/{id}"
         case [collection, _, b"cancel"]:
-            return f"/{collection.decode()}/{{id}}/cancel"
+            return _PATTERNS[collection] + "/{id}/cancel"
     return NO_ROUTE
 
 

@@ -21,7 +21,7 @@ from prometheus_client.registry import Collector
 
 from coglet_supervisor.health import Setup
 from coglet_supervisor.metric_names import exported_name
-from coglet_supervisor.metrics.counts import Counts
+from coglet_supervisor.metrics.counts import Counts, Totals
 from coglet_supervisor.metrics.histogram import Histogram
 from coglet_supervisor.metrics.machine import ServerState, WorkerState
 from coglet_supervisor.versions import versions
@@ -52,7 +52,7 @@ def collect(counts: Counts, state: ServerState, webhooks: Outcomes) -> list[Metr
             "The release of the server, and its Python.",
             {"version": versions().coglet, "python": versions().python},
         ),
-        *_of_predictions(counts, state),
+        *_of_predictions(counts.totals, state),
         *_of_server(state),
         *_of_workers(state.workers),
         _counter(
@@ -63,7 +63,7 @@ def collect(counts: Counts, state: ServerState, webhooks: Outcomes) -> list[Metr
         ),
         _counter(
             "coglet_http_requests",
-            "Requests by route and status code, counted when the response starts.",
+            "Requests by route and status code, counted at the end of the response.",
             ("route", "code"),
             {(route, str(status)): number for (route, status), number in counts.requests.items()},
         ),
@@ -91,24 +91,24 @@ class _Collected(Collector):
         return self._metrics
 
 
-def _of_predictions(counts: Counts, state: ServerState) -> Iterator[Metric]:
+def _of_predictions(totals: Totals, state: ServerState) -> Iterator[Metric]:
     yield _counter(
         "coglet_predictions",
         "Predictions and trainings that have ended, by status.",
         ("kind", "status"),
-        {(kind, status): 0 for kind in _KINDS for status in _STATUSES} | dict(counts.predictions),
+        {(kind, status): 0 for kind in _KINDS for status in _STATUSES} | dict(totals.by_kind_and_status),
     )
     yield _gauge(
         "coglet_predictions_in_progress",
         "Predictions and trainings that are accepted and have not ended, with those that wait.",
         state.in_progress,
     )
-    yield _histogram("coglet_prediction_seconds", "From the start to the end.", counts.prediction_s)
+    yield _histogram("coglet_prediction_seconds", "From the start to the end.", totals.prediction_s)
     yield _histogram(
-        "coglet_queue_seconds", "From the acceptance to the start, or to the end before it.", counts.queue_s
+        "coglet_queue_seconds", "From the acceptance to the start, or to the end before it.", totals.queue_s
     )
-    yield _histogram("coglet_input_bytes", "Size of the input, as JSON text.", counts.input_bytes)
-    yield _histogram("coglet_output_bytes", "Size of the output, as JSON text.", counts.output_bytes)
+    yield _histogram("coglet_input_bytes", "Size of the input, as JSON text.", totals.input_bytes)
+    yield _histogram("coglet_output_bytes", "Size of the output, as JSON text.", totals.output_bytes)
 
 
 def _of_server(state: ServerState) -> Iterator[Metric]:

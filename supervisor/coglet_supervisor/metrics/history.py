@@ -52,7 +52,7 @@ class History:
         self._wall_clock = wall_clock
         self._samples: deque[Sample] = deque(maxlen=int(KEPT_S / INTERVAL_S))
         self._sampled_at = clock()
-        self._ended = counts.ended
+        self._ended = counts.totals.ended
 
     @property
     def samples(self) -> list[Sample]:
@@ -70,8 +70,8 @@ class History:
 
     def add(self, state: ServerState) -> None:
         """Add a sample of the time since the last one, which ends with `state`."""
-        now, ended = self._clock(), self._counts.ended
-        run_times_s = sorted(self._counts.take_latest_s())
+        now, totals = self._clock(), self._counts.totals
+        ended, run_times_s = totals.ended, sorted(totals.take_latest_s())
         passed_s = now - self._sampled_at
         self._samples.append(
             Sample(
