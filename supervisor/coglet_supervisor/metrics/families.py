@@ -81,7 +81,7 @@ def encode(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
 
 
 class _Collected(Collector):
-    """Gives metrics that are collected already to prometheus_client."""
+    """Metrics that are collected already, as prometheus_client reads them."""
 
     def __init__(self, metrics: Iterable[Metric]) -> None:
         self._metrics = metrics

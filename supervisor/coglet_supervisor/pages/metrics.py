@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Final, Protocol
 
 from coglet_supervisor.http.access import Access
 from coglet_supervisor.http.counted import ROUTE
 from coglet_supervisor.http.request import HttpError, Receive, Request, Scope, Send, respond
+
+log = logging.getLogger(__name__)
 
 PATH: Final = b"/metrics"
 _READING: Final = frozenset({"GET", "HEAD"})
@@ -44,11 +47,14 @@ class MetricsApp:
         self._access = access
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        request = Request(scope, receive)
         try:
-            request = Request(scope, receive)
             self._access.check(request)
             if request.path != PATH:
                 raise HttpError(404)
             await self._route(scope, receive, send)
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
+        except Exception:
+            log.exception("%s %r failed; this is a bug in the server", request.method, request.path)
+            raise
