@@ -36,6 +36,15 @@ _.capacity
 _.data_removed
 _.python_sdk
 
+# The last hour, for the plots of the page.
+_.samples
+_.predictions_per_s
+_.p50_s
+_.p95_s
+_.p99_s
+_.queue_length
+_.worker_memory_bytes
+
 # Called by Python.
 _.__getattr__
 _.__dir__

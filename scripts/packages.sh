@@ -35,3 +35,4 @@ tests_need "the tests behind HAProxy" haproxy haproxy
 tests_need "the tests with the client for Node" npm npm
 tests_need "the test of docs/getting-started.md" curl curl
 tests_need "the tests of the clock" cc build-essential
+tests_need "the tests of metrics with promtool" promtool prometheus

@@ -13,8 +13,8 @@ log = logging.getLogger(__name__)
 BACKLOG: Final = 4096
 
 
-def listen(host: str, port: int) -> socket.socket:
-    """Open the listening socket. Raises StartupError if the address cannot be bound."""
+def listen(host: str, port: int, *, serves: str = "coglet server") -> socket.socket:
+    """Open a listening socket. Raises StartupError if the address cannot be bound."""
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
     listener = socket.socket(family, socket.SOCK_STREAM)
     try:
@@ -26,5 +26,5 @@ def listen(host: str, port: int) -> socket.socket:
         raise StartupError(f"cannot listen on {host}:{port}: {error.strerror or error}") from error
     bound = listener.getsockname()
     shown = f"[{bound[0]}]" if family == socket.AF_INET6 else bound[0]
-    log.info("Starting coglet server on %s:%d", shown, bound[1])
+    log.info("Starting %s on %s:%d", serves, shown, bound[1])
     return listener

@@ -9,8 +9,9 @@ import itertools
 import logging
 import math
 import os
+import socket
 import time
-from collections.abc import Coroutine
+from collections.abc import Coroutine, Sequence
 from typing import TYPE_CHECKING, Any
 
 from coglet_protocol.url_guard import UrlGuard
@@ -37,6 +38,8 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
+    from coglet_supervisor.pages.metrics import MetricsRoute
+    from coglet_supervisor.predictions.observer import RunObserver
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.predictions.validation import Validation
     from coglet_supervisor.records.store import Store
@@ -72,6 +75,10 @@ class Server:
         self._authentication = Authentication.from_settings(settings)
         self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
         self._listener.setblocking(False)
+        self._metrics_listener: socket.socket | None = None
+        if not isinstance(settings.metrics, bool):
+            self._metrics_listener = listen(settings.host, settings.metrics, serves="metrics")
+            self._metrics_listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
         self._pool = SlotPool(RunQueue(settings.queue_size, settings.queue_max_bytes))
@@ -123,53 +130,58 @@ class Server:
         # Imported here because the workers load the model in the meantime.
         from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import return_large_blocks
+        from coglet_supervisor.metrics.machine import Machine
+        from coglet_supervisor.monitoring import Monitoring
         from coglet_supervisor.records.restoring import restore
-        from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
         settings = self._settings
-        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
-        if settings.exit_with_stdin:
-            self._stop.watch_stdin()
+        self._watch_for_stop()
         guard = UrlGuard.from_environment(os.environ)
         outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
         if settings.upload_url is not None:
             self.start_task(uploading.prepare())
-        webhooks = Webhooks(
-            outgoing,
-            self._clients.start,
-            interval_s=settings.webhook_interval_s,
-            authentication=self._authentication,
-            on_delivered=self._store.webhook_delivered,
-        )
-        service = self._service = self._make_service(uploading)
+        webhooks = self._make_webhooks(outgoing)
+        monitoring = Monitoring(settings, self._metrics_listener)
+        service = self._service = self._make_service(uploading, monitoring.observers)
+        machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            self._make_app(service, webhooks),
+            self._make_app(service, webhooks, monitoring.route(machine)),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
+            count=monitoring.count_request,
         )
         service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
         # Before the first request, which finds either the run of a prediction or its end.
         await restore(self._store, service, webhooks, settings.max_attempts)
-        serving = self.start_task(http.serve(self._listener, self._drained.wait))
-        workers = self.start_task(self._run_workers(service))
-        periodic_tasks = self.start_task(self._run_periodic_tasks())
-        # A task of its own: the watchdog does not wait for a slow disk.
-        expiry = self.start_task(self._expire_records())
+        serving = [
+            self.start_task(http.serve(self._listener, self._drained.wait)),
+            *map(self.start_task, monitoring.tasks(machine, self._clients, self._drained.wait)),
+        ]
+        # Records expire in a task of their own: the watchdog does not wait for a slow disk.
+        duties = [
+            self.start_task(each)
+            for each in (self._run_workers(service), self._run_periodic_tasks(), self._expire_records())
+        ]
         await self._stop.wait()
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
         left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
         await self._workers.stop(max(left_s, _CANCELED_S))
-        workers.cancel()
-        periodic_tasks.cancel()
-        expiry.cancel()
+        for duty in duties:
+            duty.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         await _close(outgoing, uploading)
-        await serving
+        await asyncio.wait(serving)
+
+    def _watch_for_stop(self) -> None:
+        settings = self._settings
+        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
+        if settings.exit_with_stdin:
+            self._stop.watch_stdin()
 
     def _open_store(self) -> Store:
         from coglet_supervisor.records.opening import open_store
@@ -212,7 +224,18 @@ class Server:
         await self._workers.run()
         service.stop_waiting("Prediction was not run: no worker could be started")
 
-    def _make_service(self, outgoing: Outgoing) -> PredictionService:
+    def _make_webhooks(self, outgoing: Outgoing) -> Webhooks:
+        from coglet_supervisor.webhooks.delivery import Webhooks
+
+        return Webhooks(
+            outgoing,
+            self._clients.start,
+            interval_s=self._settings.webhook_interval_s,
+            authentication=self._authentication,
+            on_delivered=self._store.webhook_delivered,
+        )
+
+    def _make_service(self, outgoing: Outgoing, observers: Sequence[RunObserver]) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
         from coglet_supervisor.predictions.hosted_inputs import files_in
         from coglet_supervisor.predictions.hosted_outputs import hosted_stores
@@ -242,9 +265,10 @@ class Server:
             resources,
             state=lambda: self._workers.state,
             is_shutting_down=lambda: self._stop.is_made,
+            observers=observers,
         )
 
-    def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
+    def _make_app(self, service: PredictionService, webhooks: Webhooks, metrics: MetricsRoute | None) -> App:
         from coglet_supervisor.health_reporter import HealthReporter
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
@@ -264,6 +288,7 @@ class Server:
             service,
             self._stop.make,
             lambda: make_parts(settings, service, self._store, webhooks, self._files),
+            metrics,
         )
         health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
         return App(access, predictions, records, health, pages)

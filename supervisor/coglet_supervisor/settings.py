@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Final, Literal
 
 from coglet_supervisor.errors import StartupError
+from coglet_supervisor.metric_names import read_names
 from coglet_supervisor.printed_text import MAX_LOG_BYTES
 
 Network = ipaddress.IPv4Network | ipaddress.IPv6Network
@@ -23,6 +24,10 @@ _LEVELS: Final[dict[str, LogLevel]] = {
     "warning": "warning",
     "error": "error",
     "off": "error",
+}
+_FLAGS: Final = {
+    **dict.fromkeys(("0", "false", "no", "off"), False),
+    **dict.fromkeys(("1", "true", "yes", "on"), True),
 }
 
 
@@ -89,6 +94,8 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()  # COG_ALLOWED_HOSTS
     log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
     log_format: LogFormat = "json"  # LOG_FORMAT
+    metrics: bool | int = True  # COG_METRICS; a number is a port of its own
+    metrics_export: tuple[str, ...] = ()  # COG_METRICS_EXPORT
     warnings: tuple[str, ...] = ()
 
     @classmethod
@@ -144,6 +151,8 @@ class Settings:
             "api_token": environment.get("COG_API_TOKEN") or None,
             "allowed_hosts": frozenset(_names(environment, "COG_ALLOWED_HOSTS")),
             "log_level": _log_level(environment),
+            "metrics": reader.flag_or_port("COG_METRICS", default=True),
+            "metrics_export": reader.exported_metrics("COG_METRICS_EXPORT"),
             "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
         }
         return cls(**{**values, **given, "warnings": tuple(reader.warnings)})  # type: ignore[arg-type]
@@ -226,13 +235,25 @@ class _Reader:
 
     def flag(self, name: str, *, default: bool) -> bool:
         text = self._environment.get(name, "").strip().lower()
-        if text in {"0", "false", "no", "off"}:
-            return False
-        if text in {"1", "true", "yes", "on"}:
-            return True
-        if text:
+        if text and text not in _FLAGS:
             self._ignore(name, text, "0 or 1")
+        return _FLAGS.get(text, default)
+
+    def flag_or_port(self, name: str, *, default: bool) -> bool | int:
+        text = self._environment.get(name, "").strip().lower()
+        if text in _FLAGS:
+            return _FLAGS[text]
+        if is_port(text):
+            return int(text)
+        if text:
+            self._ignore(name, text, "on, off or the number of a port")
         return default
+
+    def exported_metrics(self, name: str) -> tuple[str, ...]:
+        """Return the names that can be exported, with a warning for each of the others."""
+        names, problems = read_names(self._environment.get(name, ""))
+        self.warnings += [f"{name}: {problem}; it is ignored" for problem in problems]
+        return names
 
     def choice(self, name: str, choices: tuple[str, ...]) -> str:
         """Return the value, which must be one of `choices`; the first is the default."""

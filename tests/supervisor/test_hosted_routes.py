@@ -344,7 +344,7 @@ async def test_a_reader_that_leaves_cancels_nothing(site: Site) -> None:
     await wait_until(lambda: reader.status is not None)
     reader.leave()
     stream = run.stream
-    await wait_until(lambda: not stream.has_subscribers)
+    await wait_until(lambda: not stream.subscribers)
     assert site.served.bench.owner.cancels == 0
 
 

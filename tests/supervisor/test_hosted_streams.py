@@ -112,7 +112,7 @@ async def test_a_reader_that_lags_gets_an_error_in_place_of_what_is_lost(
     assert chunk.startswith("event: error\n")
     assert "data: 19\n" in chunk
     await events.aclose()  # type: ignore[attr-defined]
-    assert not stream.has_subscribers
+    assert not stream.subscribers
 
 
 async def test_too_many_readers(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -5,6 +5,7 @@ from typing import Final, Protocol
 
 from coglet_supervisor.http.access import Access
 from coglet_supervisor.http.connection import MAX_HEAD_BYTES
+from coglet_supervisor.http.counted import NO_ROUTE, ROUTE
 from coglet_supervisor.http.predictions import PredictionRoutes
 from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.http.request import (
@@ -28,6 +29,7 @@ log = logging.getLogger(__name__)
 
 _PROBES: Final = ([b"health-check"], [b"livez"], [b"readyz"])
 _KINDS: Final[dict[bytes, Kind]] = {b"predictions": "prediction", b"trainings": "training"}
+_PATTERNS: Final = {name: f"/{name.decode()}" for name in (*_KINDS, *(segments[0] for segments in _PROBES))}
 
 # The limits of the peer.
 MAX_URI_BYTES: Final = 65_534
@@ -80,6 +82,7 @@ class App:
             if segments[0] not in _KINDS and segments not in _PROBES:
                 await self._pages(scope, receive, send)
                 return
+            scope[ROUTE] = _pattern(segments)
             await self._route(request, send, segments)
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
@@ -131,6 +134,18 @@ class App:
                 await self._records.delete(send, kind, prediction_id)
             case _:
                 await self._records.show(request, send, kind, prediction_id)
+
+
+def _pattern(segments: list[bytes]) -> str:
+    """Return the pattern of a route, for the counts of requests."""
+    match segments:
+        case [name]:
+            return _PATTERNS[name]
+        case [collection, _]:
+            return _PATTERNS[collection] + "/{id}"
+        case [collection, _, b"cancel"]:
+            return _PATTERNS[collection] + "/{id}/cancel"
+    return NO_ROUTE
 
 
 def _rejection(scope: Scope) -> int | None:

@@ -50,6 +50,7 @@ class Exchange:
         "keep_alive",
         "responded",
         "scope",
+        "status",
     )
 
     def __init__(self, sink: ResponseSink, scope: Scope, *, keep_alive: bool, expects_continue: bool) -> None:
@@ -57,6 +58,7 @@ class Exchange:
         self.keep_alive = keep_alive
         self.expects_continue = expects_continue
         self.responded = False
+        self.status: int | None = None  # of the response, once it has started
         self._sink = sink
         self._body: list[bytes] = []
         self._body_size = 0
@@ -104,6 +106,7 @@ class Exchange:
             self._sink.abort()
         else:
             self.keep_alive = False
+            self.status = 500
             head = encode_head(500, [(b"content-length", b"0")], chunked=False, keep_alive=False)
             self._sink.write(head)
             self._finish()
@@ -131,7 +134,8 @@ class Exchange:
         if self._sink.is_closing or self.responded:
             return
         if message["type"] == "http.response.start":
-            self._head = (message["status"], message["headers"])
+            self.status = message["status"]
+            self._head = (self.status, message["headers"])
             return
         body: bytes = message.get("body", b"")
         more: bool = message.get("more_body", False)

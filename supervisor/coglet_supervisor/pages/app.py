@@ -2,14 +2,18 @@
 
 import asyncio
 import logging
+import re
 import threading
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Final
 
+from coglet_supervisor.http.counted import ROUTE
 from coglet_supervisor.http.request import Receive, Scope, Send
 from coglet_supervisor.pages.docs_page import docs_routes
 from coglet_supervisor.pages.hosted.api import hosted_routes
 from coglet_supervisor.pages.hosted.parts import HostedParts, json_response
+from coglet_supervisor.pages.metrics import PATH as METRICS
+from coglet_supervisor.pages.metrics import MetricsRoute
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -19,12 +23,15 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+# `<id>` or `<path:rest>` in a rule of werkzeug.
+_PARAMETER: Final = re.compile(r"<(?:[^<>:]+:)?([^<>]+)>")
+
 
 class LazyPages:
     """Builds the Quart application at its first request.
 
     Importing Quart takes 0.2 s, which a server that only predicts does not need. `hosted` returns the
-    parts of the hosted API, in a thread.
+    parts of the hosted API, in a thread. `metrics` is the route that needs no Quart, if this port has it.
     """
 
     def __init__(
@@ -32,14 +39,19 @@ class LazyPages:
         service: PredictionService,
         shut_down: Callable[[], None],
         hosted: Callable[[], HostedParts],
+        metrics: MetricsRoute | None = None,
     ) -> None:
         self._service = service
         self._shut_down = shut_down
         self._hosted = hosted
+        self._metrics = metrics
         self._app: Quart | None = None
         self._lock = threading.Lock()
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if self._metrics is not None and scope["raw_path"] == METRICS:
+            await self._metrics(scope, receive, send)
+            return
         if self._app is None:
             await asyncio.to_thread(self._build_once)
         assert self._app is not None
@@ -53,7 +65,7 @@ class LazyPages:
 
 def build_pages(service: PredictionService, shut_down: Callable[[], None], hosted: HostedParts) -> "Quart":
     """Build the Quart application; `shut_down` is called for POST /shutdown."""
-    from quart import Quart, Response
+    from quart import Quart, Response, request
     from werkzeug.exceptions import HTTPException, MethodNotAllowed
 
     from coglet_supervisor.pages.hosted.uploads import Uploads
@@ -82,6 +94,13 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
         log.info("Shutdown requested via HTTP")
         shut_down()
         return json_response({})
+
+    @app.after_request
+    async def name_route(response: Any) -> Any:
+        if request.url_rule is not None:
+            scope: Any = request.scope
+            scope[ROUTE] = _PARAMETER.sub(r"{\1}", request.url_rule.rule)
+        return response
 
     @app.errorhandler(HTTPException)
     async def empty_error(error: Any) -> Response:

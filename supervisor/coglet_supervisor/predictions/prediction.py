@@ -89,6 +89,10 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
+Figures = tuple[Kind, Terminal | None, float, float | None, float | None, float, int, int]
+"""Kind, terminal status, times of creation, start and end, run time, and bytes of input and output."""
+
+
 class Listener(Protocol):
     """Receives each event immediately, after the state has changed. Webhooks and streams are listeners."""
 
@@ -138,6 +142,7 @@ class Prediction:
     ) -> None:
         self.id: Final = spec.id
         self.kind: Final = spec.kind
+        self._input_bytes = spec.input.size_bytes
         self.deadline: Final = spec.deadline
         self.is_streaming: Final = spec.is_streaming
         self._status: Status = "starting"
@@ -185,6 +190,20 @@ class Prediction:
     def run_time_s(self) -> float:
         """How long it has run, without the time in the queue. 0 until its end is decided."""
         return self._run_time_s
+
+    @property
+    def figures(self) -> Figures:
+        """What is counted of it, after its end."""
+        return (
+            self.kind,
+            self._end,
+            self.created_at,
+            self._started_at,
+            self._completed_at,
+            self._run_time_s,
+            self._input_bytes,
+            sum(map(len, self._items)),
+        )
 
     @property
     def kept_bytes(self) -> int:

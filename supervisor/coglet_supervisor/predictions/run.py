@@ -208,7 +208,7 @@ class PredictionRun:
         """Remove a reader. Without readers, a run with `ends_with_readers` is canceled."""
         assert self.stream is not None
         self.stream.unsubscribe(reader)
-        if self._spec.ends_with_readers and not self.stream.has_subscribers:
+        if self._spec.ends_with_readers and not self.stream.subscribers:
             self.cancel()
 
     # for its slot

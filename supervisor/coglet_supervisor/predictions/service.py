@@ -17,6 +17,7 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_body import CONTAINER_BODIES, Bodies, HostedBodies
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
+from coglet_supervisor.predictions.observer import RunObserver
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
 from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.queue import retry_after_s
@@ -99,9 +100,10 @@ class PredictionService:
     """The table of runs in flight, by id. Predictions and trainings share it.
 
     `state` returns the state of the model, `is_shutting_down` whether the server accepts no new predictions.
+    `observers` receive the start and the end of each run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three positional arguments, and what the server reports, by name
         self,
         pool: SlotPool,
         server_log: ServerLog,
@@ -109,6 +111,7 @@ class PredictionService:
         *,
         state: Callable[[], State],
         is_shutting_down: Callable[[], bool],
+        observers: Sequence[RunObserver] = (),
     ) -> None:
         self.schema: Document | None = None
         self.validation = Validation(None, ignore_unknown=False)
@@ -118,6 +121,7 @@ class PredictionService:
         self._resources = resources
         self._state = state
         self._is_shutting_down = is_shutting_down
+        self._observers = observers
         self._runs: dict[str, PredictionRun] = {}
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
         self._ended_count = 0
@@ -144,6 +148,16 @@ class PredictionService:
         """How many predictions and trainings of this server have ended."""
         return self._ended_count
 
+    @property
+    def in_flight(self) -> int:
+        """How many predictions and trainings are accepted and have not ended."""
+        return len(self._runs)
+
+    @property
+    def open_streams(self) -> int:
+        """How many clients read the events of those in flight."""
+        return sum(run.stream.subscribers for run in self._runs.values() if run.stream is not None)
+
     def create(self, request: NewPrediction, listeners: Sequence[Listener] = ()) -> PredictionRun:
         """Validate a prediction, then start it or let it wait for a slot, atomically on the event loop.
 
@@ -158,8 +172,7 @@ class PredictionService:
             self._spec(request, input_json), number, self._resources, listeners=listeners, owner=self
         )
         self.place(run)
-        self._runs[run.id] = run
-        self._is_empty.clear()
+        self._add(run)
         run.accept()
         return run
 
@@ -190,8 +203,7 @@ class PredictionService:
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
         run.acceptance.decide(None)
-        self._runs[run.id] = run
-        self._is_empty.clear()
+        self._add(run)
         return run
 
     def problem_of(self, record: Record) -> str | None:
@@ -283,8 +295,16 @@ class PredictionService:
         if prediction.is_terminal:
             self._ended_count += 1
         del self._runs[run.id]
+        for observer in self._observers:
+            observer.run_ended(run)
         if not self._runs:
             self._is_empty.set()
+
+    def _add(self, run: PredictionRun) -> None:
+        self._runs[run.id] = run
+        self._is_empty.clear()
+        for observer in self._observers:
+            observer.run_created(run)
 
     def _check_room(self, prediction_id: str | None, input_bytes: int) -> None:
         """Raise a subclass of Refused if a new prediction can neither start nor wait."""

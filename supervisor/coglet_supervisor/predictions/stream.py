@@ -101,9 +101,9 @@ class PredictionStream:
         return subscriber
 
     @property
-    def has_subscribers(self) -> bool:
-        """True if there is a reader."""
-        return bool(self._subscribers)
+    def subscribers(self) -> int:
+        """How many clients read it."""
+        return len(self._subscribers)
 
     def unsubscribe(self, subscriber: "Subscription") -> None:
         """Remove a reader. Idempotent."""

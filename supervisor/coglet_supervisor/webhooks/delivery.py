@@ -11,7 +11,7 @@ import contextlib
 import logging
 import math
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Final
 
 from coglet_supervisor.client_tasks import StartTask
@@ -23,6 +23,8 @@ from coglet_supervisor.predictions.prediction import Listener, Prediction, Snaps
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.versions import versions
 from coglet_supervisor.webhooks.authentication import NO_AUTHENTICATION, Authentication
+from coglet_supervisor.webhooks.outcomes import Event as Counted
+from coglet_supervisor.webhooks.outcomes import Outcome, Outcomes
 from coglet_supervisor.webhooks.queue import (
     Backlog,
     Finished,
@@ -78,9 +80,24 @@ class Webhooks:
         self._interval_s = interval_s
         self._authentication = authentication
         self._on_delivered = on_delivered
-        self._origins = Origins()
+        self._outcomes = Outcomes()
+        self._origins = Origins(self._outcomes)
         self._backlog = Backlog(MAX_BACKLOG_BYTES)
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def outcomes(self) -> Mapping[tuple[Counted, Outcome], int]:
+        """How many webhooks were delivered, or were not, by event."""
+        return self._outcomes.counts
+
+    @property
+    def waiting_ends(self) -> int:
+        """How many predictions have ended, and their terminal state is not delivered yet."""
+        return len(self._backlog)
+
+    def count(self, event: Counted, outcome: Outcome) -> None:
+        """Count what became of a webhook."""
+        self._outcomes.count(event, outcome)
 
     def listener(self, hook: Hook, bodies: Bodies = CONTAINER_BODIES) -> Listener:
         """Return a listener that sends the events of one prediction that `hook` names.
@@ -100,13 +117,16 @@ class Webhooks:
             work = self._deliver_end(record.id, record.created_at, body, sender)
             self._add(self._start_task(work))
         else:
+            self.count("completed", "failed")
             _log_overflow(record.id, sender)
             self.delivered(record.id, record.created_at)
 
     async def _deliver_end(self, prediction_id: str, created_at: float, body: bytes, sender: Sender) -> None:
         try:
             await sender.persist(body, prediction_id, end_message_id(prediction_id, created_at))
+            self.count("completed", "delivered")
         except NotDelivered as error:
+            self.count("completed", "failed")
             _log_loss(prediction_id, sender, str(error))
         finally:
             self._backlog.leave(_BYTES_EACH + len(body))
@@ -199,13 +219,16 @@ class _Delivery:
                 message_id = end_message_id(prediction_id, created_at)
                 del prediction  # only the body stays in memory while the receiver is unavailable
                 await self._sender.persist(body, prediction_id, message_id)
+                self._owner.count("completed", "delivered")
         except NotDelivered as error:
+            self._owner.count("completed", "failed")
             _log_loss(prediction_id, self._sender, str(error))
         except asyncio.CancelledError:
             _log_loss(prediction_id, self._sender, "the server is shutting down")
             raise
         finally:
-            self._backlog.leave(self._bytes_in_backlog)
+            if self._bytes_in_backlog:
+                self._backlog.leave(self._bytes_in_backlog)
         if self._is_end_due:
             self._owner.delivered(prediction_id, created_at)
 
@@ -238,13 +261,17 @@ class _Delivery:
             else:
                 return  # the prediction has ended in the meantime, and its end includes this
             self._queue.sent(step, now)
+            event: Counted = "start" if isinstance(step, SendStart) else "progress"
             try:
                 await self._sender.attempt(self._bodies(prediction, snapshot), turn)
+                self._owner.count(event, "delivered")
             except NeverDelivered as error:
                 self._queue.give_up()
+                self._owner.count(event, "failed")
                 _log_loss(prediction.id, self._sender, str(error))
             except NotDelivered as error:
                 self._queue.fell_behind()
+                self._owner.count(event, "failed")
                 log.log(
                     error.log_level,
                     "prediction %s: webhook to %s failed: %s",
@@ -265,6 +292,7 @@ class _Delivery:
             self._bytes_in_backlog = size_bytes
         else:
             self._queue.give_up()
+            self._owner.count("completed", "failed")
             _log_overflow(prediction.id, self._sender)
 
 

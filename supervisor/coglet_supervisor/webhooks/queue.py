@@ -120,19 +120,25 @@ class WebhookQueue:
 
 
 class Backlog:
-    """Counts the bytes of ended predictions that wait for delivery, up to a limit."""
+    """Counts the ended predictions that wait for delivery, and their bytes, up to a limit."""
 
     def __init__(self, limit_bytes: int) -> None:
         self._limit_bytes = limit_bytes
         self._bytes = 0
+        self._entries = 0
+
+    def __len__(self) -> int:
+        return self._entries
 
     def enter(self, size_bytes: int) -> bool:
         """Count an entry. False if it exceeds the limit; an empty backlog accepts one entry of any size."""
         if self._bytes and self._bytes + size_bytes > self._limit_bytes:
             return False
         self._bytes += size_bytes
+        self._entries += 1
         return True
 
     def leave(self, size_bytes: int) -> None:
         """Remove an entry of this size."""
         self._bytes -= size_bytes
+        self._entries -= 1

@@ -20,6 +20,7 @@ from coglet_supervisor.outgoing.client import (
     check_url,
     origin_of,
 )
+from coglet_supervisor.webhooks.outcomes import Outcomes
 from coglet_supervisor.webhooks.retry import RETRY_DELAYS_S, CircuitBreaker, judge
 from coglet_supervisor.webhooks.send_turns import GivenUp, Receiver, Turn, Turns
 from coglet_supervisor.webhooks.signature import Signer, new_message_id
@@ -71,10 +72,11 @@ class _Origin:
 
 
 class Origins:
-    """The origins in use; an origin is removed with its last sender."""
+    """The origins in use; an origin is removed with its last sender. All senders count in `outcomes`."""
 
-    def __init__(self) -> None:
+    def __init__(self, outcomes: Outcomes) -> None:
         self.turns = Turns()
+        self.outcomes: Final = outcomes
         self._by_name: WeakValueDictionary[str, _Origin] = WeakValueDictionary()
 
     def find(self, name: str) -> _Origin:
@@ -107,6 +109,7 @@ class Sender:
         self._outgoing = outgoing
         self._origin = origins.find(self.origin_name)
         self._turns = origins.turns
+        self._outcomes = origins.outcomes
         self._url = url
         self._headers = headers
         self._signer = signer
@@ -129,6 +132,7 @@ class Sender:
                 async with self.turn() as turn:
                     return await self._attempt(body, message_id, turn)
             except _MayRecover as error:
+                self._outcomes.count("completed", "retried")
                 log.log(
                     error.log_level,
                     "prediction %s: webhook to %s failed, trying again in %g s: %s",

@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 import random
+from collections import Counter
 from collections.abc import Callable
 
 import msgspec
@@ -21,6 +22,7 @@ from coglet_supervisor.workers.control_group import free_memory_bytes
 from coglet_supervisor.workers.life import Died, End, NotStarted, SetupFailed, Stopped
 from coglet_supervisor.workers.process import WorkerProcess
 from coglet_supervisor.workers.process_usage import usage_of
+from coglet_supervisor.workers.report import Replacement, WorkerReport
 from coglet_supervisor.workers.restart import GiveUp, Setbacks
 from coglet_supervisor.workers.session import WorkerRules, WorkerSession
 from coglet_supervisor.workers.spawner import WorkerSpawner
@@ -48,6 +50,7 @@ class WorkerSeat:
         self._final_state: State | None = None
         self._setup = Setup(started_at=timestamp(), status="starting")
         self._restarts = 0
+        self._replacements: Counter[Replacement] = Counter()
         self._spec = spec
         self._pool = pool
         self._server_log = server_log
@@ -89,6 +92,16 @@ class WorkerSeat:
         """The number of workers that died and were replaced."""
         return self._restarts
 
+    @property
+    def report(self) -> WorkerReport:
+        """The seat at this moment."""
+        return WorkerReport(
+            state=self.state,
+            pid=self._session.worker.pid if self._session is not None else None,
+            replacements=dict(self._replacements),
+            setup=self.setup,
+        )
+
     async def wait_ready(self) -> None:
         """Wait until a worker has been ready for the first time."""
         await self._was_ready.wait()
@@ -118,6 +131,7 @@ class WorkerSeat:
             if due is not None and old is not due:
                 return
             if await self._start_successor(old):
+                self._replacements["reloaded" if due is None else "recycled"] += 1
                 await old.worker.retire()
                 await old.stop(self._rules.stop_grace_s)
             else:
@@ -258,7 +272,7 @@ class WorkerSeat:
         if not self._was_ready.is_set():
             self._final_state = "SETUP_FAILED"
             return None
-        self._count(end)
+        replacement = self._count(end)
         reason = end.reason.partition("\n")[0]  # a traceback may follow, which is already in the log
         decision = self._rules.restarts.decide(self._setbacks, jitter=random.random())
         if isinstance(decision, GiveUp):
@@ -266,14 +280,18 @@ class WorkerSeat:
             self._final_state = "DEFUNCT"
             return None
         self._restarts += 1
+        self._replacements[replacement] += 1
         log.warning("%s; restart in %.2f s, number %d", reason, decision.delay_s, self._restarts)
         return decision.delay_s
 
-    def _count(self, end: SetupFailed | NotStarted | Died) -> None:
+    def _count(self, end: SetupFailed | NotStarted | Died) -> Replacement:
         match end:
             case Died(service=service):
                 self._setbacks.crashed(service)
+                return "crashed"
             case SetupFailed():
                 self._setbacks.failed_setup()
+                return "setup_failed"
             case NotStarted():
                 self._setbacks.failed_start()
+                return "not_started"

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from typing import Final
 
 from coglet_supervisor.health import Setup, State
+from coglet_supervisor.workers.report import WorkerReport
 from coglet_supervisor.workers.seat import WorkerSeat
 
 # The state of the server is the best state of a seat: one ready worker can serve.
@@ -32,6 +33,11 @@ class WorkerSupervisor:
     def restarts(self) -> int:
         """The number of workers that died and were replaced."""
         return sum(seat.restarts for seat in self._seats)
+
+    @property
+    def reports(self) -> list[WorkerReport]:
+        """The state of each seat, in the order of their numbers."""
+        return [seat.report for seat in self._seats]
 
     async def run(self) -> None:
         """Keep a worker running in every seat."""
