@@ -57,7 +57,7 @@ class EndDeadline:
     def _run(self) -> None:
         with self._changed:
             while not self._is_canceled and self.left_s > 0:
-                self._changed.wait(None if math.isinf(self._at) else self.left_s)
+                self._changed.wait(min(self.left_s, threading.TIMEOUT_MAX))
             if self._is_canceled:
                 return
         self._on_overdue()

@@ -60,7 +60,7 @@ def serve(
         log.error("%s", error)
         return 1
     finally:
-        server_log.drain(min(_LAST_LOG_S, deadline.left_s / 2))
+        server_log.drain(min(_LAST_LOG_S, deadline.left_s / 2))  # a slow reader must not force the exit
         deadline.cancel()
     return 0
 

@@ -60,7 +60,7 @@ _WEBHOOKS_LEAVE_S = 1.0
 _CONNECTIONS_LEAVE_S = 0.4
 _RECORDS_LEAVE_S = 0.1
 # Threads that still read or write a file have this time, and so has the removal of the temporary folder.
-_FILES_S = 1.0
+_FILES_S = 3.0
 
 
 class _Ended(Exception):
