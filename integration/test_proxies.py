@@ -5,6 +5,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
 
+import httpx
 import psutil
 import pytest
 from integration.conftest import Serve
@@ -14,7 +15,7 @@ from testing.model import Model
 from testing.proxies import PROXIES, InFront, in_front_of
 from testing.script import returning, script
 from testing.server import Server
-from testing.waiting import wait_for
+from testing.waiting import DEADLINE_S, wait_for
 
 pytestmark = pytest.mark.ours("hardening.md B8")
 
@@ -139,3 +140,11 @@ def test_a_server_that_is_not_ready_says_so(starting_server: Server, kind: str, 
 def test_a_large_answer_passes(server: Server, proxy: InFront) -> None:
     answer = proxy.address.request("POST", "/predictions", {"input": returning("'x' * 20_000_000")})
     assert answer.json()["output"] == "x" * 20_000_000
+
+
+def test_a_large_upload_passes(server: Server, proxy: InFront) -> None:
+    upload = {"content": ("large.bin", bytes(20_000_000), "application/octet-stream")}
+    answer = httpx.post(
+        f"http://{proxy.address.host}:{proxy.address.port}/v1/files", files=upload, timeout=DEADLINE_S
+    )
+    assert (answer.status_code, answer.json()["size"]) == (201, 20_000_000)

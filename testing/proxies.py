@@ -1,9 +1,9 @@
-"""Common reverse proxies in front of a server, with the shortest useful configuration."""
+"""Common reverse proxies in front of a server; nginx and Caddy with the files in deploy/."""
 
 import os
 import shutil
 import subprocess
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,38 +13,26 @@ from testing.client import Address
 from testing.ports import HOST, reserved_port
 from testing.waiting import DEADLINE_S, wait_for
 
-# A worker that is not root could not enter the folder of the test.
+_DEPLOY: Final = Path(__file__).parents[1] / "deploy"
+_NGINX_SITE: Final = (_DEPLOY / "nginx/coglet.conf").read_text()
+_CADDY_SITE: Final = (_DEPLOY / "caddy/Caddyfile").read_text()
+
+# As Debian's nginx.conf around the site. A worker that is not root could not enter the folder of the test.
 _NGINX: Final = """
-daemon off; master_process off; pid {folder}/pid; error_log stderr; {user}
-events {{ }}
-http {{
-    access_log off; client_body_temp_path {folder}/body; proxy_temp_path {folder}/proxy;
-    fastcgi_temp_path {folder}/fastcgi; uwsgi_temp_path {folder}/uwsgi; scgi_temp_path {folder}/scgi;
-    client_max_body_size 0;
-    upstream cog {{ server {server}; keepalive 4; }}
-    server {{
-        listen {own};
-        location / {{
-            proxy_pass http://cog; proxy_set_header Host $host;
-            {http}
-        }}
-    }}
-}}
+daemon off; master_process off; pid @FOLDER@/pid; error_log stderr; @USER@
+events { }
+http {
+    access_log off; client_body_temp_path @FOLDER@/body; proxy_temp_path @FOLDER@/proxy;
+    fastcgi_temp_path @FOLDER@/fastcgi; uwsgi_temp_path @FOLDER@/uwsgi; scgi_temp_path @FOLDER@/scgi;
+    @SITE@
+}
 """
-# Without the buffer, Caddy 2.6 aborts a response that starts before it has read the end of the request.
 _CADDY: Final = """
-{{
+{
     admin off
     auto_https off
-}}
-http://{own} {{
-    reverse_proxy {server} {{
-        buffer_requests
-        transport http {{
-            versions {http}
-        }}
-    }}
-}}
+}
+@SITE@
 """
 _HAPROXY: Final = """
 defaults
@@ -53,23 +41,29 @@ defaults
     timeout client 60s
     timeout server 60s
 listen all
-    bind {own}
+    bind @OWN@
     http-reuse always
     option abortonclose
-    server cog {server} {http}
+    server cog @SERVER@
 """
+
+
+def _replaced(text: str, changes: Mapping[str, str]) -> str:
+    for old, new in changes.items():
+        assert old in text, f"there is no {old!r} in:\n{text}"
+        text = text.replace(old, new)
+    return text
 
 
 @dataclass(frozen=True)
 class Proxy:
-    """A kind of proxy: how it is started, and its protocol to the server.
+    """A kind of proxy: how it is started, and its configuration, with @SERVER@ and @OWN@ for the addresses.
 
     Unless it `keeps_alive`, each request to the server has a connection of its own.
     """
 
     command: Sequence[str]
     configuration: str
-    http: str
     keeps_alive: bool = True
 
     @property
@@ -77,15 +71,30 @@ class Proxy:
         return shutil.which(self.command[0]) is not None
 
 
-_NGINX_COMMAND: Final = ("nginx", "-p", ".", "-c")
-_CADDY_COMMAND: Final = ("caddy", "run", "--adapter", "caddyfile", "--config")
+def _nginx(changes: Mapping[str, str], *, keeps_alive: bool = True) -> Proxy:
+    addresses = {"server 127.0.0.1:5000;": "server @SERVER@;", "listen 80;": "listen @OWN@;"}
+    site = _replaced(_NGINX_SITE, {**addresses, **changes})
+    return Proxy(("nginx", "-p", ".", "-c"), _NGINX.replace("@SITE@", site), keeps_alive)
+
+
+def _caddy(changes: Mapping[str, str]) -> Proxy:
+    command = ("caddy", "run", "--adapter", "caddyfile", "--config")
+    return Proxy(command, _CADDY.replace("@SITE@", _replaced(_CADDY_SITE, changes)))
+
+
+def _haproxy(options: str) -> Proxy:
+    return Proxy(("haproxy", "-f"), _HAPROXY.replace("@SERVER@", f"@SERVER@ {options}"))
+
+
 PROXIES: Final = {
-    "nginx": Proxy(_NGINX_COMMAND, _NGINX, 'proxy_http_version 1.1; proxy_set_header Connection "";'),
-    "nginx, HTTP/1.0": Proxy(_NGINX_COMMAND, _NGINX, "", keeps_alive=False),
-    "caddy": Proxy(_CADDY_COMMAND, _CADDY, "1.1"),
-    "caddy, HTTP/2": Proxy(_CADDY_COMMAND, _CADDY, "h2c 2"),
-    "haproxy": Proxy(("haproxy", "-f"), _HAPROXY, ""),
-    "haproxy, HTTP/2": Proxy(("haproxy", "-f"), _HAPROXY, "proto h2"),
+    "nginx": _nginx({}),
+    "nginx, HTTP/1.0": _nginx(
+        {"proxy_http_version 1.1;": "", 'proxy_set_header Connection "";': ""}, keeps_alive=False
+    ),
+    "caddy": _caddy({}),
+    "caddy, HTTP/2": _caddy({"versions 1.1": "versions h2c 2"}),
+    "haproxy": _haproxy(""),
+    "haproxy, HTTP/2": _haproxy("proto h2"),
 }
 
 
@@ -105,15 +114,17 @@ def in_front_of(server: Address, proxy: Proxy, folder: Path) -> Iterator[InFront
 
 def _started(own: Address, server: Address, proxy: Proxy, folder: Path) -> Iterator[InFront]:
     configuration, log = folder / "configuration", folder / "log"
-    configuration.write_text(
-        proxy.configuration.format(
-            own=f"{own.host}:{own.port}",
-            server=f"{server.host}:{server.port}",
-            folder=folder,
-            http=proxy.http,
-            user="user root;" if os.geteuid() == 0 else "",
-        )
-    )
+    addresses = (f"{server.host}:{server.port}", f"{own.host}:{own.port}")
+    values = {
+        "@FOLDER@": str(folder),
+        "@SERVER@": addresses[0],
+        "@OWN@": addresses[1],
+        "@USER@": "user root;" if os.geteuid() == 0 else "",
+    }
+    text = proxy.configuration
+    for name, value in values.items():
+        text = text.replace(name, value)
+    configuration.write_text(text)
     with log.open("wb") as output:
         process = subprocess.Popen(
             [*proxy.command, configuration],
@@ -123,6 +134,8 @@ def _started(own: Address, server: Address, proxy: Proxy, folder: Path) -> Itera
                 "HOME": str(folder),
                 "XDG_DATA_HOME": str(folder),
                 "XDG_CONFIG_HOME": str(folder),
+                "COGLET_SITE": f"http://{addresses[1]}",
+                "COGLET_SERVER": addresses[0],
             },
             stdin=subprocess.DEVNULL,
             stdout=output,

@@ -1,11 +1,14 @@
 """The Python entry point of the server."""
 
+import functools
 import logging
 import os
 import platform
 import sys
+from typing import Final
 
 from coglet_protocol.standard_streams import fill_standard_streams
+from coglet_supervisor.end_deadline import EndDeadline, exit_overdue
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.server import run_server
 from coglet_supervisor.server_log import open_server_log
@@ -13,6 +16,8 @@ from coglet_supervisor.settings import Settings
 from coglet_supervisor.versions import versions
 
 log = logging.getLogger(__name__)
+
+_LAST_LOG_S: Final = 2.0
 
 
 def serve(
@@ -48,13 +53,15 @@ def serve(
     log.info("coglet %s, python %s", release.coglet, platform.python_version())
     for warning in settings.warnings:
         log.warning("%s", warning)
+    deadline = EndDeadline(functools.partial(exit_overdue, server_log))
     try:
-        run_server(settings, server_log)
+        run_server(settings, server_log, deadline)
     except StartupError as error:
         log.error("%s", error)
         return 1
     finally:
-        server_log.drain()
+        server_log.drain(min(_LAST_LOG_S, deadline.left_s / 2))  # a slow reader must not force the exit
+        deadline.cancel()
     return 0
 
 

@@ -11,11 +11,13 @@ import math
 import os
 import socket
 import time
-from collections.abc import Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine, Sequence
+from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
 from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.client_tasks import ClientTasks
+from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
@@ -49,12 +51,20 @@ log = logging.getLogger(__name__)
 
 _PERIOD_S = 1.0
 
-# A shutdown takes the grace time and at most 6 s more. When predictions have used up the grace time, they get
-# _CANCELED_S to be canceled, and then their last webhooks get LAST_WEBHOOKS_S; open responses have the same
-# time in parallel. Killing what has not exited takes little more than a second.
+# A shutdown takes the grace time and at most 6 s more: `EndDeadline` ends what takes longer. When predictions
+# have used up the grace time, they get _CANCELED_S to be canceled, and workers that have not exited get
+# _KILL_S to be killed. Then the last webhooks get _LAST_WEBHOOKS_S; open responses have the same time in
+# parallel.
 _CANCELED_S = 2.0
-LAST_WEBHOOKS_S = 2.0
-_CLOSE_S = 0.5
+_KILL_S = 1.4
+_LAST_WEBHOOKS_S = 2.0
+_CLOSE_S = 0.3
+# The time that is left before the deadline when webhooks, connections and the records have to be ready.
+_WEBHOOKS_LEAVE_S = 1.0
+_CONNECTIONS_LEAVE_S = 0.4
+_RECORDS_LEAVE_S = 0.1
+# Threads that still read or write a file have this time, and so has the removal of the temporary folder.
+_FILES_S = 3.0
 
 
 class _Ended(Exception):
@@ -68,8 +78,9 @@ class Server:
     Raises StartupError.
     """
 
-    def __init__(self, settings: Settings, server_log: ServerLog) -> None:
+    def __init__(self, settings: Settings, server_log: ServerLog, deadline: EndDeadline) -> None:
         self._settings = settings
+        self._deadline = deadline
         self._server_log = server_log
         check_upload_url(settings.upload_url)
         self._authentication = Authentication.from_settings(settings)
@@ -108,7 +119,7 @@ class Server:
             self._folder.remove()
             raise
         self._clients = ClientTasks()
-        self._stop = StopRequest()
+        self._stop = StopRequest(deadline, settings.shutdown_grace_s)
         self._drained = asyncio.Event()
 
     async def run(self) -> None:
@@ -120,11 +131,18 @@ class Server:
         except* _Ended:
             pass
         finally:
-            self._workers.kill()
+            await self._release()
+
+    async def _release(self) -> None:
+        """Release what outlives the tasks. What blocks, such as a file system, is ended by the deadline."""
+        self._deadline.within(AFTER_GRACE_S)  # there is none when a task has failed
+        self._workers.kill()
+        async with self._until(_RECORDS_LEAVE_S, "the store of records"):
             await self._store.close()
-            # A thread that is still writing a file would leave it in the folder.
-            await asyncio.get_running_loop().shutdown_default_executor()
-            self._folder.remove()
+        self._deadline.within(_FILES_S)
+        # A thread that is still writing a file would leave it in the folder.
+        await asyncio.get_running_loop().shutdown_default_executor()
+        self._folder.remove()
 
     async def _serve(self) -> None:
         # Imported here because the workers load the model in the meantime.
@@ -168,14 +186,14 @@ class Server:
         self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
         await self._drain(service)
-        left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
-        await self._workers.stop(max(left_s, _CANCELED_S))
+        await self._stop_workers(grace_ends)
         for duty in duties:
             duty.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
         await _close(outgoing, uploading)
-        await asyncio.wait(serving)
+        async with self._until(_CONNECTIONS_LEAVE_S, "connections of clients"):
+            await asyncio.wait(serving)
 
     def _watch_for_stop(self) -> None:
         settings = self._settings
@@ -297,13 +315,18 @@ class Server:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
         self.start_task(_remove_abandoned())
-        watchdog_s = watchdog_interval_s(os.environ)
+        self.start_task(self._notify_watchdog())
         while True:
-            await asyncio.sleep(min(watchdog_s or _PERIOD_S, _PERIOD_S))
-            if watchdog_s is not None:
-                self._notifier.notify("WATCHDOG=1")
+            await asyncio.sleep(_PERIOD_S)
             if os.getpid() == 1 and not self._workers.is_starting_a_process:
                 reap_orphans(self._workers.pids)
+
+    async def _notify_watchdog(self) -> None:
+        # A task of its own: a disk that does not answer must not look like a server that does not.
+        interval_s = watchdog_interval_s(os.environ)
+        while interval_s is not None:
+            await asyncio.sleep(min(interval_s, _PERIOD_S))
+            self._notifier.notify("WATCHDOG=1")
 
     def start_task(self, work: Coroutine[Any, Any, None]) -> asyncio.Task[None]:
         """Start a task of the server itself: if it fails, the server exits.
@@ -324,21 +347,45 @@ class Server:
         if canceled := service.cancel_all():
             log.warning("%d predictions did not end within the grace time, canceling them", canceled)
 
+    async def _stop_workers(self, grace_ends: float) -> None:
+        left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
+        limit_s = max(left_s, _CANCELED_S)
+        async with _at_most(limit_s + _KILL_S, "workers"):
+            await self._workers.stop(limit_s)
+
     async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
-        time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
-        await self._stop.unless_urgent(webhooks.wait_delivered(), time_left_s)
-        await webhooks.close()
+        time_left_s = max(grace_ends - time.monotonic(), _LAST_WEBHOOKS_S)
+        latest_s = self._deadline.left_s - _WEBHOOKS_LEAVE_S
+        await self._stop.unless_urgent(webhooks.wait_delivered(), min(time_left_s, latest_s))
+        async with _at_most(_CLOSE_S, "webhooks"):
+            await webhooks.close()
+
+    def _until(self, leave_s: float, what: str) -> AbstractAsyncContextManager[None]:
+        """Limit the block to the time until the deadline, less `leave_s`."""
+        return _at_most(self._deadline.left_s - leave_s, what)
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")
         self.start_task(self._workers.reload())
 
 
+@contextlib.asynccontextmanager
+async def _at_most(seconds: float, what: str) -> AsyncIterator[None]:
+    """Cancel the block after `seconds`, which is logged as the failure of `what` to end."""
+    limit = asyncio.timeout(max(seconds, 0.0))
+    try:
+        async with limit:
+            yield
+    except TimeoutError:
+        if not limit.expired():
+            raise
+        log.error("shutdown: the %s did not end in time", what)
+
+
 async def _close(*clients: Outgoing) -> None:
-    with contextlib.suppress(TimeoutError):
-        async with asyncio.timeout(_CLOSE_S):
-            for client in clients:
-                await client.close()
+    async with _at_most(_CLOSE_S, "connections to other servers"):
+        for client in clients:
+            await client.close()
 
 
 def _temporary_folder() -> TemporaryFolder:
@@ -354,9 +401,12 @@ async def _remove_abandoned() -> None:
             log.info("removed %d temporary folders of servers that were killed", len(removed))
 
 
-def run_server(settings: Settings, server_log: ServerLog) -> None:
-    """Run a server until it shuts down. Raises StartupError if it cannot start."""
-    server = Server(settings, server_log)
+def run_server(settings: Settings, server_log: ServerLog, deadline: EndDeadline) -> None:
+    """Run a server until it shuts down, or until the deadline that it sets.
+
+    Raises StartupError if it cannot start.
+    """
+    server = Server(settings, server_log, deadline)
     with contextlib.suppress(KeyboardInterrupt), asyncio.Runner(loop_factory=_new_loop) as runner:
         runner.run(server.run())
 

@@ -195,7 +195,7 @@ class ServerLog(logging.Handler):
         self._collectors.remove(logs)
         return logs.text
 
-    def drain(self, timeout_s: float = 2.0) -> None:
+    def drain(self, timeout_s: float) -> None:
         """Wait until everything is written, for at most `timeout_s` seconds.
 
         Called before the process exits.

@@ -7,6 +7,8 @@ import signal
 from collections.abc import Callable, Coroutine
 from typing import Any, Final
 
+from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
+
 log = logging.getLogger(__name__)
 
 _STDIN: Final = 0
@@ -14,9 +16,14 @@ _STDIN_BYTES: Final = 4096
 
 
 class StopRequest:
-    """Owns the one flag for 'shutting down'. A second request means: do not wait for running predictions."""
+    """Owns the one flag for 'shutting down'. A second request means: do not wait for running predictions.
 
-    def __init__(self) -> None:
+    Each sets `deadline` for the end of the process.
+    """
+
+    def __init__(self, deadline: EndDeadline, grace_s: float) -> None:
+        self._deadline = deadline
+        self._grace_s = grace_s
         self._asked = asyncio.Event()
         self._cut_short = asyncio.Event()
         self._has_lost_parent = False
@@ -40,7 +47,9 @@ class StopRequest:
         """Ask the server to drain and shut down; the second time, not to wait."""
         if self._asked.is_set():
             self._cut_short.set()
+            self._deadline.within(AFTER_GRACE_S)
         self._asked.set()
+        self._deadline.within(self._grace_s + AFTER_GRACE_S)
 
     async def wait(self) -> None:
         """Wait until the server is asked to stop."""

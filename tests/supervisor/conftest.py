@@ -18,7 +18,7 @@ def server_log() -> Iterator[ServerLog]:
     descriptor = os.open(os.devnull, os.O_WRONLY)
     log = ServerLog(LineWriter(descriptor), format_json, "error")
     yield log
-    log.drain()
+    log.drain(2.0)
     os.close(descriptor)
 
 

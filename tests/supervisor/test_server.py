@@ -6,6 +6,7 @@ from typing import Any
 
 import pytest
 
+from coglet_supervisor.end_deadline import EndDeadline
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.server import Server
@@ -83,4 +84,4 @@ async def test_settings_with_which_no_server_starts(
 ) -> None:
     settings: dict[str, Any] = {"host": "127.0.0.1", "port": 0, **changes}
     with pytest.raises(StartupError, match=text):
-        Server(Settings(**settings), server_log)
+        Server(Settings(**settings), server_log, EndDeadline(lambda: None))

@@ -41,6 +41,10 @@ _DRAIN_TIMEOUT_S: Final = 0.5
 # it; this limit is for one that is stopped, or whose C code does not release the interpreter lock.
 _EXIT_TIMEOUT_S: Final = 1.6
 
+# How long to wait for a killed worker. Freeing a large memory takes a moment; a device or a file system that
+# does not answer delays the exit without limit.
+_KILLED_TIMEOUT_S: Final = 1.0
+
 
 # Like `-m coglet_worker`, but without the model's folder on the path: a `types.py` in there must not shadow
 # the standard library's while the worker is imported. Some models use Pythons that are too old for `-P`.
@@ -290,7 +294,10 @@ class WorkerProcess:
 
     def _end_tree(self) -> None:
         self.kill_group()
-        self._process.wait()
+        try:
+            self._process.wait(_KILLED_TIMEOUT_S)
+        except subprocess.TimeoutExpired:
+            log.warning("worker %d was killed, but has not exited yet", self.pid)
         kill_all(self._cookie)  # descendants that have left the process group
         self._folder.remove()
 
