@@ -31,6 +31,19 @@ from coglet_supervisor.webhooks.signature import Signer
 MAX_BODY_BYTES = 10_000
 
 
+class Observed:
+    """Observes all runs: what it saw, as pairs of a method and a status."""
+
+    def __init__(self) -> None:
+        self.seen: list[tuple[str, str]] = []
+
+    def run_created(self, run: PredictionRun) -> None:
+        self.seen.append((f"created {run.id}", run.prediction.status))
+
+    def run_ended(self, run: PredictionRun) -> None:
+        self.seen.append((f"ended {run.id}", run.prediction.status))
+
+
 class Service:
     """A service with one slot, and what its server would say."""
 
@@ -41,12 +54,14 @@ class Service:
         )
         self.state: State = "READY"
         self.is_shutting_down = False
+        self.observed = Observed()
         self.service = PredictionService(
             bench.pool,
             server_log,
             bench.resources,
             state=lambda: self.state,
             is_shutting_down=lambda: self.is_shutting_down,
+            observers=[self.observed],
         )
 
     def create(

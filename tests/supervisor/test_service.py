@@ -3,6 +3,7 @@
 import asyncio
 from typing import Any
 
+import msgspec
 import pytest
 from tests.supervisor.serving import Service
 
@@ -104,3 +105,32 @@ async def test_waiting_ends_with_the_last_run(served: Service) -> None:
         await asyncio.sleep(0)
         assert not waiting.done()
         served.end()
+
+
+async def test_observers_see_the_start_and_the_end_of_each_run(served: Service) -> None:
+    served.create()
+    assert served.observed.seen == [("created p", "starting")]  # before its first step
+    served.end()
+    served.is_shutting_down = True
+    with pytest.raises(Draining):
+        served.create("rejected")
+    assert served.observed.seen == [("created p", "starting"), ("ended p", "succeeded")]
+
+
+async def test_observers_see_runs_of_an_earlier_server(served: Service) -> None:
+    run = served.create()
+    record = run.record()
+    served.end()
+    served.observed.seen.clear()
+    restored = served.service.restore(record)
+    served.service.place(restored)
+    restored.resume()
+    assert served.observed.seen == [("created p", "starting")]
+    served.end()
+    assert served.observed.seen[-1] == ("ended p", "succeeded")
+
+
+async def test_observers_see_a_run_that_is_left_to_the_next_server(served: Service) -> None:
+    run = served.create()
+    served.service.restore(msgspec.structs.replace(run.record(), id="left")).leave()
+    assert served.observed.seen[1:] == [("created left", "starting"), ("ended left", "starting")]

@@ -17,6 +17,7 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_body import CONTAINER_BODIES, Bodies, HostedBodies
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
+from coglet_supervisor.predictions.observer import RunObserver
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
 from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.queue import retry_after_s
@@ -99,9 +100,10 @@ class PredictionService:
     """The table of runs in flight, by id. Predictions and trainings share it.
 
     `state` returns the state of the model, `is_shutting_down` whether the server accepts no new predictions.
+    `observers` receive the start and the end of each run.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - three positional arguments, and what the server reports, by name
         self,
         pool: SlotPool,
         server_log: ServerLog,
@@ -109,6 +111,7 @@ class PredictionService:
         *,
         state: Callable[[], State],
         is_shutting_down: Callable[[], bool],
+        observers: Sequence[RunObserver] = (),
     ) -> None:
         self.schema: Document | None = None
         self.validation = Validation(None, ignore_unknown=False)
@@ -118,6 +121,7 @@ class PredictionService:
         self._resources = resources
         self._state = state
         self._is_shutting_down = is_shutting_down
+        self._observers = observers
         self._runs: dict[str, PredictionRun] = {}
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
         self._ended_count = 0
@@ -153,8 +157,7 @@ class PredictionService:
             self._spec(request, input_json), number, self._resources, listeners=listeners, owner=self
         )
         self.place(run)
-        self._runs[run.id] = run
-        self._is_empty.clear()
+        self._add(run)
         run.accept()
         return run
 
@@ -180,8 +183,7 @@ class PredictionService:
             hosted=record.hosted,
         )
         run = PredictionRun(spec, record.sequence, self._resources, listeners=listeners, owner=self)
-        self._runs[run.id] = run
-        self._is_empty.clear()
+        self._add(run)
         return run
 
     def problem_of(self, record: Record) -> str | None:
@@ -259,8 +261,16 @@ class PredictionService:
         self._ended_count += 1
         self._pool.queue.remove(run)
         del self._runs[run.id]
+        for observer in self._observers:
+            observer.run_ended(run)
         if not self._runs:
             self._is_empty.set()
+
+    def _add(self, run: PredictionRun) -> None:
+        self._runs[run.id] = run
+        self._is_empty.clear()
+        for observer in self._observers:
+            observer.run_created(run)
 
     def _check_room(self, prediction_id: str | None, input_bytes: int) -> None:
         """Raise a subclass of Refused if a new prediction can neither start nor wait."""
