@@ -114,8 +114,10 @@ WITHIN_S: Final = GRACE_S + 6 + 4
 
 def test_the_whole_end_takes_little_more_than_the_grace_time(serve: Serve) -> None:
     with contextlib.ExitStack() as stack:
-        server = stack.enter_context(serve(HANGING, variables={"COG_SHUTDOWN_GRACE": str(GRACE_S)}))
         receiver = stack.enter_context(Stalling().listening())
+        collector = stack.enter_context(Stalling().listening())
+        variables = {"COG_SHUTDOWN_GRACE": str(GRACE_S), "OTEL_EXPORTER_OTLP_ENDPOINT": collector.url}
+        server = stack.enter_context(serve(HANGING, variables=variables))
         hanging = server.begin(
             id="hanging", webhook=receiver.url, webhook_events_filter=["start", "completed"]
         )

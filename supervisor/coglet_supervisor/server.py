@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.predictions.validation import Validation
     from coglet_supervisor.records.store import Store
+    from coglet_supervisor.tracing.opening import Untraced
+    from coglet_supervisor.tracing.traced import Traced
     from coglet_supervisor.webhooks.delivery import Webhooks
 
 log = logging.getLogger(__name__)
@@ -47,10 +49,13 @@ _PERIOD_S = 1.0
 
 # A shutdown takes the grace time and at most 6 s more. When predictions have used up the grace time, they get
 # _CANCELED_S to be canceled, and then their last webhooks get LAST_WEBHOOKS_S; open responses have the same
-# time in parallel. Killing what has not exited takes little more than a second.
+# time in parallel. Killing what has not exited takes little more than a second. The last spans get what is
+# left until _SPANS_END_S after the grace time, within the limits of _LAST_SPANS_S.
 _CANCELED_S = 2.0
 LAST_WEBHOOKS_S = 2.0
 _CLOSE_S = 0.5
+_SPANS_END_S = 5.5
+_LAST_SPANS_S = (0.5, 2.0)
 
 
 class _Ended(Exception):
@@ -123,6 +128,7 @@ class Server:
         from coglet_supervisor.http.server import HttpServer
         from coglet_supervisor.memory import return_large_blocks
         from coglet_supervisor.records.restoring import restore
+        from coglet_supervisor.tracing.opening import open_tracing
         from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
@@ -130,10 +136,8 @@ class Server:
         self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
         if settings.exit_with_stdin:
             self._stop.watch_stdin()
-        guard = UrlGuard.from_environment(os.environ)
-        outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
-        if settings.upload_url is not None:
-            self.start_task(uploading.prepare())
+        tracing = await open_tracing(settings, self._server_log)
+        outgoing, uploading = self._make_clients(tracing)
         webhooks = Webhooks(
             outgoing,
             self._clients.start,
@@ -141,9 +145,9 @@ class Server:
             authentication=self._authentication,
             on_delivered=self._store.webhook_delivered,
         )
-        service = self._service = self._make_service(uploading)
+        service = self._service = self._make_service(uploading, tracing)
         http = HttpServer(
-            self._make_app(service, webhooks),
+            tracing.app(self._make_app(service, webhooks)),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
@@ -165,6 +169,16 @@ class Server:
         await self._deliver_last(webhooks, grace_ends)
         await _close(outgoing, uploading)
         await serving
+        await tracing.close(self._last_spans_s(grace_ends))
+
+    def _make_clients(self, tracing: Traced | Untraced) -> tuple[Outgoing, Outgoing]:
+        """Return the clients for webhooks and for uploads."""
+        guard = UrlGuard.from_environment(os.environ)
+        upload_url = self._settings.upload_url
+        uploading = tracing.outgoing(guard_of_uploads(guard, upload_url), "upload")
+        if upload_url is not None:
+            self.start_task(uploading.prepare())
+        return tracing.outgoing(guard, "webhook"), uploading
 
     def _open_store(self) -> Store:
         from coglet_supervisor.records.opening import open_store
@@ -188,13 +202,15 @@ class Server:
         await self._workers.run()
         service.stop_waiting("Prediction was not run: no worker could be started")
 
-    def _make_service(self, outgoing: Outgoing) -> PredictionService:
+    def _make_service(self, outgoing: Outgoing, tracing: Traced | Untraced) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
         from coglet_supervisor.predictions.hosted_outputs import hosted_stores
         from coglet_supervisor.predictions.resources import RunResources
         from coglet_supervisor.predictions.service import PredictionService
 
-        store = file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing)
+        store = tracing.store(
+            file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing)
+        )
         resources = RunResources(
             folder=self._folder.path,
             store=store,
@@ -203,6 +219,7 @@ class Server:
             numbers=itertools.count(self._store.last_sequence + 1),
             start_task=self._clients.start,
             echo=self._server_log.echo,
+            tracer=tracing.runs,
             max_output_bytes=self._settings.max_output_bytes,
             max_log_bytes=self._settings.max_log_bytes,
             stream_history=self._settings.stream_history,
@@ -215,6 +232,7 @@ class Server:
             resources,
             state=lambda: self._workers.state,
             is_shutting_down=lambda: self._stop.is_made,
+            observers=tracing.observers,
         )
 
     def _make_app(self, service: PredictionService, webhooks: Webhooks) -> App:
@@ -275,6 +293,11 @@ class Server:
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
         await self._stop.unless_urgent(webhooks.wait_delivered(), time_left_s)
         await webhooks.close()
+
+    def _last_spans_s(self, grace_ends: float) -> float:
+        at_least_s, at_most_s = _LAST_SPANS_S
+        left_s = 0.0 if self._stop.is_urgent else grace_ends + _SPANS_END_S - time.monotonic()
+        return min(max(left_s, at_least_s), at_most_s)
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")

@@ -9,6 +9,7 @@ from typing import Protocol
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.record import Recorder
+from coglet_supervisor.predictions.tracer import NO_TRACER, RunTracer
 
 
 class FileStore(Protocol):
@@ -26,7 +27,8 @@ class RunResources:
     `folder` holds a folder for each run; `hosted_store` returns the store for the files of a prediction of
     the hosted API, if it has another; `recorder` writes down its transitions; `numbers` are the
     sequence numbers of new runs; `start_task` starts work
-    that serves one client; `echo` writes what a prediction prints (id, source, text) into the server's log.
+    that serves one client; `echo` writes what a prediction prints (id, source, text) into the server's log;
+    `tracer` makes the spans of runs.
     """
 
     folder: Path
@@ -36,6 +38,7 @@ class RunResources:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     start_task: StartTask
     echo: Callable[[str, str, str], None]
+    tracer: RunTracer = NO_TRACER
     max_output_bytes: int
     max_log_bytes: int
     stream_history: int = 0

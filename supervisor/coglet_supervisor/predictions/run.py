@@ -16,19 +16,8 @@ from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.cleaning import clean_up
 from coglet_supervisor.predictions.acceptance import Acceptance
 from coglet_supervisor.predictions.deadline import Deadline
-from coglet_supervisor.predictions.outputs import (
-    INVALID_JSON,
-    OutputFailed,
-    OutputQueue,
-    OutputTooLarge,
-)
-from coglet_supervisor.predictions.prediction import (
-    Listener,
-    Prediction,
-    PredictionSpec,
-    Status,
-    Terminal,
-)
+from coglet_supervisor.predictions.outputs import INVALID_JSON, OutputFailed, OutputQueue, OutputTooLarge
+from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Status, Terminal
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.slots import Slot
@@ -234,6 +223,8 @@ class PredictionRun:
                 self._outputs.add_file(message)
             case slot.Metric():
                 self._measure(message)
+            case slot.Downloaded():
+                self._resources.tracer.downloaded(message)
             case slot.Cancelled():
                 self._end("canceled")
             case slot.Done() | slot.Failed():
@@ -289,6 +280,7 @@ class PredictionRun:
             self._start()
         else:
             self._phase = "waiting"
+            self._resources.tracer.waits(self.id)
             self._deadline.set(self._resources.queue_timeout_s, self._wait_too_long)
             if self.input.needs_file:
                 self._spill()  # waiting inputs would fill the memory
@@ -325,6 +317,7 @@ class PredictionRun:
             context=self._spec.context,
             sequence=self.sequence,
             files=self._spec.files,
+            trace=self._resources.tracer.started(self.id),
         )
         try:
             to.send(message)
