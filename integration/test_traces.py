@@ -210,6 +210,9 @@ def test_each_attempt_of_a_webhook_is_a_span(server: Server, collector: Collecto
         "url.scheme": "http",
     }
     assert b"secret" not in b"".join(each.body for each in collector.receiver.received)
+    server.wait_log("trying again in")
+    [record] = [each["fields"] for each in server.records if "trying again in" in each["fields"]["message"]]
+    assert (record["trace_id"], record["span_id"]) == (TRACE_ID, request.span_id)
 
 
 def test_an_upload_is_a_part_of_the_run(server: Server, collector: Collector, web: Receiver) -> None:

@@ -57,7 +57,7 @@ async def open_tracing(settings: Settings, server_log: ServerLog) -> Traced | Un
     except ImportError as error:
         log.warning("traces are off, because OpenTelemetry is not installed (%s): %s", error, INSTALL)
     except (ValueError, RuntimeError) as error:
-        log.warning("traces are off, because their configuration is invalid: %s", error)
+        log.warning("traces are off, because OpenTelemetry cannot be set up: %s", error)
     else:
         server_log.correlate(traced.runs.log_fields)
         return traced

@@ -33,6 +33,8 @@ class TracedOutgoing(Outgoing):
         parent = context_in_headers(message.headers.items())
         if not get_current_span(parent).get_span_context().is_valid:
             parent = get_current()
+        # Without an end, because the task goes on: what it logs of a failure is part of the trace.
+        attach(parent)
         attributes: dict[str, AttributeValue] = {
             **server_of(message.url),
             "http.request.method": message.method,

@@ -34,11 +34,10 @@ class TracedApp:
         attributes = {"http.request.method": method, "http.route": route, "url.scheme": scope["scheme"]}
         span = self._tracer.start_span(f"{method} {route}", parent, SpanKind.SERVER, attributes)
         headers = [field for field in scope["headers"] if not is_trace_field(field[0])]
+        scope["headers"] = [*headers, *headers_of(span).items()]
         token = attach(set_span_in_context(span, parent))
         try:
-            await self._app(
-                {**scope, "headers": [*headers, *headers_of(span).items()]}, receive, _noting(span, send)
-            )
+            await self._app(scope, receive, _noting(span, send))
         except BaseException as error:
             span.set_attribute("error.type", type(error).__name__)
             raise

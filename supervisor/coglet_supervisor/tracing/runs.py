@@ -65,10 +65,14 @@ class RunTraces:
 
     def run_created(self, run: PredictionRun) -> None:
         """See RunObserver."""
-        get_current_span().set_attribute(PREDICTION_ID, run.id)
-        trace = _RunTrace(run, context_in(run.record(with_data=False).context))
+        request = get_current_span()
+        if request.get_span_context().is_valid:
+            request.set_attribute(PREDICTION_ID, run.id)
+            trace = _RunTrace(run, set_span_in_context(request, Context()))
+        else:  # of an earlier server, which may have had traces
+            trace = _RunTrace(run, context_in(run.record(with_data=False).context))
         if not get_current_span(trace.parent).get_span_context().is_valid:
-            trace.own_root = self._start(run.kind, trace, int(run.prediction.created_at * 1e9))
+            trace.own_root = self._start(run.kind, trace, _ns(run.prediction.created_at))
             trace.parent = set_span_in_context(trace.own_root, Context())
         self._traces[run.id] = trace
 
