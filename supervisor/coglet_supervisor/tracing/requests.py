@@ -5,6 +5,7 @@ from typing import Final
 from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
+from coglet_supervisor.http.app import MAX_HEADERS
 from coglet_supervisor.http.request import Application, Message, Receive, Scope, Send
 from coglet_supervisor.tracing.propagation import context_in_headers, headers_of, is_trace_field
 from coglet_supervisor.tracing.routes import method_of, route_of
@@ -33,13 +34,16 @@ class TracedApp:
         method = method_of(scope["method"])
         attributes = {"http.request.method": method, "http.route": route, "url.scheme": scope["scheme"]}
         span = self._tracer.start_span(f"{method} {route}", parent, SpanKind.SERVER, attributes)
-        headers = [field for field in scope["headers"] if not is_trace_field(field[0])]
-        scope["headers"] = [*headers, *headers_of(span).items()]
+        others = [field for field in scope["headers"] if not is_trace_field(field[0])]
+        # Not beyond the limit of fields, for which the request would be rejected.
+        scope["headers"] = [*others, *list(headers_of(span).items())[: max(MAX_HEADERS - len(others), 0)]]
         token = attach(set_span_in_context(span, parent))
         try:
             await self._app(scope, receive, _noting(span, send))
         except BaseException as error:
             span.set_attribute("error.type", type(error).__name__)
+            if isinstance(error, Exception):
+                span.set_status(StatusCode.ERROR)
             raise
         finally:
             detach(token)
