@@ -8,7 +8,7 @@ import pytest
 from integration.conftest import Serve
 from testing.collector import TRACES_PATH, collecting
 from testing.ports import reserved_port
-from testing.receiver import HANG_UP, Peer, Receiver, Reply
+from testing.receiver import HANG_UP, Peer, Receiver, Reply, in_turn
 from testing.script import returning
 from testing.server import Server
 
@@ -94,16 +94,15 @@ def test_a_collector_that_never_answers(serve: Serve) -> None:
 
 def test_a_collector_that_recovers(serve: Serve) -> None:
     with collecting() as collector:
-        collector.receiver.answer = lambda _: Reply(400)
+        collector.receiver.answer = in_turn(Reply(400), Reply(400), Reply())
         with serve("script", variables=collector.variables) as server:
-            server.predict(HELLO, id="lost")
-            server.wait_log("spans cannot be exported, they are dropped: Failed to export")
-            server.wait_log("batch code: 400")
-            collector.receiver.answer = lambda _: Reply()
-            server.predict(HELLO, id="kept")
+            for exports in range(3):
+                server.predict(HELLO)
+                collector.receiver.wait_count(exports + 1)
             server.wait_log("the collector receives spans again")
             stop(server)
-            assert len(warnings(server, "spans cannot be exported")) == 1
+            (failure,) = warnings(server, "spans cannot be exported")
+            assert "batch code: 400" in failure
             assert len(warnings(server, "were not delivered to the collector")) == 1
 
 
