@@ -5,6 +5,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from testing.collector import collecting
 from testing.http2 import fields, http2
 from testing.installation import Installation
 from testing.model import Model
@@ -60,3 +61,14 @@ def test_http_2() -> None:
         post = fields(b"POST", b"/predictions", (b"content-type", b"application/json"))
         assert client.request(post, b"[]")[0] == 422
         assert client.request(fields()) == (200, b"ok")
+
+
+def test_traces() -> None:
+    with (
+        collecting() as collector,
+        serve(
+            Installation.at(Path(PYTHON)), Model.named("echo"), Launch(variables=collector.variables)
+        ) as server,
+    ):
+        server.predict({})
+        collector.wait_spans("POST /predictions")

@@ -18,12 +18,21 @@ COMPONENTS = {
     "core": ROOT / "protocol" / "coglet_protocol",
     "schema": ROOT / "schema" / "coglet_schema",
     "server": ROOT / "supervisor" / "coglet_supervisor",
+    "otel": ROOT / "supervisor" / "coglet_supervisor" / "tracing",
     "cli": ROOT / "cli" / "coglet_cli",
 }
 # Of the model's side, which has the core alone.
 MODEL_SIDE = [ROOT / "sdk" / "cog", ROOT / "sdk" / "coglet", ROOT / "worker" / "coglet_worker"]
 TESTS = [ROOT / name for name in ("testing", "tests", "integration", "bench")]
 OURS = {"cog", "coglet", "testing", "tests", "integration", "bench"}
+
+# Of a module that several packages share, the package of each part.
+PARTS = {
+    "opentelemetry": "opentelemetry-api",
+    "opentelemetry.exporter.otlp.proto.http": "opentelemetry-exporter-otlp-proto-http",
+    "opentelemetry.proto": "opentelemetry-proto",
+    "opentelemetry.sdk": "opentelemetry-sdk",
+}
 
 IMPORTED_BY_A_PACKAGE = {"sniffio": "httpcore looks for it at each request, see pyproject.toml"}
 WITHOUT_DECLARATION = {
@@ -45,23 +54,32 @@ def declared(extra: str) -> frozenset[str]:
 
 
 def imported_modules(folder: Path) -> Iterator[str]:
-    """Return the top-level name of each module that the files in `folder` import."""
+    """Return each module that the files in `folder` import, but not those of another component's folder."""
+    inner = [other for other in COMPONENTS.values() if other != folder and other.is_relative_to(folder)]
     for path in folder.rglob("*.py"):
-        if {"corpus", "models"} & set(path.parts):
+        if {"corpus", "models"} & set(path.parts) or {*path.parents} & {*inner}:
             continue  # sources that tests read, and models
         for node in ast.walk(ast.parse(path.read_text())):
             if isinstance(node, ast.Import):
-                yield from (alias.name.partition(".")[0] for alias in node.names)
+                yield from (alias.name for alias in node.names)
             elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                yield node.module.partition(".")[0]
+                yield node.module
 
 
 def imported_packages(folder: Path) -> set[str]:
     """Return the distributions that files in `folder` import."""
-    foreign = {name for name in imported_modules(folder) if not name.startswith("coglet_")}
-    foreign -= {*sys.stdlib_module_names, *OURS, *WITHOUT_DECLARATION}
+    ours_or_known = {*sys.stdlib_module_names, *OURS, *WITHOUT_DECLARATION}
     homes = packages_distributions()
-    return {canonicalize_name(home) for name in foreign for home in homes[name]}
+    found = set()
+    for module in imported_modules(folder):
+        name = module.partition(".")[0]
+        if name.startswith("coglet_") or name in ours_or_known:
+            continue
+        if name in PARTS:
+            found.add(PARTS[max((part for part in PARTS if f"{module}.".startswith(f"{part}.")), key=len)])
+        else:
+            found |= {canonicalize_name(home) for home in homes[name]}
+    return found
 
 
 @pytest.mark.parametrize("extra", COMPONENTS)

@@ -3,11 +3,15 @@
 import threading
 from collections.abc import Iterator
 
+import msgspec
 import pytest
 from integration.worker.conftest import StartWorker
+from testing.prediction import Prediction, Result
 from testing.receiver import Peer, Receiver, Reply
 from testing.waiting import wait_for
 from testing.worker import Worker
+
+from coglet_protocol import slot
 
 MODEL = """
     import os
@@ -113,3 +117,62 @@ def test_other_predictions_run_meanwhile(start_worker: StartWorker, web: Receive
     gate.open()
     assert waiting.result().output == [["halfhalf", "", True]]
     wait_clean(worker)
+
+
+TRACE = {"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"}
+NOT_SAMPLED = {"traceparent": TRACE["traceparent"].removesuffix("01") + "00"}
+
+
+def predict_traced(worker: Worker, url: str, trace: dict[str, str]) -> Prediction:
+    """Start a prediction with one file."""
+    message = worker.next_message(input=msgspec.json.encode({"files": [url]}))
+    return worker.send_predict(msgspec.structs.replace(message, trace=trace))
+
+
+def reports(result: Result) -> list[slot.Downloaded]:
+    return [message for message in result.messages if isinstance(message, slot.Downloaded)]
+
+
+@PREFIXES
+def test_a_traced_download_is_reported(start_worker: StartWorker, web: Receiver, prefix: str) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    url = web.add("/a.txt", b"1234").replace("://", "://user:password@")
+    [report] = reports(predict_traced(worker, url, TRACE).result())
+    assert (report.origin, report.size_bytes, report.error) == (web.url, 4, None)
+    assert report.started_ns <= report.ended_ns
+    [request] = web.received
+    assert request.headers["traceparent"] == f"00-0af7651916cd43dd8448eb211c80319c-{report.span_id:016x}-01"
+    assert request.headers["tracestate"] == "a=b"
+
+
+@PREFIXES
+def test_a_traced_download_that_fails(start_worker: StartWorker, web: Receiver, prefix: str) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    [report] = reports(predict_traced(worker, f"{web.url}/missing", TRACE).result())
+    assert report.error == "404"
+
+
+@PREFIXES
+def test_a_download_that_is_cut_by_a_cancel_is_reported_before_the_end(
+    start_worker: StartWorker, web: Receiver, gate: Gate, prefix: str
+) -> None:
+    worker = start_worker(MODEL.format(prefix=prefix))
+    prediction = predict_traced(worker, f"{web.url}/gate", TRACE)
+    gate.reached.wait()
+    worker.cancel(prediction.message)
+    result = prediction.result()
+    assert result.is_canceled
+    assert [report.error for report in reports(result)] == ["canceled"]
+
+
+def test_a_download_that_is_not_sampled_or_not_traced_is_not_reported(
+    start_worker: StartWorker, web: Receiver
+) -> None:
+    worker = start_worker(MODEL.format(prefix=""))
+    url = web.add("/a.txt", b"a")
+    assert not reports(predict_traced(worker, url, NOT_SAMPLED).result())
+    assert not reports(predict_traced(worker, url, {}).result())
+    first, second = web.received
+    assert first.headers["traceparent"].startswith("00-0af7651916cd43dd8448eb211c80319c-")
+    assert first.headers["traceparent"].endswith("-00")
+    assert "traceparent" not in second.headers

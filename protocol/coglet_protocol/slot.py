@@ -4,7 +4,7 @@ Inputs and outputs are JSON text inside a binary field, so that neither side sca
 only passes on.
 """
 
-from typing import Literal
+from typing import Annotated, Final, Literal
 
 import msgspec
 
@@ -14,6 +14,8 @@ from coglet_protocol.framing import frame
 
 MetricMode = Literal["replace", "increment", "append"]
 FileKind = Literal["file_type", "oversized"]
+# Integers that fit into all fields of the format of traces, and of msgspec's limits.
+_MAX_INT: Final = 2**63 - 1
 
 
 class SlotMessage(msgspec.Struct, frozen=True, kw_only=True, tag_field="type", omit_defaults=True):
@@ -33,7 +35,8 @@ class Predict(SlotMessage, frozen=True, kw_only=True, tag="predict"):
 
     Exactly one of `input` (JSON text) and `input_file` (path of a spill file with the same text) is set.
     `output_dir` is a folder that the worker may create for files of this prediction. `sequence` counts
-    the predictions that the supervisor has sent. `files` are URLs that need no download.
+    the predictions that the supervisor has sent. `files` are URLs that need no download. `trace` holds the
+    header fields `traceparent` and `tracestate` (W3C Trace Context) of a run that is traced.
     """
 
     id: str
@@ -43,6 +46,7 @@ class Predict(SlotMessage, frozen=True, kw_only=True, tag="predict"):
     context: dict[str, str] = {}
     sequence: int = 0
     files: tuple[InputFile, ...] = ()
+    trace: dict[str, str] = {}
 
 
 class Log(SlotMessage, frozen=True, kw_only=True, tag="log"):
@@ -84,6 +88,23 @@ class Metric(SlotMessage, frozen=True, kw_only=True, tag="metric"):
     mode: MetricMode
 
 
+class Downloaded(SlotMessage, frozen=True, kw_only=True, tag="downloaded"):
+    """Worker -> supervisor. The end of one download. Sent only if the Predict had a `trace`.
+
+    `span_id` is the number that the download has sent as the parent in its own `traceparent`. `origin` is
+    scheme, host and port of the URL, whose other parts may be secret. Times are nanoseconds since the epoch.
+    `error` is the status or the class of the error if it failed.
+    """
+
+    id: str
+    span_id: Annotated[int, msgspec.Meta(ge=1, le=_MAX_INT)]
+    origin: str
+    started_ns: Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT)]
+    ended_ns: Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT)]
+    size_bytes: Annotated[int, msgspec.Meta(ge=0, le=_MAX_INT)] = 0
+    error: str | None = None
+
+
 class Done(SlotMessage, frozen=True, kw_only=True, tag="done"):
     """Worker -> supervisor, terminal.
 
@@ -113,7 +134,7 @@ class Cancelled(SlotMessage, frozen=True, kw_only=True, tag="cancelled"):
 
 
 ToWorker = Predict
-FromWorker = Log | Output | FileOutput | Metric | Done | Failed | Cancelled
+FromWorker = Log | Output | FileOutput | Metric | Downloaded | Done | Failed | Cancelled
 
 _encoder = msgspec.msgpack.Encoder()
 _to_worker: msgspec.msgpack.Decoder[ToWorker] = msgspec.msgpack.Decoder(ToWorker)

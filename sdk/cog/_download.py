@@ -27,11 +27,12 @@ from urllib.request import (
 
 from cog import _connection
 from cog._connection import BoundedHTTPHandler, BoundedHTTPSHandler, seconds_left
+from cog._observation import observed
 from cog.errors import DownloadError
 from coglet import __version__
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
+    from collections.abc import Iterator, Mapping
     from http.client import HTTPResponse
 
 _CHUNK_BYTES: Final = 256 * 1024
@@ -59,11 +60,15 @@ def download(url: str) -> Iterator[bytes]:
     and a body that is larger or takes longer than COG_MAX_DOWNLOAD_BYTES and COG_DOWNLOAD_TIMEOUT allow.
     """
     ends = time.monotonic() + _limit("COG_DOWNLOAD_TIMEOUT", _MAX_S)
-    with _download_errors(url), _opener(ends).open(_request(url), timeout=_connection.TIMEOUT_S) as response:
-        chunks = _body(response)
-        if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
-            chunks = _inflate(chunks)
-        yield from _limited(chunks, response.length or 0, ends)
+    with _download_errors(url), observed(url) as observation:
+        request = _request(url, observation.headers)
+        with _opener(ends).open(request, timeout=_connection.TIMEOUT_S) as response:
+            chunks = _body(response)
+            if response.headers.get("Content-Encoding", "").strip().lower() in ("gzip", "x-gzip", "deflate"):
+                chunks = _inflate(chunks)
+            for chunk in _limited(chunks, response.length or 0, ends):
+                observation.received(len(chunk))
+                yield chunk
 
 
 def _limited(chunks: Iterator[bytes], announced_bytes: int, ends: float) -> Iterator[bytes]:
@@ -106,7 +111,7 @@ def _opener(ends: float) -> OpenerDirector:
     return opener
 
 
-def _request(url: str) -> Request:
+def _request(url: str, more_headers: Mapping[str, str]) -> Request:
     parts = urlsplit(url)
     if not parts.hostname:
         raise DownloadError(f"Invalid URL {url!r}: No host supplied")
@@ -119,6 +124,7 @@ def _request(url: str) -> Request:
         "User-Agent": os.environ.get("COG_USER_AGENT") or f"pycoglet/{__version__}",
         "Accept": "*/*",
         "Accept-Encoding": "gzip",
+        **more_headers,
     }
     request = Request(urlunsplit((parts.scheme.lower(), netloc, path or "/", query, "")), headers=headers)
     if parts.username is not None:

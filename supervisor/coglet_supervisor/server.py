@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import functools
-import itertools
 import logging
 import math
 import os
 import socket
 import time
-from collections.abc import AsyncIterator, Coroutine, Sequence
+from collections.abc import AsyncIterator, Coroutine
 from contextlib import AbstractAsyncContextManager
 from typing import TYPE_CHECKING, Any
 
-from coglet_protocol.url_guard import UrlGuard
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
 from coglet_supervisor.errors import StartupError
@@ -23,7 +20,7 @@ from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans,
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.listener import listen
 from coglet_supervisor.outgoing.client import Outgoing
-from coglet_supervisor.outgoing.upload_target import check_upload_url, guard_of_uploads
+from coglet_supervisor.outgoing.upload_target import check_upload_url
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
@@ -39,9 +36,6 @@ from coglet_supervisor.workers.spec import worker_specs
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
-    from coglet_supervisor.http.app import App
-    from coglet_supervisor.pages.metrics import MetricsRoute
-    from coglet_supervisor.predictions.observer import RunObserver
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.predictions.validation import Validation
     from coglet_supervisor.records.store import Store
@@ -54,14 +48,16 @@ _PERIOD_S = 1.0
 # A shutdown takes the grace time and at most 6 s more: `EndDeadline` ends what takes longer. When predictions
 # have used up the grace time, they get _CANCELED_S to be canceled, and workers that have not exited get
 # _KILL_S to be killed. Then the last webhooks get _LAST_WEBHOOKS_S; open responses have the same time in
-# parallel.
+# parallel. The last spans get what is left until then, within the limits of _LAST_SPANS_S.
 _CANCELED_S = 2.0
 _KILL_S = 1.4
 _LAST_WEBHOOKS_S = 2.0
 _CLOSE_S = 0.3
-# The time that is left before the deadline when webhooks, connections and the records have to be ready.
-_WEBHOOKS_LEAVE_S = 1.0
-_CONNECTIONS_LEAVE_S = 0.4
+_LAST_SPANS_S = (0.5, 2.0)
+# The time that is left before the deadline when webhooks, connections, spans and records have to be ready.
+_WEBHOOKS_LEAVE_S = 1.4
+_CONNECTIONS_LEAVE_S = 0.9
+_SPANS_LEAVE_S = 0.3
 _RECORDS_LEAVE_S = 0.1
 # Threads that still read or write a file have this time, and so has the removal of the temporary folder.
 _FILES_S = 3.0
@@ -150,21 +146,35 @@ class Server:
         from coglet_supervisor.memory import return_large_blocks
         from coglet_supervisor.metrics.machine import Machine
         from coglet_supervisor.monitoring import Monitoring
+        from coglet_supervisor.parts import Parts
         from coglet_supervisor.records.restoring import restore
+        from coglet_supervisor.tracing.opening import open_tracing
 
         return_large_blocks()
         settings = self._settings
+        parts = Parts(
+            settings=settings,
+            server_log=self._server_log,
+            authentication=self._authentication,
+            folder=self._folder.path,
+            files=self._files,
+            pool=self._pool,
+            workers=self._workers,
+            store=self._store,
+            clients=self._clients,
+            stop=self._stop,
+        )
         self._watch_for_stop()
-        guard = UrlGuard.from_environment(os.environ)
-        outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
+        tracing = await open_tracing(settings, self._server_log)
+        outgoing, uploading = parts.make_clients(tracing)
         if settings.upload_url is not None:
             self.start_task(uploading.prepare())
-        webhooks = self._make_webhooks(outgoing)
+        webhooks = parts.make_webhooks(outgoing)
         monitoring = Monitoring(settings, self._metrics_listener)
-        service = self._service = self._make_service(uploading, monitoring.observers)
+        service = self._service = parts.make_service(uploading, tracing, monitoring)
         machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            self._make_app(service, webhooks, monitoring.route(machine)),
+            tracing.app(parts.make_app(service, webhooks, monitoring.route(machine))),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
@@ -183,10 +193,8 @@ class Server:
             for each in (self._run_workers(service), self._run_periodic_tasks(), self._expire_records())
         ]
         await self._stop.wait()
-        self._notifier.notify("STOPPING=1")
         grace_ends = time.monotonic() + settings.shutdown_grace_s
-        await self._drain(service)
-        await self._stop_workers(grace_ends)
+        await self._stop_predictions(service, grace_ends)
         for duty in duties:
             duty.cancel()
         self._drained.set()
@@ -194,6 +202,7 @@ class Server:
         await _close(outgoing, uploading)
         async with self._until(_CONNECTIONS_LEAVE_S, "connections of clients"):
             await asyncio.wait(serving)
+        await tracing.close(self._last_spans_s(grace_ends))
 
     def _watch_for_stop(self) -> None:
         settings = self._settings
@@ -242,75 +251,6 @@ class Server:
         await self._workers.run()
         service.stop_waiting("Prediction was not run: no worker could be started")
 
-    def _make_webhooks(self, outgoing: Outgoing) -> Webhooks:
-        from coglet_supervisor.webhooks.delivery import Webhooks
-
-        return Webhooks(
-            outgoing,
-            self._clients.start,
-            interval_s=self._settings.webhook_interval_s,
-            authentication=self._authentication,
-            on_delivered=self._store.webhook_delivered,
-        )
-
-    def _make_service(self, outgoing: Outgoing, observers: Sequence[RunObserver]) -> PredictionService:
-        from coglet_supervisor.predictions.file_store import file_store
-        from coglet_supervisor.predictions.hosted_inputs import files_in
-        from coglet_supervisor.predictions.hosted_outputs import hosted_stores
-        from coglet_supervisor.predictions.resources import RunResources
-        from coglet_supervisor.predictions.service import PredictionService
-
-        store = file_store(self._settings.upload_url, self._settings.max_output_bytes, outgoing)
-        resources = RunResources(
-            folder=self._folder.path,
-            store=store,
-            hosted_store=hosted_stores(self._settings, self._files, store),
-            input_files=functools.partial(files_in, self._files),
-            recorder=self._store,
-            numbers=itertools.count(self._store.last_sequence + 1),
-            start_task=self._clients.start,
-            echo=self._server_log.echo,
-            max_output_bytes=self._settings.max_output_bytes,
-            max_log_bytes=self._settings.max_log_bytes,
-            stream_history=self._settings.stream_history,
-            timeout_s=self._settings.predict_timeout_s,
-            queue_timeout_s=self._settings.queue_timeout_s,
-            token=self._settings.api_token,
-        )
-        return PredictionService(
-            self._pool,
-            self._server_log,
-            resources,
-            state=lambda: self._workers.state,
-            is_shutting_down=lambda: self._stop.is_made,
-            observers=observers,
-        )
-
-    def _make_app(self, service: PredictionService, webhooks: Webhooks, metrics: MetricsRoute | None) -> App:
-        from coglet_supervisor.health_reporter import HealthReporter
-        from coglet_supervisor.http.access import Access, is_loopback
-        from coglet_supervisor.http.app import App
-        from coglet_supervisor.http.predictions import PredictionRoutes
-        from coglet_supervisor.http.public_url import PublicUrl
-        from coglet_supervisor.http.records import RecordRoutes
-        from coglet_supervisor.pages.app import LazyPages
-        from coglet_supervisor.pages.hosted.parts import make_parts
-
-        settings = self._settings
-        start_task = self._clients.start
-        repeats_from = self._store if settings.idempotent_put == "records" else None
-        predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
-        records = RecordRoutes(service, self._store, webhooks, PublicUrl.from_settings(settings), start_task)
-        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
-        pages = LazyPages(
-            service,
-            self._stop.make,
-            lambda: make_parts(settings, service, self._store, webhooks, self._files),
-            metrics,
-        )
-        health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
-        return App(access, predictions, records, health, pages)
-
     async def _run_periodic_tasks(self) -> None:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
@@ -347,7 +287,9 @@ class Server:
         if canceled := service.cancel_all():
             log.warning("%d predictions did not end within the grace time, canceling them", canceled)
 
-    async def _stop_workers(self, grace_ends: float) -> None:
+    async def _stop_predictions(self, service: PredictionService, grace_ends: float) -> None:
+        self._notifier.notify("STOPPING=1")
+        await self._drain(service)
         left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
         limit_s = max(left_s, _CANCELED_S)
         async with _at_most(limit_s + _KILL_S, "workers"):
@@ -363,6 +305,11 @@ class Server:
     def _until(self, leave_s: float, what: str) -> AbstractAsyncContextManager[None]:
         """Limit the block to the time until the deadline, less `leave_s`."""
         return _at_most(self._deadline.left_s - leave_s, what)
+
+    def _last_spans_s(self, grace_ends: float) -> float:
+        at_least_s, at_most_s = _LAST_SPANS_S
+        left_s = 0.0 if self._stop.is_urgent else grace_ends + _CANCELED_S - time.monotonic()
+        return min(max(left_s, at_least_s), at_most_s, self._deadline.left_s - _SPANS_LEAVE_S)
 
     def _on_hangup(self) -> None:
         log.info("Received SIGHUP, replacing the workers")

@@ -35,6 +35,8 @@ _GATHER_S: Final = 0.01
 MAX_QUEUED_BYTES: Final = 32 * 1024 * 1024
 
 Fields = dict[str, object]
+Correlate = Callable[[str | None], Fields]
+"""Returns trace and span for a record: of the prediction of that id, else of the request in this context."""
 Format = Callable[[str, LogLevel, str, str, Fields], str]
 """(timestamp, level, target, message, fields) -> one line without the newline."""
 
@@ -143,6 +145,11 @@ class ServerLog(logging.Handler):
         self._format_line = format_record
         self._collectors: list[PrintedText] = []
         self._boot: PrintedText | None = PrintedText()
+        self._correlate: Correlate | None = None
+
+    def correlate(self, fields_of: Correlate) -> None:
+        """Add the fields that `fields_of` returns to each record from now on."""
+        self._correlate = fields_of
 
     def emit(self, record: logging.LogRecord) -> None:
         message = record.getMessage()
@@ -151,7 +158,9 @@ class ServerLog(logging.Handler):
         target = getattr(record, "target", None)
         if target is None:
             target = "coglet" if record.name.startswith("coglet_supervisor") else record.name
-        self._write(_level_of(record), target, message, {})
+        self._write(
+            _level_of(record), target, message, {} if self._correlate is None else self._correlate(None)
+        )
 
     def event(self, prediction_id: str, message: str, **fields: object) -> None:
         """Log a step of a prediction at level info, if the log level includes it.
@@ -160,7 +169,7 @@ class ServerLog(logging.Handler):
         of a prediction; the server needs 85 for a whole small prediction.
         """
         if self.level <= logging.INFO:
-            self._write("info", _PREDICTION, message, {"prediction_id": prediction_id, **fields})
+            self._write("info", _PREDICTION, message, {**self._fields_of(prediction_id), **fields})
 
     def output(self, target: str, text: str) -> None:
         """Log what the model printed outside predictions, one record per line, at every log level."""
@@ -171,7 +180,7 @@ class ServerLog(logging.Handler):
         """Log what a prediction printed, one record per non-blank line, if the log level includes info."""
         if self.level > logging.INFO:
             return
-        fields: Fields = {"prediction_id": prediction_id, "source": source.capitalize()}
+        fields: Fields = {**self._fields_of(prediction_id), "source": source.capitalize()}
         timestamp = _now()
         records = [
             self._format_line(timestamp, "info", _PREDICTION, stripped, fields)
@@ -201,6 +210,10 @@ class ServerLog(logging.Handler):
         Called before the process exits.
         """
         self._writer.flush(timeout_s)
+
+    def _fields_of(self, prediction_id: str) -> Fields:
+        fields: Fields = {"prediction_id": prediction_id}
+        return fields if self._correlate is None else {**fields, **self._correlate(prediction_id)}
 
     def _write(self, level: LogLevel, target: str, message: str, fields: Fields) -> None:
         for logs in (self._boot, *self._collectors):

@@ -92,6 +92,8 @@ class Settings:
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
     api_token: str | None = None  # COG_API_TOKEN
     allowed_hosts: frozenset[str] = frozenset()  # COG_ALLOWED_HOSTS
+    traces: Literal["none", "otlp", "console"] = "none"  # OTEL_TRACES_EXPORTER, and endpoints: see _traces
+    max_queued_spans: int = 2048  # OTEL_BSP_MAX_QUEUE_SIZE
     log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
     log_format: LogFormat = "json"  # LOG_FORMAT
     metrics: bool | int = True  # COG_METRICS; a number is a port of its own
@@ -150,6 +152,8 @@ class Settings:
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,
             "allowed_hosts": frozenset(_names(environment, "COG_ALLOWED_HOSTS")),
+            "traces": _traces(environment, reader),
+            "max_queued_spans": reader.positive_int("OTEL_BSP_MAX_QUEUE_SIZE") or cls.max_queued_spans,
             "log_level": _log_level(environment),
             "metrics": reader.flag_or_port("COG_METRICS", default=True),
             "metrics_export": reader.exported_metrics("COG_METRICS_EXPORT"),
@@ -193,6 +197,19 @@ def _log_level(environment: Mapping[str, str]) -> LogLevel:
         if directive.strip() in _LEVELS:
             return _LEVELS[directive.strip()]
     return _LEVELS.get(environment.get("COG_LOG_LEVEL", "").lower(), "info")
+
+
+def _traces(environment: Mapping[str, str], reader: "_Reader") -> str:
+    """Return where spans go: nowhere unless an exporter or an endpoint is set. The library reads the rest."""
+    if reader.flag("OTEL_SDK_DISABLED", default=False):
+        return "none"
+    endpoints = ("OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT")
+    default = "otlp" if any(environment.get(name) for name in endpoints) else "none"
+    exporter = reader.choice("OTEL_TRACES_EXPORTER", (default, "otlp", "console", "none"))
+    if exporter == "otlp":
+        for name in ("OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"):
+            reader.choice(name, ("http/protobuf",))
+    return exporter
 
 
 class _Reader:
@@ -260,7 +277,7 @@ class _Reader:
         text = self._environment.get(name) or choices[0]
         if text in choices:
             return text
-        self._ignore(name, text, " or ".join(choices))
+        self._ignore(name, text, " or ".join(dict.fromkeys(choices)))
         return choices[0]
 
     def networks(self, name: str) -> tuple[Network, ...]:

@@ -59,6 +59,12 @@ SLOT_TO_WORKER: Final[dict[str, slot.ToWorker]] = {
         input=b"{}",
         files=(slot.InputFile(url="http://a.test/v1/files/x", path="/tmp/x", name="a.png"),),
     ),
+    "predict-trace": slot.Predict(
+        id="pred_1",
+        output_dir="/tmp/out",
+        input=b"{}",
+        trace={"traceparent": "00-0af7651916cd43dd8448eb211c80319c-b7ad6b7169203331-01", "tracestate": "a=b"},
+    ),
     "predict-spilled": slot.Predict(id="pred_1", output_dir="/tmp/out", input_file="/tmp/in/spill.json"),
 }
 
@@ -76,6 +82,17 @@ SLOT_FROM_WORKER: Final[dict[str, slot.FromWorker]] = {
     ),
     "file_output-oversized": slot.FileOutput(filename="/tmp/out/spill.json", kind="oversized"),
     "metric": slot.Metric(name="tokens.out", value=b"3", mode="increment"),
+    "downloaded": slot.Downloaded(
+        id="pred_1",
+        span_id=0x00F067AA0BA902B7,
+        origin="https://files.example:8443",
+        started_ns=1_700_000_000_000_000_000,
+        ended_ns=1_700_000_000_250_000_000,
+        size_bytes=4096,
+    ),
+    "downloaded-failed": slot.Downloaded(
+        id="pred_1", span_id=1, origin="http://a.test", started_ns=1, ended_ns=2, error="404"
+    ),
     "done": slot.Done(id="pred_1", predict_time=0.25, output=b'"hello"'),
     "done-stream": slot.Done(id="pred_1", predict_time=0.25, is_stream=True),
     "failed": slot.Failed(id="pred_1", error="Prediction failed: Prediction failed: ValueError: é"),

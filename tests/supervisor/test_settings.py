@@ -67,6 +67,14 @@ VARIABLES = [
     ("COG_OPENAPI_SCHEMA", "openapi_schema", None, {"{}": "{}"}, []),
     ("COG_API_TOKEN", "api_token", None, {"secret": "secret"}, []),
     ("COG_ALLOWED_HOSTS", "allowed_hosts", frozenset(), {"a.com, b.com": frozenset({"a.com", "b.com"})}, []),
+    (
+        "OTEL_TRACES_EXPORTER",
+        "traces",
+        "none",
+        {"otlp": "otlp", "console": "console", "none": "none"},
+        ["zipkin", "otlp,console"],
+    ),
+    ("OTEL_BSP_MAX_QUEUE_SIZE", "max_queued_spans", 2048, {"5": 5}, ["0", "x"]),
     ("COG_LOG_LEVEL", "log_level", "info", {"DEBUG": "debug", "warn": "warning", "loud": "info"}, []),
     ("LOG_FORMAT", "log_format", "json", {"console": "console", "xml": "json"}, []),
 ]
@@ -99,6 +107,22 @@ def test_every_variable_of_the_settings_is_tested() -> None:
 
 def test_the_defaults_have_no_warnings() -> None:
     assert read().warnings == ()
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_ENDPOINT", "OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"])
+def test_an_endpoint_turns_traces_on(name: str) -> None:
+    url = "http://localhost:4318"
+    assert read(**{name: url}).traces == "otlp"
+    assert read(**{name: url, "OTEL_TRACES_EXPORTER": "console"}).traces == "console"
+    assert read(**{name: url, "OTEL_TRACES_EXPORTER": "none"}).traces == "none"
+    assert read(**{name: url, "OTEL_SDK_DISABLED": "true"}).traces == "none"
+
+
+@pytest.mark.parametrize("name", ["OTEL_EXPORTER_OTLP_PROTOCOL", "OTEL_EXPORTER_OTLP_TRACES_PROTOCOL"])
+def test_a_protocol_of_traces_that_is_not_supported(name: str) -> None:
+    assert read(OTEL_TRACES_EXPORTER="otlp", **{name: "http/protobuf"}).warnings == ()
+    (warning,) = read(OTEL_TRACES_EXPORTER="otlp", **{name: "grpc"}).warnings
+    assert warning == f"{name} is 'grpc', which is not http/protobuf; it is ignored"
 
 
 def test_kubernetes_is_detected_by_its_variable() -> None:

@@ -5,6 +5,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Iterable, Sequence
+from contextvars import copy_context
 from pathlib import Path
 from typing import Any, Final
 
@@ -64,7 +65,8 @@ class _Downloads:
         self._files.when_closed(self._interrupt)
         for _ in range(min(PARALLEL_DOWNLOADS, len(self._todo))):
             # Not daemons: the exiting worker waits a moment for a thread to remove its partial file.
-            threading.Thread(target=self._work, name="cog-download").start()
+            # In the context of the prediction, whose downloads may be observed.
+            threading.Thread(target=copy_context().run, args=(self._work,), name="cog-download").start()
         with self._changed:
             self._changed.wait_for(lambda: self._error or not self._missing or self._files.closed)
         if self._error is not None:

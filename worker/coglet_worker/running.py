@@ -11,6 +11,7 @@ from coglet._scope import Scope
 from coglet_protocol import slot
 from coglet_protocol.control import LogSource
 from coglet_worker.cancelation import CancelationGate
+from coglet_worker.download_reports import DownloadReports
 from coglet_worker.lines import LineBuffer
 from coglet_worker.slot import SlotConnection
 
@@ -127,6 +128,7 @@ class RunningPrediction(BufferedLog):
         self.ended = False
         self.in_generator = False
         self.scope: Scope | None = None
+        self.download_reports: DownloadReports | None = None
         self.temporary_files = TemporaryFiles()
         self._orphans = orphans
         self._next_index = 0
@@ -140,6 +142,8 @@ class RunningPrediction(BufferedLog):
     def end(self) -> None:
         """Send unfinished lines and remove temporary files; later output goes to the server log."""
         self.flush_all()
+        if self.download_reports is not None:
+            self.download_reports.close()
         self.ended = True
         self.temporary_files.remove_all()
 

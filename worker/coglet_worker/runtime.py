@@ -5,6 +5,7 @@ import sys
 from dataclasses import dataclass, field
 from typing import Any, Final, NoReturn
 
+from cog._observation import observer
 from coglet import _scope
 from coglet_protocol import control, slot
 from coglet_protocol.limits import cut_text
@@ -12,6 +13,7 @@ from coglet_worker import streams
 from coglet_worker.cancelation import CancelationGate
 from coglet_worker.capture import DescriptorCapture
 from coglet_worker.control import ControlChannel
+from coglet_worker.download_reports import DownloadReports
 from coglet_worker.encoding import OutputError, to_json
 from coglet_worker.error_text import author_traceback, built_in_attribute, text_of
 from coglet_worker.inputs import InputError
@@ -42,7 +44,10 @@ class Runtime:
         prediction = RunningPrediction(message, connection, self.gate, self.router.orphans)
         self.router.started(prediction)
         log_target.set(prediction)
-        prediction.scope = _scope.activate(dict(message.context), _MetricSender(connection))
+        prediction.scope = _scope.activate(_context_of(message), _MetricSender(connection))
+        if message.trace:
+            prediction.download_reports = DownloadReports(message, self.gate, connection.send)
+            observer.set(prediction.download_reports.begin)
         return prediction
 
     def end(self, prediction: RunningPrediction, terminal: Terminal) -> None:
@@ -55,6 +60,8 @@ class Runtime:
         if prediction.scope is not None:
             _scope.deactivate(prediction.scope)
         log_target.set(None)
+        if prediction.download_reports is not None:
+            observer.set(None)
         prediction.connection.send(terminal, now=True)
         if self.reports_idle:
             self._report_idle(prediction.connection, terminal)
@@ -113,6 +120,12 @@ class Runtime:
         record = f"prediction {prediction.id} raised\n{author_traceback(error)}"
         for line in cut_text(record).rstrip().split("\n"):
             self.control.send(control.WorkerLog(target="coglet::prediction", level="error", message=line))
+
+
+def _context_of(message: slot.Predict) -> dict[str, str]:
+    """Return the client's context, with the trace under the names of its header fields and of variables."""
+    variables = {name.upper(): value for name, value in message.trace.items()}
+    return {**message.context, **message.trace, **variables}
 
 
 def _exit_code(error: BaseException | None) -> int:

@@ -75,8 +75,8 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
         """The approximate memory that its input and its context need."""
         return self.input.size_bytes + sum(len(name) + len(value) for name, value in self.context.items())
 
-    def message(self, sequence: int, output_dir: str) -> slot.Predict:
-        """Return the message that has a worker run it."""
+    def message(self, sequence: int, output_dir: str, trace: dict[str, str]) -> slot.Predict:
+        """Return the message that has a worker run it, as a part of `trace`."""
         file, json = self.input.file, self.input.json
         return slot.Predict(
             id=self.id,
@@ -86,6 +86,7 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
             context=self.context,
             sequence=sequence,
             files=self.files,
+            trace=trace,
         )
 
 

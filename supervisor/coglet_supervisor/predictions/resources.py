@@ -12,6 +12,7 @@ from coglet_protocol.slot import InputFile
 from coglet_supervisor.client_tasks import StartTask
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.record import Recorder
+from coglet_supervisor.predictions.tracer import NO_TRACER, RunTracer
 
 
 def _no_files(prediction_id: str, input_json: msgspec.Raw) -> tuple[InputFile, ...]:
@@ -34,7 +35,8 @@ class RunResources:
     the hosted API, if it has another; `input_files` returns the files of this server among the inputs of one;
     `recorder` writes down its transitions; `numbers` are the sequence numbers of new runs; `start_task`
     starts work that serves one client; `echo` writes what a prediction prints (id, source, text) into the
-    server's log; `token` is the one that clients need, which signs URLs in webhooks.
+    server's log; `token` is the one that clients need, which signs URLs in webhooks; `tracer` makes the spans
+    of runs.
     """
 
     folder: Path
@@ -45,6 +47,7 @@ class RunResources:
     numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
     start_task: StartTask
     echo: Callable[[str, str, str], None]
+    tracer: RunTracer = NO_TRACER
     max_output_bytes: int
     max_log_bytes: int
     stream_history: int = 0

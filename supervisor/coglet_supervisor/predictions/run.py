@@ -11,18 +11,8 @@ from typing import Final, Literal, Protocol
 from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.predictions.acceptance import Acceptance
-from coglet_supervisor.predictions.outputs import (
-    OutputFailed,
-    OutputQueue,
-    OutputTooLarge,
-)
-from coglet_supervisor.predictions.prediction import (
-    Listener,
-    Prediction,
-    PredictionSpec,
-    Status,
-    Terminal,
-)
+from coglet_supervisor.predictions.outputs import OutputFailed, OutputQueue, OutputTooLarge
+from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Status, Terminal
 from coglet_supervisor.predictions.record import NotRecorded, Record
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.run_folder import RunFolder
@@ -230,6 +220,8 @@ class PredictionRun:
                     self.output_failed(failure)
                 else:
                     self.prediction.measure(message.name, message.value, message.mode)
+            case slot.Downloaded():
+                self._resources.tracer.downloaded(message)
             case slot.Cancelled():
                 self._end("canceled")
             case slot.Done() | slot.Failed():
@@ -282,6 +274,7 @@ class PredictionRun:
 
     def _wait(self) -> None:
         self._phase = "waiting"
+        self._resources.tracer.waits(self.id)
         limit_s = self._resources.queue_timeout_s
         if limit_s is not None and self._spec.created_at is not None:  # it has waited in an earlier server
             limit_s -= max(time.time() - self._spec.created_at, 0.0)
@@ -321,8 +314,9 @@ class PredictionRun:
 
     def _send(self, to: Slot) -> None:
         """Send the prediction to the worker. If that fails, the run has failed, and the slot is free."""
+        trace = self._resources.tracer.started(self.id)
         try:
-            to.send(self._spec.message(self.sequence, self.folder.path))
+            to.send(self._spec.message(self.sequence, self.folder.path, trace))
         except ProtocolError as error:
             self._release_slot()
             self.fail(f"Failed to send request: {error}")

@@ -171,8 +171,8 @@ class PredictionService:
         run = PredictionRun(
             self._spec(request, input_json), number, self._resources, listeners=listeners, owner=self
         )
-        self.place(run)
         self._add(run)
+        self.place(run)
         run.accept()
         return run
 
@@ -327,7 +327,7 @@ class PredictionService:
             id=request.id if request.id is not None else new_prediction_id(),
             kind=request.kind,
             input=RunInput(input_json),
-            context=request.context,
+            context=self._resources.tracer.accepted(request.context),
             output_is_array=output_is_array(self.schema, training=training),
             is_streaming=request.keeps_events or (self.is_streaming and not training),
             ends_with_readers=request.ends_with_readers,
