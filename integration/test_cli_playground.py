@@ -101,10 +101,20 @@ def test_requests_are_forwarded_without_headers_of_the_browser(url: str) -> None
     assert (passed.method, passed.path, passed.body) == ("POST", "/predictions?a=b", b"hello")
     assert passed.headers["prefer"] == "respond-async"
     assert "secret" not in str(passed.headers)
+    assert "authorization" not in passed.headers
     assert not {"origin", "x-cog-target"} & passed.headers.keys()
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
     upstream_headers = json.loads(base64.b64decode(answer.headers["X-Cog-Upstream-Headers"]))
     assert upstream_headers["x-mine"] == "yes"
+
+
+def test_the_token_that_the_page_asks_for_is_sent_to_the_model_server(url: str) -> None:
+    with Receiver().listening() as upstream:
+        headers = {"X-Cog-Target": upstream.url, "X-Cog-Token": "Bearer sesame"}
+        assert httpx.get(f"{url}/proxy/predictions", headers=headers).status_code == 200
+    (passed,) = upstream.received
+    assert passed.headers["authorization"] == "Bearer sesame"
+    assert "x-cog-token" not in passed.headers
 
 
 @pytest.mark.parametrize(

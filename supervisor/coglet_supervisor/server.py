@@ -37,6 +37,7 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
+    from coglet_supervisor.metrics.history import History
     from coglet_supervisor.pages.metrics import MetricsRoute
     from coglet_supervisor.predictions.observer import RunObserver
     from coglet_supervisor.predictions.service import PredictionService
@@ -145,7 +146,7 @@ class Server:
         service = self._service = self._make_service(uploading, monitoring.observers)
         machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            self._make_app(service, webhooks, monitoring.route(machine)),
+            self._make_app(service, webhooks, monitoring.route(machine), monitoring.history),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
@@ -241,7 +242,13 @@ class Server:
             observers=observers,
         )
 
-    def _make_app(self, service: PredictionService, webhooks: Webhooks, metrics: MetricsRoute | None) -> App:
+    def _make_app(
+        self,
+        service: PredictionService,
+        webhooks: Webhooks,
+        metrics: MetricsRoute | None,
+        history: History | None,
+    ) -> App:
         from coglet_supervisor.health_reporter import HealthReporter
         from coglet_supervisor.http.access import Access, is_loopback
         from coglet_supervisor.http.app import App
@@ -250,18 +257,24 @@ class Server:
         from coglet_supervisor.http.records import RecordRoutes
         from coglet_supervisor.pages.app import LazyPages
         from coglet_supervisor.pages.hosted.parts import make_parts
+        from coglet_supervisor.pages.ui.files import open_paths
+        from coglet_supervisor.server_reporter import ServerReporter
 
         settings = self._settings
         start_task = self._clients.start
         repeats_from = self._store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
         records = RecordRoutes(service, self._store, PublicUrl.from_settings(settings), start_task)
-        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
+        is_local = is_loopback(settings.host)
+        has_page = settings.ui if settings.ui is not None else is_local
+        page_paths = open_paths() if has_page and settings.api_token is not None else frozenset()
+        access = Access(settings.api_token, is_local, settings.allowed_hosts, page_paths)
         pages = LazyPages(
             service,
             self._stop.make,
             lambda: make_parts(settings, service, self._store, webhooks, self._files),
             metrics,
+            ServerReporter(self._workers, self._pool, self._stop).view(history) if has_page else None,
         )
         health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
         return App(access, predictions, records, health, pages)

@@ -92,6 +92,7 @@ class Settings:
     kubernetes: bool = False  # KUBERNETES_SERVICE_HOST
     api_token: str | None = None  # COG_API_TOKEN
     allowed_hosts: frozenset[str] = frozenset()  # COG_ALLOWED_HOSTS
+    ui: bool | None = None  # COG_UI; None: on if the server listens on loopback
     log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
     log_format: LogFormat = "json"  # LOG_FORMAT
     metrics: bool | int = True  # COG_METRICS; a number is a port of its own
@@ -150,6 +151,7 @@ class Settings:
             "kubernetes": "KUBERNETES_SERVICE_HOST" in environment,
             "api_token": environment.get("COG_API_TOKEN") or None,
             "allowed_hosts": frozenset(_names(environment, "COG_ALLOWED_HOSTS")),
+            "ui": reader.flag("COG_UI", default=None),
             "log_level": _log_level(environment),
             "metrics": reader.flag_or_port("COG_METRICS", default=True),
             "metrics_export": reader.exported_metrics("COG_METRICS_EXPORT"),
@@ -233,7 +235,7 @@ class _Reader:
         self._ignore(name, text, "a number of seconds")
         return default
 
-    def flag(self, name: str, *, default: bool) -> bool:
+    def flag(self, name: str, *, default: bool | None) -> bool | None:
         text = self._environment.get(name, "").strip().lower()
         if text and text not in _FLAGS:
             self._ignore(name, text, "0 or 1")

@@ -67,6 +67,7 @@ VARIABLES = [
     ("COG_OPENAPI_SCHEMA", "openapi_schema", None, {"{}": "{}"}, []),
     ("COG_API_TOKEN", "api_token", None, {"secret": "secret"}, []),
     ("COG_ALLOWED_HOSTS", "allowed_hosts", frozenset(), {"a.com, b.com": frozenset({"a.com", "b.com"})}, []),
+    ("COG_UI", "ui", None, {"on": True, "off": False}, ["maybe"]),
     ("COG_LOG_LEVEL", "log_level", "info", {"DEBUG": "debug", "warn": "warning", "loud": "info"}, []),
     ("LOG_FORMAT", "log_format", "json", {"console": "console", "xml": "json"}, []),
 ]
