@@ -22,15 +22,16 @@ from testing.model import Model
 from testing.server import Launch, Server, serve
 
 IMAGES: Final = Path(__file__).resolve().parents[1] / "docs" / "images"
-_SIZES: Final = {"desktop": (1280, 800), "phone": (390, 844)}
+_WIDTHS: Final = {"desktop": 1200, "phone": 390}
+_PHONE_HEIGHT: Final = 844
 _RECORDS: Final = 1000
 
 
-def take(page: Page, name: str) -> None:
-    """Take the pictures of what the page shows now."""
+def take(page: Page, name: str, height: int = 680) -> None:
+    """Take the pictures of what the page shows now; `height` is that on a desktop."""
     for theme in ("light", "dark"):
-        for device, (width, height) in _SIZES.items():
-            page.resize(width, height, theme=theme)
+        for device, width in _WIDTHS.items():
+            page.resize(width, height if device == "desktop" else _PHONE_HEIGHT, theme=theme)
             selector = "#output-tabs" if name.startswith("try") and device == "phone" else "body"
             page.run(f"document.querySelector('{selector}').scrollIntoView()")
             page.run("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
@@ -42,7 +43,7 @@ def _painter(page: Page, server: Server) -> None:
     fill(page, prompt="a harbor at night", size=320)
     run(page)
     page.wait("document.querySelector('#output img')?.naturalWidth")
-    take(page, "try-image")
+    take(page, "try-image", 760)
 
 
 def _teller(page: Page, server: Server) -> None:
@@ -69,7 +70,7 @@ def _many(page: Page, server: Server) -> None:
         show(page, server, "server")
         page.wait("document.querySelector('#plots path')?.getAttribute('d')")
         page.wait("text('#workers').includes('MiB')")
-        take(page, "server")
+        take(page, "server", 960)
 
 
 @contextmanager

@@ -269,6 +269,10 @@ def test_predictions_in_every_mode(page: Page) -> None:
     assert "status 202" in page.run("text('#request')")
     assert "weights loaded" in page.run("text('#setup')")
     assert '"openapi"' in page.run("text('#schema')")
+    page.run("location.hash = '#predictions'")
+    page.wait("document.querySelectorAll('#rows tr').length === 3")
+    page.run("location.hash = '#server'")
+    page.wait("text('#server-facts').includes('0 of 1 busy')")
 
 
 def test_the_state_of_a_webhook_that_arrives_before_the_response_is_kept(page: Page) -> None:
@@ -287,6 +291,7 @@ def test_the_state_of_a_webhook_that_arrives_before_the_response_is_kept(page: P
         page.run(f"document.querySelector('#target').value = '{model.url}'")
         page.run("document.querySelector('#target-form').requestSubmit()")
         page.wait("text('#schema').includes('READY')")
+        page.wait("text('#server-problem').startsWith('This server sends no events')")
         page.run("document.querySelector('[value=async]').click()")
         page.run("document.querySelector('#run').click()")
         page.wait("text('#status') === 'succeeded'")

@@ -57,6 +57,17 @@ def test_the_page_asks_for_the_token(page: Page, guarded: Server) -> None:
     assert "sesame" not in text(page, "body")
 
 
+def test_without_a_token_the_page_asks_once(page: Page, guarded: Server) -> None:
+    page.open(f"{url_of(guarded)}/ui/")
+    page.wait("document.querySelector('#token-dialog') !== null")
+    page.run("sessionStorage.clear(); location.reload()")
+    page.wait("document.querySelector('#token-dialog')?.open")
+    page.run("document.querySelector('#token-cancel').click()")
+    page.wait("document.querySelector('#health').textContent === 'no token'")
+    page.wait("document.querySelector('#schema').textContent.startsWith('no schema: ')")
+    assert not page.run("document.querySelector('#token-dialog').open")
+
+
 def test_a_server_that_is_open_to_the_network_has_no_page_unless_asked(serve: Serve) -> None:
     with serve("echo", host="0.0.0.0") as running:
         assert running.request("GET", "/ui/").status == 404

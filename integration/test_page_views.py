@@ -117,7 +117,25 @@ def test_the_server_and_why_its_worker_was_restarted(page: Page, server: Server)
     assert text(page, "#end-list li").endswith("worker 0: Worker crashed: it exited with code 3")
     assert "MiB" in text(page, "#workers")
     assert "<b>setup</b>" in text(page, "#server-setup")
+    assert not page.run("document.querySelector('#plots').hidden")
     assert page.complaints == []
+
+
+PLOT = """import("./plot.js").then(({ Plot }) => {
+  const plot = new Plot(document.querySelector("#plot-rate"), "Rate", ["a", "b"], (s) => s.values, String);
+  plot.draw([{at: 0, values: [40, null]}, {at: 10, values: [30, null]}, {at: 3600, values: [15, 5]}]);
+  return [...plot.svg.querySelectorAll("path")].map((path) => path.getAttribute("d"));
+})"""
+
+
+def test_a_plot_draws_a_line_for_each_series_and_leaves_gaps(page: Page, server: Server) -> None:
+    show(page, server, "server")
+    # From 52 to 314 across, and from 90 up to 8, which is 50: samples at most 30 s apart are joined.
+    assert page.run(PLOT) == ["M52.0 24.4h0.5L52.7 40.8M314.0 65.4h0.5", "M314.0 81.8h0.5"]
+    assert page.run("document.querySelector('#plot-rate svg').getAttribute('aria-label')") == (
+        "Rate, the last 60 minutes, at most 40"
+    )
+    assert text(page, "#plot-rate .latest") == "a 15b 5"
 
 
 HOSTILE = [

@@ -1,7 +1,7 @@
 """The files of the page. They contain nothing of this server, so reading them needs no token."""
 
 from functools import cache
-from importlib import resources
+from pathlib import Path
 from typing import Final, NamedTuple
 
 # All scripts and styles come from this server, and model output can only be shown as text or by a player for
@@ -25,7 +25,7 @@ class PageFile(NamedTuple):
 @cache
 def page_files() -> dict[str, PageFile]:
     """Return all files of the page, by name."""
-    folder = resources.files(__package__).joinpath("page")
+    folder = Path(__file__).with_name("page")
     return {
         file.name: PageFile(file.read_bytes(), f"{_TYPES[file.name.rpartition('.')[2]]}; charset=utf-8")
         for file in folder.iterdir()

@@ -26,13 +26,15 @@ export class ApiServer {
     sessionStorage.setItem(`token of ${this.url}`, value);
   }
 
+  // The response; one without access only if the user gives no token that the server accepts.
   async fetch(method, path, options = {}) {
-    const used = this.token;
-    const response = await this.send(method, path, options);
-    if (response.status !== 401) return response;
-    // Another request may have asked for it in the meantime.
-    if (this.token === used && !(await this.ask())) return response;
-    return this.send(method, path, options);
+    for (;;) {
+      const used = this.token;
+      const response = await this.send(method, path, options);
+      if (response.status !== 401) return response;
+      // Another request may have asked for it in the meantime.
+      if (this.token === used && !(await this.ask())) return response;
+    }
   }
 
   // All requests that need the token share one question.

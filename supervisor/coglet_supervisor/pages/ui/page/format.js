@@ -9,11 +9,17 @@ export function duration(seconds) {
   return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
+const UNITS = ["B", "KiB", "MiB", "GiB", "TiB"];
+
+// The unit in which a number of bytes is shown, in bytes.
+export function byteUnit(count) {
+  return 1024 ** Math.max(0, Math.min(Math.floor(Math.log2(count || 1) / 10), UNITS.length - 1));
+}
+
 export function bytes(count) {
-  const units = ["B", "KiB", "MiB", "GiB", "TiB"];
-  let unit = 0;
-  for (; count >= 1024 && unit < units.length - 1; unit++) count /= 1024;
-  return `${count >= 100 || !unit ? Math.round(count) : count.toFixed(1)} ${units[unit]}`;
+  const unit = byteUnit(count);
+  const value = count / unit;
+  return `${Number.isInteger(value) || value >= 100 ? Math.round(value) : value.toFixed(1)} ${UNITS[Math.log2(unit) / 10]}`;
 }
 
 // The time of day, with the date unless it is today.

@@ -50,6 +50,7 @@ function openLive() {
 function onState(state) {
   hasEvents = state === "open";
   if (state === "lost") showHealth("not connected", "bad");
+  if (state === "refused") showHealth("no token", "bad");
   if (state === "absent" && polled !== server) checkHealth((polled = server));
 }
 

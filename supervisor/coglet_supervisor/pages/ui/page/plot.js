@@ -4,6 +4,7 @@ const NS = "http://www.w3.org/2000/svg";
 const WIDTH = 320, HEIGHT = 110;
 const LEFT = 52, RIGHT = 6, TOP = 8, BOTTOM = 20;
 const GAP_S = 30; // without a sample for so long, a line is interrupted
+const SPANS_MIN = [6, 12, 30, 60]; // what a plot may show: the shortest that holds all samples
 
 function svg(tag, attributes, text) {
   const made = document.createElementNS(NS, tag);
@@ -13,9 +14,10 @@ function svg(tag, attributes, text) {
 }
 
 export class Plot {
-  // `series` has a name for each line; `read` returns its values in a sample, null where there is none.
-  constructor(place, title, series, read, format) {
-    Object.assign(this, { place, title, series, read, format });
+  // `series` has a name for each line; `read` returns their values in a sample, null where there is none. The unit of
+  // the values is 1 unless `unitOf` returns another one for the highest of them.
+  constructor(place, title, series, read, format, unitOf = () => 1) {
+    Object.assign(this, { title, series, read, format, unitOf });
     this.svg = svg("svg", { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: "img" });
     this.latest = document.createElement("p");
     this.latest.className = "latest";
@@ -26,17 +28,21 @@ export class Plot {
     place.replaceChildren(heading, this.latest, this.svg);
   }
 
-  // Draws samples of `at`, in seconds since the epoch, from `from` to `to`.
-  draw(samples, from, to) {
-    this.samples = samples.filter(({ at }) => at >= from);
-    Object.assign(this, { from, to });
+  // Draws samples of the last hour; `at` is in seconds since the epoch.
+  draw(samples) {
+    this.to = samples.at(-1)?.at ?? Date.now() / 1000;
+    const age = this.to - (samples[0]?.at ?? this.to);
+    this.minutes = SPANS_MIN.find((minutes) => minutes * 60 >= age) ?? SPANS_MIN.at(-1);
+    this.from = this.to - this.minutes * 60;
+    this.samples = samples.filter(({ at }) => at >= this.from);
     const values = this.samples.flatMap(this.read).filter((value) => value !== null && value !== undefined);
-    this.top = ceiling(Math.max(0, ...values));
+    const highest = Math.max(0, ...values);
+    this.top = ceiling(highest, this.unitOf(highest));
     this.svg.replaceChildren(...this.axes());
     this.series.forEach((_, index) => this.svg.append(svg("path", { class: `line line-${index}`, d: this.path(index) })));
     this.cursor = svg("line", { class: "cursor", y1: TOP, y2: HEIGHT - BOTTOM, visibility: "hidden" });
     this.svg.append(this.cursor);
-    this.svg.setAttribute("aria-label", `${this.title}, the last hour, at most ${this.format(Math.max(0, ...values))}`);
+    this.svg.setAttribute("aria-label", `${this.title}, the last ${this.minutes} minutes, at most ${this.format(highest)}`);
     this.mark(this.samples.at(-1));
   }
 
@@ -55,9 +61,10 @@ export class Plot {
       made.push(svg("line", { class: "grid", x1: LEFT, x2: WIDTH - RIGHT, y1: y, y2: y }));
       made.push(svg("text", { x: LEFT - 5, y: y + 3.5, "text-anchor": "end" }, this.format(share * this.top)));
     }
-    for (const minutes of [60, 40, 20, 0]) {
+    for (const share of [1, 2 / 3, 1 / 3, 0]) {
+      const minutes = Math.round(share * this.minutes);
       const x = this.x(this.to - minutes * 60);
-      const anchor = minutes === 60 ? "start" : minutes ? "middle" : "end";
+      const anchor = share === 1 ? "start" : share ? "middle" : "end";
       made.push(svg("text", { x, y: HEIGHT - 6, "text-anchor": anchor }, minutes ? `−${minutes} min` : "now"));
     }
     return made;
@@ -101,9 +108,9 @@ export class Plot {
   }
 }
 
-// The next round number above: 1, 2 or 5 times a power of ten.
-function ceiling(value) {
-  if (!value) return 1;
-  const power = 10 ** Math.floor(Math.log10(value));
+// The next round number above: 1, 2 or 5 times a power of ten, in a unit.
+function ceiling(value, unit) {
+  if (!value) return unit;
+  const power = 10 ** Math.floor(Math.log10(value / unit)) * unit;
   return [1, 2, 5, 10].find((step) => step * power >= value) * power;
 }

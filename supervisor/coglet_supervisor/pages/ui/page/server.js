@@ -1,10 +1,10 @@
 // The view Server: state, workers, setup log and the plots of the last hour.
 import { $, element } from "./element.js";
-import { bytes, duration, moment } from "./format.js";
+import { bytes, byteUnit, duration, moment } from "./format.js";
 import { LongText } from "./output.js";
 import { Plot } from "./plot.js";
 
-const HOUR_S = 3600;
+const MOST_SAMPLES = 360; // of an hour
 
 export class ServerView {
   constructor() {
@@ -13,7 +13,7 @@ export class ServerView {
       new Plot($("plot-rate"), "Predictions per second", ["rate"], (s) => [s.predictions_per_s], (n) => plain(n)),
       new Plot($("plot-latency"), "Run time", ["p50", "p95", "p99"], (s) => [s.p50_s, s.p95_s, s.p99_s], duration),
       new Plot($("plot-queue"), "Queue and running", ["queued", "running"], (s) => [s.queue_length, s.in_progress - s.queue_length], (n) => plain(n)),
-      new Plot($("plot-memory"), "Memory", ["workers", "server"], (s) => [sum(s.worker_memory_bytes), s.memory_bytes], bytes),
+      new Plot($("plot-memory"), "Memory", ["workers", "server"], (s) => [sum(s.worker_memory_bytes), s.memory_bytes], bytes, byteUnit),
     ];
   }
 
@@ -45,7 +45,7 @@ export class ServerView {
       ["Status", report.status],
       ["Slots", `${slots.busy} of ${slots.total} busy`],
       ["Queue", queue.capacity ? `${queue.size} of ${queue.capacity}` : "none"],
-      queue.size > 0 && ["Oldest waits", duration(queue.oldest_s)],
+      queue.size > 0 && ["Oldest waits", queue.oldest_s < 1 ? "< 1 s" : duration(queue.oldest_s)],
       ["Server memory", report.memory_bytes ? bytes(report.memory_bytes) : "–"],
       ["Started", moment(report.started_at)],
     ].filter(Boolean));
@@ -64,15 +64,14 @@ export class ServerView {
   }
 
   history(samples) {
-    this.samples = [...this.samples, ...samples].slice(-HOUR_S / 10);
+    this.samples = [...this.samples, ...samples].slice(-MOST_SAMPLES);
     $("plots").hidden = false;
     this.draw();
   }
 
   draw() {
     if ($("server").hidden || $("plots").hidden) return;
-    const to = this.samples.at(-1)?.at ?? Date.now() / 1000;
-    for (const plot of this.plots) plot.draw(this.samples, to - HOUR_S, to);
+    for (const plot of this.plots) plot.draw(this.samples);
   }
 
   showFacts(facts) {
