@@ -88,6 +88,17 @@ def test_one_prediction_from_its_start_to_its_end_and_again(page: Page, server: 
     assert page.complaints == []
 
 
+def test_what_a_prediction_prints_is_followed(page: Page, server: Server) -> None:
+    assert server.start({"sleep": 60}, id="blocks").status == 202
+    assert server.start({"say": "late", "sleep": 60}, id="follows").status == 202
+    show(page, server, "predictions/follows")
+    page.wait("text('#record-status') === 'starting'")
+    server.cancel("blocks")
+    page.wait("text('#record-status') === 'processing' && text('#record-logs') === 'late\\n'")
+    server.cancel("follows")
+    page.wait("text('#record-status') === 'canceled'")
+
+
 def test_run_again_runs_with_the_same_inputs(page: Page, server: Server) -> None:
     assert server.predict({"value": '"the same"'}, id="first").status == 200
     show(page, server, "predictions/first")

@@ -19,7 +19,7 @@ const serverView = new ServerView();
 
 function runAgain(input, isAtOnce) {
   location.hash = "#try";
-  tryView.showInput(false);
+  document.querySelector("[data-tab=form]").click();
   tryView.fill(input);
   if (isAtOnce) tryView.run();
 }

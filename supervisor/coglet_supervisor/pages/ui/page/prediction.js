@@ -61,8 +61,7 @@ export class PredictionView {
         if (isFirst || data.is_reset) this.logs.clear();
         isFirst = false;
         this.logs.append(data.logs);
-        this.noteLogs();
-        if (data.status !== this.record.status) await this.load(opened);
+            if (data.status !== this.record.status) await this.load(opened);
       }
       if (opened === this.opened) await this.load(opened);
     } catch (error) {
@@ -90,14 +89,7 @@ export class PredictionView {
     $("record-no-output").textContent = record.data_removed ? "The data was removed." : isActive ? "Not yet." : "None.";
     this.logs.clear();
     this.logs.append(record.logs ?? "");
-    this.noteLogs();
     $("record-metrics").textContent = json(record.metrics ?? {});
-  }
-
-  noteLogs() {
-    $("record-logs").classList.toggle("empty", !this.logs.length);
-    if (!this.logs.length) $("record-logs").textContent = "Nothing was printed.";
-    else if (this.logs.parts.length === 1) $("record-logs").normalize();
   }
 }
 

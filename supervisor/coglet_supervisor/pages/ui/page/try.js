@@ -132,6 +132,7 @@ export class TryView {
     this.output.clear();
     this.logs.clear();
     this.setStatus("running…");
+    document.querySelector("[data-tab=result]").click();
     // Where input and output stand below each other.
     if (matchMedia("(max-width: 50rem)").matches) $("output-tabs").scrollIntoView();
     try {
