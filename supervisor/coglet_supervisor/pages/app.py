@@ -14,9 +14,7 @@ from coglet_supervisor.pages.hosted.api import hosted_routes
 from coglet_supervisor.pages.hosted.parts import HostedParts
 from coglet_supervisor.pages.metrics import PATH as METRICS
 from coglet_supervisor.pages.metrics import MetricsRoute
-from coglet_supervisor.pages.ui.live import LiveEvents
 from coglet_supervisor.pages.ui.report import ServerView
-from coglet_supervisor.pages.ui.routes import ui_routes
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -128,6 +126,10 @@ def _register(app: "Quart", service: PredictionService, hosted: HostedParts, vie
     app.register_blueprint(docs_routes())
     app.register_blueprint(hosted_routes(hosted))
     if view is not None:
+        # Imported here because the server should start quickly.
+        from coglet_supervisor.pages.ui.live import LiveEvents
+        from coglet_supervisor.pages.ui.routes import ui_routes
+
         app.register_blueprint(ui_routes(LiveEvents(service, hosted.store, view)))
 
 
