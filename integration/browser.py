@@ -1,5 +1,6 @@
 """A headless Chromium, driven through a pipe: the DevTools protocol, each message terminated by NUL."""
 
+import base64
 import json
 import os
 import shutil
@@ -20,6 +21,7 @@ _FLAGS: Final = (
     "--headless",
     "--no-sandbox",
     "--disable-gpu",
+    "--hide-scrollbars",
     "--no-first-run",
     "--disable-background-networking",
     "--remote-debugging-pipe",
@@ -46,13 +48,18 @@ class Page:
         self._unread = b""
         self._count = 0
         self._session: str | None = None
+        self._target: str | None = None
         self.complaints: list[str] = []
         self.requested: list[str] = []
 
     def open(self, url: str) -> None:
-        """Opens the address; returns when the browser has begun to load it: there may be no body yet."""
-        target = self._call("Target.createTarget", url="about:blank")["targetId"]
-        self._session = self._call("Target.attachToTarget", targetId=target, flatten=True)["sessionId"]
+        """Opens the address in place of the earlier one; returns when the browser has begun to load it."""
+        self._session, earlier = None, self._target
+        self._target = self._call("Target.createTarget", url="about:blank")["targetId"]
+        if earlier is not None:
+            self._call("Target.closeTarget", targetId=earlier)
+        attached = self._call("Target.attachToTarget", targetId=self._target, flatten=True)
+        self._session = attached["sessionId"]
         for domain in ("Page", "Runtime", "Log", "Network"):
             self._call(f"{domain}.enable")
         self._call("Page.navigate", url=url)
@@ -73,6 +80,27 @@ class Page:
         except AssertionError as error:
             text = self.run("document.body?.innerText")
             raise AssertionError(f"{error}; the page: {text}") from None
+
+    def press(self, key: str, *, ctrl: bool = False) -> None:
+        """Press and release a key, with Ctrl held if asked for."""
+        for kind in ("keyDown", "keyUp"):
+            self._call("Input.dispatchKeyEvent", type=kind, key=key, code=key, modifiers=2 if ctrl else 0)
+
+    def resize(self, width: int, height: int, *, theme: str = "light") -> None:
+        """Give the page a size in pixels, and the theme that the user prefers."""
+        self._call(
+            "Emulation.setDeviceMetricsOverride",
+            width=width,
+            height=height,
+            deviceScaleFactor=1,
+            mobile=False,
+        )
+        preference = [{"name": "prefers-color-scheme", "value": theme}]
+        self._call("Emulation.setEmulatedMedia", features=preference)
+
+    def screenshot(self) -> bytes:
+        """Return a picture of what is visible, as PNG."""
+        return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
     def _call(self, method: str, **parameters: Any) -> Any:
         self._count += 1

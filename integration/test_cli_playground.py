@@ -101,10 +101,20 @@ def test_requests_are_forwarded_without_headers_of_the_browser(url: str) -> None
     assert (passed.method, passed.path, passed.body) == ("POST", "/predictions?a=b", b"hello")
     assert passed.headers["prefer"] == "respond-async"
     assert "secret" not in str(passed.headers)
+    assert "authorization" not in passed.headers
     assert not {"origin", "x-cog-target"} & passed.headers.keys()
     assert answer.headers["Content-Security-Policy"].startswith("sandbox")
     upstream_headers = json.loads(base64.b64decode(answer.headers["X-Cog-Upstream-Headers"]))
     assert upstream_headers["x-mine"] == "yes"
+
+
+def test_the_token_that_the_page_asks_for_is_sent_to_the_model_server(url: str) -> None:
+    with Receiver().listening() as upstream:
+        headers = {"X-Cog-Target": upstream.url, "X-Cog-Token": "Bearer sesame"}
+        assert httpx.get(f"{url}/proxy/predictions", headers=headers).status_code == 200
+    (passed,) = upstream.received
+    assert passed.headers["authorization"] == "Bearer sesame"
+    assert "x-cog-token" not in passed.headers
 
 
 @pytest.mark.parametrize(
@@ -259,6 +269,10 @@ def test_predictions_in_every_mode(page: Page) -> None:
     assert "status 202" in page.run("text('#request')")
     assert "weights loaded" in page.run("text('#setup')")
     assert '"openapi"' in page.run("text('#schema')")
+    page.run("location.hash = '#predictions'")
+    page.wait("document.querySelectorAll('#rows tr').length === 3")
+    page.run("location.hash = '#server'")
+    page.wait("text('#server-facts').includes('0 of 1 busy')")
 
 
 def test_the_state_of_a_webhook_that_arrives_before_the_response_is_kept(page: Page) -> None:
@@ -277,6 +291,7 @@ def test_the_state_of_a_webhook_that_arrives_before_the_response_is_kept(page: P
         page.run(f"document.querySelector('#target').value = '{model.url}'")
         page.run("document.querySelector('#target-form').requestSubmit()")
         page.wait("text('#schema').includes('READY')")
+        page.wait("text('#server-problem').startsWith('This server sends no events')")
         page.run("document.querySelector('[value=async]').click()")
         page.run("document.querySelector('#run').click()")
         page.wait("text('#status') === 'succeeded'")

@@ -34,6 +34,7 @@ _.completed_at
 _.user_healthcheck_error
 _.capacity
 _.data_removed
+_.busy
 _.python_sdk
 
 # The last hour, for the plots of the page.

@@ -29,6 +29,13 @@ class QueueReport(msgspec.Struct, frozen=True):
     oldest_s: float
 
 
+class WorkerEnd(msgspec.Struct, frozen=True):
+    """When a worker died (RFC 3339), and why."""
+
+    at: str
+    reason: str
+
+
 class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of GET /health-check, with the peer's fields in its order.
 

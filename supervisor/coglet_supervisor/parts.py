@@ -18,12 +18,13 @@ from coglet_supervisor.http.predictions import PredictionRoutes
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.records import RecordRoutes
 from coglet_supervisor.kept_files import KeptFiles
+from coglet_supervisor.metrics.machine import Machine
 from coglet_supervisor.monitoring import Monitoring
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.outgoing.upload_target import guard_of_uploads
 from coglet_supervisor.pages.app import LazyPages
 from coglet_supervisor.pages.hosted.parts import make_parts
-from coglet_supervisor.pages.metrics import MetricsRoute
+from coglet_supervisor.pages.ui.files import open_paths
 from coglet_supervisor.predictions.file_store import file_store
 from coglet_supervisor.predictions.hosted_inputs import files_in
 from coglet_supervisor.predictions.hosted_outputs import hosted_stores
@@ -32,6 +33,7 @@ from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.records.store import Store
 from coglet_supervisor.server_log import ServerLog
+from coglet_supervisor.server_reporter import ServerReporter
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.stop_request import StopRequest
 from coglet_supervisor.tracing.opening import Untraced
@@ -109,18 +111,25 @@ class Parts:
             observers=(*monitoring.observers, *tracing.observers),
         )
 
-    def make_app(self, service: PredictionService, webhooks: Webhooks, metrics: MetricsRoute | None) -> App:
+    def make_app(
+        self, service: PredictionService, webhooks: Webhooks, machine: Machine, monitoring: Monitoring
+    ) -> App:
         """Return the application."""
         settings, store, start_task = self.settings, self.store, self.clients.start
         repeats_from = store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
         records = RecordRoutes(service, store, webhooks, PublicUrl.from_settings(settings), start_task)
-        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
+        is_local = is_loopback(settings.host)
+        has_page = settings.ui if settings.ui is not None else is_local
+        page_paths = open_paths() if has_page and settings.api_token is not None else frozenset()
+        reporter = ServerReporter(self.workers, self.pool, self.stop)
         pages = LazyPages(
             service,
             self.stop.make,
             lambda: make_parts(settings, service, store, webhooks, self.files),
-            metrics,
+            monitoring.route(machine),
+            reporter.view(monitoring.history) if has_page else None,
         )
+        access = Access(settings.api_token, is_local, settings.allowed_hosts, page_paths)
         health = HealthReporter(self.workers, self.pool, self.stop, on_kubernetes=settings.kubernetes)
         return App(access, predictions, records, health, pages)

@@ -174,7 +174,7 @@ class Server:
         service = self._service = parts.make_service(uploading, tracing, monitoring)
         machine = Machine(service, self._pool, self._workers, webhooks)
         http = HttpServer(
-            tracing.app(parts.make_app(service, webhooks, monitoring.route(machine))),
+            tracing.app(parts.make_app(service, webhooks, machine, monitoring)),
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,

@@ -94,6 +94,7 @@ class Settings:
     allowed_hosts: frozenset[str] = frozenset()  # COG_ALLOWED_HOSTS
     traces: Literal["none", "otlp", "console"] = "none"  # OTEL_TRACES_EXPORTER, and endpoints: see _traces
     max_queued_spans: int = 2048  # OTEL_BSP_MAX_QUEUE_SIZE
+    ui: bool | None = None  # COG_UI; None: on if the server listens on loopback
     log_level: LogLevel = "info"  # RUST_LOG, COG_LOG_LEVEL
     log_format: LogFormat = "json"  # LOG_FORMAT
     metrics: bool | int = True  # COG_METRICS; a number is a port of its own
@@ -154,6 +155,7 @@ class Settings:
             "allowed_hosts": frozenset(_names(environment, "COG_ALLOWED_HOSTS")),
             "traces": _traces(environment, reader),
             "max_queued_spans": reader.positive_int("OTEL_BSP_MAX_QUEUE_SIZE") or cls.max_queued_spans,
+            "ui": reader.flag("COG_UI", default=None),
             "log_level": _log_level(environment),
             "metrics": reader.flag_or_port("COG_METRICS", default=True),
             "metrics_export": reader.exported_metrics("COG_METRICS_EXPORT"),
@@ -250,7 +252,7 @@ class _Reader:
         self._ignore(name, text, "a number of seconds")
         return default
 
-    def flag(self, name: str, *, default: bool) -> bool:
+    def flag(self, name: str, *, default: bool | None) -> bool | None:
         text = self._environment.get(name, "").strip().lower()
         if text and text not in _FLAGS:
             self._ignore(name, text, "0 or 1")

@@ -151,3 +151,12 @@ def test_other_signatures_are_refused(query: str) -> None:
 
 def test_without_a_token_urls_are_not_signed() -> None:
     assert signed_url("http://a.test", STREAM, None) == f"http://a.test{STREAM}"
+
+
+def test_the_page_s_own_files_need_no_token_but_still_the_right_host() -> None:
+    paths = frozenset({b"/ui/main.js"})
+    page = Access("sesame", is_loopback=True, allowed_hosts=frozenset(), open_paths=paths)
+    assert refused(page, b"/ui/main.js") is None
+    assert refused(page, b"/ui/main.js", host="evil.example") == 403
+    assert refused(page, b"/ui/data/events") == 401
+    assert refused(TOKEN, b"/ui/main.js") == 401

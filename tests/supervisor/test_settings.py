@@ -75,6 +75,7 @@ VARIABLES = [
         ["zipkin", "otlp,console"],
     ),
     ("OTEL_BSP_MAX_QUEUE_SIZE", "max_queued_spans", 2048, {"5": 5}, ["0", "x"]),
+    ("COG_UI", "ui", None, {"on": True, "off": False}, ["maybe"]),
     ("COG_LOG_LEVEL", "log_level", "info", {"DEBUG": "debug", "warn": "warning", "loud": "info"}, []),
     ("LOG_FORMAT", "log_format", "json", {"console": "console", "xml": "json"}, []),
 ]

@@ -14,7 +14,7 @@ _CHUNK_BYTES: Final = 64 * 1024
 # Hop-by-hop headers (RFC 9110, 7.6.1), and those that a model server should not get from this browser.
 _NOT_FORWARDED: Final = frozenset(
     "connection keep-alive proxy-authorization proxy-connection te trailer transfer-encoding upgrade "
-    "host content-length authorization cookie origin referer x-cog-target accept-encoding".split()
+    "host content-length authorization cookie origin referer x-cog-target x-cog-token accept-encoding".split()
 )
 # A prediction has no time limit.
 _TIMEOUT: Final = httpx.Timeout(None, connect=10.0)
@@ -31,6 +31,8 @@ def forward(request: BaseHTTPRequestHandler, path: str) -> None:
         _fail(request, HTTPStatus.BAD_REQUEST, f"{target!r} is not an http:// or https:// URL")
         return
     headers = {name: value for name, value in request.headers.items() if name.lower() not in _NOT_FORWARDED}
+    if token := request.headers.get("X-Cog-Token"):
+        headers["Authorization"] = token  # the model server's own, which the user has entered for it
     given = request.headers.get("Content-Length", "")
     length = int(given) if given.isdecimal() else 0
     body = None

@@ -24,11 +24,13 @@ KEEP_ALIVE_S: Final = 15.0
 MOST_WEBHOOK_BYTES: Final = 10 * 1024 * 1024
 _MOST_WEBHOOKS: Final = 16
 _TYPES: Final = {"html": "text/html", "js": "text/javascript", "css": "text/css", "svg": "image/svg+xml"}
-# The page loads only from this server and connects only to it; outputs are shown from data URLs.
+# The files of the page at /ui of a server: data, of which no code is imported.
+_PAGE: Final = ("coglet_supervisor.pages.ui", "page")
+# As for the page at /ui: it loads only from this server, and no script may parse text as HTML.
 _POLICY: Final = (
     "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
-    "img-src 'self' data: blob:; media-src data: blob:; "
-    "base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    "img-src 'self' data: blob:; media-src 'self' data: blob:; base-uri 'none'; form-action 'none'; "
+    "frame-ancestors 'none'; require-trusted-types-for 'script'; trusted-types 'none'"
 )
 
 
@@ -122,7 +124,8 @@ class _Handler(BaseHTTPRequestHandler):
         }
 
     def _send_file(self, name: str) -> None:
-        file = resources.files("coglet_cli.playground").joinpath("page", name)
+        package, folder = _PAGE
+        file = resources.files(package).joinpath(folder, name)
         # Our own files have no slash in their names; this rejects paths to others.
         if "/" in name or not file.is_file():
             self._answer(HTTPStatus.NOT_FOUND, b"not found\n")

@@ -23,11 +23,14 @@ class Access:
     Any web page that the user visits can send requests to a server on loopback, through the browser: with the
     page's `Origin`, or with a `Host` that the page's own DNS resolves to loopback (DNS rebinding). Both are
     rejected unless `allowed_hosts` contains them.
+
+    `open_paths` need no token, besides the probes.
     """
 
     token: str | None
     is_loopback: bool
     allowed_hosts: frozenset[str]
+    open_paths: frozenset[bytes] = frozenset()
 
     def check(self, request: Request) -> None:
         """Check the token and, on loopback, Host and Origin.
@@ -36,8 +39,9 @@ class Access:
         """
         if self.is_loopback:
             self._check_host(request)
-        if self.token is not None and request.path not in PROBES:
-            self._check_token(request, self.token)
+        if self.token is None or request.path in PROBES or request.path in self.open_paths:
+            return
+        self._check_token(request, self.token)
 
     def _check_host(self, request: Request) -> None:
         host = request.header(b"host")

@@ -14,6 +14,7 @@ from coglet_supervisor.pages.hosted.api import hosted_routes
 from coglet_supervisor.pages.hosted.parts import HostedParts, json_response
 from coglet_supervisor.pages.metrics import PATH as METRICS
 from coglet_supervisor.pages.metrics import MetricsRoute
+from coglet_supervisor.pages.ui.report import ServerView
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.versions import versions
 
@@ -32,6 +33,7 @@ class LazyPages:
 
     Importing Quart takes 0.2 s, which a server that only predicts does not need. `hosted` returns the
     parts of the hosted API, in a thread. `metrics` is the route that needs no Quart, if this port has it.
+    `view` is what the page at /ui shows; None if there is no page.
     """
 
     def __init__(
@@ -40,11 +42,13 @@ class LazyPages:
         shut_down: Callable[[], None],
         hosted: Callable[[], HostedParts],
         metrics: MetricsRoute | None = None,
+        view: ServerView | None = None,
     ) -> None:
         self._service = service
         self._shut_down = shut_down
         self._hosted = hosted
         self._metrics = metrics
+        self._view = view
         self._app: Quart | None = None
         self._lock = threading.Lock()
 
@@ -60,10 +64,12 @@ class LazyPages:
     def _build_once(self) -> None:
         with self._lock:
             if self._app is None:
-                self._app = build_pages(self._service, self._shut_down, self._hosted())
+                self._app = build_pages(self._service, self._shut_down, self._hosted(), self._view)
 
 
-def build_pages(service: PredictionService, shut_down: Callable[[], None], hosted: HostedParts) -> "Quart":
+def build_pages(
+    service: PredictionService, shut_down: Callable[[], None], hosted: HostedParts, view: ServerView | None
+) -> "Quart":
     """Build the Quart application; `shut_down` is called for POST /shutdown."""
     from quart import Quart, Response, request
     from werkzeug.exceptions import HTTPException, MethodNotAllowed
@@ -74,8 +80,7 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
     app.url_map.merge_slashes = False
     app.config["MAX_CONTENT_LENGTH"] = hosted.max_body_bytes
     app.config["RESPONSE_TIMEOUT"] = None  # the connection has a limit, COG_SEND_TIMEOUT
-    app.register_blueprint(docs_routes())
-    app.register_blueprint(hosted_routes(hosted))
+    _register(app, service, hosted, view)
     uploads: Any = Uploads(app.asgi_app, hosted.files, hosted.public_url)  # type: ignore[arg-type]
     app.asgi_app = uploads  # type: ignore[method-assign]
 
@@ -112,6 +117,17 @@ def build_pages(service: PredictionService, shut_down: Callable[[], None], hoste
         return response
 
     return app
+
+
+def _register(app: "Quart", service: PredictionService, hosted: HostedParts, view: ServerView | None) -> None:
+    app.register_blueprint(docs_routes())
+    app.register_blueprint(hosted_routes(hosted))
+    if view is not None:
+        # Imported here because the server should start quickly.
+        from coglet_supervisor.pages.ui.live import LiveEvents
+        from coglet_supervisor.pages.ui.routes import ui_routes
+
+        app.register_blueprint(ui_routes(LiveEvents(service, hosted.store, view)))
 
 
 def discovery_body(*, offers_training: bool) -> dict[str, str]:

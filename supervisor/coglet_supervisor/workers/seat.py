@@ -8,13 +8,14 @@ import asyncio
 import contextlib
 import logging
 import random
-from collections import Counter
+from collections import Counter, deque
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
 from coglet_supervisor.errors import StartupError
-from coglet_supervisor.health import Setup, State, timestamp
+from coglet_supervisor.health import Setup, State, WorkerEnd, timestamp
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.temporary_folder import NoTemporaryFolder
@@ -30,6 +31,9 @@ from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import Worker
 
 log = logging.getLogger(__name__)
+
+# So many of the latest deaths of a worker are reported.
+_ENDS: Final = 5
 
 
 class WorkerSeat:
@@ -51,6 +55,7 @@ class WorkerSeat:
         self._setup = Setup(started_at=timestamp(), status="starting")
         self._restarts = 0
         self._replacements: Counter[Replacement] = Counter()
+        self._ends: deque[WorkerEnd] = deque(maxlen=_ENDS)
         self._spec = spec
         self._pool = pool
         self._server_log = server_log
@@ -100,6 +105,7 @@ class WorkerSeat:
             pid=self._session.worker.pid if self._session is not None else None,
             replacements=dict(self._replacements),
             setup=self.setup,
+            ends=tuple(self._ends),
         )
 
     async def wait_ready(self) -> None:
@@ -274,6 +280,7 @@ class WorkerSeat:
             return None
         replacement = self._count(end)
         reason = end.reason.partition("\n")[0]  # a traceback may follow, which is already in the log
+        self._ends.appendleft(WorkerEnd(timestamp(), reason))
         decision = self._rules.restarts.decide(self._setbacks, jitter=random.random())
         if isinstance(decision, GiveUp):
             log.error("%s; giving up: %s", reason, decision.reason)

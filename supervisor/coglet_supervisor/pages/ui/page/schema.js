@@ -29,6 +29,19 @@ function without(schema, key) {
   return rest;
 }
 
+export function isFile(schema) {
+  return schema.type === "string" && schema.format === "uri";
+}
+
+// True if the strings of a list output are parts of one text.
+export function joinsOutput(document) {
+  return document?.components?.schemas?.Output?.["x-cog-array-display"] === "concatenate";
+}
+
+export function isStreaming(document) {
+  return document?.paths?.["/predictions"]?.post?.["x-cog-streaming"] === true;
+}
+
 export function problems(value, fields) {
   if (value === null || typeof value !== "object" || Array.isArray(value)) return ["the input must be an object"];
   const known = fields.map((field) => field.name);

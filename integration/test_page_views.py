@@ -1,0 +1,230 @@
+"""The page at /ui in a browser: Predictions and Server, with 1,000 records and a worker that died."""
+
+import json
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+
+import pytest
+from integration.browser import Page
+from integration.conftest import Serve
+from integration.page_models import ANYTHING
+from integration.page_serving import browser, fill, run, show, text
+from testing.model import Model
+from testing.server import Server
+from testing.waiting import wait_for
+
+pytestmark = pytest.mark.ours("operations.md 4: the peer has no page")
+
+RECORDS = 1000
+
+
+@pytest.fixture(scope="module")
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.fixture(scope="module")
+def server(serve: Serve) -> Iterator[Server]:
+    """A server that keeps 1,000 records, of which ten failed and the last killed its worker."""
+    with serve(Model(ANYTHING), variables={"COG_QUEUE_SIZE": "100"}) as running:
+        with ThreadPoolExecutor(8) as pool:
+            values = ["1"] * (RECORDS - 11) + ["not JSON"] * 10
+            assert {
+                answer.status for answer in pool.map(lambda value: running.predict({"value": value}), values)
+            } == {200}
+        assert running.predict({"die": True}, id="deadly").json()["status"] == "failed"
+        wait_for(lambda: running.health()["status"] == "READY", "new worker")
+        yield running
+
+
+COUNT = "document.querySelectorAll('#rows tr').length"
+
+
+def test_a_thousand_records_page_by_page(page: Page, server: Server) -> None:
+    show(page, server, "predictions")
+    page.wait(f"{COUNT} === 50")
+    seen = set(page.run("[...document.querySelectorAll('#rows a')].map((each) => each.textContent)"))
+    for _ in range(19):
+        first = text(page, "#rows a")
+        page.run("document.querySelector('#older').click()")
+        page.wait(f"text('#rows a') !== {first!r}")
+        seen |= set(page.run("[...document.querySelectorAll('#rows a')].map((each) => each.textContent)"))
+    assert len(seen) == RECORDS
+    assert page.run("document.querySelector('#older').disabled")
+    assert page.complaints == []
+
+
+def test_filters_by_status(page: Page, server: Server) -> None:
+    show(page, server, "predictions")
+    page.wait(f"{COUNT} === 50")
+    choose = (
+        "const f = document.querySelector('#filter'); f.value = '{}'; f.dispatchEvent(new Event('change'))"
+    )
+    page.run(f"(() => {{ {choose.format('failed')} }})()")
+    page.wait(f"{COUNT} === 11")
+    assert text(page, "#rows a") == "deadly"
+    page.run(f"(() => {{ {choose.format('canceled')} }})()")
+    page.wait(f"{COUNT} === 0")
+    assert text(page, "#no-rows") == "No prediction is canceled."
+
+
+def test_one_prediction_from_its_start_to_its_end_and_again(page: Page, server: Server) -> None:
+    show(page, server, "predictions")
+    page.wait(f"{COUNT} === 50")
+    lists = [url for url in page.requested if "/predictions?" in url]
+    assert server.start({"say": "<i>hello</i>", "sleep": 60}, id="slow").status == 202
+    page.wait("text('#rows a') === 'slow' && text('#rows .badge') === 'processing'")
+    assert [url for url in page.requested if "/predictions?" in url] == lists  # the event had the row
+    page.run("document.querySelector('#rows a').click()")
+    page.wait("text('#record-logs') === '<i>hello</i>\\n'")
+    assert text(page, "#record-inputs h4") == "say"
+    page.run("document.querySelector('#record-cancel').click()")
+    page.wait("text('#record-status') === 'canceled'")
+    assert page.run("document.querySelector('#record-cancel').hidden")
+    assert page.run("document.querySelector('.timeline').ariaLabel").startswith("waited ")
+    page.run("document.querySelector('#record-edit').click()")
+    assert page.wait("document.querySelector('#input-sleep')?.value") == "60"
+    assert page.complaints == []
+
+
+def test_what_a_prediction_prints_is_followed(page: Page, server: Server) -> None:
+    assert server.start({"sleep": 60}, id="blocks").status == 202
+    assert server.start({"say": "late", "sleep": 60}, id="follows").status == 202
+    show(page, server, "predictions/follows")
+    page.wait("text('#record-status') === 'starting'")
+    server.cancel("blocks")
+    page.wait("text('#record-status') === 'processing' && text('#record-logs') === 'late\\n'")
+    server.cancel("follows")
+    page.wait("text('#record-status') === 'canceled'")
+
+
+def test_run_again_runs_with_the_same_inputs(page: Page, server: Server) -> None:
+    assert server.predict({"value": '"the same"'}, id="first").status == 200
+    show(page, server, "predictions/first")
+    page.wait("text('#record-output') === 'the same'")
+    page.run("document.querySelector('#record-again').click()")
+    page.wait("!document.querySelector('#try').hidden && text('#status').startsWith('succeeded')")
+    assert text(page, "#output") == "the same"
+
+
+@pytest.mark.parametrize(
+    ("prediction_id", "problem"), [("never", "The server does not know this prediction.")]
+)
+def test_a_prediction_without_a_record(page: Page, server: Server, prediction_id: str, problem: str) -> None:
+    show(page, server, f"predictions/{prediction_id}")
+    page.wait(f"text('#record-problem') === {problem!r}")
+
+
+def test_the_server_and_why_its_worker_was_restarted(page: Page, server: Server) -> None:
+    show(page, server, "server")
+    page.wait("text('#server-facts').includes('0 of 1 busy')")
+    assert server.start({"sleep": 60}, id="busy").status == 202
+    assert server.start({}, id="waiting").status == 202
+    page.wait("text('#server-facts').includes('1 of 1 busy') && text('#server-facts').includes('1 of 100')")
+    server.cancel("busy")
+    page.wait("text('#server-facts').includes('0 of 1 busy')")
+    assert page.run("[...document.querySelectorAll('#workers td')].at(-1).textContent") == "1 crashed"
+    assert text(page, "#end-list li").endswith("worker 0: Worker crashed: it exited with code 3")
+    assert "MiB" in text(page, "#workers")
+    assert "<b>setup</b>" in text(page, "#server-setup")
+    assert not page.run("document.querySelector('#plots').hidden")
+    assert page.complaints == []
+
+
+PLOT = """import("./plot.js").then(({ Plot }) => {
+  const plot = new Plot(document.querySelector("#plot-rate"), "Rate", ["a", "b"], (s) => s.values, String);
+  plot.draw([{at: 0, values: [40, null]}, {at: 10, values: [30, null]}, {at: 3600, values: [15, 5]}]);
+  return [...plot.svg.querySelectorAll("path")].map((path) => path.getAttribute("d"));
+})"""
+
+
+def test_a_plot_draws_a_line_for_each_series_and_leaves_gaps(page: Page, server: Server) -> None:
+    show(page, server, "server")
+    # From 52 to 314 across, and from 90 up to 8, which is 50: samples at most 30 s apart are joined.
+    assert page.run(PLOT) == ["M52.0 24.4h0.5L52.7 40.8M314.0 65.4h0.5", "M314.0 81.8h0.5"]
+    assert page.run("document.querySelector('#plot-rate svg').getAttribute('aria-label')") == (
+        "Rate, the last 60 minutes, at most 40"
+    )
+    assert text(page, "#plot-rate .latest") == "a 15b 5"
+
+
+HOSTILE = [
+    '"<script>hit = 1</script><img src=x onerror=\\"hit = 1\\">"',
+    json.dumps(
+        'data:image/svg+xml,<svg xmlns="http://www.w3.org/2000/svg" onload="hit = 1">'
+        "<script>hit = 1</script></svg>"
+    ),
+    '"data:text/html,<script>parent.hit = 1</script>"',
+    '"javascript:hit = 1"',
+    '{"<img src=x onerror=hit=1>": ["javascript:hit = 1", "data:text/html,<script>hit = 1</script>"]}',
+    '"data:image/png;base64,bm90IGFuIGltYWdl"',
+    '"data:video/mp4;base64,AAAA"',
+    '["data:image/png,x", "data:,x", "http://127.0.0.1:1/x.png", null, 5]',
+    '"https://server.example/</script><script>hit = 1</script>"',
+    "[" * 400 + "]" * 400,
+]
+
+
+@pytest.mark.parametrize("value", HOSTILE)
+def test_output_never_runs_and_the_page_stays_alive(page: Page, server: Server, value: str) -> None:
+    show(page, server)
+    fill(page, value=value, say=value)
+    assert run(page).startswith("succeeded · ")
+    page.wait("document.querySelector('#output').hasChildNodes()")
+    settled = "new Promise((done) => requestAnimationFrame(() => setTimeout(done)))"
+    page.run(settled)
+    assert page.run("globalThis.hit") is None
+    # Only what the page itself makes; the link of a data URL saves it.
+    tags = page.run(
+        "[...new Set([...document.querySelectorAll('#output *, #logs *')].map((e) => e.tagName))]"
+    )
+    assert set(tags) <= set("A AUDIO BUTTON DIV FIGCAPTION FIGURE IMG P PRE SPAN VIDEO".split())
+    assert page.run(
+        "[...document.querySelectorAll('#output a')].every((a) => a.download || /^https?:/.test(a.href))"
+    )
+    assert [url for url in page.requested if "server.example" in url or ":1/" in url] == []
+    assert run(page).startswith("succeeded · ")
+
+
+def test_damaged_images_say_so(page: Page, server: Server) -> None:
+    show(page, server)
+    fill(page, value='"data:image/png;base64,bm90IGFuIGltYWdl"')
+    run(page)
+    page.wait("text('#output').startsWith('This image cannot be shown')")
+
+
+def test_a_huge_text_is_cut_and_can_be_saved(page: Page, server: Server) -> None:
+    show(page, server)
+    fill(page, value=json.dumps("wide" * 1_000_000))
+    assert run(page).startswith("succeeded · ")
+    assert page.run("document.querySelector('#output pre').textContent.length") == 100_000
+    assert text(page, "#output .text p").startswith("The first 100,000 of 4,000,000 characters.")
+
+
+def test_ten_thousand_items_are_shown_in_steps(page: Page, server: Server) -> None:
+    show(page, server)
+    fill(page, value=json.dumps([f"item {number}" for number in range(10_000)]))
+    assert run(page).startswith("succeeded · ")
+    assert page.wait("document.querySelectorAll('#output pre').length") == 100
+    page.run("document.querySelector('.more').click()")
+    assert page.wait("document.querySelectorAll('#output pre').length") == 200
+    assert text(page, ".more") == "Show more (9800 of 10000 are hidden)"
+
+
+def test_no_view_is_wider_than_a_phone(page: Page, server: Server) -> None:
+    wide = "w" * 200
+    assert (
+        server.predict({"value": f'["{wide}", {{"{wide}": "{wide}"}}]', "say": wide}, id=wide).status == 200
+    )
+    for view in ("try", "predictions", f"predictions/{wide}", "server"):
+        show(page, server, view)
+        page.resize(390, 844)
+        if view == "try":
+            fill(page, value=f'["{wide}"]', say=wide)
+            run(page)
+        elif view.startswith("predictions"):
+            page.wait(f"document.body.innerText.includes({wide!r})")
+        wider = "document.documentElement.scrollWidth - document.documentElement.clientWidth"
+        assert page.run(wider) == 0, view
+        assert page.run("document.documentElement.clientWidth") == 390

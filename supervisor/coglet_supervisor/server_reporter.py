@@ -1,0 +1,62 @@
+"""Reports the state of the server to its page, over its workers, slots and queue."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+from coglet_supervisor.health import QueueReport, report, timestamp
+from coglet_supervisor.pages.ui.report import ServerReport, ServerView, SlotReport, WorkerRow
+from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.stop_request import StopRequest
+from coglet_supervisor.workers.process_usage import usage_of
+
+if TYPE_CHECKING:
+    from coglet_supervisor.metrics.history import History
+    from coglet_supervisor.workers.report import WorkerReport
+    from coglet_supervisor.workers.supervisor import WorkerSupervisor
+
+
+class ServerReporter:
+    """Makes the reports, and keeps the memory of the processes between two measurements."""
+
+    def __init__(self, workers: WorkerSupervisor, pool: SlotPool, stop: StopRequest) -> None:
+        self._workers = workers
+        self._pool = pool
+        self._stop = stop
+        self._started_at = timestamp()
+        self._memory_bytes: dict[int, int] = {}
+
+    def view(self, history: History | None) -> ServerView:
+        """Return what the page asks for."""
+        return ServerView(
+            report=self._report,
+            setup=lambda: self._workers.setup,
+            samples=None if history is None else lambda: history.samples,
+            measure=self._measure,
+            is_stopping=lambda: self._stop.is_made,
+        )
+
+    def _report(self) -> ServerReport:
+        pool, queue = self._pool, self._pool.queue
+        return ServerReport(
+            status=report(self._workers.state, has_room=pool.has_room, user_error=None),
+            started_at=self._started_at,
+            slots=SlotReport(pool.size, pool.size - pool.free),
+            queue=QueueReport(len(queue), queue.max_runs, round(queue.oldest_s)),
+            memory_bytes=self._memory_bytes.get(os.getpid(), 0),
+            workers=[self._row(worker) for worker in self._workers.reports],
+        )
+
+    def _measure(self) -> None:
+        pids = {os.getpid(), *self._workers.pids}
+        self._memory_bytes = {pid: usage_of(pid).resident_bytes for pid in pids}
+
+    def _row(self, worker: WorkerReport) -> WorkerRow:
+        return WorkerRow(
+            state=worker.state,
+            pid=worker.pid,
+            replacements={str(reason): count for reason, count in worker.replacements.items()},
+            ends=worker.ends,
+            memory_bytes=self._memory_bytes.get(worker.pid or 0, 0),
+        )

@@ -1,0 +1,144 @@
+"""The events of the page: what a reader gets, and when."""
+
+import json
+from collections.abc import AsyncIterator
+from typing import Any
+
+import msgspec
+import pytest
+from tests.supervisor.serving import Service
+
+from coglet_protocol import slot
+from coglet_supervisor.health import QueueReport, Setup
+from coglet_supervisor.pages.ui import live
+from coglet_supervisor.pages.ui.live import LiveEvents, TooManyReaders
+from coglet_supervisor.pages.ui.report import ServerReport, ServerView, SlotReport
+
+
+class Sample(msgspec.Struct):
+    """One of the last hour."""
+
+    at: float
+
+
+class State:
+    """A server that the test changes."""
+
+    def __init__(self) -> None:
+        self.busy = 0
+        self.logs = ""
+        self.samples: list[Sample] = [Sample(at=10.0), Sample(at=20.0)]
+        self.is_stopping = False
+
+    def report(self) -> ServerReport:
+        return ServerReport(
+            status="READY",
+            started_at="now",
+            slots=SlotReport(1, self.busy),
+            queue=QueueReport(0, 0, 0.0),
+            memory_bytes=0,
+            workers=[],
+        )
+
+    @property
+    def view(self) -> ServerView:
+        return ServerView(
+            report=self.report,
+            setup=lambda: Setup(started_at="now", status="succeeded", logs=self.logs),
+            samples=lambda: self.samples,
+            measure=lambda: None,
+            is_stopping=lambda: self.is_stopping,
+        )
+
+
+@pytest.fixture
+def state(monkeypatch: pytest.MonkeyPatch) -> State:
+    monkeypatch.setattr(live, "_STEP_S", 0.001)
+    monkeypatch.setattr(live, "_PROGRESS_S", 0.001)
+    return State()
+
+
+async def received(chunks: AsyncIterator[bytes]) -> AsyncIterator[tuple[str, Any]]:
+    """Yield the events by name."""
+    async for chunk in chunks:
+        for event in chunk.decode().split("\n\n")[:-1]:
+            name, _, data = event.partition("\ndata: ")
+            yield name.removeprefix("event: "), json.loads(data)
+
+
+async def test_the_state_comes_first_and_then_what_changes(served: Service, state: State) -> None:
+    events = received(LiveEvents(served.service, served.bench.records, state.view).changes())
+    assert await anext(events) == ("ready", {})
+    name, data = await anext(events)
+    assert (name, data["slots"]) == ("server", {"total": 1, "busy": 0})
+    assert (await anext(events))[0] == "setup"
+    assert await anext(events) == ("history", [{"at": 10.0}, {"at": 20.0}])
+    state.busy = 1
+    name, data = await anext(events)
+    assert (name, data["slots"]["busy"]) == ("server", 1)
+    state.logs = "more"
+    assert (await anext(events))[1]["logs"] == "more"
+    state.samples.append(Sample(at=30.0))
+    assert await anext(events) == ("history", [{"at": 30.0}])
+    state.is_stopping = True
+    assert [event async for event in events] == []
+
+
+async def test_a_prediction_is_sent_at_each_change(served: Service, state: State) -> None:
+    served.create("earlier")
+    served.end("earlier")
+    events = received(LiveEvents(served.service, served.bench.records, state.view).changes())
+    assert [(await anext(events))[0] for _ in range(4)] == ["ready", "server", "setup", "history"]
+    served.create("p")
+    name, data = await anext(events)
+    assert name == "predictions"
+    assert [(row["id"], row["status"]) for row in data["rows"]] == [("p", "processing")]
+    assert "input" not in data["rows"][0]
+    served.end("p")
+    [row] = (await anext(events))[1]["rows"]
+    assert row["status"] == "succeeded"
+    assert list(row["metrics"]) == ["predict_time"]
+    assert "completed_at" in row
+
+
+async def test_more_changes_than_are_compared_are_partial(
+    served: Service, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_LATEST", 2)
+    events = received(LiveEvents(served.service, served.bench.records, state.view).changes())
+    assert [(await anext(events))[0] for _ in range(4)] == ["ready", "server", "setup", "history"]
+    for number in range(3):
+        served.create(str(number))
+        served.end(str(number))
+    _, data = await anext(events)
+    assert [row["id"] for row in data["rows"]] == ["2", "1"]
+    assert data["is_partial"]
+
+
+async def test_progress_has_what_is_printed_until_the_end(served: Service, state: State) -> None:
+    served.create("p")
+    events = received(LiveEvents(served.service, served.bench.records, state.view).progress("p"))
+    assert await anext(events) == ("progress", {"status": "processing", "logs": "", "is_reset": False})
+    served.bench.slot.receive(slot.Log(source="stdout", data="one\n"))
+    assert (await anext(events))[1]["logs"] == "one\n"
+    served.bench.slot.receive(slot.Log(source="stdout", data="two\n"))
+    assert (await anext(events))[1]["logs"] == "two\n"
+    served.end("p")
+    assert [name async for name, _ in events] == ["progress", "completed"]
+
+
+async def test_there_is_no_progress_without_a_run(served: Service, state: State) -> None:
+    events = received(LiveEvents(served.service, served.bench.records, state.view).progress("none"))
+    assert [event async for event in events] == [("completed", {})]
+
+
+async def test_readers_are_limited(served: Service, state: State, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live, "MAX_READERS", 1)
+    events = LiveEvents(served.service, served.bench.records, state.view)
+    events.check_room()
+    chunks = events.changes()
+    await anext(chunks)
+    with pytest.raises(TooManyReaders):
+        events.check_room()
+    await chunks.aclose()  # type: ignore[attr-defined]
+    events.check_room()
