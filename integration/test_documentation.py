@@ -35,6 +35,7 @@ class Surroundings:
     programs: Sequence[str] = ()
 
 
+NOT_CODE: Final = {"", "http"}
 ASSUMED: Final = {
     "getting-started.md": Surroundings("greeter", official_client.PYTHON),
     "hosted-api.md": Surroundings("my-model", official_client.PYTHON),
@@ -44,7 +45,7 @@ ASSUMED: Final = {
 PAGES: Final = [
     page
     for page in [ROOT / "README.md", *sorted(DOCS.glob("*.md"))]
-    if any(block.not_run is None and block.language not in {"", "http", "json"} for block in blocks_of(page))
+    if any(block.not_run is None and block.language not in NOT_CODE for block in blocks_of(page))
 ]
 
 
@@ -61,5 +62,5 @@ def test_the_page_is_true(page: Path, tmp_path: Path) -> None:
     programs = [Path(assumed.python).with_name(name) for name in assumed.programs]
     with newcomer(folder, assumed.python, programs) as person:
         for block in blocks_of(page):
-            if block.not_run is None and block.language not in {"", "http", "json"}:
+            if block.not_run is None and block.language not in NOT_CODE:
                 person.follow(block)

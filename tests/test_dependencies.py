@@ -22,8 +22,8 @@ COMPONENTS = {
 }
 # Of the model's side, which has the core alone.
 MODEL_SIDE = [ROOT / "sdk" / "cog", ROOT / "sdk" / "coglet", ROOT / "worker" / "coglet_worker"]
-TESTS = [ROOT / name for name in ("testing", "tests", "integration", "bench")]
-OURS = {"cog", "coglet", "testing", "tests", "integration", "bench"}
+TESTS = [ROOT / name for name in ("testing", "tests", "integration", "bench", "documentation")]
+OURS = {"cog", "coglet", "testing", "tests", "integration", "bench", "documentation"}
 
 IMPORTED_BY_A_PACKAGE = {"sniffio": "httpcore looks for it at each request, see pyproject.toml"}
 WITHOUT_DECLARATION = {
