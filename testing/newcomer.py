@@ -7,6 +7,7 @@ import contextlib
 import os
 import re
 import secrets
+import signal
 import subprocess
 import sys
 import time
@@ -79,11 +80,10 @@ class Newcomer:
                 if "coglet_supervisor" in process.cmdline():
                     process.kill()
         if self._server is not None:
-            self._server.terminate()
-        processes.end_marked(mark)
-        if self._server is not None:
+            os.killpg(self._server.pid, signal.SIGKILL)
             self._server.wait()
             self._server = None
+        processes.end_marked(mark)
 
     def leave(self) -> None:
         """End the shell and all that runs."""
