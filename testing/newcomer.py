@@ -42,13 +42,14 @@ class Newcomer:
     def __init__(self, folder: Path, port: int, variables: dict[str, str]) -> None:
         self._folder = folder
         self._port = port
-        self._variables = variables
+        self._variables = {**variables, processes.MARK: secrets.token_hex(8)}
+        self._shell_mark = secrets.token_hex(8)  # another one: the shell outlives the servers
         self._terminal = folder.with_name("terminal")  # what the shell reads and writes
         self._terminal.mkdir()
         self._shell = subprocess.Popen(
             ["bash"],
             cwd=folder,
-            env={name: value for name, value in variables.items() if name != processes.MARK},
+            env={**variables, processes.MARK: self._shell_mark},
             stdin=subprocess.PIPE,
             start_new_session=True,
         )
@@ -72,7 +73,15 @@ class Newcomer:
         else:
             raise AssertionError(f"{block.page}:{block.line}: cannot run a block of {block.language!r}")
 
-    def kill_server(self) -> None:
+    def leave(self) -> None:
+        """End the shell and all that runs."""
+        self._kill_server()
+        assert self._shell.stdin is not None
+        self._shell.stdin.close()
+        processes.end_marked(self._shell_mark)
+        self._shell.wait()
+
+    def _kill_server(self) -> None:
         """Kill the server, then everything else, as the power button does."""
         mark = self._variables[processes.MARK]
         for process in processes.marked(mark):
@@ -85,15 +94,10 @@ class Newcomer:
             self._server = None
         processes.end_marked(mark)
 
-    def leave(self) -> None:
-        """End the shell and all that runs."""
-        self.kill_server()
-        self._shell.communicate()
-
     def _type(self, command: str, expected: str) -> None:
         command, expected = self._with_port(command), self._with_port(expected)
         if _SERVER.match(command):
-            self.kill_server()
+            self._kill_server()
             self._serve(command, expected)
         else:
             self._run_until(command, expected)
@@ -152,7 +156,7 @@ class Newcomer:
         return False
 
     def _with_port(self, text: str) -> str:
-        text = re.sub(r"\bcog serve(?! .*-p)", "cog serve -p 8393", text)
+        text = re.sub(r"\bcog serve(?!.* (-p|--port) )", "cog serve -p 8393", text)
         text = re.sub(r"\bcog predictions(?! .*--url)", "cog predictions --url http://localhost:8393", text)
         return _PORT.sub(rf"\g<1>{self._port}", text)
 
@@ -174,7 +178,6 @@ def newcomer(folder: Path, python: str, programs: Sequence[Path] = ()) -> Iterat
             "HOME": str(home),
             "PORT": str(port),
             "COG_SKIP_DOCKER_CHECK": "1",  # readers may have Docker, and the machine of the tests may not
-            processes.MARK: secrets.token_hex(8),
         }
         person = Newcomer(folder, port, variables)
         try:

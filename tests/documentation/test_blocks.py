@@ -23,7 +23,7 @@ def test_a_block_is_run_or_says_why_not(block: Block) -> None:
         assert not block.text.startswith("$ "), "a console block without its language"
         assert block.page == "http.md" or block.language != "http"
     elif block.not_run is None:
-        assert block.file or block.language in {"console", "python", "yaml"}
+        assert block.file or block.language in {"console", "python", "yaml"}, "see docs/documentation.md"
         if block.language == "console":
             assert block.text.startswith("$ ")
             assert block.commands
