@@ -129,8 +129,9 @@ class Site:
                 max_body_bytes=MAX_BODY_BYTES,
                 token=token,
             )
-            self._pages = LazyPages(served.service, _ignore, lambda: parts)
-            self._app = App(access, routes, records, self.health, self._pages)
+            self._app = App(
+                access, routes, records, self.health, LazyPages(served.service, _ignore, lambda: parts)
+            )
 
     async def ask(self, method: str, path: str, body: Any = None, **headers: str) -> Caller:
         """A whole request with its answer, which does not have to wait. A `body` is sent as JSON."""
@@ -151,12 +152,6 @@ class Site:
     async def answer(self, caller: Caller) -> None:
         """Lets the application answer, and raises what it raises."""
         await self._app(caller.scope, caller.receive, caller.send)
-
-    def page_routes(self) -> set[str]:
-        """The routes of the pages, as `GET /docs/<name>`, once one of them has been asked for."""
-        assert self._pages._app is not None
-        rules = self._pages._app.url_map.iter_rules()
-        return {f"{method} {rule.rule}" for rule in rules for method in rule.methods or ()}
 
     async def close(self) -> None:
         """Ends the deliveries of webhooks that are left."""
