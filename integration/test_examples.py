@@ -115,12 +115,3 @@ def test_the_command_of_each_readme_works(name: str, shown: str, tmp_path: Path)
     assert shown in cog(*arguments, "--python", PYTHON, folder=EXAMPLES / name)
     if name == "resize":
         assert (tmp_path / "small.png").stat().st_size > 0
-
-
-def test_the_model_of_the_main_readme_works(tmp_path: Path) -> None:
-    text = (EXAMPLES.parent / "README.md").read_text()
-    for name, language in (("predict.py", "python"), ("cog.yaml", "yaml")):
-        content = text.split(f"```{language}\n")[1].split("```")[0]
-        (tmp_path / name).write_text(content)
-    assert "$ cog predict -i name=Ada\nHello, Ada!\n" in text
-    assert cog("predict", "-i", "name=Ada", folder=tmp_path) == "Hello, Ada!\n"

@@ -5,7 +5,7 @@ import re
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-FOLDERS = "protocol schema sdk worker supervisor cli testing tests integration bench".split()
+FOLDERS = "protocol schema sdk worker supervisor cli testing tests integration bench documentation".split()
 
 
 def test_each_name_that_may_be_unused_exists() -> None:

@@ -23,8 +23,8 @@ COMPONENTS = {
 }
 # Of the model's side, which has the core alone.
 MODEL_SIDE = [ROOT / "sdk" / "cog", ROOT / "sdk" / "coglet", ROOT / "worker" / "coglet_worker"]
-TESTS = [ROOT / name for name in ("testing", "tests", "integration", "bench")]
-OURS = {"cog", "coglet", "testing", "tests", "integration", "bench"}
+TESTS = [ROOT / name for name in ("testing", "tests", "integration", "bench", "documentation")]
+OURS = {"cog", "coglet", "testing", "tests", "integration", "bench", "documentation"}
 
 # Of a module that several packages share, the package of each part.
 PARTS = {

@@ -20,3 +20,4 @@ class _OpaqueMarker:
 
 _instance: _OpaqueMarker | None = None
 Opaque = _instance = _OpaqueMarker()
+"""`Annotated[T, Opaque]`: an input that is any JSON object, whatever the class T of another library is."""

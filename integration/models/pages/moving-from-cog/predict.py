@@ -1,0 +1,6 @@
+from cog import BasePredictor, Input
+
+
+class Predictor(BasePredictor):
+    def predict(self, prompt: str = Input(description="A text")) -> str:
+        return f"{prompt}!"

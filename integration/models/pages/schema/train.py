@@ -1,0 +1,4 @@
+from cog import Path
+
+
+def train(steps: int) -> Path: ...
