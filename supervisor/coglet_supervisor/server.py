@@ -20,9 +20,11 @@ from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.listener import listen
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.outgoing.upload_target import check_upload_url, guard_of_uploads
+from coglet_supervisor.parent_process import ParentProcess
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.reloader import Reloader
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
 from coglet_supervisor.stop_request import StopRequest
@@ -37,7 +39,7 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 if TYPE_CHECKING:
     from coglet_supervisor.http.app import App
     from coglet_supervisor.predictions.service import PredictionService
-    from coglet_supervisor.predictions.validation import Validation
+    from coglet_supervisor.predictions.validation import Document, Validation
     from coglet_supervisor.records.store import Store
     from coglet_supervisor.webhooks.delivery import Webhooks
 
@@ -99,6 +101,7 @@ class Server:
             self._workers.kill()
             self._folder.remove()
             raise
+        self._reloader = Reloader(settings, self._schema, self._workers, self._use_schema)
         self._clients = ClientTasks()
         self._stop = StopRequest()
         self._drained = asyncio.Event()
@@ -126,10 +129,10 @@ class Server:
         from coglet_supervisor.webhooks.delivery import Webhooks
 
         return_large_blocks()
-        settings = self._settings
-        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
+        settings, reloader = self._settings, self._reloader
+        self._stop.watch_signals(reloader.on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
         if settings.exit_with_stdin:
-            self._stop.watch_stdin()
+            ParentProcess(reloader.on_line, self._stop.on_parent_exit).watch()
         guard = UrlGuard.from_environment(os.environ)
         outgoing, uploading = Outgoing(guard), Outgoing(guard_of_uploads(guard, settings.upload_url))
         if settings.upload_url is not None:
@@ -149,9 +152,14 @@ class Server:
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
         serving = self.start_task(http.serve(self._listener, self._drained.wait))
-        service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
+        self._use_schema(self._schema.document)
         await restore(self._store, service, webhooks, settings.max_attempts)
-        workers = self.start_task(self._run_workers(service))
+        workers = self.start_task(
+            self._workers.run(
+                lambda: service.stop_waiting("Prediction was not run: no worker could be started")
+            )
+        )
+        reloading = self.start_task(reloader.run())
         periodic_tasks = self.start_task(self._run_periodic_tasks())
         await self._stop.wait()
         self._notifier.notify("STOPPING=1")
@@ -160,6 +168,7 @@ class Server:
         left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
         await self._workers.stop(max(left_s, _CANCELED_S))
         workers.cancel()
+        reloading.cancel()
         periodic_tasks.cancel()
         self._drained.set()
         await self._deliver_last(webhooks, grace_ends)
@@ -184,9 +193,9 @@ class Server:
         except NotRecorded as error:
             log.warning("old records were not removed: %s", error)
 
-    async def _run_workers(self, service: PredictionService) -> None:
-        await self._workers.run()
-        service.stop_waiting("Prediction was not run: no worker could be started")
+    def _use_schema(self, document: Document | None) -> None:
+        assert self._service is not None
+        self._service.use_schema(document, ignore_unknown=self._settings.unknown_inputs == "ignore")
 
     def _make_service(self, outgoing: Outgoing) -> PredictionService:
         from coglet_supervisor.predictions.file_store import file_store
@@ -238,7 +247,9 @@ class Server:
             self._stop.make,
             lambda: make_parts(settings, service, self._store, webhooks, self._files),
         )
-        health = HealthReporter(self._workers, self._pool, self._stop, on_kubernetes=settings.kubernetes)
+        health = HealthReporter(
+            self._workers, self._pool, self._stop, self._reloader, on_kubernetes=settings.kubernetes
+        )
         return App(access, predictions, records, health, pages)
 
     async def _run_periodic_tasks(self) -> None:
@@ -275,10 +286,6 @@ class Server:
         time_left_s = max(grace_ends - time.monotonic(), LAST_WEBHOOKS_S)
         await self._stop.unless_urgent(webhooks.wait_delivered(), time_left_s)
         await webhooks.close()
-
-    def _on_hangup(self) -> None:
-        log.info("Received SIGHUP, replacing the workers")
-        self.start_task(self._workers.reload())
 
 
 async def _close(*clients: Outgoing) -> None:

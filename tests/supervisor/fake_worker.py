@@ -84,10 +84,13 @@ class FakeWorker:
         for slot in self._slots.values():
             slot.poison(reason)
 
-    async def retire(self) -> None:
+    def close_slots(self) -> None:
         self.is_retired = True
         for slot in self._slots.values():
             slot.retire()
+
+    async def retire(self) -> None:
+        self.close_slots()
 
     async def stop(self, grace_s: float) -> None:
         await self.retire()

@@ -18,27 +18,29 @@ from coglet_supervisor.workers.session import WorkerRules
 from coglet_supervisor.workers.spec import WorkerSpec
 
 
+SPEC = WorkerSpec(
+    python="python",
+    predictor_ref="predict.py:Predictor",
+    is_train=False,
+    num_slots=1,
+    directory=Path("/model"),
+    environment={},
+)
+
+
 class Seated:
     """A seat with fake workers."""
 
     def __init__(self, server_log: ServerLog, restarts: RestartPolicy | None = None) -> None:
         self.machine = FakeMachine()
         self.pool = SlotPool()
-        spec = WorkerSpec(
-            python="python",
-            predictor_ref="predict.py:Predictor",
-            is_train=False,
-            num_slots=1,
-            directory=Path("/model"),
-            environment={},
-        )
         rules = WorkerRules(
             setup_timeout_s=None,
             hang_timeout_s=None,
             stop_grace_s=1.0,
             restarts=restarts or RestartPolicy(max_failed_setups=1),
         )
-        self.seat = WorkerSeat(spec, self.pool, server_log, rules, self.machine.spawn)
+        self.seat = WorkerSeat(SPEC, self.pool, server_log, rules, self.machine.spawn)
 
     async def next_worker(self) -> FakeWorker:
         """Wait until the seat has started and attached the next worker, and return it."""
@@ -125,7 +127,7 @@ async def test_a_failed_start_is_retried(seated: Seated) -> None:
 async def test_a_reload_replaces_a_worker_when_the_new_one_is_ready(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(seated.seat.reload())
+        tasks.create_task(seated.seat.reload(SPEC))
         new = await seated.next_worker()
         assert (seated.state, old.is_retired) == ("READY", False)
         new.become_ready()
@@ -137,7 +139,7 @@ async def test_a_reload_replaces_a_worker_when_the_new_one_is_ready(seated: Seat
 async def test_a_failed_reload_keeps_the_old_worker(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(seated.seat.reload())
+        tasks.create_task(seated.seat.reload(SPEC))
         (await seated.next_worker()).exit(1)
     await settle()
     assert (seated.state, old.is_alive, old.is_recycle_possible) == ("READY", True, False)
@@ -146,7 +148,7 @@ async def test_a_failed_reload_keeps_the_old_worker(seated: Seated) -> None:
 async def test_if_the_old_worker_dies_during_a_reload_the_new_one_takes_its_place(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(seated.seat.reload())
+        tasks.create_task(seated.seat.reload(SPEC))
         new = await seated.next_worker()
         old.exit(1)
         await settle()
@@ -159,7 +161,7 @@ async def test_if_the_old_worker_dies_during_a_reload_the_new_one_takes_its_plac
 async def test_if_both_workers_die_during_a_reload_one_new_worker_is_started(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:
-        tasks.create_task(seated.seat.reload())
+        tasks.create_task(seated.seat.reload(SPEC))
         new = await seated.next_worker()
         old.exit(1)
         new.exit(1)
