@@ -129,7 +129,7 @@ class Reloader:
             return
         self._error = problem
         if problem is None:
-            log.info("reloaded the model in %.2f s", time.monotonic() - started, extra=_TARGET)
+            log.info("Reloaded the model in %.2f s", time.monotonic() - started, extra=_TARGET)
         else:
             log.error("the model was not reloaded: %s", problem.partition("\n")[0], extra=_TARGET)
 

@@ -111,6 +111,7 @@ class FakeMachine:
 
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []
+        self.specs: list[WorkerSpec] = []  # of these workers
         self.spawned: asyncio.Queue[FakeWorker] = asyncio.Queue()
         self.refusal: OSError | None = None
 
@@ -119,5 +120,6 @@ class FakeMachine:
             raise self.refusal
         worker = FakeWorker(pid=_NO_PROCESS + len(self.workers))
         self.workers.append(worker)
+        self.specs.append(spec)
         self.spawned.put_nowait(worker)
         return worker
