@@ -33,5 +33,6 @@ tests_need "the tests behind nginx" nginx nginx-light
 tests_need "the tests behind Caddy" caddy caddy
 tests_need "the tests behind HAProxy" haproxy haproxy
 tests_need "the tests with the client for Node" npm npm
-tests_need "the test of docs/getting-started.md" curl curl
+tests_need "the test of docs/getting-started.md, and those of TLS and Unix sockets" curl curl
+tests_need "the tests of TLS" openssl openssl
 tests_need "the tests of the clock" cc build-essential

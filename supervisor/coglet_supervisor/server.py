@@ -8,16 +8,18 @@ import itertools
 import logging
 import math
 import os
+import socket
 import time
 from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
 from coglet_protocol.url_guard import UrlGuard
+from coglet_supervisor.certificates import CertificateFiles, Certificates
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
-from coglet_supervisor.listener import listen
+from coglet_supervisor.listener import listen, listen_unix, remove_unix
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.outgoing.upload_target import check_upload_url, guard_of_uploads
 from coglet_supervisor.parent_process import ParentProcess
@@ -71,7 +73,8 @@ class Server:
         self._server_log = server_log
         check_upload_url(settings.upload_url)
         self._authentication = Authentication.from_settings(settings)
-        self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
+        self._certificates = _certificates(settings)
+        self._listener = passed_socket(os.environ) or _listen(settings)
         self._listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()
@@ -117,6 +120,8 @@ class Server:
         finally:
             self._workers.kill()
             await self._store.close()
+            if self._settings.unix_socket is not None:
+                remove_unix(self._settings.unix_socket)
             # A thread that is still writing a file would leave it in the folder.
             await asyncio.get_running_loop().shutdown_default_executor()
             self._folder.remove()
@@ -130,7 +135,7 @@ class Server:
 
         return_large_blocks()
         settings, reloader = self._settings, self._reloader
-        self._stop.watch_signals(reloader.on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
+        self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
         if settings.exit_with_stdin:
             ParentProcess(reloader.on_line, self._stop.on_parent_exit).watch()
         guard = UrlGuard.from_environment(os.environ)
@@ -151,7 +156,7 @@ class Server:
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
         )
-        serving = self.start_task(http.serve(self._listener, self._drained.wait))
+        serving = self.start_task(http.serve(self._listener, self._drained.wait, self._certificates))
         self._use_schema(self._schema.document)
         await restore(self._store, service, webhooks, settings.max_attempts)
         workers = self.start_task(
@@ -192,6 +197,14 @@ class Server:
             await self._store.expire()
         except NotRecorded as error:
             log.warning("old records were not removed: %s", error)
+
+    def _on_hangup(self) -> None:
+        """Read changed certificates; if they are unchanged, replace the workers.
+
+        The certificate is renewed every few weeks, and a model may take minutes to load.
+        """
+        if self._certificates is None or not self._certificates.reload():
+            self._reloader.on_hangup()
 
     def _use_schema(self, document: Document | None) -> None:
         assert self._service is not None
@@ -241,7 +254,9 @@ class Server:
         repeats_from = self._store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
         records = RecordRoutes(service, self._store, PublicUrl.from_settings(settings), start_task)
-        access = Access(settings.api_token, is_loopback(settings.host), settings.allowed_hosts)
+        # The browser of a visited page reaches loopback, but no Unix socket.
+        on_loopback = settings.unix_socket is None and is_loopback(settings.host)
+        access = Access(settings.api_token, on_loopback, settings.allowed_hosts)
         pages = LazyPages(
             service,
             self._stop.make,
@@ -293,6 +308,21 @@ async def _close(*clients: Outgoing) -> None:
         async with asyncio.timeout(_CLOSE_S):
             for client in clients:
                 await client.close()
+
+
+def _listen(settings: Settings) -> socket.socket:
+    if settings.unix_socket is not None:
+        return listen_unix(settings.unix_socket, settings.unix_mode)
+    return listen(settings.host, settings.port)
+
+
+def _certificates(settings: Settings) -> Certificates | None:
+    if settings.tls_certfile is None:
+        if settings.tls_keyfile is not None or settings.tls_ca_certs is not None:
+            raise StartupError("TLS needs a certificate: set --certfile or COG_TLS_CERTFILE")
+        return None
+    files = CertificateFiles(settings.tls_certfile, settings.tls_keyfile, settings.tls_ca_certs)
+    return Certificates(files)
 
 
 def _temporary_folder() -> TemporaryFolder:

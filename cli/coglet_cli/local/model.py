@@ -21,6 +21,8 @@ from coglet_cli.terminal import Terminal
 # Names the model for the server, as `file.py:Name`.
 MODEL_VARIABLE: Final = "COG_PREDICT_TYPE_STUB"
 
+_TLS: Final = "COG_TLS_CERTFILE"
+
 
 @dataclass(frozen=True)
 class LocalOptions:
@@ -87,6 +89,11 @@ def server_command(
 ) -> ServerCommand:
     """Return the command that starts a model's server, or its training server; its log goes to `terminal`."""
     wanted = user_environment(model.config, options, os.environ)
+    if _TLS in wanted:
+        terminal.warning(
+            f"{_TLS} is ignored: cog serves plain HTTP; for HTTPS, start `python -m coglet_supervisor`"
+        )
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("COG_TLS_")}
     view = LogView.choose(wanted, debug=options.debug)
     environment = {
         **wanted,
