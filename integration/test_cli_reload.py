@@ -165,8 +165,12 @@ def test_what_runs_ends_in_the_old_worker(project: Path) -> None:
         wait_for(lambda: served.health["status"] == "BUSY", "prediction that runs")
         edit(project, MODEL.replace(" 0", " 1"))
         served.wait_output("a 1")
+        served.cog.wait_shown("Reloaded the model in ")
+        edit(project, MODEL.replace(" 0", " 2"))
+        served.cog.wait_shown("Waiting for predictions that run in the version before")
         (project / "go").touch()
         assert held.result().json()["output"] == "wait 0"
+        served.wait_output("a 2")
 
 
 def test_a_setup_that_hangs_ends_with_the_next_edit(project: Path) -> None:

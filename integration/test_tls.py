@@ -223,12 +223,15 @@ def test_client_certificates(
     serve: Serve, authority: Authority, certificate: Certificate, tmp_path: Path
 ) -> None:
     clients = Authority(tmp_path, "clients")
-    known, stranger = clients.issue("known", "me@example.com"), authority.issue("stranger", "me@example.com")
+    known, untrusted = (
+        clients.issue("known", "me@example.com"),
+        authority.issue("untrusted", "me@example.com"),
+    )
     flags = ("--ca-certs", str(clients.file))
     with serving(serve, ECHO, authority, certificate, *flags, client=known) as server:
         assert server.predict().status == 200
         versions = (ssl.TLSVersion.TLSv1_2, ssl.TLSVersion.TLSv1_3)
-        for shown, version in itertools.product((None, stranger), versions):
+        for shown, version in itertools.product((None, untrusted), versions):
             context = authority.client_context(shown)
             context.minimum_version = context.maximum_version = version
             address = TlsAddress(server.address.host, server.address.port, context)

@@ -1,4 +1,4 @@
-"""`--unix PATH`: a server on a Unix socket, and what may be in its way."""
+"""`--unix PATH`: a server on a Unix socket, and what prevents it."""
 
 import os
 import signal

@@ -27,6 +27,7 @@ class FakeWorker:
         self.failed_with: str | None = None
         self.is_retired = False
         self.is_recycle_possible = True
+        self.drains: asyncio.Event | None = None  # set when its predictions have ended
         self.events: WorkerEvents | None = None
         self.attached = asyncio.Event()
         self._slots: dict[str, Slot] = {}
@@ -91,6 +92,8 @@ class FakeWorker:
 
     async def retire(self) -> None:
         self.close_slots()
+        if self.drains is not None:
+            await self.drains.wait()
 
     async def stop(self, grace_s: float) -> None:
         await self.retire()

@@ -69,7 +69,7 @@ def test_an_encrypted_key(certificate: Certificate) -> None:
 
 @pytest.mark.parametrize("name", ["server.pem", "server.key"])
 @pytest.mark.parametrize("content", [b"", b"no PEM", b"\x00\xff"])
-def test_files_that_are_no_pem(certificate: Certificate, tmp_path: Path, name: str, content: bytes) -> None:
+def test_files_in_another_format(certificate: Certificate, tmp_path: Path, name: str, content: bytes) -> None:
     (tmp_path / name).write_bytes(content)
     text = refusal(files(certificate))
     assert text.startswith(

@@ -232,6 +232,23 @@ async def test_the_version_changes_while_no_slot_accepts_predictions(seated: Sea
     assert seated.pool.free == 1
 
 
+async def test_a_reload_is_over_while_the_old_worker_drains_and_the_next_one_waits(seated: Seated) -> None:
+    old = await seated.next_ready_worker()
+    old.drains = asyncio.Event()
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload(SPEC))
+        new = await seated.next_ready_worker()
+    assert (old.is_alive, new.is_alive, seated.pool.free) == (True, True, 1)
+    async with asyncio.TaskGroup() as tasks:
+        tasks.create_task(seated.seat.reload(NEW_SPEC))
+        await settle()
+        assert seated.started == 2
+        old.drains.set()
+        await seated.next_ready_worker()
+    await settle()
+    assert (old.is_alive, new.is_alive) == (False, False)
+
+
 async def test_a_newer_reload_does_not_wait_for_a_setup_that_hangs(seated: Seated) -> None:
     old = await seated.next_ready_worker()
     async with asyncio.TaskGroup() as tasks:

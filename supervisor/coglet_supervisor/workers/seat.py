@@ -61,6 +61,7 @@ class WorkerSeat:
         self._sessions: dict[WorkerSession, WorkerSpec] = {}  # those whose process is running
         self._was_ready = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._retiring: asyncio.Task[None] | None = None
         self._start_wanted = asyncio.Event()  # by a reload that found no worker
         self._awaited_start: asyncio.Future[str | None] | None = None
         self._stopping = False
@@ -119,9 +120,9 @@ class WorkerSeat:
         self._start_wanted.clear()
 
     async def reload(self, spec: WorkerSpec) -> str | None:
-        """Replace the worker by one with `spec`, and return why that failed, or None.
+        """Replace the worker by one with `spec`; return None once that serves, or why it does not.
 
-        No prediction is lost: the old worker first ends those that run, and both processes exist for a while.
+        No prediction is lost: the old worker ends those that run, and both processes exist for a while.
         If the new one fails, the old one stays; if the old one dies first, the new one takes its place.
         Where there is no worker, one is started immediately.
         """
@@ -153,12 +154,24 @@ class WorkerSeat:
         if problem is not None:
             old.worker.recycle_failed()
         else:
-            await old.worker.retire()
-            await old.stop(self._rules.stop_grace_s)
+            self._retiring = self._tasks.create_task(self._retire(old))
         return problem
+
+    async def _retire(self, old: WorkerSession) -> None:
+        await old.worker.retire()
+        await old.stop(self._rules.stop_grace_s)
+
+    async def wait_retired(self) -> None:
+        """Wait until the worker that was replaced last has ended its predictions and exited."""
+        if self._retiring is not None and not self._retiring.done():
+            # With this target, `cog serve --reload` shows it.
+            waiting_for = {"target": "coglet::reload"}
+            log.info("Waiting for predictions that run in the version before...", extra=waiting_for)
+            await asyncio.wait([self._retiring])
 
     async def _start_successor(self, old: WorkerSession, spec: WorkerSpec) -> str | None:
         """Start a new worker beside the old one; return None once the new one serves in its place."""
+        await self.wait_retired()
         if self._measuring is not None:  # it has just become ready
             await asyncio.wait([self._measuring])
         if old is not self._session:

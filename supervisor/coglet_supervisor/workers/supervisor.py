@@ -78,11 +78,13 @@ class WorkerSupervisor:
                 task.cancel()
 
     async def reload(self, specs: Sequence[WorkerSpec]) -> str | None:
-        """Replace the workers by those with `specs`, and return why that failed, or None.
+        """Replace the workers by those with `specs`; return None once those serve, or why one does not.
 
         One after the other, so that at most one additional worker is in memory, and until the first failure.
         """
         for seat, spec in zip(self._seats, specs, strict=True):
+            for other in self._seats:
+                await other.wait_retired()
             if problem := await seat.reload(spec):
                 return problem
         return None
