@@ -34,7 +34,11 @@ _PORT_ATTEMPTS: Final = 3
 def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal: Terminal) -> None:
     """Run a prediction of the current folder's model and show the result. Raises UserError without one."""
     check_input_flags(options)
-    run_interruptible(lambda interrupts: _Asking(options, local, terminal).ask(interrupts))
+    asking = _Asking(options, local, terminal)
+    # Outside of the event loop, in which Ctrl-C does not interrupt what blocks, such as reading stdin.
+    prepared = asking.prepare()
+    result = run_interruptible(lambda interrupts: asking.run(prepared, interrupts))
+    show_result(result, prepared.spec.output, terminal)
 
 
 def watch_local_prediction(options: PredictOptions, local: LocalOptions, terminal: Terminal) -> None:
@@ -59,8 +63,8 @@ class _Asking:
     local: LocalOptions
     terminal: Terminal
 
-    async def ask(self, interrupts: Interrupts) -> None:
-        """Start the model, run one prediction and show the result. Raises UserError without one."""
+    def prepare(self) -> "_Prepared":
+        """Check the model and the inputs. Raises UserError."""
         model = load_local_model(self.local.file, self.terminal)
         if self.options.is_training and model.config.train is None:
             raise UserError(
@@ -68,10 +72,13 @@ class _Asking:
                 hint='add it to cog.yaml, for example `train: "train.py:train"`',
             )
         document = prepare_schema(model.project, model.config, self.terminal)
-        spec = prediction_spec(document, self.options)
-        local = await with_interpreter_beside(model, self.local, self.terminal)
-        start = _Start(model, local, self.options.setup_timeout_s, self.terminal)
-        show_result(await start.predict(spec, interrupts), spec.output, self.terminal)
+        return _Prepared(model, prediction_spec(document, self.options))
+
+    async def run(self, prepared: "_Prepared", interrupts: Interrupts) -> PredictionResult:
+        """Start the model, run the prediction and stop the model. Raises UserError."""
+        local = await with_interpreter_beside(prepared.model, self.local, self.terminal)
+        start = _Start(prepared.model, local, self.options.setup_timeout_s, self.terminal)
+        return await start.predict(prepared.spec, interrupts)
 
     async def ask_at_changes(self, interrupts: Interrupts) -> None:
         """Ask now and at each change; one that comes while the prediction runs cancels it."""
@@ -89,9 +96,18 @@ class _Asking:
 
     async def _ask_and_report(self, interrupts: Interrupts) -> None:
         try:
-            await self.ask(interrupts)
+            prepared = self.prepare()
+            show_result(await self.run(prepared, interrupts), prepared.spec.output, self.terminal)
         except UserError as error:
             self.terminal.error(error.message, error.hint)
+
+
+@dataclass(frozen=True)
+class _Prepared:
+    """A model and a prediction of it that was checked."""
+
+    model: LocalModel
+    spec: PredictionSpec
 
 
 @dataclass(frozen=True)
