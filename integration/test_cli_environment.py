@@ -140,6 +140,19 @@ def test_a_server_gets_one(project: Path, variables: dict[str, str]) -> None:
         cog.wait_shown("The model is ready")
 
 
+def test_a_server_that_reloads_makes_another_one_for_other_requirements(
+    project: Path, variables: dict[str, str]
+) -> None:
+    with start_cog(project, "serve", "-p", "0", "--reload", variables=variables) as cog:
+        cog.wait_shown("The model is ready")
+        (project / "requirements.txt").write_text("greeter\nno-such-package\n")
+        cog.wait_shown("error: the model was not reloaded: failed to install the model's packages")
+        (project / "requirements.txt").write_text("# the same, in another file\ngreeter >= 1.0\n")
+        cog.wait_shown("Reloaded the model in ")
+    assert cog.err.count(MAKING) == 3
+    assert len(environments(variables)) == 2
+
+
 def test_the_packages_of_the_server_stay_outside(project: Path, variables: dict[str, str]) -> None:
     code = "import importlib.util as u, coglet_worker; print(u.find_spec('quart'), u.find_spec('click'))"
     done = run_cog(project, "exec", "--local", "python", "-c", code, variables=variables)

@@ -32,6 +32,7 @@ _.predict_time
 _.started_at
 _.completed_at
 _.user_healthcheck_error
+_.reload_error
 _.capacity
 _.data_removed
 _.busy

@@ -34,6 +34,7 @@ tests_need "the tests behind Caddy" caddy caddy
 tests_need "the tests behind HAProxy" haproxy haproxy
 tests_need "the tests of the units for systemd" systemd-analyze systemd
 tests_need "the tests with the client for Node" npm npm
-tests_need "the tests of the documentation" curl curl
+tests_need "the tests of the documentation, and those of TLS and Unix sockets" curl curl
+tests_need "the tests of TLS" openssl openssl
 tests_need "the tests of the clock" cc build-essential
 tests_need "the tests of metrics with promtool" promtool prometheus

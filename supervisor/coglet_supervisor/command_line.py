@@ -2,6 +2,7 @@
 
 import argparse
 import os
+import re
 import sys
 from collections.abc import Sequence
 from typing import Final
@@ -48,6 +49,11 @@ def main(arguments: Sequence[str], program: str) -> int:
         is_train=options.x_mode == "train",
         upload_url=options.upload_url,
         exit_with_stdin=options.exit_with_stdin,
+        unix_socket=options.unix,
+        unix_mode=options.unix_mode,
+        certfile=options.certfile,
+        keyfile=options.keyfile,
+        ca_certs=options.ca_certs,
     )
 
 
@@ -64,6 +70,15 @@ def parser(program: str) -> argparse.ArgumentParser:
     )
     flags.add_argument("--host", default="0.0.0.0", help="address to listen on (default: %(default)s)")
     flags.add_argument("--port", type=_port, help="port to listen on (default: PORT, or 5000)")
+    flags.add_argument("--unix", metavar="PATH", help="listen on this Unix socket instead of an address")
+    flags.add_argument(
+        "--unix-mode", type=_mode, metavar="MODE", help="permissions of that socket, in octal (default: 660)"
+    )
+    flags.add_argument("--certfile", metavar="FILE", help="serve HTTPS with this certificate, and its chain")
+    flags.add_argument("--keyfile", metavar="FILE", help="its key (default: in the same file)")
+    flags.add_argument(
+        "--ca-certs", metavar="FILE", help="accept only clients with a certificate of these authorities"
+    )
     flags.add_argument("--upload-url", help="base URL to which output files are uploaded")
     flags.add_argument("--x-mode", choices=[*_MODEL_VARIABLES], default="predict", help="what to serve")
     # Ignored; accepted for compatibility with old callers.
@@ -87,6 +102,12 @@ def _port(text: str) -> int:
     if not is_port(text):
         raise argparse.ArgumentTypeError(f"{text!r} is not a number from 0 to 65535")
     return int(text)
+
+
+def _mode(text: str) -> int:
+    if not re.fullmatch("[0-7]{3,4}", text):
+        raise argparse.ArgumentTypeError(f"{text!r} is not a mode in octal, such as 660")
+    return int(text, 8)
 
 
 def _boolean(text: str) -> bool:

@@ -39,7 +39,8 @@ class WorkerEnd(msgspec.Struct, frozen=True):
 class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     """The body of GET /health-check, with the peer's fields in its order.
 
-    `restarts` is our addition, and so is `queue`, of servers that have one.
+    The rest is our addition: `restarts`, `queue` of servers that have one, and in `reload_error` why the
+    latest change of the model is not served.
     """
 
     status: Reported
@@ -48,6 +49,7 @@ class HealthBody(msgspec.Struct, kw_only=True, omit_defaults=True):
     user_healthcheck_error: str | None = None
     restarts: int = 0
     queue: QueueReport | None = None
+    reload_error: str | None = None
 
 
 def report(state: State, *, has_room: bool, user_error: str | None) -> Reported:

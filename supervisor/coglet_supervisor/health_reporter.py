@@ -6,6 +6,7 @@ from typing import Final
 
 from coglet_supervisor.health import HealthBody, QueueReport, report
 from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.reloader import Reloader
 from coglet_supervisor.stop_request import StopRequest
 from coglet_supervisor.versions import versions
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
@@ -19,11 +20,18 @@ class HealthReporter:
     """Makes the bodies of GET /health-check and GET /readyz, and the readiness file on Kubernetes."""
 
     def __init__(
-        self, workers: WorkerSupervisor, pool: SlotPool, stop: StopRequest, *, on_kubernetes: bool
+        self,
+        workers: WorkerSupervisor,
+        pool: SlotPool,
+        stop: StopRequest,
+        reloader: Reloader,
+        *,
+        on_kubernetes: bool,
     ) -> None:
         self._workers = workers
         self._pool = pool
         self._stop = stop
+        self._reloader = reloader
         self._needs_readiness_file = on_kubernetes
 
     async def health_body(self) -> HealthBody:
@@ -39,6 +47,7 @@ class HealthReporter:
             user_healthcheck_error=user_error,
             restarts=workers.restarts,
             queue=self._queue_report(),
+            reload_error=self._reloader.error,
         )
 
     def not_ready_because(self) -> str | None:

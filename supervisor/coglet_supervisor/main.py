@@ -29,6 +29,11 @@ def serve(
     is_train: bool = False,
     upload_url: str | None = None,
     exit_with_stdin: bool = False,
+    unix_socket: str | None = None,
+    unix_mode: int | None = None,
+    certfile: str | None = None,
+    keyfile: str | None = None,
+    ca_certs: str | None = None,
 ) -> int:
     """Serve the model `ref` (`file.py:Name`) until asked to stop, and return the exit code.
 
@@ -45,6 +50,11 @@ def serve(
         is_train=is_train,
         upload_url=upload_url,
         exit_with_stdin=exit_with_stdin,
+        unix_socket=unix_socket,
+        unix_mode=unix_mode,
+        tls_certfile=certfile,
+        tls_keyfile=keyfile,
+        tls_ca_certs=ca_certs,
     )
     descriptor = _log_descriptor()
     color = os.isatty(descriptor)

@@ -32,6 +32,7 @@ from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.records.store import Store
+from coglet_supervisor.reloader import Reloader
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.server_reporter import ServerReporter
 from coglet_supervisor.settings import Settings
@@ -62,6 +63,7 @@ class Parts:
     store: Store
     clients: ClientTasks
     stop: StopRequest
+    reloader: Reloader
 
     def make_clients(self, tracing: Traced | Untraced) -> tuple[Outgoing, Outgoing]:
         """Return the HTTP clients for webhooks and for uploads."""
@@ -119,8 +121,9 @@ class Parts:
         repeats_from = store if settings.idempotent_put == "records" else None
         predictions = PredictionRoutes(service, webhooks, start_task, settings.max_body_bytes, repeats_from)
         records = RecordRoutes(service, store, webhooks, PublicUrl.from_settings(settings), start_task)
-        is_local = is_loopback(settings.host)
-        has_page = settings.ui if settings.ui is not None else is_local
+        # The browser of a visited page reaches loopback, but no Unix socket.
+        on_loopback = settings.unix_socket is None and is_loopback(settings.host)
+        has_page = settings.ui if settings.ui is not None else on_loopback
         page_paths = open_paths() if has_page and settings.api_token is not None else frozenset()
         reporter = ServerReporter(self.workers, self.pool, self.stop)
         pages = LazyPages(
@@ -130,6 +133,8 @@ class Parts:
             monitoring.route(machine),
             reporter.view(monitoring.history) if has_page else None,
         )
-        access = Access(settings.api_token, is_local, settings.allowed_hosts, page_paths)
-        health = HealthReporter(self.workers, self.pool, self.stop, on_kubernetes=settings.kubernetes)
+        access = Access(settings.api_token, on_loopback, settings.allowed_hosts, page_paths)
+        health = HealthReporter(
+            self.workers, self.pool, self.stop, self.reloader, on_kubernetes=settings.kubernetes
+        )
         return App(access, predictions, records, health, pages)

@@ -8,24 +8,25 @@ import logging
 import math
 import os
 import socket
-import time
-from collections.abc import AsyncIterator, Coroutine
-from contextlib import AbstractAsyncContextManager
+from collections.abc import Coroutine
 from typing import TYPE_CHECKING, Any
 
+from coglet_supervisor.certificates import Certificates
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
-from coglet_supervisor.listener import listen
-from coglet_supervisor.outgoing.client import Outgoing
+from coglet_supervisor.listener import listen, listen_as_set, remove_unix
 from coglet_supervisor.outgoing.upload_target import check_upload_url
+from coglet_supervisor.parent_process import ParentProcess
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.reloader import Reloader
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.settings import Settings
+from coglet_supervisor.shutdown import Shutdown, closing_records
 from coglet_supervisor.stop_request import StopRequest
 from coglet_supervisor.temporary_folder import NoTemporaryFolder, TemporaryFolder, remove_abandoned
 from coglet_supervisor.webhooks.authentication import Authentication
@@ -37,28 +38,13 @@ from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
     from coglet_supervisor.predictions.service import PredictionService
-    from coglet_supervisor.predictions.validation import Validation
+    from coglet_supervisor.predictions.validation import Document, Validation
     from coglet_supervisor.records.store import Store
-    from coglet_supervisor.webhooks.delivery import Webhooks
 
 log = logging.getLogger(__name__)
 
 _PERIOD_S = 1.0
 
-# A shutdown takes the grace time and at most 6 s more: `EndDeadline` ends what takes longer. When predictions
-# have used up the grace time, they get _CANCELED_S to be canceled, and workers that have not exited get
-# _KILL_S to be killed. Then the last webhooks get _LAST_WEBHOOKS_S; open responses have the same time in
-# parallel. The last spans get what is left until then, within the limits of _LAST_SPANS_S.
-_CANCELED_S = 2.0
-_KILL_S = 1.4
-_LAST_WEBHOOKS_S = 2.0
-_CLOSE_S = 0.3
-_LAST_SPANS_S = (0.5, 2.0)
-# The time that is left before the deadline when webhooks, connections, spans and records have to be ready.
-_WEBHOOKS_LEAVE_S = 1.4
-_CONNECTIONS_LEAVE_S = 0.9
-_SPANS_LEAVE_S = 0.3
-_RECORDS_LEAVE_S = 0.1
 # Threads that still read or write a file have this time, and so has the removal of the temporary folder.
 _FILES_S = 3.0
 
@@ -80,7 +66,8 @@ class Server:
         self._server_log = server_log
         check_upload_url(settings.upload_url)
         self._authentication = Authentication.from_settings(settings)
-        self._listener = passed_socket(os.environ) or listen(settings.host, settings.port)
+        self._certificates = Certificates.from_settings(settings)
+        self._listener = passed_socket(os.environ) or listen_as_set(settings)
         self._listener.setblocking(False)
         self._metrics_listener: socket.socket | None = None
         if not isinstance(settings.metrics, bool):
@@ -114,6 +101,7 @@ class Server:
             self._workers.kill()
             self._folder.remove()
             raise
+        self._reloader = Reloader(settings, self._schema, self._workers, self._use_schema)
         self._clients = ClientTasks()
         self._stop = StopRequest(deadline, settings.shutdown_grace_s)
         self._drained = asyncio.Event()
@@ -133,9 +121,11 @@ class Server:
         """Release what outlives the tasks. What blocks, such as a file system, is ended by the deadline."""
         self._deadline.within(AFTER_GRACE_S)  # there is none when a task has failed
         self._workers.kill()
-        async with self._until(_RECORDS_LEAVE_S, "the store of records"):
+        async with closing_records(self._deadline):
             await self._store.close()
         self._deadline.within(_FILES_S)
+        if self._settings.unix_socket is not None:
+            remove_unix(self._settings.unix_socket)
         # A thread that is still writing a file would leave it in the folder.
         await asyncio.get_running_loop().shutdown_default_executor()
         self._folder.remove()
@@ -163,6 +153,7 @@ class Server:
             store=self._store,
             clients=self._clients,
             stop=self._stop,
+            reloader=self._reloader,
         )
         self._watch_for_stop()
         tracing = await open_tracing(settings, self._server_log)
@@ -180,35 +171,41 @@ class Server:
             send_timeout_s=settings.send_timeout_s or math.inf,
             count=monitoring.count_request,
         )
-        service.use_schema(self._schema.document, ignore_unknown=settings.unknown_inputs == "ignore")
+        self._use_schema(self._schema.document)
         # Before the first request, which finds either the run of a prediction or its end.
         await restore(self._store, service, webhooks, settings.max_attempts)
         serving = [
-            self.start_task(http.serve(self._listener, self._drained.wait)),
+            self.start_task(http.serve(self._listener, self._drained.wait, self._certificates)),
             *map(self.start_task, monitoring.tasks(machine, self._clients, self._drained.wait)),
         ]
         # Records expire in a task of their own: the watchdog does not wait for a slow disk.
         duties = [
             self.start_task(each)
-            for each in (self._run_workers(service), self._run_periodic_tasks(), self._expire_records())
+            for each in (
+                self._run_workers(service),
+                self._reloader.run(),
+                self._run_periodic_tasks(),
+                self._expire_records(),
+            )
         ]
         await self._stop.wait()
-        grace_ends = time.monotonic() + settings.shutdown_grace_s
-        await self._stop_predictions(service, grace_ends)
+        self._notifier.notify("STOPPING=1")
+        shutdown = Shutdown(self._stop, self._deadline, settings.shutdown_grace_s)
+        await shutdown.drain(service)
+        await shutdown.stop_workers(self._workers)
         for duty in duties:
             duty.cancel()
         self._drained.set()
-        await self._deliver_last(webhooks, grace_ends)
-        await _close(outgoing, uploading)
-        async with self._until(_CONNECTIONS_LEAVE_S, "connections of clients"):
-            await asyncio.wait(serving)
-        await tracing.close(self._last_spans_s(grace_ends))
+        await shutdown.deliver_last(webhooks)
+        await shutdown.close(outgoing, uploading)
+        await shutdown.wait_served(serving)
+        await tracing.close(shutdown.last_spans_s)
 
     def _watch_for_stop(self) -> None:
         settings = self._settings
         self._stop.watch_signals(self._on_hangup, ignore_sigterm=settings.await_explicit_shutdown)
         if settings.exit_with_stdin:
-            self._stop.watch_stdin()
+            ParentProcess(self._reloader.on_line, self._stop.on_parent_exit).watch()
 
     def _open_store(self) -> Store:
         from coglet_supervisor.records.opening import open_store
@@ -247,9 +244,22 @@ class Server:
             except (NotReadable, NotRecorded, OSError) as error:
                 log.warning("old records were not removed: %s", error)
 
+    def _on_hangup(self) -> None:
+        """Read changed certificates; if they are unchanged, replace the workers.
+
+        The certificate is renewed every few weeks, and a model may take minutes to load.
+        """
+        if self._certificates is None or not self._certificates.reload():
+            self._reloader.on_hangup()
+
+    def _use_schema(self, document: Document | None) -> None:
+        assert self._service is not None
+        self._service.use_schema(document, ignore_unknown=self._settings.unknown_inputs == "ignore")
+
     async def _run_workers(self, service: PredictionService) -> None:
-        await self._workers.run()
-        service.stop_waiting("Prediction was not run: no worker could be started")
+        await self._workers.run(
+            lambda: service.stop_waiting("Prediction was not run: no worker could be started")
+        )
 
     async def _run_periodic_tasks(self) -> None:
         await self._workers.wait_ready()
@@ -274,65 +284,6 @@ class Server:
         See `ClientTasks` for clients' tasks.
         """
         return self._tasks.create_task(work)
-
-    async def _drain(self, service: PredictionService) -> None:
-        """Wait for predictions until the grace time is over or a second stop is requested, then cancel.
-
-        Those that have not started are not waited for.
-        """
-        service.stop_waiting("Prediction was not run: the server was stopped")
-        await self._stop.unless_urgent(service.wait_empty(), self._settings.shutdown_grace_s)
-        if self._stop.has_lost_parent:
-            service.leave_running()
-        if canceled := service.cancel_all():
-            log.warning("%d predictions did not end within the grace time, canceling them", canceled)
-
-    async def _stop_predictions(self, service: PredictionService, grace_ends: float) -> None:
-        self._notifier.notify("STOPPING=1")
-        await self._drain(service)
-        left_s = 0.0 if self._stop.is_urgent else grace_ends - time.monotonic()
-        limit_s = max(left_s, _CANCELED_S)
-        async with _at_most(limit_s + _KILL_S, "workers"):
-            await self._workers.stop(limit_s)
-
-    async def _deliver_last(self, webhooks: Webhooks, grace_ends: float) -> None:
-        time_left_s = max(grace_ends - time.monotonic(), _LAST_WEBHOOKS_S)
-        latest_s = self._deadline.left_s - _WEBHOOKS_LEAVE_S
-        await self._stop.unless_urgent(webhooks.wait_delivered(), min(time_left_s, latest_s))
-        async with _at_most(_CLOSE_S, "webhooks"):
-            await webhooks.close()
-
-    def _until(self, leave_s: float, what: str) -> AbstractAsyncContextManager[None]:
-        """Limit the block to the time until the deadline, less `leave_s`."""
-        return _at_most(self._deadline.left_s - leave_s, what)
-
-    def _last_spans_s(self, grace_ends: float) -> float:
-        at_least_s, at_most_s = _LAST_SPANS_S
-        left_s = 0.0 if self._stop.is_urgent else grace_ends + _CANCELED_S - time.monotonic()
-        return min(max(left_s, at_least_s), at_most_s, self._deadline.left_s - _SPANS_LEAVE_S)
-
-    def _on_hangup(self) -> None:
-        log.info("Received SIGHUP, replacing the workers")
-        self.start_task(self._workers.reload())
-
-
-@contextlib.asynccontextmanager
-async def _at_most(seconds: float, what: str) -> AsyncIterator[None]:
-    """Cancel the block after `seconds`, which is logged as the failure of `what` to end."""
-    limit = asyncio.timeout(max(seconds, 0.0))
-    try:
-        async with limit:
-            yield
-    except TimeoutError:
-        if not limit.expired():
-            raise
-        log.error("shutdown: the %s did not end in time", what)
-
-
-async def _close(*clients: Outgoing) -> None:
-    async with _at_most(_CLOSE_S, "connections to other servers"):
-        for client in clients:
-            await client.close()
 
 
 def _temporary_folder() -> TemporaryFolder:

@@ -46,8 +46,13 @@ class Settings:
     upload_url: str | None = None
     await_explicit_shutdown: bool = False
     exit_with_stdin: bool = False
+    unix_socket: str | None = None
+    unix_mode: int = 0o660
     project_dir: Path = field(default_factory=Path.cwd)
 
+    tls_certfile: str | None = None  # COG_TLS_CERTFILE
+    tls_keyfile: str | None = None  # COG_TLS_KEYFILE
+    tls_ca_certs: str | None = None  # COG_TLS_CA_CERTS
     worker_python: str = sys.executable  # COG_WORKER_PYTHON
     workers: int = 1  # COG_WORKERS
     worker_environment: str = ""  # COG_WORKER_ENV
@@ -109,6 +114,9 @@ class Settings:
         """
         reader = _Reader(environment)
         values: dict[str, object] = {
+            "tls_certfile": environment.get("COG_TLS_CERTFILE") or None,
+            "tls_keyfile": environment.get("COG_TLS_KEYFILE") or None,
+            "tls_ca_certs": environment.get("COG_TLS_CA_CERTS") or None,
             "worker_python": environment.get("COG_WORKER_PYTHON") or sys.executable,
             "workers": reader.positive_int("COG_WORKERS") or 1,
             "worker_environment": environment.get("COG_WORKER_ENV", ""),
@@ -161,6 +169,7 @@ class Settings:
             "metrics_export": reader.exported_metrics("COG_METRICS_EXPORT"),
             "log_format": "console" if environment.get("LOG_FORMAT") == "console" else "json",
         }
+        given = {name: value for name, value in given.items() if value is not None}
         return cls(**{**values, **given, "warnings": tuple(reader.warnings)})  # type: ignore[arg-type]
 
     def environment_of_worker(self, index: int) -> dict[str, str]:

@@ -2,17 +2,13 @@
 
 import asyncio
 import logging
-import os
 import signal
 from collections.abc import Callable, Coroutine
-from typing import Any, Final
+from typing import Any
 
 from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
 
 log = logging.getLogger(__name__)
-
-_STDIN: Final = 0
-_STDIN_BYTES: Final = 4096
 
 
 class StopRequest:
@@ -77,18 +73,12 @@ class StopRequest:
         else:
             loop.add_signal_handler(signal.SIGTERM, self._on_signal, "SIGTERM")
 
-    def watch_stdin(self) -> None:
-        """Stop when the parent process closes our stdin, or exits."""
-        asyncio.get_running_loop().add_reader(_STDIN, self._on_stdin)
-
-    def _on_stdin(self) -> None:
-        if os.read(_STDIN, _STDIN_BYTES):
-            return
-        asyncio.get_running_loop().remove_reader(_STDIN)
+    def on_parent_exit(self) -> None:
+        """Stop at once: with the parent process, the client of running predictions has exited."""
         log.info("stdin was closed by the parent process, shutting down...")
         self._has_lost_parent = True
         self.make()
-        self.make()  # with the parent, the client of running predictions has exited
+        self.make()
 
     def _on_signal(self, name: str) -> None:
         log.info("Received %s, shutting down...", name)

@@ -43,6 +43,13 @@ def test_unset_values_are_not_passed() -> None:
     assert not {"COG_TRAIN_TYPE_STUB", "COG_MAX_CONCURRENCY", "COG_WORKER_PYTHON"} & variables.keys()
 
 
+def test_the_server_of_a_command_speaks_plain_http(capsys: pytest.CaptureFixture[str]) -> None:
+    given = ["COG_TLS_CERTFILE=cert.pem", "COG_TLS_KEYFILE=key.pem"]
+    variables = environment(CogConfig(run="run.py:Runner"), LocalOptions("cog.yaml", environment=given))
+    assert not [name for name in variables if name.startswith("COG_TLS_")]
+    assert "COG_TLS_CERTFILE is ignored" in capsys.readouterr().err
+
+
 def test_a_model_without_predictor() -> None:
     with pytest.raises(UserError, match=r"^cog.yaml has no predictor$"):
         environment(CogConfig(train="train.py:train"), LocalOptions("cog.yaml"))

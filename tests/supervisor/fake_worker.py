@@ -27,6 +27,7 @@ class FakeWorker:
         self.failed_with: str | None = None
         self.is_retired = False
         self.is_recycle_possible = True
+        self.drains: asyncio.Event | None = None  # set when its predictions have ended
         self.events: WorkerEvents | None = None
         self.attached = asyncio.Event()
         self._slots: dict[str, Slot] = {}
@@ -84,10 +85,15 @@ class FakeWorker:
         for slot in self._slots.values():
             slot.poison(reason)
 
-    async def retire(self) -> None:
+    def close_slots(self) -> None:
         self.is_retired = True
         for slot in self._slots.values():
             slot.retire()
+
+    async def retire(self) -> None:
+        self.close_slots()
+        if self.drains is not None:
+            await self.drains.wait()
 
     async def stop(self, grace_s: float) -> None:
         await self.retire()
@@ -108,6 +114,7 @@ class FakeMachine:
 
     def __init__(self) -> None:
         self.workers: list[FakeWorker] = []
+        self.specs: list[WorkerSpec] = []  # of these workers
         self.spawned: asyncio.Queue[FakeWorker] = asyncio.Queue()
         self.refusal: OSError | None = None
 
@@ -116,5 +123,6 @@ class FakeMachine:
             raise self.refusal
         worker = FakeWorker(pid=_NO_PROCESS + len(self.workers))
         self.workers.append(worker)
+        self.specs.append(spec)
         self.spawned.put_nowait(worker)
         return worker

@@ -14,6 +14,11 @@ def test_the_defaults() -> None:
         "ref": None,
         "host": "0.0.0.0",
         "port": None,
+        "unix": None,
+        "unix_mode": None,
+        "certfile": None,
+        "keyfile": None,
+        "ca_certs": None,
         "upload_url": None,
         "x_mode": "predict",
         "threads": None,
@@ -24,11 +29,28 @@ def test_the_defaults() -> None:
 
 def test_every_flag_is_read() -> None:
     flags = ["--host", "::1", "--port", "80", "--upload-url", "http://u/", "--x-mode", "train"]
+    flags += [
+        "--unix",
+        "s.sock",
+        "--unix-mode",
+        "0600",
+        "--certfile",
+        "a",
+        "--keyfile",
+        "b",
+        "--ca-certs",
+        "c",
+    ]
     given = read(*flags, "--threads", "4", "--exit-with-stdin", "t.py:f")
     assert given == {
         "ref": "t.py:f",
         "host": "::1",
         "port": 80,
+        "unix": "s.sock",
+        "unix_mode": 0o600,
+        "certfile": "a",
+        "keyfile": "b",
+        "ca_certs": "c",
         "upload_url": "http://u/",
         "x_mode": "train",
         "threads": 4,
@@ -61,6 +83,8 @@ def test_await_explicit_shutdown_means_what_it_says(flags: list[str], expected: 
         ["--x-mode", "serve"],
         ["--await-explicit-shutdown", "perhaps"],
         ["--threads", "x"],
+        ["--unix-mode", "rw"],
+        ["--unix-mode", "888"],
         ["--no-such-flag"],
     ],
 )

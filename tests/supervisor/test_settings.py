@@ -9,8 +9,11 @@ import pytest
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.settings import Settings, port_from
 
-VARIABLES = [
+VARIABLES: list[tuple[str, str, object, dict[str, Any], list[str]]] = [
     ("COG_WORKER_PYTHON", "worker_python", sys.executable, {"/usr/bin/python3": "/usr/bin/python3"}, []),
+    ("COG_TLS_CERTFILE", "tls_certfile", None, {"a.pem": "a.pem"}, []),
+    ("COG_TLS_KEYFILE", "tls_keyfile", None, {"a.key": "a.key"}, []),
+    ("COG_TLS_CA_CERTS", "tls_ca_certs", None, {"ca.pem": "ca.pem"}, []),
     ("COG_WORKERS", "workers", 1, {"3": 3}, ["0", "-1", "two", "1.5"]),
     ("COG_WORKER_ENV", "worker_environment", "", {"A=1": "A=1"}, []),
     ("COG_WORKER_RESTARTS", "worker_restarts", True, {"0": False, "No": False, "on": True}, ["2", "maybe"]),
@@ -102,8 +105,14 @@ def test_a_variable(name: str, field: str, default: object, good: dict[str, obje
 
 def test_every_variable_of_the_settings_is_tested() -> None:
     elsewhere = {"predictor_ref", "host", "port", "is_train", "upload_url", "await_explicit_shutdown"}
-    elsewhere |= {"exit_with_stdin", "project_dir", "kubernetes", "warnings"}
+    elsewhere |= {"exit_with_stdin", "unix_socket", "unix_mode", "project_dir", "kubernetes", "warnings"}
     assert set(Settings.__dataclass_fields__) - elsewhere == {row[1] for row in VARIABLES}
+
+
+def test_what_a_caller_does_not_give_comes_from_the_environment() -> None:
+    environment = {"COG_TLS_CERTFILE": "a.pem"}
+    assert Settings.from_environment(environment, tls_certfile=None).tls_certfile == "a.pem"
+    assert Settings.from_environment(environment, tls_certfile="b.pem").tls_certfile == "b.pem"
 
 
 def test_the_defaults_have_no_warnings() -> None:

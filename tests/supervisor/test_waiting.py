@@ -174,3 +174,16 @@ async def test_the_events_of_one_that_waits(site: Site) -> None:
     end(site, "b")
     await settle()
     assert [event.name for event in parse_events(caller.body)] == ["start", "output", "completed"]
+
+
+async def test_after_a_reload_those_that_wait_are_checked_again(site: Site) -> None:
+    await accept(site, "a")
+    await accept(site, "b", input={"n": "text"})
+    await accept(site, "c", input={"n": 1})
+    schema = {
+        "components": {"schemas": {"Input": {"type": "object", "properties": {"n": {"type": "integer"}}}}}
+    }
+    site.served.service.use_schema(schema, ignore_unknown=False)
+    assert await statuses(site, "a", "b", "c") == ["processing", "failed", "starting"]
+    error = "its input does not match the reloaded model: n: "
+    assert error in (await site.ask("GET", "/predictions/b")).json()["error"]

@@ -21,7 +21,7 @@ class Machine:
     def __init__(self, folder: Path) -> None:
         self.go_on = threading.Event()
         self.workers: list[WorkerProcess] = []
-        self._spec = WorkerSpec(
+        self.spec = WorkerSpec(
             python=sys.executable,
             predictor_ref="predict.py:Predictor",
             is_train=False,
@@ -30,9 +30,9 @@ class Machine:
             environment=os.environ,
         )
 
-    def spawn(self) -> WorkerProcess:
+    def spawn(self, spec: WorkerSpec) -> WorkerProcess:
         assert self.go_on.wait(20)
-        self.workers.append(WorkerProcess.spawn(self._spec))
+        self.workers.append(WorkerProcess.spawn(spec))
         return self.workers[-1]
 
 
@@ -48,7 +48,7 @@ def machine(tmp_path: Path) -> Iterator[Machine]:
 async def test_one_is_started_beside_the_event_loop(machine: Machine) -> None:
     spawner = WorkerSpawner(machine.spawn)
     async with asyncio.TaskGroup() as tasks:
-        starting = tasks.create_task(spawner.start_beside())
+        starting = tasks.create_task(spawner.start_beside(machine.spec))
         await asyncio.sleep(0)
         assert (spawner.is_starting, spawner.pids) == (True, set())
         machine.go_on.set()
@@ -62,7 +62,7 @@ async def test_one_is_started_beside_the_event_loop(machine: Machine) -> None:
 async def test_the_end_kills_what_was_not_taken(machine: Machine) -> None:
     machine.go_on.set()
     spawner = WorkerSpawner(machine.spawn)
-    worker = spawner.start()
+    worker = spawner.start(machine.spec)
     spawner.close()
     assert not psutil.pid_exists(worker.pid)
 
@@ -70,7 +70,7 @@ async def test_the_end_kills_what_was_not_taken(machine: Machine) -> None:
 async def test_one_that_is_not_needed_leaves_nothing(machine: Machine) -> None:
     machine.go_on.set()
     spawner = WorkerSpawner(machine.spawn)
-    worker = spawner.start()
+    worker = spawner.start(machine.spec)
     await spawner.end(worker)
     assert (psutil.pid_exists(worker.pid), spawner.pids) == (False, set())
 
@@ -78,7 +78,7 @@ async def test_one_that_is_not_needed_leaves_nothing(machine: Machine) -> None:
 async def test_what_starts_after_the_end_is_killed_at_once(machine: Machine) -> None:
     spawner = WorkerSpawner(machine.spawn)
     async with asyncio.TaskGroup() as tasks:
-        starting = tasks.create_task(spawner.start_beside())
+        starting = tasks.create_task(spawner.start_beside(machine.spec))
         await asyncio.sleep(0)
         spawner.close()
         machine.go_on.set()
@@ -86,8 +86,8 @@ async def test_what_starts_after_the_end_is_killed_at_once(machine: Machine) -> 
 
 
 async def test_a_start_that_fails_is_reported(machine: Machine) -> None:
-    def refuse() -> WorkerProcess:
+    def refuse(spec: WorkerSpec) -> WorkerProcess:
         raise OSError(28, "No space left on device")
 
     with pytest.raises(OSError, match="No space left"):
-        await WorkerSpawner(refuse).start_beside()
+        await WorkerSpawner(refuse).start_beside(machine.spec)

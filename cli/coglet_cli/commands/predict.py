@@ -46,6 +46,7 @@ from coglet_cli.settings import CogCommand, Settings
     metavar="NUMBER",
     help="With --url: its priority in the server's queue; higher ones run first. Default: 0.",
 )
+@click.option("--watch", is_flag=True, help="Ask again at each change of the model's source, until Ctrl-C.")
 @file_flag
 @where_flags
 @base_flags
@@ -64,6 +65,7 @@ def predict(
     url: str | None,
     is_async: bool,
     priority: int | None,
+    watch: bool,
     file: str,
     arguments: tuple[str, ...],
     **given: Any,
@@ -79,6 +81,7 @@ def predict(
       cog predict -i prompt="a cat in a hat" -i steps=20
       cog predict -i image=@photo.jpg -o small.jpg
       cog predict --json '{"prompt": "a cat in a hat"}'
+      cog predict --watch -i prompt="a cat in a hat"
       cog predict --url http://localhost:8393 --async -i prompt="a cat in a hat"
     """
     from coglet_cli.local.model import LocalOptions
@@ -90,6 +93,8 @@ def predict(
         raise UserError("--async and -o exclude each other: `cog predictions ID -o PATH` writes the output")
     image = image_argument(arguments)
     in_docker = docker_wanted(given, image=image, python=python, url=url)
+    if watch and (in_docker or url is not None):
+        raise UserError("--watch needs a model that runs on this machine, without a container")
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
     options = PredictOptions(inputs, json, output, setup_timeout, use_replicate_token, priority=priority)
     terminal = settings.terminal()
@@ -102,9 +107,9 @@ def predict(
 
         (submit_remote_prediction if is_async else run_remote_prediction)(url, options, terminal)
     else:
-        from coglet_cli.local.predict import run_local_prediction
+        from coglet_cli.local.predict import run_local_prediction, watch_local_prediction
 
-        run_local_prediction(options, local, terminal)
+        (watch_local_prediction if watch else run_local_prediction)(options, local, terminal)
 
 
 def _check_local(*, is_async: bool, priority: int | None) -> None:

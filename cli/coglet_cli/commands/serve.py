@@ -8,6 +8,7 @@ import click
 from coglet_cli.commands.build_flags import base_flags
 from coglet_cli.commands.docker_flags import docker_options, docker_wanted, where_flags
 from coglet_cli.commands.flags import environment_flag, file_flag, progress_of, python_flag
+from coglet_cli.errors import UserError
 from coglet_cli.settings import CogCommand, Settings
 
 _MEMORY_STORES: Final = ("memory", "off")
@@ -57,6 +58,9 @@ def _complete_records(_: click.Context, __: click.Parameter, incomplete: str) ->
     metavar="memory|off|sqlite:PATH",
     help="Where the server keeps predictions after their end.",
 )
+@click.option(
+    "--reload", is_flag=True, help="Serve each change of Python files, cog.yaml and requirements at once."
+)
 @click.option("--playground", is_flag=True, help="Also serve a page to try the model in a browser.")
 @click.option(
     "--playground-port",
@@ -81,6 +85,7 @@ def serve(
     upload_url: str | None,
     queue: int | None,
     records: str | None,
+    reload: bool,
     playground: bool,
     playground_port: int,
     environment: tuple[str, ...],
@@ -98,7 +103,7 @@ def serve(
       cog serve
       cog serve -p 5000 -e MODEL_SIZE=small
       cog serve --queue 100 --records sqlite:predictions.db
-      cog serve --playground
+      cog serve --reload --playground
       curl localhost:8393/predictions --json '{"input": {"prompt": "a cat in a hat"}}'
     """
     from coglet_cli.local.model import LocalOptions
@@ -108,6 +113,11 @@ def serve(
     from coglet_cli.server.address import parse_host
 
     in_docker = docker_wanted(given, image=image, python=python, url=None)
+    if reload and in_docker:
+        raise UserError(
+            "--reload needs a model that runs on this machine, not in a container",
+            hint="run it without a container, or start it again after a change",
+        )
     local = LocalOptions(file, python, environment, settings.debug, progress_of(given))
     page = None
     if playground:
@@ -115,7 +125,7 @@ def serve(
         page = PlaygroundOptions("", port=playground_port)
         # The default name host.docker.internal works only inside a container.
         page = page if in_docker else replace(page, webhook_host="localhost")
-    options = ServeOptions(local, parse_host(host), port, upload_url, page, queue, records)
+    options = ServeOptions(local, parse_host(host), port, upload_url, page, queue, records, reload)
     if in_docker:
         from coglet_cli.container.serve import run_docker_server
 

@@ -5,16 +5,23 @@ import shutil
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Final
 
 from coglet_cli.config import CogConfig
 from coglet_cli.config.variables import expanded
 from coglet_cli.errors import UserError
+from coglet_cli.interrupts import run_interruptible
 from coglet_cli.local.process import ServerCommand
 from coglet_cli.project.model import LocalModel
 from coglet_cli.project.schema import OVERRIDE
 from coglet_cli.server.address import Address
 from coglet_cli.server.log import LogView
 from coglet_cli.terminal import Terminal
+
+# Names the model for the server, as `file.py:Name`.
+MODEL_VARIABLE: Final = "COG_PREDICT_TYPE_STUB"
+
+_TLS: Final = "COG_TLS_CERTFILE"
 
 
 @dataclass(frozen=True)
@@ -34,6 +41,13 @@ def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Termina
     `python` is None, which means the Python that runs cog, if cog.yaml has no `build`. Raises UserError if
     the environment cannot be made.
     """
+    return run_interruptible(lambda _: with_interpreter_beside(model, options, terminal))
+
+
+async def with_interpreter_beside(
+    model: LocalModel, options: LocalOptions, terminal: Terminal
+) -> LocalOptions:
+    """As `with_interpreter`, in a running event loop."""
     if model.config.weights:
         terminal.warning("managed weights are only available in containers; run with --docker")
     if options.python:
@@ -51,7 +65,7 @@ def with_interpreter(model: LocalModel, options: LocalOptions, terminal: Termina
     for warning in requirements.warnings:
         terminal.warning(warning)
     recipe = Recipe(folder, build.python_version, requirements)
-    return replace(options, python=ensure_environment(recipe, options.progress, terminal))
+    return replace(options, python=await ensure_environment(recipe, options.progress, terminal))
 
 
 def predictor_reference(config: CogConfig) -> str:
@@ -75,6 +89,11 @@ def server_command(
 ) -> ServerCommand:
     """Return the command that starts a model's server, or its training server; its log goes to `terminal`."""
     wanted = user_environment(model.config, options, os.environ)
+    if _TLS in wanted:
+        terminal.warning(
+            f"{_TLS} is ignored: cog serves plain HTTP; for HTTPS, start `python -m coglet_supervisor`"
+        )
+        wanted = {name: value for name, value in wanted.items() if not name.startswith("COG_TLS_")}
     view = LogView.choose(wanted, debug=options.debug)
     environment = {
         **wanted,
@@ -115,7 +134,7 @@ def _activation(python: str | None, inherited: Mapping[str, str]) -> dict[str, s
 def _server_variables(config: CogConfig, options: LocalOptions, *, is_training: bool) -> dict[str, str]:
     variables = {}
     if config.run or not is_training:
-        variables["COG_PREDICT_TYPE_STUB"] = predictor_reference(config)
+        variables[MODEL_VARIABLE] = predictor_reference(config)
     if config.train:
         variables["COG_TRAIN_TYPE_STUB"] = config.train
     if config.max_concurrency:

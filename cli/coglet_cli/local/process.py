@@ -1,6 +1,7 @@
 """The model server of local mode: a child process in its own session, killed at the end of its block."""
 
 import asyncio
+import json
 import os
 import signal
 import sys
@@ -99,6 +100,13 @@ class LocalServer:
         code = await self._process.wait()
         raise ServerExited(code) if self.address.is_free else PortTaken(self.address)
 
+    async def send(self, message: Mapping[str, Any]) -> None:
+        """Send a message about a reload, see `coglet_supervisor.reloader`."""
+        assert self._process.stdin is not None
+        with suppress(ConnectionError):  # it has exited, which `wait_exit` reports
+            self._process.stdin.write(json.dumps(message).encode() + b"\n")
+            await self._process.stdin.drain()
+
     async def explain_loss(self) -> None:
         """Raise ServerExited if the exit of the process explains a lost connection."""
         if await self.exited_within(_LOST_CONNECTION_GRACE_S):
@@ -133,7 +141,7 @@ async def local_server(command: ServerCommand) -> AsyncIterator[LocalServer]:
             *command.argv,
             cwd=command.folder,
             env=command.environment,
-            stdin=asyncio.subprocess.PIPE,  # never written to: EOF means that we were killed
+            stdin=asyncio.subprocess.PIPE,  # EOF means that we were killed
             stdout=log,
             stderr=log,
             start_new_session=True,

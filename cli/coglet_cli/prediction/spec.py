@@ -52,6 +52,11 @@ def check_input_flags(options: PredictOptions) -> None:
         raise UserError("Must use one of --json or --input to provide model inputs")
 
 
+def reads_stdin(options: PredictOptions) -> bool:
+    """Return True if an input is read from stdin."""
+    return options.json == "-" or any(pair.partition("=")[2] == "@-" for pair in options.inputs)
+
+
 def prediction_spec(document: Mapping[str, Any], options: PredictOptions) -> PredictionSpec:
     """Validate the inputs against the model's OpenAPI document. Raises UserError if they are invalid."""
     values = prediction_values(document, options)

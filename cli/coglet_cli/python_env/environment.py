@@ -11,7 +11,6 @@ from typing import Final
 
 from coglet_cli.cache_folder import cache_folder
 from coglet_cli.errors import UserError
-from coglet_cli.interrupts import run_interruptible
 from coglet_cli.progress import Progress
 from coglet_cli.python_env.cache import EnvironmentCache
 from coglet_cli.python_env.installer import Installer, Uv, VenvAndPip, find_uv, python_of
@@ -108,7 +107,7 @@ class Maker:
             raise InstallerFailed(self.installer.name, code, self.progress.unseen)
 
 
-def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
+async def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
     """Return the interpreter of the recipe's environment, made if it does not exist. Raises UserError."""
     cache = EnvironmentCache(cache_folder(os.environ))
     place = cache.find(recipe.key)
@@ -122,7 +121,7 @@ def ensure_environment(recipe: Recipe, mode: str, terminal: Terminal) -> str:
             )
         maker = Maker(Uv(uv) if uv else VenvAndPip(), os.environ, Progress(mode, terminal), terminal)
         try:
-            place = run_interruptible(lambda _: maker.make(cache, recipe, python))
+            place = await maker.make(cache, recipe, python)
         except OSError as error:
             raise UserError(
                 f"failed to make an environment for the model: {error}",

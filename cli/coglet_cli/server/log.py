@@ -25,6 +25,8 @@ _OUTPUT_TARGETS: Final = ("coglet::setup", "coglet::user")
 _SETUP: Final = _OUTPUT_TARGETS[0]
 # Output of the model in predictions has this target and a source; our own records about them have no source.
 _PREDICTION: Final = "coglet::prediction"
+# The result of a reload, which `cog serve --reload` waits for.
+_RELOAD: Final = "coglet::reload"
 
 
 @dataclass(frozen=True)
@@ -82,6 +84,8 @@ class LogView:
             terminal.log(line)
         elif record.is_output:
             terminal.log(record.message)
+        elif record.target == _RELOAD:
+            (terminal.error if record.level >= Level.ERROR else terminal.info)(record.message)
         elif record.level < self.threshold:
             return
         elif record.target == _PREDICTION:

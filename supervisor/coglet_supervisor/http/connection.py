@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import deque
-from typing import Any, Final, Protocol, cast
+from typing import Final, Protocol, cast
 from urllib.parse import unquote
 
 import httptools
@@ -22,7 +22,7 @@ from coglet_supervisor.http.head import (
     may_persist_in_1_0,
     split_target,
 )
-from coglet_supervisor.http.peer import has_hung_up, untaken_bytes
+from coglet_supervisor.http.peer import address_of, has_hung_up, scheme_of, untaken_bytes
 from coglet_supervisor.http.request import Scope
 
 HTTP2_PREFACE: Final = b"PRI * HTTP/2.0\r\n"
@@ -93,15 +93,14 @@ class Connection(asyncio.Protocol):
         self._taken = (0, 0.0)  # written bytes that the client has taken, and since when that is unchanged
         self._answering_at_last_check: Exchange | None = None
         self._writable: asyncio.Future[None] | None = None
-        self._client: Any = None
-        self._server: Any = None
 
     # asyncio.Protocol
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         self._transport = cast("asyncio.Transport", transport)
-        self._client = transport.get_extra_info("peername")
-        self._server = transport.get_extra_info("sockname")
+        self._client = address_of(transport, "peername")
+        self._server = address_of(transport, "sockname")
+        self._scheme = scheme_of(transport)
         self.deadline = self._loop.time() + HEAD_TIMEOUT_S
         self.descriptor: int = transport.get_extra_info("socket").fileno()
         self._host.opened(self)
@@ -375,7 +374,7 @@ class Connection(asyncio.Protocol):
             "asgi": _ASGI,
             "http_version": version,
             "method": method.decode("ascii"),
-            "scheme": "http",
+            "scheme": self._scheme,
             "path": unquote(raw_path.decode("latin-1")),
             "raw_path": raw_path,
             "query_string": query,

@@ -26,6 +26,7 @@ from coglet_supervisor.http.connection import (
 from coglet_supervisor.http.http2_frames import DATA, FrameGuard, goaway, whole_frames
 from coglet_supervisor.http.http2_protocol import Http2Protocol
 from coglet_supervisor.http.http2_waits import Waits
+from coglet_supervisor.http.peer import address_of, scheme_of
 from coglet_supervisor.http.request import Application
 
 log = logging.getLogger(__name__)
@@ -59,8 +60,9 @@ class Http2Connection(asyncio.Protocol):
     def __init__(
         self, host: Host, app: Application, transport: asyncio.Transport, timeouts: Timeouts
     ) -> None:
-        self.client = _address(transport, "peername")
-        self.server = _address(transport, "sockname")
+        self.client = address_of(transport, "peername")
+        self.server = address_of(transport, "sockname")
+        self.is_secure = scheme_of(transport) == "https"
         self._host = host
         self._transport = transport
         self._timeouts = timeouts
@@ -210,11 +212,6 @@ class Http2Connection(asyncio.Protocol):
             self._transport.write_eof()
         with contextlib.suppress(RuntimeError):  # it was not paused
             self._transport.resume_reading()
-
-
-def _address(transport: asyncio.Transport, name: str) -> tuple[str, int] | None:
-    address = transport.get_extra_info(name)
-    return (address[0], address[1]) if isinstance(address, tuple) else None
 
 
 def _described(error: BaseException) -> str:

@@ -38,6 +38,7 @@ class ConnectionSink(Protocol):
 
     client: tuple[str, int] | None
     server: tuple[str, int] | None
+    is_secure: bool
 
     async def send(self, event: Any) -> None: ...
 
@@ -63,7 +64,7 @@ class Http2Protocol(H2Protocol):
             WorkerContext(None),
             self,  # type: ignore[arg-type]
             state,
-            False,
+            sink.is_secure,
             sink.client,
             sink.server,
             sink.send,

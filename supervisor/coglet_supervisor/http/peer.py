@@ -1,5 +1,6 @@
-"""State of a client's connection that only the kernel knows, not the transport."""
+"""Who the client of a connection is, and the state of it that only the kernel knows, not the transport."""
 
+import asyncio
 import fcntl
 import select
 import sys
@@ -14,6 +15,17 @@ class HasDescriptor(Protocol):
     """A socket, or the event loop's wrapper of one."""
 
     def fileno(self) -> int: ...
+
+
+def address_of(transport: asyncio.BaseTransport, name: str) -> tuple[str, int] | None:
+    """Return the host and port in `peername` or `sockname`; None for a Unix socket."""
+    address = transport.get_extra_info(name)
+    return (address[0], address[1]) if isinstance(address, tuple) else None
+
+
+def scheme_of(transport: asyncio.BaseTransport) -> str:
+    """Return `https` for a transport with TLS, else `http`."""
+    return "http" if transport.get_extra_info("sslcontext") is None else "https"
 
 
 def has_hung_up(sock: HasDescriptor) -> bool:

@@ -36,7 +36,7 @@ class PublicUrl:
         """Return the URL of the server, without a slash at its end."""
         if self._base is not None:
             return self._base
-        host, scheme, prefix = request.header(b"host") or "", "http", ""
+        host, scheme, prefix = request.header(b"host") or "", request.scheme, ""
         if self._proxies and self._is_proxy(request.client_address):
             host = _first(request, b"x-forwarded-host") or host
             scheme = "https" if _first(request, b"x-forwarded-proto").lower() == "https" else "http"

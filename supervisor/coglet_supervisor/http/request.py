@@ -46,12 +46,13 @@ class Disconnected(Exception):
 class Request:
     """One HTTP request, of an ASGI scope."""
 
-    __slots__ = ("_client", "_headers", "_receive", "method", "path", "query")
+    __slots__ = ("_client", "_headers", "_receive", "method", "path", "query", "scheme")
 
     def __init__(self, scope: Scope, receive: Receive) -> None:
         self.method: str = scope["method"]
         self.path: bytes = scope["raw_path"]
         self.query: bytes = scope["query_string"]
+        self.scheme: str = scope.get("scheme", "http")
         self._headers: list[tuple[bytes, bytes]] = scope["headers"]
         self._client: tuple[str, int] | None = scope.get("client")
         self._receive = receive

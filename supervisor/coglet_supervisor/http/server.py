@@ -7,11 +7,13 @@ import socket
 from collections.abc import Awaitable, Callable, Coroutine
 from typing import TYPE_CHECKING, Any, Final
 
+from coglet_supervisor.certificates import Certificates
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.connection import SEND_TIMEOUT_S, Connection
 from coglet_supervisor.http.counted import Count, Counted, route_of
 from coglet_supervisor.http.exchange import Exchange
 from coglet_supervisor.http.request import Application
+from coglet_supervisor.http.tls import TlsConnection
 from coglet_supervisor.listener import BACKLOG
 
 if TYPE_CHECKING:
@@ -52,15 +54,28 @@ class HttpServer:
         self._clients = clients
         self._max_connections = max_connections
         self._http2_timeouts = http2_timeouts
-        self._connections: set[Connection] = set()
+        self._certificates: Certificates | None = None
+        self._connections: set[Connection | TlsConnection] = set()
         self._http2: set[Http2Connection] = set()
         self._none_left = asyncio.Event()
         self._turned_away = 0
 
-    async def serve(self, listener: socket.socket, stopped: Callable[[], Awaitable[Any]]) -> None:
-        """Serve until `stopped()` returns, then wait up to _CLOSE_S for responses in progress."""
+    async def serve(
+        self,
+        listener: socket.socket,
+        stopped: Callable[[], Awaitable[Any]],
+        certificates: Certificates | None = None,
+    ) -> None:
+        """Serve until `stopped()` returns, then wait up to _CLOSE_S for responses in progress.
+
+        With `certificates`, all connections are TLS.
+        """
+        self._certificates = certificates
         loop = asyncio.get_running_loop()
-        server = await loop.create_server(lambda: Connection(self), sock=listener)
+        if listener.family == socket.AF_UNIX:
+            server = await loop.create_unix_server(self._make_protocol, sock=listener)
+        else:
+            server = await loop.create_server(self._make_protocol, sock=listener)
         # create_server has set the backlog to its default. A longer `backlog` argument would also make
         # asyncio accept that many clients in a row, and fail as often when there are no descriptors left.
         listener.listen(BACKLOG)
@@ -73,10 +88,18 @@ class HttpServer:
                 await self._close_connections()
                 sweep.cancel()
 
+    def _make_protocol(self) -> Connection | TlsConnection:
+        if self._certificates is None:
+            return Connection(self)
+        return TlsConnection(self, self._certificates.context, lambda: Connection(self))
+
     # for connections
 
-    def opened(self, connection: Connection) -> None:
-        """Register a new connection. Over `max_connections` it gets 503; without descriptors it is closed."""
+    def opened(self, connection: Connection | TlsConnection) -> None:
+        """Register a new connection. Over `max_connections` it gets 503; without descriptors it is closed.
+
+        Before a handshake of TLS, it is closed in both cases.
+        """
         if connection.descriptor >= _descriptor_limit() - _RESERVED_DESCRIPTORS:
             self._turned_away += 1
             connection.abort()
@@ -85,7 +108,7 @@ class HttpServer:
         self._connections.add(connection)
         self._none_left.clear()
 
-    def closed(self, connection: Connection) -> None:
+    def closed(self, connection: Connection | TlsConnection) -> None:
         """Unregister a closed connection. Idempotent."""
         self._connections.discard(connection)
         self._report_if_none_left()
@@ -130,7 +153,10 @@ class HttpServer:
             await asyncio.sleep(_SWEEP_S)
             self._report_turned_away()
             now = loop.time()
-            connections: list[Connection | Http2Connection] = [*self._connections, *self._http2]
+            connections: list[Connection | TlsConnection | Http2Connection] = [
+                *self._connections,
+                *self._http2,
+            ]
             for connection in connections:
                 try:
                     connection.check(now)
@@ -164,7 +190,7 @@ class HttpServer:
                 if self._connections or self._http2:
                     await self._none_left.wait()
         except TimeoutError:
-            left: list[Connection | Http2Connection] = [*self._connections, *self._http2]
+            left: list[Connection | TlsConnection | Http2Connection] = [*self._connections, *self._http2]
             log.warning("%d connections did not end within %g s, closing them", len(left), _CLOSE_S)
             for each in left:
                 each.abort()

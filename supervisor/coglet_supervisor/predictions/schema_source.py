@@ -16,16 +16,28 @@ log = logging.getLogger(__name__)
 WRITTEN_SCHEMA = Path(".cog/openapi_schema.json")
 
 
+class NoSchema(Exception):
+    """The schema cannot be read, or not be made from the source."""
+
+
 class SchemaSource:
-    """The schema of one model, read at its first use."""
+    """The schema of one version of the model, read at its first use."""
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
 
     @cached_property
     def document(self) -> Document | None:
-        """The OpenAPI document; None, after a warning, if there is none."""
-        return load_document(self._settings)
+        """The OpenAPI document; None, after a warning, if there is none: then every input is accepted."""
+        try:
+            return load_document(self._settings)
+        except NoSchema as error:
+            log.warning("%s; every input is accepted", error)
+            return None
+
+    def require(self) -> None:
+        """Read the document of a model that has one. Raises NoSchema."""
+        self.document = load_document(self._settings)
 
     def input_kinds(self) -> dict[str, InputKind] | None:
         """Return the inputs that the worker must convert, by name; None if none are described."""
@@ -33,7 +45,7 @@ class SchemaSource:
 
 
 def load_document(settings: Settings) -> Document | None:
-    """Return the document; None, after a warning, if there is none: then every input is accepted."""
+    """Return the document, or None without a model. Raises NoSchema."""
     path = settings.project_dir / (settings.openapi_schema or WRITTEN_SCHEMA)
     if settings.openapi_schema or path.exists():
         return _read(path)
@@ -42,19 +54,17 @@ def load_document(settings: Settings) -> Document | None:
     return _generate(settings)
 
 
-def _read(path: Path) -> Document | None:
+def _read(path: Path) -> Document:
     try:
         document: Any = json.loads(path.read_bytes())
     except (OSError, ValueError, RecursionError) as error:
-        log.warning("cannot read the schema %s: %s; every input is accepted", path, error)
-        return None
-    if isinstance(document, dict):
-        return document
-    log.warning("the schema %s is not a JSON object; every input is accepted", path)
-    return None
+        raise NoSchema(f"cannot read the schema {path}: {error}") from error
+    if not isinstance(document, dict):
+        raise NoSchema(f"the schema {path} is not a JSON object")
+    return document
 
 
-def _generate(settings: Settings) -> Document | None:
+def _generate(settings: Settings) -> Document:
     from coglet_schema import SchemaError, generate
 
     assert settings.predictor_ref is not None
@@ -63,8 +73,7 @@ def _generate(settings: Settings) -> Document | None:
             settings.project_dir, settings.predictor_ref, "train" if settings.is_train else "predict"
         )
     except SchemaError as error:
-        log.warning("no schema could be generated, every input is accepted: %s", error.describe())
-        return None
+        raise NoSchema(f"no schema could be generated: {error.describe()}") from error
 
 
 def declared_concurrency(settings: Settings) -> int:

@@ -129,10 +129,20 @@ class PredictionService:
         self._is_empty.set()
 
     def use_schema(self, document: Document | None, *, ignore_unknown: bool) -> None:
-        """Check requests against this schema from now on. Must be called before the model is ready."""
+        """Check requests against this schema from now on, and predictions that wait for a slot once more.
+
+        Must be called before a worker of this version of the model accepts predictions.
+        """
+        if self.schema is not None and document == self.schema:
+            return
         self.schema = document
         self.is_streaming = is_streaming(document)
         self.validation = Validation(document, ignore_unknown=ignore_unknown)
+        waiting = {run.sequence for run in self._pool.queue.runs}
+        for run in [run for run in self._runs.values() if run.sequence in waiting]:
+            training = run.prediction.kind == "training"
+            if problem := self._problem_of_input(run.input.json, training=training):
+                run.stop(f"Prediction was not run: its input does not match the reloaded model: {problem}")
 
     def find(self, prediction_id: str) -> PredictionRun | None:
         """Return the run in flight with that id, or None."""
@@ -210,8 +220,13 @@ class PredictionService:
         """Return why a prediction of an earlier server cannot run, or None."""
         if record.input is None:
             return "its input is not in the store any more"
+        return self._problem_of_input(record.input, training=record.kind == "training")
+
+    def _problem_of_input(self, input_json: bytes | msgspec.Raw | None, *, training: bool) -> str | None:
+        """Return why an input is invalid, or None; also None for one that is in a file."""
         try:
-            self.validation.check(record.input, training=record.kind == "training")
+            if input_json is not None:
+                self.validation.check(msgspec.Raw(input_json), training=training)
         except InvalidInput as error:
             return "; ".join(f"{problem.loc[-1]}: {problem.msg}" for problem in error.problems)
         return None

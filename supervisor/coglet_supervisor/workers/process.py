@@ -213,10 +213,14 @@ class WorkerProcess:
         for slot in self._slots:
             slot.poison(reason)
 
-    async def retire(self) -> None:
-        """Accept no further predictions, and wait until the running ones have ended."""
+    def close_slots(self) -> None:
+        """Accept no further predictions. Running ones continue."""
         for slot in self._slots:
             slot.retire()
+
+    async def retire(self) -> None:
+        """Accept no further predictions, and wait until the running ones have ended."""
+        self.close_slots()
         self.slot_idle()
         await self._all_idle.wait()
 

@@ -1,30 +1,27 @@
 """Keeps one worker running: restarts it when it dies, until the restart policy gives up.
 
 States: STARTING -> READY -> (death) -> STARTING -> ...; SETUP_FAILED, when the first setup fails, and
-DEFUNCT, when too many later ones do, are final.
+DEFUNCT, when too many later ones do, last until a reload.
 """
 
 import asyncio
 import contextlib
 import logging
-import random
-from collections import Counter, deque
 from collections.abc import Callable
-from typing import Final
 
 import msgspec
 
 from coglet_supervisor.errors import StartupError
-from coglet_supervisor.health import Setup, State, WorkerEnd, timestamp
+from coglet_supervisor.health import Setup, State, timestamp
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.temporary_folder import NoTemporaryFolder
 from coglet_supervisor.workers.control_group import free_memory_bytes
-from coglet_supervisor.workers.life import Died, End, NotStarted, SetupFailed, Stopped
+from coglet_supervisor.workers.life import End, NotStarted, SetupFailed, Stopped
 from coglet_supervisor.workers.process import WorkerProcess
 from coglet_supervisor.workers.process_usage import usage_of
+from coglet_supervisor.workers.replacements import Replacements
 from coglet_supervisor.workers.report import Replacement, WorkerReport
-from coglet_supervisor.workers.restart import GiveUp, Setbacks
 from coglet_supervisor.workers.session import WorkerRules, WorkerSession
 from coglet_supervisor.workers.spawner import WorkerSpawner
 from coglet_supervisor.workers.spec import WorkerSpec
@@ -32,8 +29,9 @@ from coglet_supervisor.workers.worker import Worker
 
 log = logging.getLogger(__name__)
 
-# So many of the latest deaths of a worker are reported.
-_ENDS: Final = 5
+
+class _Vacated(Exception):
+    """The worker that was to be replaced has exited; `run` starts another one."""
 
 
 class WorkerSeat:
@@ -53,27 +51,26 @@ class WorkerSeat:
     ) -> None:
         self._final_state: State | None = None
         self._setup = Setup(started_at=timestamp(), status="starting")
-        self._restarts = 0
-        self._replacements: Counter[Replacement] = Counter()
-        self._ends: deque[WorkerEnd] = deque(maxlen=_ENDS)
-        self._spec = spec
+        self._replacements = Replacements(rules.restarts)
+        self._spec = spec  # of the worker that serves, and of those that replace it when it dies
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
         self._session: WorkerSession | None = None  # the one that serves
         self._successor: WorkerSession | None = None
-        self._sessions: set[WorkerSession] = set()  # those whose process is running
-        self._is_occupied = asyncio.Event()  # set with the first session
+        self._sessions: dict[WorkerSession, WorkerSpec] = {}  # those whose process is running
         self._was_ready = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._retiring: asyncio.Task[None] | None = None
+        self._start_wanted = asyncio.Event()  # by a reload that found no worker
+        self._awaited_start: asyncio.Future[str | None] | None = None
         self._stopping = False
-        self._setbacks = Setbacks()
         self._loaded_bytes = 0  # the memory of a worker that has just become ready
         self._measuring: asyncio.Task[None] | None = None
-        self._spawner = WorkerSpawner(lambda: spawn(spec))
+        self._spawner = WorkerSpawner(spawn)
         self._first: Worker | None = None
         try:
-            self._first = self._spawner.start()
+            self._first = self._spawner.start(spec)
             self._setup = Setup(started_at=self._first.spawned_at, status="starting")
         except NoTemporaryFolder as error:
             raise StartupError(str(error)) from error
@@ -95,7 +92,7 @@ class WorkerSeat:
     @property
     def restarts(self) -> int:
         """The number of workers that died and were replaced."""
-        return self._restarts
+        return self._replacements.restarts
 
     @property
     def report(self) -> WorkerReport:
@@ -103,79 +100,142 @@ class WorkerSeat:
         return WorkerReport(
             state=self.state,
             pid=self._session.worker.pid if self._session is not None else None,
-            replacements=dict(self._replacements),
+            replacements=self._replacements.counts,
             setup=self.setup,
-            ends=tuple(self._ends),
+            ends=self._replacements.ends,
         )
 
     async def wait_ready(self) -> None:
         """Wait until a worker has been ready for the first time."""
         await self._was_ready.wait()
 
+    async def wait_revived(self) -> None:
+        """Wait until a reload asks for a worker after `run` has ended."""
+        await self._start_wanted.wait()
+
     async def run(self) -> None:
-        """Keep a worker running until `stop`, or until the restart policy gives up."""
+        """Keep a worker running until `stop`, or until the restart policy gives up. Can be called again."""
+        if self._final_state is not None:  # a reload starts the model again
+            self._replacements.planned("reloaded")
+        self._final_state = None
+        self._start_wanted.clear()
         async with asyncio.TaskGroup() as tasks:
             self._tasks = tasks
-            delay_s: float | None = 0.0
-            while delay_s is not None:
-                await asyncio.sleep(delay_s)
-                delay_s = self._delay_after(await self._run_worker())
+            while (delay_s := self._delay_after(await self._run_worker())) is not None:
+                await self._pause(delay_s)
 
-    async def reload(self, due: WorkerSession | None = None) -> None:
-        """Replace the worker by a new one without losing predictions: the old one first ends those that run.
+    async def _pause(self, delay_s: float) -> None:
+        """Wait for `delay_s`, or until a reload wants a worker now."""
+        with contextlib.suppress(TimeoutError):
+            async with asyncio.timeout(delay_s):
+                await self._start_wanted.wait()
+        self._start_wanted.clear()
 
-        Both processes exist for a while. If the new one fails, the old one stays; if the old one dies first,
-        the new one takes its place. With `due`, only that worker is replaced.
+    async def reload(self, spec: WorkerSpec) -> str | None:
+        """Replace the worker by one with `spec`; return None once that serves, or why it does not.
+
+        No prediction is lost: the old worker ends those that run, and both processes exist for a while.
+        If the new one fails, the old one stays; if the old one dies first, the new one takes its place.
+        Where there is no worker, one is started immediately.
         """
-        await self._is_occupied.wait()
         async with self._reloading:  # at most two processes at a time
-            old = self._session
-            # A worker that is still loading may already have read files of the old version: wait, then
-            # replace it.
-            if old is None or not await old.wait_ready() or self.state != "READY" or self._stopping:
-                return
-            if due is not None and old is not due:
-                return
-            if await self._start_successor(old):
-                self._replacements["reloaded" if due is None else "recycled"] += 1
-                await old.worker.retire()
-                await old.stop(self._rules.stop_grace_s)
-            else:
-                old.worker.recycle_failed()
+            while not self._stopping:
+                old = self._session
+                # A worker that is still loading may already have read files of the old version: wait, then
+                # replace it.
+                if old is None or not await old.wait_ready():
+                    return await self._start_with(spec)
+                try:
+                    return await self._replace(old, spec, "reloaded")
+                except _Vacated:
+                    continue
+            return None
 
-    async def _start_successor(self, old: WorkerSession) -> bool:
-        """Start a new worker beside the old one. True once the new one serves in its place."""
+    async def _start_with(self, spec: WorkerSpec) -> str | None:
+        """Have `run` start a worker with `spec` immediately; return why its setup failed, or None."""
+        self._spec = spec
+        self._replacements.forget_setbacks()
+        started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
+        self._awaited_start = started
+        self._start_wanted.set()
+        return await started
+
+    async def _replace(self, old: WorkerSession, spec: WorkerSpec, reason: Replacement) -> str | None:
+        """Replace `old`; return why that failed, or None. Raises _Vacated if `old` exits before."""
+        problem = await self._start_successor(old, spec)
+        if problem is not None:
+            old.worker.recycle_failed()
+        else:
+            self._replacements.planned(reason)
+            self._retiring = self._tasks.create_task(self._retire(old))
+        return problem
+
+    async def _retire(self, old: WorkerSession) -> None:
+        await old.worker.retire()
+        await old.stop(self._rules.stop_grace_s)
+
+    async def wait_retired(self) -> None:
+        """Wait until the worker that was replaced last has ended its predictions and exited."""
+        if self._retiring is not None and not self._retiring.done():
+            # With this target, `cog serve --reload` shows it.
+            waiting_for = {"target": "coglet::reload"}
+            log.info("Waiting for predictions that run in the version before...", extra=waiting_for)
+            await asyncio.wait([self._retiring])
+
+    async def _start_successor(self, old: WorkerSession, spec: WorkerSpec) -> str | None:
+        """Start a new worker beside the old one; return None once the new one serves in its place."""
+        await self.wait_retired()
         if self._measuring is not None:  # it has just become ready
             await asyncio.wait([self._measuring])
-        if old is not self._session:  # it has died in the meantime, and is replaced anyway
-            return False
+        if old is not self._session:
+            raise _Vacated
         free_bytes = free_memory_bytes(old.worker.pid)
         if free_bytes is not None and free_bytes < self._loaded_bytes:
-            log.error(
-                "keeping worker %d: a second one needs about %d MiB, but only %d MiB are available",
-                old.worker.pid,
-                self._loaded_bytes >> 20,
-                free_bytes >> 20,
+            return _kept(
+                old,
+                f"a second one needs about {self._loaded_bytes >> 20} MiB, "
+                f"but only {free_bytes >> 20} MiB are available",
             )
-            return False
         try:
-            worker = await self._spawner.start_beside()
+            worker = await self._spawner.start_beside(spec)
         except OSError as error:
-            log.error("cannot replace worker %d: %s", old.worker.pid, self._spec.explain(error))
-            return False
-        if old is not self._session or self._stopping:  # as above, or the server ends
+            problem = f"cannot replace worker {old.worker.pid}: {spec.explain(error)}"
+            log.error("%s", problem)
+            return problem
+        if old is not self._session or self._stopping:
             await self._spawner.end(worker)
-            return False
-        self._successor = new = self._open(worker)
-        if not await new.wait_ready() or new not in self._sessions:
-            return False
-        self._successor = None
-        self._adopt(new)
-        return True
+            raise _Vacated
+        self._successor = new = self._open(worker, spec)
+        if not await new.wait_ready():
+            return _problem_of(await new.wait_end())
+        return None
 
-    def _recycle(self, session: WorkerSession) -> None:
+    def abandon_setup(self) -> None:
+        """Kill a worker that is still being set up, because there is newer code."""
+        for session in self._sessions:
+            session.abandon_setup()
+
+    def takes_over(self, session: WorkerSession) -> None:
+        """See SessionOwner."""
+        spec = self._sessions[session]
+        if session is self._successor:
+            self._successor = None
+            if self._session is not None:
+                self._session.worker.close_slots()
+        self._spec = spec
+        self._adopt(session)
+        spec.before_service()
+
+    def recycle_due(self, session: WorkerSession) -> None:
+        """See SessionOwner."""
         log.info("worker %d reached its prediction or memory limit, recycling it", session.worker.pid)
-        self._tasks.create_task(self.reload(session))
+        self._tasks.create_task(self._recycle(session))
+
+    async def _recycle(self, session: WorkerSession) -> None:
+        async with self._reloading:
+            if session is self._session and not self._stopping:
+                with contextlib.suppress(_Vacated):
+                    await self._replace(session, self._spec, "recycled")
 
     async def stop(self, grace_s: float) -> None:
         """Shut down the worker gracefully; kill it after `grace_s`."""
@@ -208,9 +268,17 @@ class WorkerSeat:
 
     async def _run_worker(self) -> End:
         """Run a worker until it has exited and no successor has taken its place; return how it ended."""
+        started, self._awaited_start = self._awaited_start, None
+        end = await self._start_worker(started)
+        if started is not None and not started.done():
+            started.set_result(_problem_of(end))
+        return end
+
+    async def _start_worker(self, started: "asyncio.Future[str | None] | None") -> End:
+        """As `_run_worker`; `started` gets None when the worker is ready."""
         self._vacated: asyncio.Future[End] = asyncio.get_running_loop().create_future()
         try:
-            worker = self._take_first() or await self._spawner.start_beside()
+            worker = self._take_first() or await self._spawner.start_beside(self._spec)
         except OSError as error:
             reason = f"failed to spawn worker: {self._spec.explain(error)}"
             # A worker could be started before, so the cause may be temporary.
@@ -223,19 +291,18 @@ class WorkerSeat:
         if self._stopping:
             await self._spawner.end(worker)
             return Stopped()
-        session = self._open(worker)
-        self._take_place(session)
-        if await session.wait_ready():
-            self._adopt(session)
+        session = self._session = self._open(worker, self._spec)
+        if await session.wait_ready() and started is not None:
+            started.set_result(None)
         return await asyncio.shield(self._vacated)
 
     def _take_first(self) -> Worker | None:
         first, self._first = self._first, None
         return first
 
-    def _open(self, worker: Worker) -> WorkerSession:
-        session = WorkerSession(worker, self._pool, self._server_log, self._rules, self._recycle)
-        self._sessions.add(session)
+    def _open(self, worker: Worker, spec: WorkerSpec) -> WorkerSession:
+        session = WorkerSession(worker, self._pool, self._server_log, self._rules, self)
+        self._sessions[session] = spec
         self._spawner.take(worker)
         session.start(self._tasks)
         self._tasks.create_task(self._watch(session))
@@ -243,10 +310,10 @@ class WorkerSeat:
 
     async def _watch(self, session: WorkerSession) -> None:
         end = await session.wait_end()
-        self._sessions.discard(session)
+        del self._sessions[session]
         if session is self._successor:
             self._successor = None
-            if self._session is not None:
+            if self._session is not None and not isinstance(end, Stopped):
                 log.error("the new worker failed, keeping worker %d", self._session.worker.pid)
         elif session is self._session:
             if self._successor is None:
@@ -254,12 +321,7 @@ class WorkerSeat:
                 self._session, self._setup = None, session.setup
                 self._vacated.set_result(end)
             else:  # the successor, which is still loading the model
-                successor, self._successor = self._successor, None
-                self._take_place(successor)
-
-    def _take_place(self, session: WorkerSession) -> None:
-        self._session = session
-        self._is_occupied.set()
+                self._session, self._successor = self._successor, None
 
     def _adopt(self, session: WorkerSession) -> None:
         self._session = session
@@ -273,32 +335,27 @@ class WorkerSeat:
 
     def _delay_after(self, end: End) -> float | None:
         """Return the seconds until the next worker is started; None if none will be."""
-        if self._stopping or isinstance(end, Stopped):
+        if self._stopping:
             return None
+        if isinstance(end, Stopped):  # `abandon_setup`
+            self._replacements.planned("reloaded")
+            return 0.0
         if not self._was_ready.is_set():
             self._final_state = "SETUP_FAILED"
             return None
-        replacement = self._count(end)
-        reason = end.reason.partition("\n")[0]  # a traceback may follow, which is already in the log
-        self._ends.appendleft(WorkerEnd(timestamp(), reason))
-        decision = self._rules.restarts.decide(self._setbacks, jitter=random.random())
-        if isinstance(decision, GiveUp):
-            log.error("%s; giving up: %s", reason, decision.reason)
+        delay_s = self._replacements.delay_after(end)
+        if delay_s is None:
             self._final_state = "DEFUNCT"
-            return None
-        self._restarts += 1
-        self._replacements[replacement] += 1
-        log.warning("%s; restart in %.2f s, number %d", reason, decision.delay_s, self._restarts)
-        return decision.delay_s
+        return delay_s
 
-    def _count(self, end: SetupFailed | NotStarted | Died) -> Replacement:
-        match end:
-            case Died(service=service):
-                self._setbacks.crashed(service)
-                return "crashed"
-            case SetupFailed():
-                self._setbacks.failed_setup()
-                return "setup_failed"
-            case NotStarted():
-                self._setbacks.failed_start()
-                return "not_started"
+
+def _kept(old: WorkerSession, reason: str) -> str:
+    """Log that the old worker stays, and return that text."""
+    text = f"keeping worker {old.worker.pid}: {reason}"
+    log.error("%s", text)
+    return text
+
+
+def _problem_of(end: End) -> str:
+    """Return why a worker has ended."""
+    return "it was stopped" if isinstance(end, Stopped) else end.reason

@@ -2,8 +2,8 @@
 
 import asyncio
 import logging
-from collections.abc import Callable
 from dataclasses import dataclass, field
+from typing import Protocol
 
 import msgspec
 
@@ -34,6 +34,18 @@ class WorkerRules:
     restarts: RestartPolicy = field(default_factory=RestartPolicy)
 
 
+class SessionOwner(Protocol):
+    """What decides which worker serves."""
+
+    def takes_over(self, session: "WorkerSession") -> None:
+        """Handle the end of the setup, before the slots of the worker accept predictions."""
+        ...
+
+    def recycle_due(self, session: "WorkerSession") -> None:
+        """Handle a reached recycling limit: the worker should be replaced between predictions."""
+        ...
+
+
 class WorkerSession:
     """Owns the state of one worker (`life.State`) and its setup, and handles its events."""
 
@@ -43,7 +55,7 @@ class WorkerSession:
         pool: SlotPool,
         server_log: ServerLog,
         rules: WorkerRules,
-        on_recycle_due: Callable[["WorkerSession"], None],
+        owner: SessionOwner,
     ) -> None:
         self.worker = worker
         self._state: life.State = life.Loading()
@@ -51,7 +63,7 @@ class WorkerSession:
         self._pool = pool
         self._server_log = server_log
         self._rules = rules
-        self._report_recycle_due = on_recycle_due
+        self._owner = owner
         self._liveness = Liveness()
         self._health_check = HealthCheck(worker.send)
         self._setup_logs = server_log.collect()
@@ -95,6 +107,12 @@ class WorkerSession:
         else:
             await self.worker.end()
 
+    def abandon_setup(self) -> None:
+        """Kill the worker if it is still being set up."""
+        if isinstance(self._state, life.Loading):
+            self._step(life.StopAsked())
+            self.worker.kill_group()
+
     async def check_user_health(self) -> str | None:
         """Run the model's own health check; return the problem that it finds, or None."""
         if not self.is_ready or not self.worker.has_healthcheck:
@@ -108,6 +126,7 @@ class WorkerSession:
         self._step(life.BecameReady(asyncio.get_running_loop().time()))
         if not isinstance(self._state, life.Ready):
             return  # it is being stopped
+        self._owner.takes_over(self)
         self.worker.open_slots(slot_ids)
         log.info("Server ready")
         self._end_setup()
@@ -149,7 +168,7 @@ class WorkerSession:
 
     def on_recycle_due(self) -> None:
         """See WorkerEvents."""
-        self._report_recycle_due(self)
+        self._owner.recycle_due(self)
 
     def _step(self, event: life.Event) -> None:
         self._state = life.step(self._state, event)

@@ -1,10 +1,12 @@
 """Starting the workers of one seat, beside the event loop once there is one."""
 
 import asyncio
+import functools
 import threading
 from collections.abc import Callable
 
 from coglet_supervisor.own_thread import in_own_thread
+from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import Worker
 
 
@@ -15,7 +17,7 @@ class WorkerSpawner:
     short, and without end when the child is stopped before.
     """
 
-    def __init__(self, spawn: Callable[[], Worker]) -> None:
+    def __init__(self, spawn: Callable[[WorkerSpec], Worker]) -> None:
         self._spawn = spawn
         self._lock = threading.Lock()
         self._untaken: set[Worker] = set()
@@ -33,9 +35,9 @@ class WorkerSpawner:
         with self._lock:
             return {worker.pid for worker in self._untaken}
 
-    def start(self) -> Worker:
+    def start(self, spec: WorkerSpec) -> Worker:
         """Starts a worker. From any thread. Raises OSError."""
-        worker = self._spawn()
+        worker = self._spawn(spec)
         with self._lock:
             if not self._is_closed:
                 self._untaken.add(worker)
@@ -43,14 +45,14 @@ class WorkerSpawner:
         worker.kill()
         return worker
 
-    async def start_beside(self) -> Worker:
+    async def start_beside(self, spec: WorkerSpec) -> Worker:
         """As `start`, while the event loop goes on; in this thread when the system has none left."""
         self._starting += 1
         try:
             try:
-                started = in_own_thread(self.start, "spawn")
+                started = in_own_thread(functools.partial(self.start, spec), "spawn")
             except RuntimeError:
-                return self.start()
+                return self.start(spec)
             return await asyncio.shield(started)
         finally:
             self._starting -= 1

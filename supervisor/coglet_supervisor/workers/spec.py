@@ -28,6 +28,8 @@ class WorkerSpec:
     max_rss_bytes: int | None = None
     # Called after the process is started, because reading a schema takes time.
     input_kinds: Callable[[], dict[str, control.InputKind] | None] = lambda: None
+    # Called when a worker is ready, before it gets predictions.
+    before_service: Callable[[], None] = lambda: None
 
     def explain(self, error: OSError) -> str:
         """Return a readable text for an error of `spawn`."""
@@ -38,12 +40,17 @@ class WorkerSpec:
         return f"{subject}{error.filename}: {error.strerror}"
 
 
-def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
-    """Return the spec of each worker; an empty list without a model."""
+def worker_specs(
+    settings: Settings,
+    schema: SchemaSource,
+    inherited: Mapping[str, str] = os.environ,
+    before_service: Callable[[], None] = lambda: None,
+) -> list[WorkerSpec]:
+    """Return the spec of each worker, with the environment `inherited`; an empty list without a model."""
     if settings.predictor_ref is None:
         return []
     num_slots = settings.max_concurrency or declared_concurrency(settings)
-    environment = {name: value for name, value in os.environ.items() if name not in SUPERVISOR_ONLY}
+    environment = {name: value for name, value in inherited.items() if name not in SUPERVISOR_ONLY}
     return [
         WorkerSpec(
             python=settings.worker_python,
@@ -56,6 +63,7 @@ def worker_specs(settings: Settings, schema: SchemaSource) -> list[WorkerSpec]:
             max_predictions=settings.worker_max_predictions,
             max_rss_bytes=settings.worker_max_rss_bytes,
             input_kinds=schema.input_kinds,
+            before_service=before_service,
         )
         for index in range(settings.workers)
     ]

@@ -1,15 +1,17 @@
 """All workers of a server as one: the state and the health of the model."""
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Final
 
 from coglet_supervisor.health import Setup, State
 from coglet_supervisor.workers.report import WorkerReport
 from coglet_supervisor.workers.seat import WorkerSeat
+from coglet_supervisor.workers.spec import WorkerSpec
 
 # The state of the server is the best state of a seat: one ready worker can serve.
 _BEST_FIRST: Final[tuple[State, ...]] = ("READY", "STARTING", "SETUP_FAILED", "DEFUNCT")
+_GIVEN_UP: Final[tuple[State, ...]] = ("SETUP_FAILED", "DEFUNCT")
 
 
 class WorkerSupervisor:
@@ -39,11 +41,22 @@ class WorkerSupervisor:
         """The state of each seat, in the order of their numbers."""
         return [seat.report for seat in self._seats]
 
-    async def run(self) -> None:
-        """Keep a worker running in every seat."""
+    async def run(self, on_given_up: Callable[[], None]) -> None:
+        """Keep a worker running in every seat; call `on_given_up` when no seat tries any longer.
+
+        A reload makes it try again, so that with a model this does not return.
+        """
         async with asyncio.TaskGroup() as tasks:
             for seat in self._seats:
-                tasks.create_task(seat.run())
+                tasks.create_task(self._run_seat(seat, on_given_up))
+        on_given_up()
+
+    async def _run_seat(self, seat: WorkerSeat, on_given_up: Callable[[], None]) -> None:
+        while True:
+            await seat.run()
+            if self.state in _GIVEN_UP:
+                on_given_up()
+            await seat.wait_revived()
 
     async def stop(self, grace_s: float) -> None:
         """Shut down all workers concurrently and gracefully; kill them after `grace_s`."""
@@ -70,10 +83,22 @@ class WorkerSupervisor:
             for task in waiting:
                 task.cancel()
 
-    async def reload(self) -> None:
-        """Replace the workers one after the other, so that at most one additional worker is in memory."""
+    async def reload(self, specs: Sequence[WorkerSpec]) -> str | None:
+        """Replace the workers by those with `specs`; return None once those serve, or why one does not.
+
+        One after the other, so that at most one additional worker is in memory, and until the first failure.
+        """
+        for seat, spec in zip(self._seats, specs, strict=True):
+            for other in self._seats:
+                await other.wait_retired()
+            if problem := await seat.reload(spec):
+                return problem
+        return None
+
+    def abandon_setup(self) -> None:
+        """Kill the workers that are still being set up, because there is newer code."""
         for seat in self._seats:
-            await seat.reload()
+            seat.abandon_setup()
 
     def kill(self) -> None:
         """Kill all worker processes."""

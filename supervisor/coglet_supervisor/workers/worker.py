@@ -85,6 +85,10 @@ class Worker(Protocol):
         """Fail all running predictions with `reason`, and close all slots for good."""
         ...
 
+    def close_slots(self) -> None:
+        """Accept no further predictions. Running ones continue."""
+        ...
+
     async def retire(self) -> None:
         """Accept no further predictions, and wait until the running ones have ended."""
         ...
