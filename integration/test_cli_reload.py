@@ -12,8 +12,10 @@ from typing import Any, Final
 from urllib.parse import urlsplit
 
 import pytest
+from integration.browser import Page
 from integration.cli_process import Cog, run_cog, start_cog
 from integration.cli_serving import serving
+from integration.page_serving import browser, text
 from testing.client import Address, Answer, exchange
 from testing.waiting import wait_for
 
@@ -54,6 +56,13 @@ class Served:
 
     def predict(self, **values: Any) -> Answer:
         return self.address.request("POST", "/predictions", {"input": values})
+
+    @property
+    def version(self) -> str:
+        """The version of the model, according to the hosted API."""
+        models = self.address.request("GET", "/v1/models").json()
+        version: str = models["results"][0]["latest_version"]["id"]
+        return version
 
     @property
     def health(self) -> Any:
@@ -127,6 +136,55 @@ def test_an_edit_that_cannot_be_served_is_shown_and_changes_nothing(project: Pat
         served.wait_output("a 1")
         wait_for(lambda: "reload_error" not in served.health, "health report without an error")
         served.cog.wait_shown("Reloaded the model in ")
+
+
+@pytest.fixture
+def page(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Page]:
+    with browser(tmp_path_factory.mktemp("profile")) as opened:
+        yield opened
+
+
+@pytest.mark.parametrize("with_events", [True, False])
+def test_the_page_says_why_an_edit_is_not_served(
+    project: Path, page: Page, monkeypatch: pytest.MonkeyPatch, *, with_events: bool
+) -> None:
+    """Without events of the server, the page of `cog playground` reads its health report."""
+    monkeypatch.setenv("COG_UI", "on" if with_events else "off")
+    with reloading(project, "--playground", "--playground-port", "0") as served:
+        page.open(served.cog.err.partition("Playground at ")[2].split()[0])
+        page.wait("document.querySelector('#health')?.textContent === 'READY'")
+        assert text(page, "#reload-error[role=alert]") == ""
+        edit(project, MODEL + "def broken(:\n")
+        page.wait("document.querySelector('#reload-error').textContent !== ''")
+        assert text(page, "#reload-error") == (
+            "The latest change of the model is not served:\n"
+            "predict.py:7: failed to parse Python source: '(' was never closed (predict.py:7:11)"
+        )
+        assert page.run("document.querySelector('#reload-error').checkVisibility()")
+        edit(project, MODEL)
+        page.wait("document.querySelector('#reload-error').textContent === ''")
+
+
+def test_the_version_in_the_hosted_api_changes_with_the_model(project: Path) -> None:
+    with reloading(project) as served:
+        first = served.version
+        edit(project, MODEL.replace(" 0", " 1"))
+        served.wait_output("a 1")
+        second = served.version
+        edit(project, MODEL)
+        served.wait_output("a 0")
+        assert served.version == first != second
+
+
+def test_the_version_is_that_of_the_model_that_serves(project: Path) -> None:
+    """Also if the first question for it comes after an edit."""
+    with reloading(project) as served:
+        first = served.version
+    with reloading(project) as served:
+        served.wait_output("a 0")
+        edit(project, MODEL + "def broken(:\n")
+        served.wait_error("'(' was never closed")
+        assert served.version == first
 
 
 def test_an_error_in_another_module(project: Path) -> None:

@@ -23,7 +23,8 @@ from coglet_supervisor.monitoring import Monitoring
 from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.outgoing.upload_target import guard_of_uploads
 from coglet_supervisor.pages.app import LazyPages
-from coglet_supervisor.pages.hosted.parts import make_parts
+from coglet_supervisor.pages.hosted.parts import HostedParts
+from coglet_supervisor.pages.hosted.served_model import ServedModel
 from coglet_supervisor.pages.ui.files import open_paths
 from coglet_supervisor.predictions.file_store import file_store
 from coglet_supervisor.predictions.hosted_inputs import files_in
@@ -64,6 +65,7 @@ class Parts:
     clients: ClientTasks
     stop: StopRequest
     reloader: Reloader
+    model: ServedModel
 
     def make_clients(self, tracing: Traced | Untraced) -> tuple[Outgoing, Outgoing]:
         """Return the HTTP clients for webhooks and for uploads."""
@@ -125,11 +127,11 @@ class Parts:
         on_loopback = settings.unix_socket is None and is_loopback(settings.host)
         has_page = settings.ui if settings.ui is not None else on_loopback
         page_paths = open_paths() if has_page and settings.api_token is not None else frozenset()
-        reporter = ServerReporter(self.workers, self.pool, self.stop)
+        reporter = ServerReporter(self.workers, self.pool, self.stop, self.reloader)
         pages = LazyPages(
             service,
             self.stop.make,
-            lambda: make_parts(settings, service, store, webhooks, self.files),
+            lambda: self._make_hosted(service, webhooks),
             monitoring.route(machine),
             reporter.view(monitoring.history) if has_page else None,
         )
@@ -138,3 +140,19 @@ class Parts:
             self.workers, self.pool, self.stop, self.reloader, on_kubernetes=settings.kubernetes
         )
         return App(access, predictions, records, health, pages)
+
+    def _make_hosted(self, service: PredictionService, webhooks: Webhooks) -> HostedParts:
+        settings = self.settings
+        self.model.read()
+        return HostedParts(
+            service=service,
+            store=self.store,
+            webhooks=webhooks,
+            files=self.files,
+            public_url=PublicUrl.from_settings(settings),
+            model=self.model,
+            signer=self.authentication.signer,
+            max_body_bytes=settings.max_body_bytes,
+            token=settings.api_token,
+            is_open=settings.api_token is None and not is_loopback(settings.host),
+        )

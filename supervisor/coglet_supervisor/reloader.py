@@ -17,6 +17,7 @@ from coglet_supervisor.workers.spec import WorkerSpec, worker_specs
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
+    from coglet_supervisor.pages.hosted.identity import Identity
     from coglet_supervisor.predictions.validation import Document
 
 log = logging.getLogger(__name__)
@@ -52,8 +53,8 @@ class _Version:
 class Reloader:
     """Owns which version of the model is wanted, its schema, and the error of the latest reload.
 
-    One reload runs at a time. Requests that arrive meanwhile lead to one more. `use_schema` gets the document
-    of a new version when the first of its workers is ready.
+    One reload runs at a time. Requests that arrive meanwhile lead to one more. `use_version` gets the schema
+    and the identity of a new version when the first of its workers is ready.
     """
 
     def __init__(
@@ -61,12 +62,12 @@ class Reloader:
         settings: Settings,
         schema: SchemaSource,
         workers: WorkerSupervisor,
-        use_schema: "Callable[[Document | None], None]",
+        use_version: "Callable[[Document | None, Identity], None]",
     ) -> None:
         self._wanted = _Version(settings, os.environ)
         self._schema = schema  # of the version that serves
         self._workers = workers
-        self._use_schema = use_schema
+        self._use_version = use_version
         self._requests = 0
         self._is_requested = asyncio.Event()
         self._error: str | None = None
@@ -135,12 +136,17 @@ class Reloader:
 
     def _specs(self, version: _Version) -> list[WorkerSpec]:
         """Return the specs of the workers. Reads files and parses source. Raises NoSchema."""
+        # Imported here because the server should start quickly.
+        from coglet_supervisor.pages.hosted.identity import identity_of
+
         schema = SchemaSource(version.settings)
         if self._schema.document is not None:
             schema.require()
-        take_over = functools.partial(self._take_over, schema)
+        # Before the workers read the source. If it changes in between, another reload follows.
+        identity = identity_of(version.settings, schema.document)
+        take_over = functools.partial(self._take_over, schema, identity)
         return worker_specs(version.settings, schema, version.environment, take_over)
 
-    def _take_over(self, schema: SchemaSource) -> None:
+    def _take_over(self, schema: SchemaSource, identity: "Identity") -> None:
         self._schema = schema
-        self._use_schema(schema.document)
+        self._use_version(schema.document, identity)

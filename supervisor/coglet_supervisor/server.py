@@ -19,6 +19,7 @@ from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans,
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
 from coglet_supervisor.listener import listen, listen_as_set, remove_unix
 from coglet_supervisor.outgoing.upload_target import check_upload_url
+from coglet_supervisor.pages.hosted.served_model import ServedModel
 from coglet_supervisor.parent_process import ParentProcess
 from coglet_supervisor.predictions.queue import RunQueue
 from coglet_supervisor.predictions.schema_source import SchemaSource
@@ -37,6 +38,7 @@ from coglet_supervisor.workers.spec import worker_specs
 from coglet_supervisor.workers.supervisor import WorkerSupervisor
 
 if TYPE_CHECKING:
+    from coglet_supervisor.pages.hosted.identity import Identity
     from coglet_supervisor.predictions.service import PredictionService
     from coglet_supervisor.predictions.validation import Document, Validation
     from coglet_supervisor.records.store import Store
@@ -101,7 +103,8 @@ class Server:
             self._workers.kill()
             self._folder.remove()
             raise
-        self._reloader = Reloader(settings, self._schema, self._workers, self._use_schema)
+        self._model = ServedModel(self._find_identity)
+        self._reloader = Reloader(settings, self._schema, self._workers, self._use_version)
         self._clients = ClientTasks()
         self._stop = StopRequest(deadline, settings.shutdown_grace_s)
         self._drained = asyncio.Event()
@@ -154,6 +157,7 @@ class Server:
             clients=self._clients,
             stop=self._stop,
             reloader=self._reloader,
+            model=self._model,
         )
         self._watch_for_stop()
         tracing = await open_tracing(settings, self._server_log)
@@ -178,16 +182,7 @@ class Server:
             self.start_task(http.serve(self._listener, self._drained.wait, self._certificates)),
             *map(self.start_task, monitoring.tasks(machine, self._clients, self._drained.wait)),
         ]
-        # Records expire in a task of their own: the watchdog does not wait for a slow disk.
-        duties = [
-            self.start_task(each)
-            for each in (
-                self._run_workers(service),
-                self._reloader.run(),
-                self._run_periodic_tasks(),
-                self._expire_records(),
-            )
-        ]
+        duties = self._start_duties(service)
         await self._stop.wait()
         self._notifier.notify("STOPPING=1")
         shutdown = Shutdown(self._stop, self._deadline, settings.shutdown_grace_s)
@@ -223,6 +218,11 @@ class Server:
         except OSError as error:
             raise StartupError(f"The files in {folder} cannot be read: {error.strerror}") from error
 
+    def _find_identity(self) -> Identity:
+        from coglet_supervisor.pages.hosted.identity import identity_of
+
+        return identity_of(self._settings, self._schema.document)
+
     def _validation(self) -> Validation:
         assert self._service is not None
         return self._service.validation
@@ -252,9 +252,23 @@ class Server:
         if self._certificates is None or not self._certificates.reload():
             self._reloader.on_hangup()
 
+    def _use_version(self, document: Document | None, identity: Identity) -> None:
+        self._use_schema(document)
+        self._model.replace(identity)
+
     def _use_schema(self, document: Document | None) -> None:
         assert self._service is not None
         self._service.use_schema(document, ignore_unknown=self._settings.unknown_inputs == "ignore")
+
+    def _start_duties(self, service: PredictionService) -> list[asyncio.Task[None]]:
+        """Start what runs until the workers have stopped."""
+        return [
+            self.start_task(self._run_workers(service)),
+            self.start_task(self._reloader.run()),
+            self.start_task(self._run_periodic_tasks()),
+            # A task of its own: the watchdog does not wait for a slow disk.
+            self.start_task(self._expire_records()),
+        ]
 
     async def _run_workers(self, service: PredictionService) -> None:
         await self._workers.run(
@@ -265,6 +279,7 @@ class Server:
         await self._workers.wait_ready()
         self._notifier.notify("READY=1")
         self.start_task(_remove_abandoned())
+        self.start_task(_read(self._model))
         self.start_task(self._notify_watchdog())
         while True:
             await asyncio.sleep(_PERIOD_S)
@@ -291,6 +306,11 @@ def _temporary_folder() -> TemporaryFolder:
         return TemporaryFolder.for_files()
     except NoTemporaryFolder as error:
         raise StartupError(str(error)) from error
+
+
+async def _read(model: ServedModel) -> None:
+    with contextlib.suppress(RuntimeError):  # no thread is available; the first request tries again
+        await asyncio.to_thread(model.read)
 
 
 async def _remove_abandoned() -> None:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 from coglet_supervisor.health import QueueReport, report, timestamp
 from coglet_supervisor.pages.ui.report import ServerReport, ServerView, SlotReport, WorkerRow
 from coglet_supervisor.predictions.slots import SlotPool
+from coglet_supervisor.reloader import Reloader
 from coglet_supervisor.stop_request import StopRequest
 from coglet_supervisor.workers.process_usage import usage_of
 
@@ -20,10 +21,13 @@ if TYPE_CHECKING:
 class ServerReporter:
     """Makes the reports, and keeps the memory of the processes between two measurements."""
 
-    def __init__(self, workers: WorkerSupervisor, pool: SlotPool, stop: StopRequest) -> None:
+    def __init__(
+        self, workers: WorkerSupervisor, pool: SlotPool, stop: StopRequest, reloader: Reloader
+    ) -> None:
         self._workers = workers
         self._pool = pool
         self._stop = stop
+        self._reloader = reloader
         self._started_at = timestamp()
         self._memory_bytes: dict[int, int] = {}
 
@@ -45,6 +49,7 @@ class ServerReporter:
             slots=SlotReport(pool.size, pool.size - pool.free),
             queue=QueueReport(len(queue), queue.max_runs, round(queue.oldest_s)),
             memory_bytes=self._memory_bytes.get(os.getpid(), 0),
+            reload_error=self._reloader.error,
             workers=[self._row(worker) for worker in self._workers.reports],
         )
 

@@ -22,6 +22,7 @@ from coglet_supervisor.outgoing.client import Outgoing
 from coglet_supervisor.pages.app import LazyPages
 from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.parts import HostedParts
+from coglet_supervisor.pages.hosted.served_model import ServedModel
 from coglet_supervisor.predictions.run import PredictionRun
 from coglet_supervisor.predictions.service import NewPrediction, PredictionService
 from coglet_supervisor.server_log import ServerLog
@@ -95,6 +96,13 @@ async def pages(scope: Scope, receive: Receive, send: Send) -> None:
     await respond(send, 200, b"page " + scope["raw_path"])
 
 
+def known_model(identity: Identity) -> ServedModel:
+    """The model with this identity."""
+    model = ServedModel(lambda: identity)
+    model.read()
+    return model
+
+
 def _ignore() -> None:
     """The server cannot be shut down."""
 
@@ -142,7 +150,7 @@ class Site:
                 webhooks=self.webhooks,
                 files=served.files,
                 public_url=PublicUrl(None),
-                identity=hosted_identity,
+                model=known_model(hosted_identity),
                 signer=signer,
                 max_body_bytes=MAX_BODY_BYTES,
                 token=token,

@@ -9,6 +9,7 @@ import pytest
 from testing.waiting import settle, wait_until
 from tests.supervisor.fake_worker import FakeMachine, FakeWorker
 
+from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.predictions.schema_source import SchemaSource
 from coglet_supervisor.predictions.slots import SlotPool
 from coglet_supervisor.predictions.validation import Document
@@ -30,6 +31,7 @@ class Reloading:
         self.folder = folder
         self.machine = FakeMachine()
         self.schemas: list[Document | None] = []
+        self.versions: list[str] = []
         self.write("first")
         settings = Settings(predictor_ref="predict.py:Predictor", project_dir=folder)
         schema = SchemaSource(settings)
@@ -41,7 +43,11 @@ class Reloading:
                 for spec in worker_specs(settings, schema)
             ]
         )
-        self.reloader = Reloader(settings, schema, self.workers, self.schemas.append)
+        self.reloader = Reloader(settings, schema, self.workers, self._use_version)
+
+    def _use_version(self, document: Document | None, identity: Identity) -> None:
+        self.schemas.append(document)
+        self.versions.append(identity.version)
 
     def write(self, name: str) -> None:
         """Change the name of the model's input."""
@@ -91,6 +97,18 @@ async def test_a_new_schema_counts_from_the_moment_of_the_new_worker(reloading: 
     assert reloading.inputs == []
     worker.become_ready()
     assert reloading.inputs == [["second"]]
+
+
+async def test_the_version_is_that_of_the_source_before_the_worker_starts(reloading: Reloading) -> None:
+    for name in ("second", "third", "second"):
+        reloading.write(name)
+        reloading.reload()
+        worker = await reloading.next_worker()
+        reloading.write("edited meanwhile")
+        worker.become_ready()
+        await settle()
+    second, third, again = reloading.versions
+    assert second == again != third
 
 
 async def test_the_new_worker_has_the_new_environment_and_interpreter(reloading: Reloading) -> None:

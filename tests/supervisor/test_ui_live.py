@@ -37,6 +37,7 @@ class State:
             slots=SlotReport(1, self.busy),
             queue=QueueReport(0, 0, 0.0),
             memory_bytes=0,
+            reload_error=None,
             workers=[],
         )
 

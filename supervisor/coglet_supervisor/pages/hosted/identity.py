@@ -12,6 +12,7 @@ from typing import Final
 import msgspec
 
 from coglet_supervisor.predictions.validation import Document
+from coglet_supervisor.settings import Settings
 
 LOCAL_OWNER: Final = "local"
 _CONFIG: Final = "cog.yaml"
@@ -48,6 +49,11 @@ class Identity:
             model, version = text, self.version
         owner, _, name = model.partition("/")
         return version == self.version and (not model or self.is_named(owner, name))
+
+
+def identity_of(settings: Settings, document: Document | None) -> Identity:
+    """Return the identity of the model of these settings. Reads all of its source files."""
+    return find_identity(settings.project_dir, settings.predictor_ref, document, settings.model_name)
 
 
 def find_identity(

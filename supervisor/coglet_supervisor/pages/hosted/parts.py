@@ -5,15 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Final
 
-from coglet_supervisor.http.access import is_loopback
 from coglet_supervisor.http.public_url import PublicUrl
 from coglet_supervisor.http.request import Message, Request, encode_json
 from coglet_supervisor.kept_files import KeptFiles
-from coglet_supervisor.pages.hosted.identity import Identity, find_identity
+from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.problems import not_found
+from coglet_supervisor.pages.hosted.served_model import ServedModel
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.records.store import Store
-from coglet_supervisor.settings import Settings
 from coglet_supervisor.webhooks.delivery import Webhooks
 from coglet_supervisor.webhooks.signature import Signer
 
@@ -36,11 +35,16 @@ class HostedParts:
     webhooks: Webhooks
     files: KeptFiles
     public_url: PublicUrl
-    identity: Identity
+    model: ServedModel
     signer: Signer | None
     max_body_bytes: int
     token: str | None
     is_open: bool
+
+    @property
+    def identity(self) -> Identity:
+        """The identity of the model, which changes with a reload."""
+        return self.model.identity
 
     def base_url(self) -> str:
         """Return the URL of the server, for the client of the current request."""
@@ -60,26 +64,6 @@ class HostedParts:
                 f"This server serves version {self.identity.version} of {self.identity.model}, and not "
                 f"{version[:200]}."
             )
-
-
-def make_parts(
-    settings: Settings, service: PredictionService, store: Store, webhooks: Webhooks, files: KeptFiles
-) -> HostedParts:
-    """Return the parts for a server with these settings. Reads the source files of the model."""
-    return HostedParts(
-        service=service,
-        store=store,
-        webhooks=webhooks,
-        files=files,
-        public_url=PublicUrl.from_settings(settings),
-        identity=find_identity(
-            settings.project_dir, settings.predictor_ref, service.schema, settings.model_name
-        ),
-        signer=Signer.from_secret(settings.webhook_signing_secret),
-        max_body_bytes=settings.max_body_bytes,
-        token=settings.api_token,
-        is_open=settings.api_token is None and not is_loopback(settings.host),
-    )
 
 
 def json_response(body: object, status: int = 200) -> Response:

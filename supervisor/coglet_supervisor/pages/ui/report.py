@@ -29,7 +29,8 @@ class WorkerRow(msgspec.Struct, frozen=True, kw_only=True):
 class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     """The state of the server without the setup's log, which is large and seldom changes.
 
-    Memory is in bytes; 0 if it is not measured yet.
+    Memory is in bytes; 0 if it is not measured yet. `reload_error` says why the latest change of the model is
+    not served; None if it is.
     """
 
     status: Reported
@@ -37,6 +38,7 @@ class ServerReport(msgspec.Struct, frozen=True, kw_only=True):
     slots: SlotReport
     queue: QueueReport
     memory_bytes: int
+    reload_error: str | None
     workers: list[WorkerRow]
 
 

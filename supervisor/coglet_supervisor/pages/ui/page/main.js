@@ -30,6 +30,7 @@ function connect(target) {
   for (const view of [predictions, record, serverView]) view.use(server);
   tryView.use(server, config);
   $("setup").textContent = "";
+  useReloadError(null);
   showHealth("connecting", "quiet");
   openLive();
   tryView.loadSchema();
@@ -40,7 +41,7 @@ function openLive() {
   live?.close();
   live = document.hidden ? undefined : new Live(server, {
     ready: () => { serverView.samples = []; predictions.reload(); },
-    server: (report) => { serverView.server(report); useStatus(report.status); },
+    server: (report) => { serverView.server(report); useStatus(report.status); useReloadError(report.reload_error); },
     setup: (setup) => { serverView.setup(setup); useSetup(setup); },
     history: (samples) => serverView.history(samples),
     predictions: (changes) => predictions.update(changes),
@@ -60,6 +61,7 @@ async function checkHealth(asked) {
     const health = await asked.json("/health-check");
     if (asked !== server) return;
     useStatus(health.status);
+    useReloadError(health.reload_error);
     useSetup(health.setup);
     serverView.useHealth(health);
   } catch (error) {
@@ -78,6 +80,12 @@ function useStatus(status) {
 
 function useSetup(setup) {
   $("setup").textContent = setup?.logs || "setup() printed nothing.";
+}
+
+function useReloadError(error) {
+  const text = error ? `The latest change of the model is not served:\n${error}` : "";
+  // Not at each event, because screen readers say an alert whenever it is written.
+  if ($("reload-error").textContent !== text) $("reload-error").textContent = text;
 }
 
 function showHealth(text, kind) {
