@@ -46,6 +46,7 @@ class Exchange:
     values: Mapping[str, str] = field(default_factory=dict)
     keeps: Mapping[str, str] = field(default_factory=dict)  # name in later routes: key of this response
     shown_lines: int = 60
+    is_endless: bool = False  # a stream, of which the first event is shown
 
 
 @dataclass(frozen=True)
@@ -128,6 +129,30 @@ _SERVER: Final = Section(
         Exchange("GET /docs", "A page with the OpenAPI document.", shown_lines=6),
         Exchange("GET /docs/start.js", "The script of that page."),
         Exchange("GET /docs/{name}", "Its other files.", values={"name": "swagger-ui.css"}, shown_lines=0),
+        Exchange(
+            "GET /metrics",
+            "What the server counts, for Prometheus; see [metrics.md](metrics.md).",
+            shown_lines=8,
+        ),
+    ),
+)
+_PAGE: Final = Section(
+    "The page",
+    "For people, in a browser; see [page.md](page.md). With `COG_UI=off`, these are 404.",
+    (
+        Exchange("GET /ui", "Leads to the page."),
+        Exchange("GET /ui/", "The page.", shown_lines=6),
+        Exchange("GET /ui/config", "What the page has to know of its server."),
+        Exchange("GET /ui/{name}", "Its other files.", values={"name": "main.js"}, shown_lines=0),
+        Exchange(
+            "GET /ui/data/events",
+            "Events of the server and its predictions, for as long as the page is open.",
+            is_endless=True,
+        ),
+        Exchange(
+            "GET /ui/data/progress",
+            "What the prediction `?id=ID` prints, until it has ended.",
+        ),
     ),
 )
 _MINE: Final = {"owner": "me", "name": "greeter"}
@@ -248,5 +273,5 @@ _TRAININGS: Final = Section(
         ),
     ),
 )
-OF_PREDICTIONS: Final = (_PREDICTIONS, _SERVER, _HOSTED, _SHUTDOWN)
+OF_PREDICTIONS: Final = (_PREDICTIONS, _SERVER, _PAGE, _HOSTED, _SHUTDOWN)
 OF_TRAININGS: Final = (_TRAININGS,)

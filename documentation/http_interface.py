@@ -33,8 +33,8 @@ _HEADERS: Final = (
     "Content-Disposition",
 )
 _OTHER_EACH_TIME: Final = re.compile(
-    r'"(id|version|created_at|started_at|completed_at|expires_at|cog_version|coglet|python|python_sdk)": '
-    r'"[^"]*"'
+    r'"(id|version|created_at|started_at|completed_at|expires_at|cog_version|cogVersion|coglet|python|'
+    r'python_sdk)": "[^"]*"'
 )
 _DURATIONS: Final = re.compile(r'"(predict_time|total_time)": ?[\d.e-]+')
 _HEAD: Final = """# The HTTP interface
@@ -88,13 +88,27 @@ def _asked(server: Server, exchange: Exchange, kept: dict[str, str]) -> str:
     path = route.format(**{**kept, **exchange.values})
     if method in {"POST", "PUT"} and not route.endswith("/cancel"):
         server.wait_status("READY")  # a canceled prediction may still occupy the slot
-    answer = server.request(method, path, exchange.body, exchange.headers)
+    if exchange.is_endless:
+        answer = _first_event(server, path)
+    else:
+        answer = server.request(method, path, exchange.body, exchange.headers)
     for name, keys in exchange.keeps.items():
         kept[name] = _at(answer.json(), keys)
     shown_path = route.format(**{**dict.fromkeys(kept, "..."), **exchange.values})
     request = _request(f"{method} {shown_path} HTTP/1.1", exchange)
     response = _steady(_response(answer, exchange.shown_lines), server)
     return f"```http\n{request}\n```\n\n```http\n{response}\n```\n"
+
+
+def _first_event(server: Server, path: str) -> Answer:
+    """Return the response to a GET, with its content up to the end of the first event."""
+    with server.address.connect() as connection:
+        connection.request("GET", path)
+        response = connection.getresponse()
+        content = b""
+        while not content.endswith(b"\n\n"):
+            content += response.readline()
+        return Answer(response.status, response.headers, content + b"...")
 
 
 def _request(line: str, exchange: Exchange) -> str:
@@ -132,6 +146,7 @@ def _steady(text: str, server: Server) -> str:
     text = _OTHER_EACH_TIME.sub(_without_value, text)
     text = _DURATIONS.sub(r'"\1": ...', text)
     text = re.sub(r"/v1/(predictions|trainings|files)/[a-z0-9]{26}", r"/v1/\1/...", text)
+    text = re.sub(r'python="[^"]*",version="[^"]*"', 'python="...",version="..."', text)
     text = re.sub(r"coglet [\d.]+, python [\d.]+", "coglet ..., python ...", text)
     text = re.sub(r"CPU, \d+ cores", "CPU, ... cores", text)
     return re.sub(r"^id: \d+:", "id: ...:", text, flags=re.MULTILINE)

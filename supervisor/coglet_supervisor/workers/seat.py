@@ -191,17 +191,14 @@ class WorkerSeat:
             raise _Vacated
         free_bytes = free_memory_bytes(old.worker.pid)
         if free_bytes is not None and free_bytes < self._loaded_bytes:
-            return _kept(
-                old,
-                f"a second one needs about {self._loaded_bytes >> 20} MiB, "
-                f"but only {free_bytes >> 20} MiB are available",
+            return _logged(
+                f"keeping worker {old.worker.pid}: a second one needs about {self._loaded_bytes >> 20} MiB, "
+                f"but only {free_bytes >> 20} MiB are available"
             )
         try:
             worker = await self._spawner.start_beside(spec)
         except OSError as error:
-            problem = f"cannot replace worker {old.worker.pid}: {spec.explain(error)}"
-            log.error("%s", problem)
-            return problem
+            return _logged(f"cannot replace worker {old.worker.pid}: {spec.explain(error)}")
         if old is not self._session or self._stopping:
             await self._spawner.end(worker)
             raise _Vacated
@@ -349,11 +346,9 @@ class WorkerSeat:
         return delay_s
 
 
-def _kept(old: WorkerSession, reason: str) -> str:
-    """Log that the old worker stays, and return that text."""
-    text = f"keeping worker {old.worker.pid}: {reason}"
-    log.error("%s", text)
-    return text
+def _logged(problem: str) -> str:
+    log.error("%s", problem)
+    return problem
 
 
 def _problem_of(end: End) -> str:
