@@ -18,6 +18,7 @@ from testing.waiting import wait_for
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 ALERTS: Final = ROOT / "deploy" / "prometheus" / "alerts.yml"
+SCALING: Final = ROOT / "deploy" / "kubernetes" / "scaledobject.yaml"
 DASHBOARD: Final = ROOT / "deploy" / "grafana" / "coglet.json"
 PAGE: Final = ROOT / "docs" / "metrics.md"
 
@@ -46,7 +47,12 @@ def alert_queries() -> list[str]:
     return [rule["expr"] for group in groups for rule in group["rules"]]
 
 
-QUERIES: Final = [*dashboard_queries(), *alert_queries()]
+def scaling_queries() -> list[str]:
+    triggers: list[dict[str, Any]] = yaml.safe_load(SCALING.read_text())["spec"]["triggers"]
+    return [trigger["metadata"]["query"] for trigger in triggers]
+
+
+QUERIES: Final = [*dashboard_queries(), *alert_queries(), *scaling_queries()]
 
 
 @pytest.fixture(scope="module")

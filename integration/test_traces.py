@@ -180,7 +180,8 @@ def test_a_request_of_the_hosted_api_is_traced(server: Server, collector: Collec
     answer = server.request("POST", "/v1/predictions", body, {**PARENT, "Prefer": "wait"})
     assert answer.json()["status"] == "succeeded"
     server.request("GET", f"/v1/predictions/{answer.json()['id']}")
-    request, run, get = collector.wait_spans("POST /v1/predictions", "run", "GET /v1/predictions/{name}")
+    get_route = "GET /v1/predictions/{prediction_id}"
+    request, run, get = collector.wait_spans("POST /v1/predictions", "run", get_route)
     assert ids(request) == (TRACE_ID, CLIENT)
     assert ids(run) == (TRACE_ID, request.span_id)
     assert get.trace_id != TRACE_ID

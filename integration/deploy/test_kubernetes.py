@@ -82,5 +82,9 @@ def test_all_parts_name_the_same_pods_and_port() -> None:
     assert MODEL["Deployment"]["spec"]["selector"]["matchLabels"] == pods
     assert MODEL["Service"]["spec"]["selector"] == pods
     assert MODEL["PodDisruptionBudget"]["spec"]["selector"]["matchLabels"] == pods
-    assert CONTAINER["ports"] == [{"name": "http", "containerPort": Settings.port}]
+    metrics = Settings.from_environment(VARIABLES).metrics
+    ports = {port["name"]: port["containerPort"] for port in CONTAINER["ports"]}
+    assert ports == {"http": Settings.port, "metrics": metrics}
+    annotations = MODEL["Deployment"]["spec"]["template"]["metadata"]["annotations"]
+    assert annotations == {"prometheus.io/scrape": "true", "prometheus.io/port": str(metrics)}
     assert MODEL["Service"]["spec"]["ports"][0]["targetPort"] == "http"

@@ -8,6 +8,7 @@ from opentelemetry.trace import StatusCode, Tracer
 from tests.supervisor.fakes import Caller
 
 from coglet_supervisor.http.app import MAX_HEADERS
+from coglet_supervisor.http.counted import ROUTE
 from coglet_supervisor.http.request import Receive, Scope, Send, respond
 from coglet_supervisor.tracing.requests import TracedApp
 
@@ -26,8 +27,12 @@ class Spans:
 
     @property
     def only(self) -> ReadableSpan:
-        (span,) = self._exporter.get_finished_spans()
+        (span,) = self.all
         return span
+
+    @property
+    def all(self) -> tuple[ReadableSpan, ...]:
+        return self._exporter.get_finished_spans()
 
 
 @pytest.fixture
@@ -77,6 +82,7 @@ async def test_the_number_of_header_fields_does_not_exceed_the_limit(spans: Span
 
 async def test_a_bug_of_the_application_is_an_error(spans: Spans) -> None:
     async def app(scope: Scope, receive: Receive, send: Send) -> None:
+        scope[ROUTE] = "/predictions/{id}"
         raise ZeroDivisionError
 
     caller = Caller("GET", "/predictions/a")
@@ -85,3 +91,17 @@ async def test_a_bug_of_the_application_is_an_error(spans: Spans) -> None:
     assert (spans.only.name, spans.only.status.status_code) == ("GET /predictions/{id}", StatusCode.ERROR)
     assert spans.only.attributes is not None
     assert spans.only.attributes["error.type"] == "ZeroDivisionError"
+
+
+@pytest.mark.parametrize("path", ["/predictions/a", "/trainings", "/v1/predictions/a/stream"])
+async def test_a_request_that_matches_no_route_is_named_after_its_method(spans: Spans, path: str) -> None:
+    """Nothing that a client chooses is part of the name."""
+    await headers_at_the_app(spans, Caller("SECRET", path))
+    assert spans.only.attributes is not None
+    assert (spans.only.name, "http.route" in spans.only.attributes) == ("_OTHER", False)
+
+
+@pytest.mark.parametrize("path", ["/health-check", "/readyz", "/ui/data/events", "/", "/predictionsx", "*"])
+async def test_health_checks_and_pages_have_no_spans(spans: Spans, path: str) -> None:
+    assert await headers_at_the_app(spans, Caller("GET", path)) == []
+    assert spans.all == ()

@@ -6,11 +6,14 @@ from opentelemetry.context import attach, detach
 from opentelemetry.trace import Span, SpanKind, StatusCode, Tracer, set_span_in_context
 
 from coglet_supervisor.http.app import MAX_HEADERS
+from coglet_supervisor.http.counted import NO_ROUTE, route_of
 from coglet_supervisor.http.request import Application, Message, Receive, Scope, Send
 from coglet_supervisor.tracing.propagation import context_in_headers, headers_of, is_trace_field
-from coglet_supervisor.tracing.routes import method_of, route_of
 
 _SERVER_ERROR: Final = 500
+# Not health checks and pages.
+_TRACED: Final = frozenset({b"predictions", b"trainings", b"v1"})
+_METHODS: Final = frozenset({"DELETE", "GET", "HEAD", "OPTIONS", "PATCH", "POST", "PUT"})
 
 
 class TracedApp:
@@ -26,14 +29,13 @@ class TracedApp:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """See ASGI."""
-        route = route_of(scope["raw_path"]) if scope["type"] == "http" else None
-        if route is None:
+        if scope["type"] != "http" or scope["raw_path"][1:].partition(b"/")[0] not in _TRACED:
             await self._app(scope, receive, send)
             return
         parent = context_in_headers(scope["headers"])
-        method = method_of(scope["method"])
-        attributes = {"http.request.method": method, "http.route": route, "url.scheme": scope["scheme"]}
-        span = self._tracer.start_span(f"{method} {route}", parent, SpanKind.SERVER, attributes)
+        method = scope["method"] if scope["method"] in _METHODS else "_OTHER"  # clients may send any word
+        attributes = {"http.request.method": method, "url.scheme": scope["scheme"]}
+        span = self._tracer.start_span(method, parent, SpanKind.SERVER, attributes)
         others = [field for field in scope["headers"] if not is_trace_field(field[0])]
         # Not beyond the limit of fields, for which the request would be rejected.
         scope["headers"] = [*others, *list(headers_of(span).items())[: max(MAX_HEADERS - len(others), 0)]]
@@ -47,6 +49,9 @@ class TracedApp:
             raise
         finally:
             detach(token)
+            if (route := route_of(scope)) != NO_ROUTE:
+                span.set_attribute("http.route", route)
+                span.update_name(f"{method} {route}")
             span.end()
 
 
