@@ -165,6 +165,18 @@ def test_the_page_says_why_an_edit_is_not_served(
         page.wait("document.querySelector('#reload-error').textContent === ''")
 
 
+def test_the_form_of_the_page_follows_the_model(project: Path, page: Page) -> None:
+    with reloading(project) as served:
+        page.open(f"http://127.0.0.1:{served.address.port}/ui/")
+        page.wait("document.querySelector('#input-name') !== null")
+        page.run("document.querySelector('#input-name').value = 'Ada'")
+        edit(project, MODEL.replace("name: str", "size: int = 2, name: str").replace(" 0", " {size}"))
+        page.wait("document.querySelector('#input-size') !== null")
+        assert page.run("document.querySelector('#input-name').value") == "Ada"
+        page.run("document.querySelector('#run').click()")
+        page.wait("document.querySelector('#output').textContent === 'Ada 2'")
+
+
 def test_the_version_in_the_hosted_api_changes_with_the_model(project: Path) -> None:
     with reloading(project) as served:
         first = served.version

@@ -32,6 +32,11 @@ export class InputForm {
     return all.filter(([, value]) => value !== undefined);
   }
 
+  // Enters what an earlier form has returned, where the input is still there.
+  restore(values) {
+    for (const { name, control } of this.fields) if (name in values) control.set(values[name]);
+  }
+
   // Fills the form; a secret that a record masks stays empty.
   fill(values) {
     for (const { name, schema, control } of this.fields) {

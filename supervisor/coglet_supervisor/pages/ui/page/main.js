@@ -42,7 +42,7 @@ function openLive() {
   live = document.hidden ? undefined : new Live(server, {
     ready: () => { serverView.samples = []; predictions.reload(); },
     server: (report) => { serverView.server(report); useStatus(report.status); useReloadError(report.reload_error); },
-    setup: (setup) => { serverView.setup(setup); useSetup(setup); },
+    setup: (setup) => { serverView.setup(setup); useSetup(setup); tryView.loadSchema(); }, // of a reloaded model
     history: (samples) => serverView.history(samples),
     predictions: (changes) => predictions.update(changes),
   }, onState);

@@ -52,7 +52,11 @@ export class TryView {
     this.loadingFrom = server;
     try {
       const document = await server.json("/openapi.json");
-      if (server === this.server) this.useSchema(document);
+      if (json(document) === json(this.document)) return;
+      const entered = this.hasSchema ? await this.form.value() : {}; // before a reload of the model
+      if (server !== this.server) return;
+      this.useSchema(document);
+      this.form.restore(entered);
     } catch (error) {
       if (server === this.server) $("schema").textContent = `no schema: ${error.message}`;
       return;
@@ -65,14 +69,16 @@ export class TryView {
   }
 
   useSchema(document) {
-    const hadMode = this.document !== null;
+    const isFirst = this.document === null;
     this.document = document;
     this.fields = inputs(document);
     this.form.show(this.fields);
-    $("json").value = json(Object.fromEntries(this.fields.filter((f) => f.required).map((f) => [f.name, f.schema.default ?? ""])));
+    if (isFirst) $("json").value = json(Object.fromEntries(this.fields.filter((f) => f.required).map((f) => [f.name, f.schema.default ?? ""])));
     $("schema").textContent = json(document);
     // On its own server, the page follows what any model prints; elsewhere, only a stream shows it as it comes.
-    if (!hadMode) this.setMode(isStreaming(document) ? "stream" : this.server.isOwn ? "async" : "sync");
+    const mode = isStreaming(document) ? "stream" : this.server.isOwn ? "async" : "sync";
+    const wasStreaming = $("run-form").elements.mode.value === "stream";
+    if (isFirst || (wasStreaming && mode !== "stream")) this.setMode(mode);
     $("mode-stream").disabled = !isStreaming(document);
     if (this.pending) this.fill(this.pending);
   }
