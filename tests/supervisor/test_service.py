@@ -132,5 +132,7 @@ async def test_observers_see_runs_of_an_earlier_server(served: Service) -> None:
 
 async def test_observers_see_a_run_that_is_left_to_the_next_server(served: Service) -> None:
     run = served.create()
-    served.service.restore(msgspec.structs.replace(run.record(), id="left")).leave()
+    left = served.service.restore(msgspec.structs.replace(run.record(), id="left"))
+    left.leave()
+    left.resume()
     assert served.observed.seen[1:] == [("created left", "starting"), ("ended left", "starting")]
