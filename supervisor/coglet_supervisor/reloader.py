@@ -142,7 +142,7 @@ class Reloader:
         schema = SchemaSource(version.settings)
         if self._schema.document is not None:
             schema.require()
-        # Before the workers read the source. If it changes in between, another reload follows.
+        # Before the workers read the source: `cog serve --reload` asks again if it changes in between.
         identity = identity_of(version.settings, schema.document)
         take_over = functools.partial(self._take_over, schema, identity)
         return worker_specs(version.settings, schema, version.environment, take_over)
