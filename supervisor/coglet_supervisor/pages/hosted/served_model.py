@@ -1,9 +1,13 @@
 """The identity of the version of the model that serves."""
 
+from __future__ import annotations
+
 import threading
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
-from coglet_supervisor.pages.hosted.identity import Identity
+if TYPE_CHECKING:
+    from coglet_supervisor.pages.hosted.identity import Identity
 
 
 class ServedModel:
