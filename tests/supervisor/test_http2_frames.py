@@ -76,6 +76,16 @@ def test_requests_and_bodies_are_not_counted(guard: FrameGuard, honest: bytes) -
     assert taken(guard, honest) == 20_000
 
 
+def test_small_pieces_of_a_large_body_are_not_counted(guard: FrameGuard) -> None:
+    """As Go's client sends them when its window is nearly used up."""
+    assert taken(guard, frame(DATA, 1024) + frame(DATA, 1)) == 20_000
+
+
+def test_a_large_body_allows_no_more_than_another_burst(guard: FrameGuard) -> None:
+    assert taken(guard, frame(DATA, MAX_FRAME_BYTES), most=1000) == 1000
+    assert taken(guard, frame(DATA)) == 2 * BURST
+
+
 def test_acknowledgments_are_allowed_in_proportion_to_sent_data(guard: FrameGuard) -> None:
     for _ in range(10_000):
         guard.sent(Frame(1000, DATA, 0, 1))

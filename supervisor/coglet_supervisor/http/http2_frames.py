@@ -41,6 +41,8 @@ PER_S: Final = 100
 _DATA_BYTES_PER_UPDATE: Final = 256
 # A shorter piece of a body costs more to handle than to send.
 _SMALL_DATA_BYTES: Final = 16
+# A client whose window is nearly used up sends what still fits, so a large body has such pieces among others.
+_DATA_BYTES_PER_SMALL: Final = 1024
 _SETTINGS_BYTES: Final = 64
 # The default of SETTINGS_MAX_FRAME_SIZE (RFC 9113, 4.2).
 MAX_FRAME_BYTES: Final = 16_384
@@ -93,6 +95,7 @@ class FrameGuard:
         self._part = b""  # an incomplete frame header
         self._allowance = float(BURST)
         self._updates = 0  # how many WINDOW_UPDATE frames the data sent so far justifies
+        self._body_bytes = 0  # of received data, less those that justified a small piece
         self._now = now
         self._block_frames = 0
         self._block_bytes = 0
@@ -133,6 +136,11 @@ class FrameGuard:
         if frame.kind == WINDOW_UPDATE and self._updates:
             self._updates -= 1
             return None
+        if frame.kind == DATA:
+            self._body_bytes = min(self._body_bytes + frame.size, BURST * _DATA_BYTES_PER_SMALL)
+            if frame.size < _SMALL_DATA_BYTES and self._body_bytes >= _DATA_BYTES_PER_SMALL:
+                self._body_bytes -= _DATA_BYTES_PER_SMALL
+                return None
         self._allowance -= _cost(frame)
         if self._allowance >= 0:
             return None
