@@ -28,6 +28,9 @@ _STOP_LIMIT_S: Final = 15.0
 _SHUTDOWN_GRACE: Final = "5"
 _SHOWN_CHARACTERS: Final = 10_000
 
+# A model may import libraries that the disk has to read first.
+_SETUP_WITHIN_S: Final = 60
+
 
 @dataclass(frozen=True, kw_only=True)
 class Launch:
@@ -169,7 +172,7 @@ class Server:
             return None
 
         try:
-            return wait_for(reached, f"health {' or '.join(statuses)}")
+            return wait_for(reached, f"health {' or '.join(statuses)}", deadline_s=_SETUP_WITHIN_S)
         except AssertionError as error:
             raise AssertionError(f"{error}\n{self.log[-3000:]}") from None
 

@@ -93,13 +93,13 @@ class Server:
                     for spec in worker_specs(settings, self._schema)
                 ]
             )
-        except BaseException:
+        except BaseException:  # whatever it is, the folder must not stay
             self._folder.remove()
             raise
         try:
             self._store = self._open_store()
             self._files = self._open_files()
-        except BaseException:
+        except BaseException:  # as above, and no worker may stay
             self._workers.kill()
             self._folder.remove()
             raise

@@ -54,7 +54,7 @@ class HostedOutputs:
         writer = self.files.new_writer()
         try:
             checksums = await asyncio.to_thread(copy, file, writer)
-        except BaseException:
+        except BaseException:  # also when it is canceled
             self.files.discard(writer)
             raise
         kept = self.files.add(writer, checksums, Description(name, type_of(name), {}), prediction_id)

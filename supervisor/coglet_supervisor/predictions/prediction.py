@@ -73,6 +73,8 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
     @property
     def size_bytes(self) -> int:
         """The approximate memory that its input and its context need."""
+        if not self.context:
+            return self.input.size_bytes
         return self.input.size_bytes + sum(len(name) + len(value) for name, value in self.context.items())
 
     def message(self, sequence: int, output_dir: str, trace: dict[str, str]) -> slot.Predict:

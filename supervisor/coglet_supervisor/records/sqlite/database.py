@@ -75,7 +75,7 @@ class Database:
                 self.writing: Final = self._connect()
                 _prepare(self.writing, path)
                 self.reading: Final = self._connect()
-        except BaseException:
+        except BaseException:  # the lock must not outlive a failed start
             os.close(self._lock)
             raise
 

@@ -71,7 +71,7 @@ class SqliteStore:
             with explained(path):
                 self.last_sequence: Final = self._find_last_sequence()
                 self._remove_orphans()
-        except BaseException:
+        except BaseException:  # as in Database: its lock must not stay
             self._database.close()
             raise
         self._writer = Writer(self._database.writing, self._files)

@@ -85,7 +85,7 @@ class Writer:
         except (sqlite3.Error, OSError) as error:
             self._roll_back()
             return NotRecorded(str(error))
-        except Exception as error:
+        except Exception as error:  # our bug; the thread must live, and each write needs an answer
             log.exception("a record could not be written; this is a bug in the server")
             self._roll_back()
             return NotRecorded(f"{type(error).__name__}: {error}")
