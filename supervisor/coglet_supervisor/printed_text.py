@@ -13,7 +13,7 @@ class PrintedText:
         self._half_bytes = limit_bytes // 2
         self._head: list[str] = []
         self._head_room = self._half_bytes
-        self._tail: deque[str] = deque()
+        self._tail: deque[str] | None = None  # which most texts do not need
         self._tail_bytes = 0
         self._dropped_lines = 0
         self._dropped_bytes = 0
@@ -26,6 +26,8 @@ class PrintedText:
             self._head_room -= size_bytes
             return
         self._head_room = 0  # later, shorter text must not be put before this one
+        if self._tail is None:
+            self._tail = deque()
         self._tail.append(text)
         self._tail_bytes += size_bytes
         while self._tail_bytes > self._half_bytes:
@@ -41,7 +43,7 @@ class PrintedText:
         """The text that was kept, with a notice in place of what was dropped."""
         if len(self._head) > 1:
             self._head = ["".join(self._head)]
-        if not self._tail and not self._dropped_bytes:
+        if self._tail is None:
             return self._head[0] if self._head else ""
         return "".join([*self._head, self._notice(), *self._tail])
 

@@ -204,7 +204,7 @@ async def test_a_deadline(site: Site) -> None:
     body = (await create(site, cancel_after="1h")).json()
     run = site.served.service.find(body["id"])
     assert run is not None
-    deadline = run.record().deadline
+    deadline = run.recorded.record().deadline
     assert deadline is not None
     assert before + 3600 <= deadline <= time.time() + 3600
     assert TIME.fullmatch(body["deadline"])

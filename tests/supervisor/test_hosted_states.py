@@ -44,7 +44,7 @@ async def test_data_that_were_removed(site: Site) -> None:
     run = site.served.service.find(prediction_id)
     assert run is not None
     site.served.end(prediction_id)
-    run.drop_input()
+    run.recorded.drop_input()
     body = (await site.ask("GET", f"/v1/predictions/{prediction_id}")).json()
     assert (body["data_removed"], body["input"], body["status"]) == (True, None, "succeeded")
 

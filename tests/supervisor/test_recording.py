@@ -67,7 +67,7 @@ async def test_a_start_that_cannot_be_written_is_repeated(
     queued.end("a")
     assert second.prediction.status == "processing"
     store.write_all()
-    assert (first.prediction.status, first.record().attempt) == ("succeeded", 1)
+    assert (first.prediction.status, first.recorded.record().attempt) == ("succeeded", 1)
 
 
 @pytest.mark.parametrize("is_lost", [True, False])
@@ -130,7 +130,7 @@ async def test_the_memory_of_a_record_includes_what_a_client_sends(queued: Servi
     small = queued.create("a")
     large = queued.create("b", context={"k": "x" * 10_000})
     store.write_all()
-    assert large.kept_bytes > small.kept_bytes + 10_000
-    before = small.kept_bytes
+    assert large.recorded.kept_bytes > small.recorded.kept_bytes + 10_000
+    before = small.recorded.kept_bytes
     queued.bench.slot.receive(slot.Metric(name="m", value=b"[%b]" % (b"1," * 2500 + b"1"), mode="replace"))
-    assert small.kept_bytes > before + 5000
+    assert small.recorded.kept_bytes > before + 5000

@@ -34,7 +34,7 @@ async def test_the_same_input_gets_the_recorded_result(site: Site) -> None:
 async def test_an_input_that_was_removed_is_recognized(site: Site, served: Service) -> None:
     created = served.create("p", b'{"n":1}')
     served.end()
-    created.drop_input()
+    created.recorded.drop_input()
     for n, status in ((1, 200), (2, 409)):
         assert (await site.ask("PUT", "/predictions/p", {"input": {"n": n}})).status == status
 

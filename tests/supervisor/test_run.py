@@ -188,7 +188,7 @@ async def test_a_large_input_waits_in_a_file(tmp_path: Path) -> None:
     (folder,) = bench.files
     (file,) = folder.iterdir()
     assert file.read_bytes() == LARGE
-    assert waiting.record().is_data_removed
+    assert waiting.recorded.record().is_data_removed
     bench.slot.receive(slot.Done(id="first", predict_time=0.0))
     sent = bench.wire.all_sent[-1]
     assert (sent.input, sent.input_file) == (None, str(file))
@@ -229,7 +229,11 @@ async def test_no_end_is_visible_before_it_is_recorded(tmp_path: Path) -> None:
     run = bench.run()
     store.write()
     bench.slot.receive(DONE)
-    assert (run.prediction.status, run.record().status, bench.pool.free) == ("processing", "succeeded", 1)
+    assert (run.prediction.status, run.recorded.record().status, bench.pool.free) == (
+        "processing",
+        "succeeded",
+        1,
+    )
     run.cancel()
     run.stop("late")
     assert bench.free_at_end == []

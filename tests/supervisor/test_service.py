@@ -119,7 +119,7 @@ async def test_observers_see_the_start_and_the_end_of_each_run(served: Service) 
 
 async def test_observers_see_runs_of_an_earlier_server(served: Service) -> None:
     run = served.create()
-    record = run.record()
+    record = run.recorded.record()
     served.end()
     served.observed.seen.clear()
     restored = served.service.restore(record)
@@ -132,7 +132,7 @@ async def test_observers_see_runs_of_an_earlier_server(served: Service) -> None:
 
 async def test_observers_see_a_run_that_is_left_to_the_next_server(served: Service) -> None:
     run = served.create()
-    left = served.service.restore(msgspec.structs.replace(run.record(), id="left"))
+    left = served.service.restore(msgspec.structs.replace(run.recorded.record(), id="left"))
     left.leave()
     left.resume()
     assert served.observed.seen[1:] == [("created left", "starting"), ("ended left", "starting")]

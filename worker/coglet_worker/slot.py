@@ -71,6 +71,7 @@ class SlotConnection:
         self._flusher = flusher
         self._numbering = numbering
         self._deframer = Deframer()
+        self._read_buffer = memoryview(bytearray(_READ_BYTES))
         self._received: deque[bytes] = deque()
         self._lock = threading.Lock()
         self._buffer = bytearray()
@@ -102,13 +103,14 @@ class SlotConnection:
         Raises SlotBroken if the socket fails, at EOF inside a frame, or for an oversized frame.
         """
         try:
-            chunk = self._socket.recv(_READ_BYTES)
-            self._received.extend(self._deframer.feed(chunk))
+            # `recv` would have the kernel map and unmap a buffer of this size for each message.
+            count = self._socket.recv_into(self._read_buffer)
+            self._received.extend(self._deframer.feed(bytes(self._read_buffer[:count])))
         except (OSError, ProtocolError) as error:
             raise SlotBroken(f"slot {self.id}: {error}") from error
-        if not chunk and self._deframer.mid_frame:
+        if not count and self._deframer.mid_frame:
             raise SlotBroken(f"slot {self.id}: the supervisor closed it inside a frame")
-        return bool(chunk)
+        return count > 0
 
     def next_received(self) -> slot.Predict | None:
         """Return the next prediction that was read completely, or None.

@@ -150,7 +150,7 @@ class Prediction:
         self.is_streaming: Final = spec.is_streaming
         self._status: Status = "starting"
         self._error: str | None = None
-        self._listeners = list(listeners)
+        self._listeners = tuple(listeners)
         self._printed = PrintedText(max_log_bytes)
         self._output_is_array = spec.output_is_array
         self._clock = clock
@@ -164,7 +164,7 @@ class Prediction:
         self._metrics: Metrics = {}
         self._metrics_bytes = 0
         self._run_time_s = 0.0
-        self._waiters: set[asyncio.Future[None]] = set()
+        self._waiters: set[asyncio.Future[None]] | None = None
 
     @property
     def status(self) -> Status:
@@ -285,13 +285,13 @@ class Prediction:
         self._notify(Completed())
         # A listener refers to the prediction: without breaking the cycle, an output of many megabytes would
         # stay in memory until the garbage collector runs.
-        self._listeners.clear()
+        self._listeners = ()
 
     def wake(self) -> None:
         """End `wait_terminal` for all who wait."""
-        for waiter in self._waiters:
+        waiters, self._waiters = self._waiters, None
+        for waiter in waiters or ():
             _set(waiter)
-        self._waiters.clear()
 
     async def wait_terminal(self, timeout_s: float | None = None) -> bool:
         """Wait until the prediction has ended. False if `timeout_s` is over, or `wake` is called, before."""
@@ -299,12 +299,15 @@ class Prediction:
             return True
         loop = asyncio.get_running_loop()
         waiter: asyncio.Future[None] = loop.create_future()
+        if self._waiters is None:
+            self._waiters = set()
         self._waiters.add(waiter)
         timer = loop.call_later(timeout_s, _set, waiter) if timeout_s is not None else None
         try:
             await waiter
         finally:
-            self._waiters.discard(waiter)
+            if self._waiters is not None:
+                self._waiters.discard(waiter)
             if timer is not None:
                 timer.cancel()
         return self.is_terminal

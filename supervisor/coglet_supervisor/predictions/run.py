@@ -12,8 +12,9 @@ from coglet_protocol import slot
 from coglet_protocol.errors import ProtocolError
 from coglet_supervisor.predictions.acceptance import Acceptance
 from coglet_supervisor.predictions.outputs import OutputFailed, OutputQueue, OutputTooLarge
-from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Status, Terminal
-from coglet_supervisor.predictions.record import NotRecorded, Record
+from coglet_supervisor.predictions.prediction import Listener, Prediction, PredictionSpec, Terminal
+from coglet_supervisor.predictions.record import NotRecorded
+from coglet_supervisor.predictions.recorded_run import RecordedRun
 from coglet_supervisor.predictions.resources import RunResources
 from coglet_supervisor.predictions.run_folder import RunFolder
 from coglet_supervisor.predictions.slots import Slot
@@ -26,8 +27,6 @@ Phase = Literal[
     "accepting", "waiting", "starting", "delayed", "spilling", "running", "delivering", "recording", "ended"
 ]
 _OVER: Final = frozenset({"recording", "ended"})
-# What a run takes in memory beside its texts.
-_RUN_BYTES: Final = 4096
 # A start that the store could not write is written again after this time.
 _RETRY_S: Final = 1.0
 
@@ -82,6 +81,7 @@ class PredictionRun:
             listeners=listeners if self.stream is None else (self.stream, *listeners),
             max_log_bytes=resources.max_log_bytes,
         )
+        self.recorded: Final = RecordedRun(self.prediction, spec, sequence, self.stream)
         self.priority: Final = spec.priority
         self.input: Final = spec.input
         self.is_detached: Final = spec.is_detached
@@ -92,7 +92,6 @@ class PredictionRun:
         self._phase: Phase = "accepting"
         self.acceptance: Final = Acceptance()
         self._slot: Slot | None = None
-        self._attempt = spec.attempt
         self._is_canceled = False
         self._failure: str | None = None
         self._time_limit = Timer()  # of the current phase
@@ -104,7 +103,7 @@ class PredictionRun:
 
     def accept(self) -> None:
         """Have the record written; then start if a slot is assigned, else wait for one."""
-        self._resources.recorder.accept(self, self._accepted)
+        self._resources.recorder.accept(self.recorded, self._accepted)
 
     def resume(self) -> None:
         """As `accept`, for a prediction whose record was written by an earlier server."""
@@ -160,29 +159,6 @@ class PredictionRun:
             self._end("failed")
         else:
             self.cancel()
-
-    # for the store
-
-    @property
-    def status(self) -> Status:
-        """The status; a terminal one from the moment at which it is decided."""
-        return self.prediction.decided_status
-
-    @property
-    def kept_bytes(self) -> int:
-        """The approximate memory that the run needs once it has ended."""
-        data_bytes = self.prediction.kept_bytes
-        stream_bytes = 0 if self.stream is None else self.stream.size_at_end_bytes(data_bytes)
-        return data_bytes + stream_bytes + self._spec.size_bytes + _RUN_BYTES
-
-    def drop_input(self) -> None:
-        """Forget the input of a prediction that has ended."""
-        self.input.drop()
-
-    def record(self, *, with_data: bool = True) -> Record:
-        """Return its state; without `with_data`, without input, output and logs."""
-        state = Record.of(self.prediction, self._spec, self.sequence, self._attempt)
-        return state.with_data(self.prediction, self.input.json) if with_data else state
 
     # for readers of its events
 
@@ -285,12 +261,12 @@ class PredictionRun:
     def _start(self) -> None:
         """Have the start written, then send the prediction to the worker."""
         self._time_limit.cancel()
-        self._attempt += 1
+        self.recorded.attempt += 1
         self._write_start()
 
     def _write_start(self) -> None:
         self._phase = "starting"
-        self._resources.recorder.start(self, self._started)
+        self._resources.recorder.start(self.recorded, self._started)
 
     def _started(self, error: NotRecorded | None) -> None:
         if self._phase != "starting":
@@ -371,7 +347,7 @@ class PredictionRun:
             status, error = "failed", self._failure
         self._stop_all()
         self.prediction.finish(status, error=error, is_stream=is_stream)
-        self._resources.recorder.finish(self, self._recorded)
+        self._resources.recorder.finish(self.recorded, self._recorded)
 
     def _recorded(self, error: NotRecorded | None) -> None:
         if error is not None:

@@ -21,9 +21,9 @@ async def find_record(
     run = service.find(prediction_id)
     if run is None:
         return await store.get(prediction_id)
-    if run.status in TERMINAL:  # the store is writing it
+    if run.recorded.status in TERMINAL:  # the store is writing it
         await run.prediction.wait_terminal()
-    record = run.record()
+    record = run.recorded.record()
     if not (record.is_data_removed and store.is_durable):
         return record
     # Its input is too large for the memory while it waits, but not for the store.

@@ -70,7 +70,7 @@ class RunTraces:
             request.set_attribute(PREDICTION_ID, run.id)
             trace = _RunTrace(run, set_span_in_context(request, Context()))
         else:  # of an earlier server, which may have had traces
-            trace = _RunTrace(run, context_in(run.record(with_data=False).context))
+            trace = _RunTrace(run, context_in(run.recorded.record(with_data=False).context))
         if not get_current_span(trace.parent).get_span_context().is_valid:
             trace.own_root = self._start(run.kind, trace, _ns(run.prediction.created_at))
             trace.parent = set_span_in_context(trace.own_root, Context())

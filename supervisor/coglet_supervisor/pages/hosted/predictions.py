@@ -86,7 +86,7 @@ class HostedPredictions:
         except NotRecorded as error:
             raise problem(507, "Insufficient storage", f"The prediction was not accepted: {error}") from None
         is_ended = options.wait_s is None or await run.prediction.wait_terminal(options.wait_s)
-        body = self.body(run.record())
+        body = self.body(run.recorded.record())
         if is_ended:
             return body, 201
         # The clients take any other status than this for the end of the prediction.

@@ -143,10 +143,10 @@ class LiveEvents:
                 prediction_id
             )
             logs, now_s = run.prediction.logs, time.monotonic()
-            if logs != sent or run.status != status:
+            if logs != sent or run.recorded.status != status:
                 is_reset = not logs.startswith(sent)
                 new = logs if is_reset else logs[len(sent) :]
-                sent, status = logs, run.status
+                sent, status = logs, run.recorded.status
                 yield _event("progress", Progress(status, new, is_reset))
             elif now_s - sent_s >= KEEP_ALIVE_S:
                 yield KEEP_ALIVE
