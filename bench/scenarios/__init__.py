@@ -3,7 +3,7 @@
 from typing import Final
 
 from bench.scenario import Scenario
-from bench.scenarios import control, lifecycle, metrics, payload, records, streaming, throughput
+from bench.scenarios import control, cost, lifecycle, payload, records, streaming, throughput
 
 SCENARIOS: Final[tuple[Scenario, ...]] = (
     *throughput.SCENARIOS,
@@ -12,5 +12,5 @@ SCENARIOS: Final[tuple[Scenario, ...]] = (
     *control.SCENARIOS,
     *lifecycle.SCENARIOS,
     *records.SCENARIOS,
-    *metrics.SCENARIOS,
+    *cost.SCENARIOS,
 )

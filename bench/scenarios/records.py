@@ -23,28 +23,6 @@ _QUEUED: Final = 10_000
 _ENDLESS: Final = {"COG_MAX_CONCURRENCY": "1", "COG_QUEUE_SIZE": "10000000"}
 
 
-@asynccontextmanager
-async def _records_memory(environment: Environment) -> AsyncIterator[Probe]:
-    async with (
-        serve(environment, "hello_async", {"COG_RECORDS": "off"}) as without,
-        serve(environment, "hello_async") as with_records,
-    ):
-
-        async def probe(effort: Effort) -> Sample:
-            rates: dict[int, list[float]] = {without.port: [], with_records.port: []}
-            for number in range(effort.repeats):
-                # In turns, because what comes second may find a slower machine.
-                order = (without, with_records) if number % 2 == 0 else (with_records, without)
-                for server in order:
-                    load = await generate_load(server.port, 1, effort.seconds)
-                    rates[server.port].append(load.succeeded_per_s)
-            plain, recorded = (statistics.median(each) for each in rates.values())
-            return {"without /s": plain, "with /s": recorded, "with of without": recorded / plain}
-
-        await probe(WARM_UP)
-        yield probe
-
-
 async def _through_the_queue(server: Server, effort: Effort) -> Sample:
     load = await generate_load(server.port, 64, effort.seconds)
     return {
@@ -133,16 +111,6 @@ async def _waiting(server: Server) -> int:
 
 
 SCENARIOS: Final = (
-    Scenario(
-        "records_memory",
-        metrics=(
-            Metric("without /s", "higher"),
-            Metric("with /s", "higher"),
-            Metric("with of without", "higher", FigureGoal(at_least=0.97)),
-        ),
-        open=_records_memory,
-        sides=("ours",),
-    ),
     Scenario(
         "queue_64_clients_1_slot",
         metrics=(
