@@ -5,6 +5,7 @@ from collections.abc import AsyncIterator, Iterator
 from pathlib import Path
 
 import pytest
+from tests.supervisor.hosting import serving_hosted
 from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
@@ -41,3 +42,10 @@ async def site(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
     site = Site(served, clients)
     yield site
     await site.close()
+
+
+@pytest.fixture
+async def hosted(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
+    """The application of the service `served` with the hosted API."""
+    async with serving_hosted(served, clients) as site:
+        yield site

@@ -9,9 +9,9 @@ from typing import Any
 import pytest
 from testing.waiting import settle, wait_until
 from tests.supervisor.fakes import Caller
+from tests.supervisor.hosting import CREATE, create, problem, serving_hosted
 from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
-from tests.supervisor.test_hosted_routes import CREATE, IDENTITY, create, problem
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
@@ -33,10 +33,8 @@ async def site(tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> A
         return HostedOutputs(served.files, DataUrls(10_000), 10, call.base_url)
 
     served = Service(Bench(tmp_path, hosted_store=store_of), server_log)
-    served.service.use_schema(SCHEMA, ignore_unknown=False)
-    site = Site(served, clients, hosted_identity=IDENTITY)
-    yield site
-    await site.close()
+    async with serving_hosted(served, clients, SCHEMA) as site:
+        yield site
 
 
 def part(name: str, content: bytes, filename: str | None = None, media_type: str | None = None) -> bytes:

@@ -1,31 +1,20 @@
 """replicate-api.md 3: the same request with the same idempotency key."""
 
 import time
-from collections.abc import AsyncIterator
 
 import pytest
-from tests.supervisor.serving import Service, Site
-from tests.supervisor.test_hosted_routes import IDENTITY, SCHEMA, create, problem
-
-from coglet_supervisor.client_tasks import ClientTasks
+from tests.supervisor.hosting import create, problem
+from tests.supervisor.serving import Site
 
 
-@pytest.fixture
-async def site(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
-    served.service.use_schema(SCHEMA, ignore_unknown=False)
-    site = Site(served, clients, hosted_identity=IDENTITY)
-    yield site
-    await site.close()
-
-
-async def test_an_idempotency_key(site: Site) -> None:
-    first = await create(site, idempotency_key="k")
+async def test_an_idempotency_key(hosted: Site) -> None:
+    first = await create(hosted, idempotency_key="k")
     prediction_id = first.json()["id"]
-    assert (await create(site, idempotency_key="k")).json()["id"] == prediction_id
-    site.served.end(prediction_id)
-    again = await create(site, idempotency_key="k")
+    assert (await create(hosted, idempotency_key="k")).json()["id"] == prediction_id
+    hosted.served.end(prediction_id)
+    again = await create(hosted, idempotency_key="k")
     assert (again.status, again.json()["id"], again.json()["status"]) == (201, prediction_id, "succeeded")
-    other = await create(site, idempotency_key="k", n=2)
+    other = await create(hosted, idempotency_key="k", n=2)
     assert (other.status, other.json()["id"] != prediction_id) == (201, True)
 
 
@@ -39,30 +28,30 @@ class LaterClock:
         return time.time() + self._seconds
 
 
-async def test_an_idempotency_key_is_known_for_a_day(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_an_idempotency_key_is_known_for_a_day(hosted: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     module = "coglet_supervisor.pages.hosted.predictions.time"
-    first = (await create(site, idempotency_key="k")).json()["id"]
-    site.served.end(first)
+    first = (await create(hosted, idempotency_key="k")).json()["id"]
+    hosted.served.end(first)
     monkeypatch.setattr(module, LaterClock(86_300))
-    assert (await create(site, idempotency_key="k")).json()["id"] == first
+    assert (await create(hosted, idempotency_key="k")).json()["id"] == first
     monkeypatch.setattr(module, LaterClock(86_500))
-    second = (await create(site, idempotency_key="k")).json()["id"]
+    second = (await create(hosted, idempotency_key="k")).json()["id"]
     assert second != first
-    assert (await site.ask("GET", f"/v1/predictions/{first}")).json()["output"] == 1
-    assert (await create(site, idempotency_key="k")).json()["id"] == second
+    assert (await hosted.ask("GET", f"/v1/predictions/{first}")).json()["output"] == 1
+    assert (await create(hosted, idempotency_key="k")).json()["id"] == second
 
 
 async def test_an_idempotency_key_whose_first_prediction_has_expired(
-    site: Site, monkeypatch: pytest.MonkeyPatch
+    hosted: Site, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    first = (await create(site, idempotency_key="k")).json()["id"]
-    site.served.end(first)
+    first = (await create(hosted, idempotency_key="k")).json()["id"]
+    hosted.served.end(first)
     monkeypatch.setattr("coglet_supervisor.pages.hosted.predictions.time", LaterClock(86_500))
-    second = (await create(site, idempotency_key="k")).json()["id"]
+    second = (await create(hosted, idempotency_key="k")).json()["id"]
     monkeypatch.undo()
-    site.served.end(second)
+    hosted.served.end(second)
     for number in range(9):  # 10 are kept
-        site.served.create(f"p{number}")
-        site.served.end(f"p{number}")
-    assert problem(await site.ask("GET", f"/v1/predictions/{first}"))[0] == 404
-    assert (await create(site, idempotency_key="k")).json()["id"] == second
+        hosted.served.create(f"p{number}")
+        hosted.served.end(f"p{number}")
+    assert problem(await hosted.ask("GET", f"/v1/predictions/{first}"))[0] == 404
+    assert (await create(hosted, idempotency_key="k")).json()["id"] == second

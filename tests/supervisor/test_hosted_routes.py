@@ -2,68 +2,33 @@
 
 import re
 import time
-from collections.abc import AsyncIterator
 from pathlib import Path
-from typing import Any
 
 import pytest
 from testing.waiting import settle, wait_until
-from tests.supervisor.fakes import Caller
+from tests.supervisor.hosting import CREATE, IDENTITY, INPUT, SCHEMA, TRAIN, VERSION, create, problem
 from tests.supervisor.running import Bench
 from tests.supervisor.serving import Service, Site
 
 from coglet_protocol import slot
 from coglet_supervisor.client_tasks import ClientTasks
-from coglet_supervisor.pages.hosted.identity import Identity
 from coglet_supervisor.pages.hosted.machine_routes import hardware_of
 from coglet_supervisor.records import lookup
 from coglet_supervisor.records.store import Query
 from coglet_supervisor.server_log import ServerLog
 from coglet_supervisor.webhooks.signature import Signer
 
-INPUT: dict[str, Any] = {
-    "type": "object",
-    "properties": {
-        "n": {"type": "integer", "maximum": 10},
-        "key": {"type": "string", "format": "password", "x-cog-secret": True},
-    },
-}
-SCHEMA = {"components": {"schemas": {"Input": INPUT, "TrainingInput": INPUT, "Output": {"type": "integer"}}}}
-VERSION = "0f" * 32
-IDENTITY = Identity("me", "model", VERSION, 1000.5, "Says something.")
-CREATE = "/v1/models/me/model/predictions"
-TRAIN = f"/v1/models/me/model/versions/{VERSION}/trainings"
 TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{6}Z")
 
 
-@pytest.fixture
-async def site(served: Service, clients: ClientTasks) -> AsyncIterator[Site]:
-    served.service.use_schema(SCHEMA, ignore_unknown=False)
-    site = Site(served, clients, hosted_identity=IDENTITY)
-    yield site
-    await site.close()
-
-
-async def create(site: Site, path: str = CREATE, n: int = 1, fields: Any = (), **headers: str) -> Caller:
-    body = {"input": {"n": n}, **dict(fields)}
-    return await site.ask("POST", path, body, host="server", **headers)
-
-
-def problem(answer: Caller) -> tuple[int | None, str]:
-    body = answer.json()
-    assert set(body) >= {"title", "detail", "status"}
-    assert body["status"] == answer.status
-    return answer.status, body["detail"]
-
-
-async def test_a_prediction_from_its_start_to_its_end(site: Site) -> None:
-    answer = await site.ask("POST", CREATE, {"input": {"n": 1, "key": "hidden"}}, host="server")
+async def test_a_prediction_from_its_start_to_its_end(hosted: Site) -> None:
+    answer = await hosted.ask("POST", CREATE, {"input": {"n": 1, "key": "hidden"}}, host="server")
     body = answer.json()
     assert (answer.status, body["status"], body["output"]) == (201, "processing", None)
     assert re.fullmatch("[a-z2-7]{26}", body["id"])
-    site.served.bench.slot.receive(slot.Log(source="stdout", data="said\n"))
-    site.served.end(body["id"])
-    shown = (await site.ask("GET", f"/v1/predictions/{body['id']}", host="server")).json()
+    hosted.served.bench.slot.receive(slot.Log(source="stdout", data="said\n"))
+    hosted.served.end(body["id"])
+    shown = (await hosted.ask("GET", f"/v1/predictions/{body['id']}", host="server")).json()
     times = [shown.pop(name) for name in ("created_at", "started_at", "completed_at")]
     assert all(TIME.fullmatch(each) for each in times)
     assert times == sorted(times)
@@ -86,13 +51,13 @@ async def test_a_prediction_from_its_start_to_its_end(site: Site) -> None:
 
 
 @pytest.mark.parametrize("version", [VERSION, f"me/model:{VERSION}", "me/model"])
-async def test_a_prediction_of_a_version(site: Site, version: str) -> None:
-    answer = await create(site, "/v1/predictions", fields={"version": version})
+async def test_a_prediction_of_a_version(hosted: Site, version: str) -> None:
+    answer = await create(hosted, "/v1/predictions", fields={"version": version})
     assert (answer.status, answer.json()["version"]) == (201, VERSION)
 
 
-async def test_a_prediction_of_a_deployment(site: Site) -> None:
-    assert (await create(site, "/v1/deployments/me/model/predictions")).status == 201
+async def test_a_prediction_of_a_deployment(hosted: Site) -> None:
+    assert (await create(hosted, "/v1/deployments/me/model/predictions")).status == 201
 
 
 @pytest.mark.parametrize(
@@ -113,24 +78,24 @@ async def test_a_prediction_of_a_deployment(site: Site) -> None:
         ("GET", "/v1/predictions/", "does not offer GET /v1/predictions/"),
     ],
 )
-async def test_what_is_not_there(site: Site, method: str, path: str, detail: str) -> None:
-    status, text = problem(await site.ask(method, path, {} if method == "POST" else None))
+async def test_what_is_not_there(hosted: Site, method: str, path: str, detail: str) -> None:
+    status, text = problem(await hosted.ask(method, path, {} if method == "POST" else None))
     assert status == 404
     assert detail in text
 
 
-async def test_another_version(site: Site) -> None:
-    status, text = problem(await create(site, "/v1/predictions", fields={"version": "0" * 64}))
+async def test_another_version(hosted: Site) -> None:
+    status, text = problem(await create(hosted, "/v1/predictions", fields={"version": "0" * 64}))
     assert (status, f"version {VERSION} of me/model" in text) == (404, True)
 
 
-async def test_no_version(site: Site) -> None:
-    status, text = problem(await create(site, "/v1/predictions"))
+async def test_no_version(hosted: Site) -> None:
+    status, text = problem(await create(hosted, "/v1/predictions"))
     assert (status, text.startswith("version: is required")) == (422, True)
 
 
-async def test_an_invalid_input(site: Site) -> None:
-    answer = await create(site, n=11)
+async def test_an_invalid_input(hosted: Site) -> None:
+    answer = await create(hosted, n=11)
     text = "11 is greater than the maximum of 10"
     assert answer.status == 422
     assert answer.json() == {
@@ -141,68 +106,68 @@ async def test_an_invalid_input(site: Site) -> None:
     }
 
 
-async def test_a_body_that_is_too_large(site: Site) -> None:
-    status, _ = problem(await create(site, fields={"x": "x" * 20_000}))
+async def test_a_body_that_is_too_large(hosted: Site) -> None:
+    status, _ = problem(await create(hosted, fields={"x": "x" * 20_000}))
     assert status == 413
 
 
-async def test_waiting_for_the_end(site: Site) -> None:
-    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait")
-    await wait_until(lambda: site.served.bench.pool.free == 0)
+async def test_waiting_for_the_end(hosted: Site) -> None:
+    caller = hosted.call("POST", CREATE, {"input": {}}, prefer="wait")
+    await wait_until(lambda: hosted.served.bench.pool.free == 0)
     await settle()
     assert not caller.is_answered
-    site.served.end(site.served.bench.wire.sent.id)
+    hosted.served.end(hosted.served.bench.wire.sent.id)
     await wait_until(lambda: caller.is_answered)
     assert (caller.status, caller.json()["output"]) == (201, 1)
 
 
-async def test_waiting_is_limited(site: Site) -> None:
-    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait=1")
+async def test_waiting_is_limited(hosted: Site) -> None:
+    caller = hosted.call("POST", CREATE, {"input": {}}, prefer="wait=1")
     await wait_until(lambda: caller.is_answered)
     body = caller.json()
     # The clients poll for this status alone.
     assert (caller.status, body["status"], body["started_at"]) == (202, "starting", None)
-    assert (await site.ask("GET", f"/v1/predictions/{body['id']}")).json()["status"] == "processing"
+    assert (await hosted.ask("GET", f"/v1/predictions/{body['id']}")).json()["status"] == "processing"
 
 
-async def test_a_client_that_leaves_cancels_nothing(site: Site) -> None:
-    caller = site.call("POST", CREATE, {"input": {}}, prefer="wait")
-    await wait_until(lambda: site.served.bench.pool.free == 0)
+async def test_a_client_that_leaves_cancels_nothing(hosted: Site) -> None:
+    caller = hosted.call("POST", CREATE, {"input": {}}, prefer="wait")
+    await wait_until(lambda: hosted.served.bench.pool.free == 0)
     caller.leave()
     await settle()
-    assert site.served.bench.owner.cancels == 0
+    assert hosted.served.bench.owner.cancels == 0
 
 
-async def test_without_a_free_slot(site: Site) -> None:
-    await create(site)
-    answer = await create(site)
+async def test_without_a_free_slot(hosted: Site) -> None:
+    await create(hosted)
+    answer = await create(hosted)
     assert (problem(answer)[0], answer.headers[b"retry-after"]) == (429, b"1")
 
 
-async def test_a_server_that_is_not_ready(site: Site) -> None:
-    site.served.state = "STARTING"
-    answer = await create(site)
+async def test_a_server_that_is_not_ready(hosted: Site) -> None:
+    hosted.served.state = "STARTING"
+    answer = await create(hosted)
     assert (problem(answer)[0], answer.headers[b"retry-after"]) == (503, b"5")
-    site.served.state, site.served.is_shutting_down = "READY", True
-    status, text = problem(await create(site))
+    hosted.served.state, hosted.served.is_shutting_down = "READY", True
+    status, text = problem(await create(hosted))
     assert (status, "shutting down" in text) == (503, True)
 
 
-async def test_cancel(site: Site) -> None:
-    prediction_id = (await create(site)).json()["id"]
+async def test_cancel(hosted: Site) -> None:
+    prediction_id = (await create(hosted)).json()["id"]
     url = f"/v1/predictions/{prediction_id}"
-    answer = await site.ask("POST", f"{url}/cancel")
+    answer = await hosted.ask("POST", f"{url}/cancel")
     assert (answer.status, answer.json()["status"]) == (200, "processing")
-    site.served.bench.slot.receive(slot.Cancelled(id=prediction_id))
-    assert (await site.ask("GET", url)).json()["status"] == "canceled"
-    answer = await site.ask("POST", f"{url}/cancel")
+    hosted.served.bench.slot.receive(slot.Cancelled(id=prediction_id))
+    assert (await hosted.ask("GET", url)).json()["status"] == "canceled"
+    answer = await hosted.ask("POST", f"{url}/cancel")
     assert (answer.status, answer.json()["status"]) == (200, "canceled")
 
 
-async def test_a_deadline(site: Site) -> None:
+async def test_a_deadline(hosted: Site) -> None:
     before = time.time()
-    body = (await create(site, cancel_after="1h")).json()
-    run = site.served.service.find(body["id"])
+    body = (await create(hosted, cancel_after="1h")).json()
+    run = hosted.served.service.find(body["id"])
     assert run is not None
     deadline = run.recorded.record().deadline
     assert deadline is not None
@@ -210,148 +175,148 @@ async def test_a_deadline(site: Site) -> None:
     assert TIME.fullmatch(body["deadline"])
 
 
-async def test_a_deadline_that_no_calendar_has(site: Site) -> None:
-    assert problem(await create(site, cancel_after="99999999h"))[0] == 422
+async def test_a_deadline_that_no_calendar_has(hosted: Site) -> None:
+    assert problem(await create(hosted, cancel_after="99999999h"))[0] == 422
     # Of an earlier release, from the store.
-    site.served.create("far", deadline=1e15)
-    (shown,) = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    hosted.served.create("far", deadline=1e15)
+    (shown,) = (await hosted.ask("GET", "/v1/predictions")).json()["results"]
     assert shown["deadline"].startswith("9999-12-31T")
 
 
-async def test_the_list(site: Site) -> None:
+async def test_the_list(hosted: Site) -> None:
     ids = []
     for _ in range(3):
-        ids.append((await create(site)).json()["id"])
-        site.served.end(ids[-1])
-    body = (await site.ask("GET", "/v1/predictions", host="server")).json()
+        ids.append((await create(hosted)).json()["id"])
+        hosted.served.end(ids[-1])
+    body = (await hosted.ask("GET", "/v1/predictions", host="server")).json()
     assert [each["id"] for each in body["results"]] == ids[::-1]
     assert (body["next"], body["previous"]) == (None, None)
-    assert (await site.ask("GET", "/v1/trainings")).json()["results"] == []
+    assert (await hosted.ask("GET", "/v1/trainings")).json()["results"] == []
 
 
-async def test_a_list_of_several_pages(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_of_several_pages(hosted: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("coglet_supervisor.pages.hosted.predictions.MAX_PAGE", 2)
     ids = []
     for _ in range(3):
-        ids.append((await create(site)).json()["id"])
-        site.served.end(ids[-1])
-    first = (await site.ask("GET", "/v1/predictions", host="server")).json()
+        ids.append((await create(hosted)).json()["id"])
+        hosted.served.end(ids[-1])
+    first = (await hosted.ask("GET", "/v1/predictions", host="server")).json()
     assert [each["id"] for each in first["results"]] == ids[:0:-1]
     path = first["next"].removeprefix("http://server")
-    second = (await site.ask("GET", path, host="server")).json()
+    second = (await hosted.ask("GET", path, host="server")).json()
     assert [each["id"] for each in second["results"]] == ids[:1]
     assert (second["next"], second["previous"] is not None) == (None, True)
-    assert problem(await site.ask("GET", "/v1/predictions?cursor=x"))[0] == 422
+    assert problem(await hosted.ask("GET", "/v1/predictions?cursor=x"))[0] == 422
 
 
-async def test_a_list_has_only_so_much_data(site: Site, monkeypatch: pytest.MonkeyPatch) -> None:
+async def test_a_list_has_only_so_much_data(hosted: Site, monkeypatch: pytest.MonkeyPatch) -> None:
     for _ in range(3):
-        site.served.end((await create(site)).json()["id"])
-    (latest, *_) = (await site.served.bench.records.list(Query(kind="prediction"))).records
+        hosted.served.end((await create(hosted)).json()["id"])
+    (latest, *_) = (await hosted.served.bench.records.list(Query(kind="prediction"))).records
     monkeypatch.setattr(lookup, "LISTED_BYTES", 2 * latest.kept_bytes)
-    results = (await site.ask("GET", "/v1/predictions")).json()["results"]
+    results = (await hosted.ask("GET", "/v1/predictions")).json()["results"]
     assert [(each["output"], each["data_removed"]) for each in results] == [(1, False)] * 2 + [(None, False)]
 
 
-async def test_predictions_of_the_container_api_are_listed(site: Site) -> None:
-    await site.ask("POST", "/predictions", {"id": "p", "input": {}}, prefer="respond-async")
-    (body,) = (await site.ask("GET", "/v1/predictions")).json()["results"]
+async def test_predictions_of_the_container_api_are_listed(hosted: Site) -> None:
+    await hosted.ask("POST", "/predictions", {"id": "p", "input": {}}, prefer="respond-async")
+    (body,) = (await hosted.ask("GET", "/v1/predictions")).json()["results"]
     assert (body["id"], body["model"], body["version"]) == ("p", "me/model", VERSION)
 
 
-async def test_a_training(site: Site) -> None:
-    body = (await create(site, TRAIN, fields={"destination": "me/trained"})).json()
+async def test_a_training(hosted: Site) -> None:
+    body = (await create(hosted, TRAIN, fields={"destination": "me/trained"})).json()
     assert (body["destination"], body["status"]) == ("me/trained", "processing")
     assert body["urls"]["get"] == f"http://server/v1/trainings/{body['id']}"
-    assert (await site.ask("GET", f"/v1/trainings/{body['id']}")).json()["destination"] == "me/trained"
-    assert (await site.ask("GET", f"/v1/predictions/{body['id']}")).status == 404
-    assert (await site.ask("POST", f"/v1/trainings/{body['id']}/cancel")).status == 200
-    assert len((await site.ask("GET", "/v1/trainings")).json()["results"]) == 1
+    assert (await hosted.ask("GET", f"/v1/trainings/{body['id']}")).json()["destination"] == "me/trained"
+    assert (await hosted.ask("GET", f"/v1/predictions/{body['id']}")).status == 404
+    assert (await hosted.ask("POST", f"/v1/trainings/{body['id']}/cancel")).status == 200
+    assert len((await hosted.ask("GET", "/v1/trainings")).json()["results"]) == 1
 
 
-async def test_a_model_without_training(site: Site) -> None:
-    site.served.service.use_schema({"components": {"schemas": {"Input": INPUT}}}, ignore_unknown=False)
-    answer = await create(site, f"/v1/models/me/model/versions/{VERSION}/trainings")
+async def test_a_model_without_training(hosted: Site) -> None:
+    hosted.served.service.use_schema({"components": {"schemas": {"Input": INPUT}}}, ignore_unknown=False)
+    answer = await create(hosted, f"/v1/models/me/model/versions/{VERSION}/trainings")
     assert problem(answer) == (404, "The model me/model has no training.")
 
 
-async def test_the_model(site: Site) -> None:
-    body = (await site.ask("GET", "/v1/models/me/model", host="server")).json()
+async def test_the_model(hosted: Site) -> None:
+    body = (await hosted.ask("GET", "/v1/models/me/model", host="server")).json()
     assert (body["owner"], body["name"], body["description"]) == ("me", "model", "Says something.")
     assert (body["run_count"], body["url"]) == (0, "http://server/v1/models/me/model")
     version = body["latest_version"]
     assert (version["id"], version["openapi_schema"]) == (VERSION, SCHEMA)
     assert version["created_at"] == "1970-01-01T00:16:40.500000Z"
-    assert (await site.ask("GET", f"/v1/models/me/model/versions/{VERSION}")).json() == version
-    assert (await site.ask("GET", "/v1/models/me/model/versions")).json()["results"] == [version]
-    models = (await site.ask("GET", "/v1/models", host="server")).json()
+    assert (await hosted.ask("GET", f"/v1/models/me/model/versions/{VERSION}")).json() == version
+    assert (await hosted.ask("GET", "/v1/models/me/model/versions")).json()["results"] == [version]
+    models = (await hosted.ask("GET", "/v1/models", host="server")).json()
     assert models == {"next": None, "previous": None, "results": [body]}
 
 
-async def test_a_stream_while_it_runs_and_after_its_end(site: Site) -> None:
-    body = (await create(site, fields={"stream": True})).json()
+async def test_a_stream_while_it_runs_and_after_its_end(hosted: Site) -> None:
+    body = (await create(hosted, fields={"stream": True})).json()
     assert body["urls"]["stream"] == f"{body['urls']['get']}/stream"
     path = body["urls"]["stream"].removeprefix("http://server")
-    live = site.call("GET", path)
+    live = hosted.call("GET", path)
     await wait_until(lambda: live.status is not None)
     assert (live.status, live.headers[b"content-type"]) == (200, b"text/event-stream")
-    site.served.end(body["id"])
+    hosted.served.end(body["id"])
     await wait_until(lambda: live.is_answered)
     assert live.body.endswith(b"data: {}\n\n")
-    assert (await site.ask("GET", path)).body == live.body
+    assert (await hosted.ask("GET", path)).body == live.body
     last = live.body.rpartition(b"id: ")[2].partition(b"\n")[0].decode()
-    assert (await site.ask("GET", path, last_event_id=last)).body == b""
+    assert (await hosted.ask("GET", path, last_event_id=last)).body == b""
 
 
-async def test_the_head_of_a_stream_has_no_events(site: Site) -> None:
-    body = (await create(site, fields={"stream": True})).json()
+async def test_the_head_of_a_stream_has_no_events(hosted: Site) -> None:
+    body = (await create(hosted, fields={"stream": True})).json()
     path = f"/v1/predictions/{body['id']}/stream"
-    head = await site.ask("HEAD", path)
+    head = await hosted.ask("HEAD", path)
     assert (head.status, head.headers[b"content-type"], head.body) == (200, b"text/event-stream", b"")
-    assert problem(await site.ask("GET", "/v1/predictions/x/stream"))[0] == 404
+    assert problem(await hosted.ask("GET", "/v1/predictions/x/stream"))[0] == 404
 
 
 async def test_a_stream_before_the_start(tmp_path: Path, server_log: ServerLog, clients: ClientTasks) -> None:
     served = Service(Bench(tmp_path, queue_size=1), server_log)
     served.service.use_schema(SCHEMA, ignore_unknown=False)
-    site = Site(served, clients, hosted_identity=IDENTITY)
-    first = (await create(site)).json()["id"]
-    queued = (await create(site, fields={"stream": True})).json()
-    reader = site.call("GET", f"/v1/predictions/{queued['id']}/stream")
+    hosted = Site(served, clients, hosted_identity=IDENTITY)
+    first = (await create(hosted)).json()["id"]
+    queued = (await create(hosted, fields={"stream": True})).json()
+    reader = hosted.call("GET", f"/v1/predictions/{queued['id']}/stream")
     await wait_until(lambda: reader.status is not None)
-    refused = await create(site)
+    refused = await create(hosted)
     assert (problem(refused)[0], int(refused.headers[b"retry-after"]) >= 1) == (429, True)
     served.end(first)
     served.end(queued["id"])
     await wait_until(lambda: reader.is_answered)
     assert reader.body.endswith(b"data: {}\n\n")
-    await site.close()
+    await hosted.close()
 
 
-async def test_a_prediction_without_a_stream(site: Site) -> None:
-    body = (await create(site)).json()
+async def test_a_prediction_without_a_stream(hosted: Site) -> None:
+    body = (await create(hosted)).json()
     assert "stream" not in body["urls"]
-    status, text = problem(await site.ask("GET", f"/v1/predictions/{body['id']}/stream"))
+    status, text = problem(await hosted.ask("GET", f"/v1/predictions/{body['id']}/stream"))
     assert (status, text) == (404, f"The prediction {body['id']!r} has no stream.")
 
 
-async def test_a_reader_that_leaves_cancels_nothing(site: Site) -> None:
-    body = (await create(site, fields={"stream": True})).json()
-    run = site.served.service.find(body["id"])
+async def test_a_reader_that_leaves_cancels_nothing(hosted: Site) -> None:
+    body = (await create(hosted, fields={"stream": True})).json()
+    run = hosted.served.service.find(body["id"])
     assert run is not None
     assert run.stream is not None
-    reader = site.call("GET", f"/v1/predictions/{body['id']}/stream")
+    reader = hosted.call("GET", f"/v1/predictions/{body['id']}/stream")
     await wait_until(lambda: reader.status is not None)
     reader.leave()
     stream = run.stream
     await wait_until(lambda: not stream.subscribers)
-    assert site.served.bench.owner.cancels == 0
+    assert hosted.served.bench.owner.cancels == 0
 
 
-async def test_the_account_and_the_hardware(site: Site) -> None:
-    account = (await site.ask("GET", "/v1/account")).json()
+async def test_the_account_and_the_hardware(hosted: Site) -> None:
+    account = (await hosted.ask("GET", "/v1/account")).json()
     assert (account["type"], account["username"], account["name"]) == ("user", "me", "me")
-    *_, processors = (await site.ask("GET", "/v1/hardware")).json()
+    *_, processors = (await hosted.ask("GET", "/v1/hardware")).json()
     assert (set(processors), processors["sku"]) == ({"name", "sku"}, "cpu")
 
 
@@ -369,32 +334,32 @@ def test_the_hardware_has_the_gpus(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("secret", ["whsec_c2VjcmV0", "secret"])
 async def test_the_key_of_the_webhooks(served: Service, clients: ClientTasks, secret: str) -> None:
-    site = Site(served, clients, hosted_identity=IDENTITY, signer=Signer.from_secret(secret))
-    answer = await site.ask("GET", "/v1/webhooks/default/secret")
+    hosted = Site(served, clients, hosted_identity=IDENTITY, signer=Signer.from_secret(secret))
+    answer = await hosted.ask("GET", "/v1/webhooks/default/secret")
     assert (answer.status, answer.json()) == (200, {"key": "whsec_c2VjcmV0"})
-    await site.close()
+    await hosted.close()
 
 
 async def test_the_key_of_the_webhooks_is_not_for_everyone(served: Service, clients: ClientTasks) -> None:
     signer = Signer.from_secret("secret")
-    site = Site(served, clients, hosted_identity=IDENTITY, signer=signer, is_open=True)
-    status, text = problem(await site.ask("GET", "/v1/webhooks/default/secret"))
+    hosted = Site(served, clients, hosted_identity=IDENTITY, signer=signer, is_open=True)
+    status, text = problem(await hosted.ask("GET", "/v1/webhooks/default/secret"))
     assert (status, "COG_API_TOKEN" in text) == (404, True)
-    await site.close()
+    await hosted.close()
 
 
-async def test_webhooks_that_are_not_signed(site: Site) -> None:
-    assert problem(await site.ask("GET", "/v1/webhooks/default/secret"))[0] == 404
+async def test_webhooks_that_are_not_signed(hosted: Site) -> None:
+    assert problem(await hosted.ask("GET", "/v1/webhooks/default/secret"))[0] == 404
 
 
 async def test_the_url_of_a_stream_works_without_the_token(served: Service, clients: ClientTasks) -> None:
     served.service.use_schema(SCHEMA, ignore_unknown=False)
-    site = Site(served, clients, hosted_identity=IDENTITY, token="sesame")
-    body = (await create(site, fields={"stream": True}, authorization="Token sesame")).json()
+    hosted = Site(served, clients, hosted_identity=IDENTITY, token="sesame")
+    body = (await create(hosted, fields={"stream": True}, authorization="Token sesame")).json()
     served.end(body["id"])
     path, query = body["urls"]["stream"].removeprefix("http://server").split("?")
-    assert (await site.ask("GET", f"{path}?{query}")).status == 200
+    assert (await hosted.ask("GET", f"{path}?{query}")).status == 200
     for refused in (path, "/v1", "/v1/"):
-        assert problem(await site.ask("GET", refused)) == (401, "A valid API token is required.")
-    assert problem(await site.ask("GET", f"/v1/predictions/{body['id']}?{query}"))[0] == 401
-    await site.close()
+        assert problem(await hosted.ask("GET", refused)) == (401, "A valid API token is required.")
+    assert problem(await hosted.ask("GET", f"/v1/predictions/{body['id']}?{query}"))[0] == 401
+    await hosted.close()
