@@ -191,6 +191,21 @@ async def test_an_application_that_raises_during_its_response_aborts_the_connect
     assert client.wire.ended == "aborted"
 
 
+@pytest.mark.parametrize("headers", [[], [(b"content-length", b"10")]], ids=["chunked", "with a length"])
+async def test_a_second_response_is_refused_and_aborts_the_connection(
+    client: Client, headers: list[tuple[bytes, bytes]]
+) -> None:
+    client.send(GET)
+    (exchange,) = client.host.asked
+    await exchange.send({"type": "http.response.start", "status": 200, "headers": headers})
+    await exchange.send({"type": "http.response.body", "body": b"a", "more_body": True})
+    assert client.got.endswith(b"a" if headers else b"1\r\na\r\n")
+    with pytest.raises(RuntimeError, match="second response"):
+        await answer(exchange, status=503)
+    exchange.fail()
+    assert (client.got, client.wire.ended) == (b"", "aborted")
+
+
 async def test_deadlines_apply_only_while_the_client_must_send(client: Client) -> None:
     assert client.deadline_in_s == pytest.approx(HEAD_TIMEOUT_S, abs=5)
     client.send(POST + b"Content-Length: 2\r\n\r\n")

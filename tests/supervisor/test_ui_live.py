@@ -2,11 +2,13 @@
 
 import json
 from collections.abc import AsyncIterator
+from pathlib import Path
 from typing import Any
 
 import msgspec
 import pytest
 from tests.supervisor.serving import Service
+from tests.supervisor.stored import opened
 
 from coglet_protocol import slot
 from coglet_supervisor.health import QueueReport, Setup
@@ -143,3 +145,16 @@ async def test_readers_are_limited(served: Service, state: State, monkeypatch: p
         events.check_room()
     await chunks.aclose()  # type: ignore[attr-defined]
     events.check_room()
+
+
+async def test_a_store_that_cannot_be_read_does_not_end_the_events(
+    served: Service, state: State, tmp_path: Path
+) -> None:
+    async with opened(tmp_path / "records.db") as store:
+        store._database.writing.execute("ALTER TABLE predictions RENAME TO moved")
+        events = received(LiveEvents(served.service, store, state.view).changes())
+        assert [(await anext(events))[0] for _ in range(4)] == ["ready", "server", "setup", "history"]
+        served.create("p")
+        served.end("p")
+        state.busy = 1
+        assert (await anext(events))[0] == "server"

@@ -77,7 +77,7 @@ class Exchange:
     @property
     def response_started(self) -> bool:
         """True if the head of the response is decided; a different response can no longer be sent."""
-        return self._head is not None or self._chunked or self.responded
+        return self.status is not None
 
     # from the connection
 
@@ -130,10 +130,15 @@ class Exchange:
         return {"type": "http.disconnect"}
 
     async def send(self, message: Message) -> None:
-        """ASGI `send`: send the head or a piece of the body. Does nothing if the client has disconnected."""
+        """ASGI `send`: send the head or a piece of the body. Does nothing if the client has disconnected.
+
+        Raises RuntimeError for a second response, which would be a part of the body of the first.
+        """
         if self._sink.is_closing or self.responded:
             return
         if message["type"] == "http.response.start":
+            if self.response_started:
+                raise RuntimeError("the application started a second response")
             self.status = message["status"]
             self._head = (self.status, message["headers"])
             return

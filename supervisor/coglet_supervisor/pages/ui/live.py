@@ -26,10 +26,10 @@ from coglet_supervisor.pages.ui.report import Sample, ServerReport, ServerView
 from coglet_supervisor.predictions.hosted_body import timestamp
 from coglet_supervisor.predictions.metrics import Metrics
 from coglet_supervisor.predictions.prediction import Status
-from coglet_supervisor.predictions.record import NotRecorded, Record
+from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.stream import KEEP_ALIVE, KEEP_ALIVE_S
-from coglet_supervisor.records.store import Query, Store
+from coglet_supervisor.records.store import NotReadable, Query, Store
 
 MAX_READERS: Final = 32
 _STEP_S: Final = 0.5
@@ -202,7 +202,7 @@ class _Latest:
         """Return the predictions that are new or changed."""
         try:
             page = await self._store.list(Query(kind="prediction", limit=_LATEST))
-        except NotRecorded:  # the store is full or damaged, which the log says
+        except NotReadable:  # the route of the list says why, to the page and in the log
             return Changes([], is_partial=False)
         rows = {record.id: Row.of(record) for record in page.records}
         changed = [row for row in rows.values() if self._known.get(row.id) != row]

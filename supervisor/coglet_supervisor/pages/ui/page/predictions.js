@@ -53,8 +53,8 @@ export class PredictionsView {
       $("list-problem").textContent = "";
     } catch (error) {
       if (loading !== this.loading) return;
-      this.fill([]);
       const hasNone = error.status === 404 || error.status === 405;
+      if (hasNone) this.fill([]);
       $("list-problem").textContent = hasNone ? "This server keeps no list of predictions." : error.message;
       $("no-rows").hidden = true;
     }
