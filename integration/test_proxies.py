@@ -137,6 +137,22 @@ def test_a_server_that_is_not_ready_says_so(starting_server: Server, kind: str, 
         assert json.loads(answer.body)["status"] == "failed"
 
 
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+def test_a_client_does_not_choose_the_urls_in_responses(serve: Serve, kind: str, tmp_path: Path) -> None:
+    if not PROXIES[kind].is_installed:
+        pytest.skip(f"{kind} is not installed")
+    variables = {"COG_TRUSTED_PROXIES": "127.0.0.1", "COG_MODEL_NAME": "me/model"}
+    with (
+        serve(Model.named("script"), variables=variables) as server,
+        in_front_of(server.address, PROXIES[kind], tmp_path) as proxy,
+    ):
+        path = "/v1/models/me/model/predictions"
+        headers = {**JSON, "X-Forwarded-Prefix": "/other", "X-Forwarded-Host": "other"}
+        answer = proxy.address.request("POST", path, {"input": returning("1")}, headers)
+    own = f"http://{proxy.address.host}:{proxy.address.port}/v1/predictions/"
+    assert answer.json()["urls"]["get"].startswith(own)
+
+
 def test_a_large_answer_passes(server: Server, proxy: InFront) -> None:
     answer = proxy.address.request("POST", "/predictions", {"input": returning("'x' * 20_000_000")})
     assert answer.json()["output"] == "x" * 20_000_000

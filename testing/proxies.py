@@ -79,7 +79,9 @@ def _nginx(changes: Mapping[str, str], *, keeps_alive: bool = True) -> Proxy:
 
 def _caddy(changes: Mapping[str, str]) -> Proxy:
     command = ("caddy", "run", "--adapter", "caddyfile", "--config")
-    return Proxy(command, _CADDY.replace("@SITE@", _replaced(_CADDY_SITE, changes)))
+    # The file is written for the current release; Debian's Caddy 2.6 has other names.
+    names = {"\t\trequest_buffers 16MB": "\t\tbuffer_requests\n\t\tmax_buffer_size 16MB"}
+    return Proxy(command, _CADDY.replace("@SITE@", _replaced(_CADDY_SITE, {**names, **changes})))
 
 
 def _haproxy(options: str) -> Proxy:
