@@ -1,7 +1,9 @@
 """Who may see the page at /ui: the token, servers that are open to the network, other sites' pages."""
 
+import json
 import signal
 from collections.abc import Iterator
+from typing import Any
 
 import httpx
 import pytest
@@ -74,6 +76,24 @@ def test_a_server_that_is_open_to_the_network_has_no_page_unless_asked(serve: Se
         assert running.request("GET", DATA[0]).status == 404
     with serve("echo", host="0.0.0.0", variables={"COG_UI": "on"}) as running:
         assert running.request("GET", "/ui/").status == 200
+
+
+@pytest.mark.parametrize("token", [None, "sesame"])
+def test_strangers_see_nothing_of_the_processes_and_the_last_hour(serve: Serve, token: str | None) -> None:
+    """They see what the health check has. Who has the token sees the rest."""
+    variables = {"COG_UI": "on", **({} if token is None else {"COG_API_TOKEN": token})}
+    headers = {} if token is None else {"Authorization": f"Bearer {token}"}
+    with serve("echo", host="0.0.0.0", variables=variables) as running:
+        with httpx.stream("GET", f"{url_of(running)}/ui/data/events", headers=headers) as answer:
+            events: dict[str, Any] = {}
+            lines = answer.iter_lines()
+            while "setup" not in events or (token is not None and "history" not in events):
+                name, data = next(lines).removeprefix("event: "), next(lines).removeprefix("data: ")
+                events[name] = json.loads(data)
+                assert next(lines) == ""
+        [worker] = events["server"]["workers"]
+        shown = (worker["pid"], worker["memory_bytes"], events["server"]["memory_bytes"])
+        assert ("history" in events, all(shown), any(shown)) == ((token is not None,) * 3)
 
 
 def test_the_page_can_be_removed(serve: Serve) -> None:

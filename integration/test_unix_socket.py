@@ -10,9 +10,12 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
 import pytest
 from integration.conftest import Serve
 from testing.certificates import Authority
+from testing.client import Address
+from testing.ports import reserved_port
 from testing.server import Server
 from testing.waiting import wait_for
 
@@ -118,3 +121,16 @@ def test_a_folder_without_permission(serve: Serve) -> None:
     # Where not even root may create files.
     refused = ("Permission denied", "Operation not permitted", "Read-only file system")
     assert refusal(serve, Path("/sys/server.sock")) in refused
+
+
+def test_a_metrics_port_is_not_open_to_the_network(serve: Serve, path: Path) -> None:
+    with reserved_port() as port:
+        variables = {"COG_METRICS": str(port)}
+        with serve(
+            "echo", flags=["--unix", str(path)], host="0.0.0.0", variables=variables, until=None
+        ) as server:
+            wait_for(lambda: '"READY"' in curl(path, "http://any.host/health-check"), "server on the socket")
+            connections = psutil.Process(server.process.pid).net_connections("tcp")
+            addresses = [each.laddr for each in connections if each.status == psutil.CONN_LISTEN]
+            assert addresses == [("127.0.0.1", port)]
+            assert Address("127.0.0.1", port).request("GET", "/metrics").status == 200

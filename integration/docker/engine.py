@@ -26,6 +26,8 @@ PRIVATE_WORD: Final = "word"
 _HASH: Final = "$2b$05$B.aWz6i3.d3I51F8Ojjfketw8yxmZOaVPRtBT4qy2emihFtD9K3Pa"
 _SOCKET: Final = Path("/var/run/docker.sock")
 _SUITE: Final = "bookworm"
+# On a busy machine with many images it needs more than a server of ours may.
+_START_LIMIT_S: Final = 90.0
 _NEEDED: Final = ("dockerd", "debootstrap", "docker-registry")
 _PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -58,7 +60,7 @@ def _own_engine(folder: Path) -> Iterator[None]:
     with (folder / "dockerd.log").open("wb") as log:
         process = subprocess.Popen(["dockerd"], stdout=log, stderr=log)
     try:
-        wait_for(_answers, "an answer of dockerd")
+        wait_for(_answers, "answer of dockerd", deadline_s=_START_LIMIT_S)
         yield
     finally:
         process.terminate()

@@ -61,7 +61,7 @@ class Monitoring:
         running = [self._history.run(machine, stopped)]
         if self._listener is not None:
             settings = self._settings
-            access = Access(None, is_loopback(settings.host), settings.allowed_hosts)
+            access = Access(None, is_loopback(settings.metrics_host), settings.allowed_hosts)
             app = MetricsApp(MetricsRoute(Exposition(self._counts, machine)), access)
             http = HttpServer(app, clients, settings.max_connections)
             running.append(http.serve(self._listener, stopped))

@@ -127,7 +127,9 @@ class Parts:
         on_loopback = settings.unix_socket is None and is_loopback(settings.host)
         has_page = settings.ui if settings.ui is not None else on_loopback
         page_paths = open_paths() if has_page and settings.api_token is not None else frozenset()
-        reporter = ServerReporter(self.workers, self.pool, self.stop, self.reloader)
+        reporter = ServerReporter(
+            self.workers, self.pool, self.stop, self.reloader, shows_processes=not self._is_open
+        )
         pages = LazyPages(
             service,
             self.stop.make,
@@ -154,5 +156,12 @@ class Parts:
             signer=self.authentication.signer,
             max_body_bytes=settings.max_body_bytes,
             token=settings.api_token,
-            is_open=settings.api_token is None and not is_loopback(settings.host),
+            is_open=self._is_open,
         )
+
+    @property
+    def _is_open(self) -> bool:
+        """True if anybody in the network may use the server."""
+        settings = self.settings
+        is_private = settings.unix_socket is not None or is_loopback(settings.host)
+        return not is_private and settings.api_token is None and settings.tls_ca_certs is None

@@ -73,7 +73,7 @@ class Server:
         self._listener.setblocking(False)
         self._metrics_listener: socket.socket | None = None
         if not isinstance(settings.metrics, bool):
-            self._metrics_listener = listen(settings.host, settings.metrics, serves="metrics")
+            self._metrics_listener = listen(settings.metrics_host, settings.metrics, serves="metrics")
             self._metrics_listener.setblocking(False)
         self._notifier = Notifier(os.environ)
         self._folder = _temporary_folder()

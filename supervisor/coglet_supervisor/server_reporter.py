@@ -19,15 +19,25 @@ if TYPE_CHECKING:
 
 
 class ServerReporter:
-    """Makes the reports, and keeps the memory of the processes between two measurements."""
+    """Makes the reports, and keeps the memory of the processes between two measurements.
+
+    Without `shows_processes` they have what a health check has, and nothing of the processes and the last hour.
+    """
 
     def __init__(
-        self, workers: WorkerSupervisor, pool: SlotPool, stop: StopRequest, reloader: Reloader
+        self,
+        workers: WorkerSupervisor,
+        pool: SlotPool,
+        stop: StopRequest,
+        reloader: Reloader,
+        *,
+        shows_processes: bool,
     ) -> None:
         self._workers = workers
         self._pool = pool
         self._stop = stop
         self._reloader = reloader
+        self._shows_processes = shows_processes
         self._started_at = timestamp()
         self._memory_bytes: dict[int, int] = {}
 
@@ -36,7 +46,7 @@ class ServerReporter:
         return ServerView(
             report=self._report,
             setup=lambda: self._workers.setup,
-            samples=None if history is None else lambda: history.samples,
+            samples=None if history is None or not self._shows_processes else lambda: history.samples,
             measure=self._measure,
             is_stopping=lambda: self._stop.is_made,
         )
@@ -54,14 +64,16 @@ class ServerReporter:
         )
 
     def _measure(self) -> None:
+        if not self._shows_processes:
+            return
         pids = {os.getpid(), *self._workers.pids}
         self._memory_bytes = {pid: usage_of(pid).resident_bytes for pid in pids}
 
     def _row(self, worker: WorkerReport) -> WorkerRow:
         return WorkerRow(
             state=worker.state,
-            pid=worker.pid,
+            pid=worker.pid if self._shows_processes else None,
             replacements={str(reason): count for reason, count in worker.replacements.items()},
-            ends=worker.ends,
+            ends=worker.ends if self._shows_processes else (),
             memory_bytes=self._memory_bytes.get(worker.pid or 0, 0),
         )

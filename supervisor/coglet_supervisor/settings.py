@@ -106,6 +106,11 @@ class Settings:
     metrics_export: tuple[str, ...] = ()  # COG_METRICS_EXPORT
     warnings: tuple[str, ...] = ()
 
+    @property
+    def metrics_host(self) -> str:
+        """Where a metrics port listens; a server on a Unix socket does not open one to the network."""
+        return self.host if self.unix_socket is None else "127.0.0.1"
+
     @classmethod
     def from_environment(cls, environment: Mapping[str, str], **given: object) -> "Settings":
         """Return the settings of `environment`; `given` holds fields set by the command line or the caller.
