@@ -58,10 +58,43 @@ class Section:
     exchanges: tuple[Exchange, ...]
 
 
+_FIELDS: Final = """The body of a request that creates a prediction:
+
+| field | meaning |
+|---|---|
+| `input` | the inputs of the model |
+| `id` | the id; without one, the server makes one. `PUT` has it in the path |
+| `priority` | from -10 to 10, 0 by default: the [order in the queue](records.md#order) |
+| `context` | names and texts that the model finds in `current_scope().context` |
+| `webhook` | a URL that gets the state of the prediction by `POST`, as `GET` shows it |
+| `webhook_events_filter` | when it gets them, all by default: `start`; `output`, for each item; `logs`, at most each 0.5 s; `completed`, at the end |
+
+| header of the request | effect |
+|---|---|
+| `Prefer: respond-async` | the response, 202, comes at once |
+| `Prefer: wait=N` | the response is 202 if the prediction has not ended within N seconds |
+| `Accept: text/event-stream` | the response is a [stream of events](streaming.md); `Last-Event-ID` goes on behind one |
+
+| status | when |
+|---|---|
+| 400, 415 | the body is not JSON |
+| 404, 405 | there is no such route; `Allow` has its methods |
+| 406 | the model streams no events |
+| 409 | all slots are busy, and there is no queue |
+| 410 | the prediction was kept, and has expired |
+| 413 | the body is larger than `COG_MAX_BODY_BYTES` |
+| 422 | an input does not fit the schema, which `detail` explains |
+| 429 | the queue is full; `Retry-After` says for how many seconds |
+| 503 | the model is not ready, or the records cannot be read |
+| 507 | the store of records cannot be written |
+
+The end is sent to a webhook until it is taken, for about seven minutes; the other events once. With
+`WEBHOOK_SIGNING_SECRET`, webhooks are [signed](configuration.md#webhooks)."""
+
 _GREETING: Final = {"prediction_id": "greeting-1"}
 _PREDICTIONS: Final = Section(
     "Predictions",
-    "Beside `input`, the body of a request may have `id`, `context`, `webhook` and `webhook_events_filter`.",
+    _FIELDS,
     (
         Exchange(
             "POST /predictions",

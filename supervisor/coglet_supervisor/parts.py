@@ -161,7 +161,7 @@ class Parts:
 
     @property
     def _is_open(self) -> bool:
-        """True if anybody in the network may use the server."""
+        """True if every client in the network may use the server."""
         settings = self.settings
         is_private = settings.unix_socket is not None or is_loopback(settings.host)
         return not is_private and settings.api_token is None and settings.tls_ca_certs is None

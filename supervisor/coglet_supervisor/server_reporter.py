@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 class ServerReporter:
     """Makes the reports, and keeps the memory of the processes between two measurements.
 
-    Without `shows_processes` they have what a health check has, and nothing of the processes and the last hour.
+    Without `shows_processes` they have what a health check has: nothing of the processes and the last hour.
     """
 
     def __init__(

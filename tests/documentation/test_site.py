@@ -8,6 +8,7 @@ from typing import Final
 
 import pytest
 from documentation.site_hooks import links_in_site
+from testing.pages import DOCS
 from testing.site import build_site
 
 import cog
@@ -15,6 +16,7 @@ import coglet
 from coglet._metrics import MetricRecorder
 from coglet._scope import Scope
 from coglet.server import Server
+from coglet_supervisor.http.body import CreateBody
 
 URL: Final = re.compile(r"(?:https?:)?//[\w.-]+\.[a-z]{2,}[^\s\"'`)>\\]*")
 # Attributes and elements with which a page makes a browser load something.
@@ -119,3 +121,8 @@ def test_links_are_changed_to_their_place_in_the_site(
     link: str, source: str, in_site: str, expected: str
 ) -> None:
     assert links_in_site(f"[x]({link}#y)", source, in_site) == f"[x]({expected}#y)"
+
+
+def test_the_http_page_names_every_field_of_a_request() -> None:
+    page = (DOCS / "http.md").read_text()
+    assert [name for name in CreateBody.__struct_fields__ if f"| `{name}` |" not in page] == []
