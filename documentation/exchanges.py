@@ -67,13 +67,13 @@ _FIELDS: Final = """The body of a request that creates a prediction:
 | `priority` | from -10 to 10, 0 by default: the [order in the queue](records.md#order) |
 | `context` | names and texts that the model finds in `current_scope().context` |
 | `webhook` | a URL that gets the state of the prediction by `POST`, as `GET` shows it |
-| `webhook_events_filter` | when it gets them, all by default: `start`; `output`, for each item; `logs`, at most each 0.5 s; `completed`, at the end |
+| `webhook_events_filter` | when it gets them, all by default: `start`, `output`, `logs`, `completed` |
 
 | header of the request | effect |
 |---|---|
 | `Prefer: respond-async` | the response, 202, comes at once |
-| `Prefer: wait=N` | the response is 202 if the prediction has not ended within N seconds |
-| `Accept: text/event-stream` | the response is a [stream of events](streaming.md); `Last-Event-ID` goes on behind one |
+| `Prefer: wait=N` | the response is 202 if the prediction does not end within N seconds |
+| `Accept: text/event-stream` | the response is a [stream of events](streaming.md) |
 
 | status | when |
 |---|---|

@@ -44,8 +44,8 @@ differs each time, such as ids and times, and for lines that are left out. JSON 
 compact in reality. `scripts/docs generate` makes this page again.
 
 `HEAD` works wherever `GET` does. Another method is answered with 405, another path with 404. With
-`COG_API_TOKEN`, requests need `Authorization: Bearer TOKEN`, except for health checks, URLs with a signature, and
-the files of the page. A prediction that fails has status 200 and `"status": "failed"`.
+`COG_API_TOKEN`, requests need `Authorization: Bearer TOKEN`, except for health checks, URLs with a
+signature, and the files of the page. A prediction that fails has status 200 and `"status": "failed"`.
 
 The model of the examples:
 

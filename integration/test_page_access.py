@@ -79,7 +79,9 @@ def test_a_server_that_is_open_to_the_network_has_no_page_unless_asked(serve: Se
 
 
 @pytest.mark.parametrize("token", [None, "sesame"])
-def test_unauthenticated_clients_see_nothing_of_the_processes_and_the_last_hour(serve: Serve, token: str | None) -> None:
+def test_unauthenticated_clients_see_nothing_of_the_processes_and_the_last_hour(
+    serve: Serve, token: str | None
+) -> None:
     """They see what the health check has. Who has the token sees the rest."""
     variables = {"COG_UI": "on", **({} if token is None else {"COG_API_TOKEN": token})}
     headers = {} if token is None else {"Authorization": f"Bearer {token}"}
