@@ -1,9 +1,13 @@
 """The page at /ui in a browser: Predictions and Server, with 1,000 records and a worker that died."""
 
+import base64
+import io
 import json
+import wave
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 
+import msgspec
 import pytest
 from integration.browser import Page
 from integration.conftest import Serve
@@ -12,6 +16,8 @@ from integration.page_serving import browser, fill, run, show, text
 from testing.model import Model
 from testing.server import Server
 from testing.waiting import wait_for
+
+from coglet_supervisor.metrics.history import Sample
 
 pytestmark = pytest.mark.ours("operations.md 4: the peer has no page")
 
@@ -119,6 +125,7 @@ def test_a_prediction_without_a_record(page: Page, server: Server, prediction_id
 def test_the_server_and_why_its_worker_was_restarted(page: Page, server: Server) -> None:
     show(page, server, "server")
     page.wait("text('#server-facts').includes('0 of 1 busy')")
+    requested = list(page.requested)
     assert server.start({"sleep": 60}, id="busy").status == 202
     assert server.start({}, id="waiting").status == 202
     page.wait("text('#server-facts').includes('1 of 1 busy') && text('#server-facts').includes('1 of 100')")
@@ -129,7 +136,35 @@ def test_the_server_and_why_its_worker_was_restarted(page: Page, server: Server)
     assert "MiB" in text(page, "#workers")
     assert "<b>setup</b>" in text(page, "#server-setup")
     assert not page.run("document.querySelector('#plots').hidden")
+    assert page.requested == requested  # all came as events
     assert page.complaints == []
+
+
+def test_the_plots_show_what_the_server_samples(page: Page, server: Server) -> None:
+    show(page, server, "server")
+    samples = [
+        Sample(
+            at=number * 10.0,
+            predictions_per_s=1.0,
+            p50_s=0.1,
+            p95_s=0.2,
+            p99_s=0.3,
+            queue_length=1,
+            in_progress=2,
+            memory_bytes=1000,
+            worker_memory_bytes=[2000],
+        )
+        for number in range(3)
+    ]
+    lines = page.run(
+        f"""import("./server.js").then(({{ ServerView }}) => {{
+          const view = new ServerView();
+          view.use();
+          view.history({msgspec.json.encode(samples).decode()});
+          return view.plots.map((plot) => plot.svg.querySelectorAll("path").length);
+        }})"""
+    )
+    assert lines == [1, 3, 2, 2]
 
 
 PLOT = """import("./plot.js").then(({ Plot }) => {
@@ -147,6 +182,20 @@ def test_a_plot_draws_a_line_for_each_series_and_leaves_gaps(page: Page, server:
         "Rate, the last 60 minutes, at most 40"
     )
     assert text(page, "#plot-rate .latest") == "a 15b 5"
+
+
+def test_sound_can_be_played_and_a_damaged_video_says_so(page: Page, server: Server) -> None:
+    sound = io.BytesIO()
+    with wave.open(sound, "wb") as file:
+        file.setparams((1, 1, 8000, 0, "NONE", ""))
+        file.writeframes(bytes(800))
+    show(page, server)
+    fill(page, value=json.dumps(f"data:audio/wav;base64,{base64.b64encode(sound.getvalue()).decode()}"))
+    assert run(page).startswith("succeeded · ")
+    assert page.wait("document.querySelector('#output audio')?.duration") == pytest.approx(0.1)
+    fill(page, value='"data:video/webm;base64,AAAA"')
+    assert run(page).startswith("succeeded · ")
+    page.wait("text('#output').includes('This video cannot be shown')")
 
 
 HOSTILE = [
