@@ -161,10 +161,11 @@ def test_the_plots_show_what_the_server_samples(page: Page, server: Server) -> N
           const view = new ServerView();
           view.use();
           view.history({msgspec.json.encode(samples).decode()});
-          return view.plots.map((plot) => plot.svg.querySelectorAll("path").length);
+          return view.plots.map((plot) => [...plot.svg.querySelectorAll("path")].map((path) => path.getAttribute("d")));
         }})"""
     )
-    assert lines == [1, 3, 2, 2]
+    assert [len(drawn) for drawn in lines] == [1, 3, 2, 2]
+    assert "NaN" not in json.dumps(lines)
 
 
 PLOT = """import("./plot.js").then(({ Plot }) => {
