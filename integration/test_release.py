@@ -1,6 +1,7 @@
 """The commands of the release workflow build what can be installed, and stop what cannot be released."""
 
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -79,10 +80,23 @@ def test_what_the_distributions_contain(checkout: Path) -> None:
     packages = {name.split("/")[0] for name in zipfile.ZipFile(wheel).namelist()}
     ours = "cog coglet coglet_cli coglet_protocol coglet_schema coglet_supervisor coglet_worker"
     assert {name for name in packages if not name.endswith(".dist-info")} == set(ours.split())
+    data = {path.relative_to(checkout / "supervisor") for path in (checkout / "supervisor").rglob("page/*")}
+    assert {str(path) for path in data} <= set(zipfile.ZipFile(wheel).namelist())
+    assert any(path.suffix == ".js" for path in data)
     [source] = (checkout / "dist").glob("*.tar.gz")
     with tarfile.open(source) as archive:
         names = {name.partition("/")[2] for name in archive.getnames()}
     assert {"pyproject.toml", "LICENSE", "README.md", "mkdocs.yml", "docs/index.md"} <= names
+
+
+def test_the_changelog_has_the_version() -> None:
+    headings = re.findall(r"^## (\S+)", (ROOT / "CHANGELOG.md").read_text(), re.MULTILINE)
+    assert headings[:2] == ["Unreleased", VERSION]
+
+
+def test_nothing_is_published_that_failed_a_test() -> None:
+    jobs = yaml.safe_load(WORKFLOW.read_text())["jobs"]
+    assert set(jobs["publish"]["needs"]) == {"build", "test"}
 
 
 def test_a_tag_of_another_version_stops_it(checkout: Path) -> None:

@@ -1,3 +1,3 @@
 """The version of the distribution, as a constant: reading package metadata costs 15 ms of start-up."""
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"
