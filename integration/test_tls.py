@@ -116,10 +116,11 @@ def test_versions_that_are_refused(server: Server, flag: str) -> None:
     assert "alert protocol version" in s_client(server, flag, "-cipher", "ALL:@SECLEVEL=0")
 
 
-@pytest.mark.parametrize("cipher", ["AES128-SHA", "ECDHE-ECDSA-AES128-SHA", "NULL", "RC4"])
+# All fit the server's certificate, which is of ECDSA: it is the list of ciphers that refuses them.
+@pytest.mark.parametrize("cipher", ["AES128-SHA", "AES256-SHA384", "NULL-SHA"])
 def test_ciphers_that_are_refused(server: Server, cipher: str) -> None:
-    shown = s_client(server, "-tls1_2", "-cipher", f"{cipher}:@SECLEVEL=0")
-    assert "alert handshake failure" in shown or "no cipher match" in shown.lower()
+    shown = s_client(server, "-tls1_2", "-cipher", f"ECDHE-ECDSA-{cipher}:@SECLEVEL=0")
+    assert "alert handshake failure" in shown
 
 
 @pytest.mark.parametrize(

@@ -133,7 +133,10 @@ class Newcomer:
                 stderr=log,
                 start_new_session=True,
             )
-        if "playground" not in command:
+        if "playground" in command:
+            wait_for(lambda: log_file.stat().st_size > 0, f"first line of {command}")
+            assert self._server.poll() is None, log_file.read_text()
+        else:
             wait_for(self._is_ready, "server that is ready", deadline_s=_COMMAND_LIMIT_S)
         if expected:
             shown = f"...\n{expected.strip()}\n..."
