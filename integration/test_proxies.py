@@ -1,6 +1,7 @@
 """docs/hardening.md B8: nginx, Caddy and HAProxy in front of a server change nothing that a client sees."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -12,6 +13,7 @@ from integration.conftest import Serve
 from testing.client import JSON, exchange
 from testing.events import streaming
 from testing.model import Model
+from testing.pages import ROOT
 from testing.proxies import PROXIES, InFront, in_front_of
 from testing.script import returning, script
 from testing.server import Server
@@ -135,6 +137,26 @@ def test_a_server_that_is_not_ready_says_so(starting_server: Server, kind: str, 
         answer = proxy.address.request("POST", "/predictions", {"input": {}})
         assert answer.status == 503
         assert json.loads(answer.body)["status"] == "failed"
+
+
+UNIT = (ROOT / "deploy/systemd/coglet.service").read_text()
+ACCESS = dict(re.findall(r"^Environment=(COG_ALLOWED_HOSTS|COG_TRUSTED_PROXIES)=(.*)$", UNIT, re.MULTILINE))
+
+
+@pytest.mark.parametrize("kind", ["nginx", "caddy"])
+@pytest.mark.parametrize(("variables", "status"), [(ACCESS, 200), ({}, 403)], ids=["as the unit", "without"])
+def test_a_server_on_loopback_has_the_name_of_its_proxy(
+    serve: Serve, kind: str, variables: dict[str, str], status: int, tmp_path: Path
+) -> None:
+    if not PROXIES[kind].is_installed:
+        pytest.skip(f"{kind} is not installed")
+    with (
+        serve(Model.named("script"), host="127.0.0.1", variables=variables) as server,
+        in_front_of(server.address, PROXIES[kind], tmp_path) as proxy,
+    ):
+        headers = {**JSON, "Host": "model.example.com"}
+        answer = proxy.address.request("POST", "/predictions", {"input": returning("1")}, headers)
+        assert answer.status == status
 
 
 @pytest.mark.parametrize("kind", ["nginx", "caddy"])

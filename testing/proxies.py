@@ -31,6 +31,7 @@ _CADDY: Final = """
 {
     admin off
     auto_https off
+    default_bind 127.0.0.1
 }
 @SITE@
 """
@@ -136,7 +137,7 @@ def _started(own: Address, server: Address, proxy: Proxy, folder: Path) -> Itera
                 "HOME": str(folder),
                 "XDG_DATA_HOME": str(folder),
                 "XDG_CONFIG_HOME": str(folder),
-                "COGLET_SITE": f"http://{addresses[1]}",
+                "COGLET_SITE": f":{own.port}",
                 "COGLET_SERVER": addresses[0],
             },
             stdin=subprocess.DEVNULL,
