@@ -126,6 +126,11 @@ class Reloader:
             problem = await self._workers.reload(await asyncio.to_thread(self._specs, self._wanted))
         except (NoSchema, RuntimeError) as error:  # RuntimeError: no thread is available
             problem = str(error)
+        except (
+            Exception
+        ) as error:  # the files are the author's; whatever they cause, the model of before serves
+            log.exception("the files of the model could not be read")
+            problem = f"its files could not be read: {type(error).__name__}: {error}"
         if number != self._requests:  # there is a newer version already
             return
         self._error = problem

@@ -179,3 +179,18 @@ async def test_other_lines_are_ignored(reloading: Reloading, line: bytes) -> Non
     reloading.reloader.on_line(line)
     await settle()
     assert (len(reloading.machine.workers), reloading.reloader.error) == (1, None)
+
+
+async def test_files_that_cannot_be_read_leave_the_old_worker(
+    reloading: Reloading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The author's files may cause any error; here the schema has text that is no Unicode."""
+    schema = json.dumps({"openapi": "3.0.2", "paths": {}, "info": {"title": "\ud800", "version": "1"}})
+    (reloading.folder / "schema.json").write_text(schema)
+    reloading.reload(COG_OPENAPI_SCHEMA="schema.json")
+    await wait_until(lambda: reloading.reloader.error is not None)
+    assert len(reloading.machine.workers) == 1
+    reloading.reload()
+    (await reloading.next_worker()).become_ready()
+    await settle()
+    assert reloading.reloader.error is None

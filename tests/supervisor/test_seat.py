@@ -295,6 +295,22 @@ async def test_a_reload_does_not_wait_for_the_delay_of_a_restart(server_log: Ser
         running.cancel()
 
 
+async def test_a_reload_while_a_process_is_started_replaces_it(seated: Seated) -> None:
+    first = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        seated.machine.may_spawn.clear()
+        first.exit(1)
+        await wait_until(lambda: seated.machine.is_spawning)
+        reload = tasks.create_task(seated.seat.reload(NEW_SPEC))
+        await settle()
+        seated.machine.may_spawn.set()
+        restarted = await seated.next_ready_worker()
+        await seated.next_ready_worker()
+    await settle()
+    assert (reload.result(), restarted.is_alive) == (None, False)
+    assert seated.machine.specs == [SPEC, SPEC, NEW_SPEC]
+
+
 async def test_a_reload_starts_a_model_whose_setup_failed(server_log: ServerLog) -> None:
     seated = Seated(server_log)
     given_up: list[State] = []

@@ -114,8 +114,7 @@ async def test_more_changes_than_are_compared_are_partial(
         served.create(str(number))
         served.end(str(number))
     _, data = await anext(events)
-    assert [row["id"] for row in data["rows"]] == ["2", "1"]
-    assert data["is_partial"]
+    assert data == {"rows": [], "is_partial": True}
 
 
 async def test_progress_has_what_is_printed_until_the_end(served: Service, state: State) -> None:

@@ -64,7 +64,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Changed predictions, the latest first. With `is_partial`, there are others: read the list again."""
+    """Changed predictions, the latest first. With `is_partial`, they are too many: read the list again."""
 
     rows: list[Row]
     is_partial: bool
@@ -125,7 +125,8 @@ class LiveEvents:
             in_flight, ended = self._service.in_flight, self._service.ended_count
             if in_flight or ended != counted:
                 counted = ended
-                if (changes := await latest.changes()).rows:
+                changes = await latest.changes()
+                if changes.rows or changes.is_partial:
                     chunks.append(_event("predictions", changes))
             if not chunks and time.monotonic() - sent_s >= KEEP_ALIVE_S:
                 chunks.append(KEEP_ALIVE)
@@ -196,7 +197,7 @@ class _Latest:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Row] = {}
+        self._known: dict[str, tuple[int, Status]] = {}  # number and status by id
 
     async def changes(self) -> Changes:
         """Return the predictions that are new or changed."""
@@ -204,11 +205,11 @@ class _Latest:
             page = await self._store.list(Query(kind="prediction", limit=_LATEST))
         except NotReadable:  # the route of the list says why, to the page and in the log
             return Changes([], is_partial=False)
-        rows = {record.id: Row.of(record) for record in page.records}
-        changed = [row for row in rows.values() if self._known.get(row.id) != row]
-        is_partial = len(rows) == _LATEST and not rows.keys() & self._known.keys()
-        self._known = rows
-        return Changes(changed, is_partial=is_partial)
+        known, self._known = self._known, {each.id: (each.sequence, each.status) for each in page.records}
+        if len(self._known) == _LATEST and not self._known.keys() & known.keys():
+            return Changes([], is_partial=True)  # the page reads the list anew
+        changed = [Row.of(each) for each in page.records if known.get(each.id) != self._known[each.id]]
+        return Changes(changed, is_partial=False)
 
 
 def _event(name: str, data: object) -> bytes:
