@@ -334,6 +334,25 @@ async def test_a_reload_starts_a_model_whose_setup_failed(server_log: ServerLog)
         running.cancel()
 
 
+async def test_a_version_that_one_worker_serves_is_the_one_of_all_restarts(server_log: ServerLog) -> None:
+    first, second = Seated(server_log), Seated(server_log)
+    supervisor = WorkerSupervisor([first.seat, second.seat])
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(supervisor.run(lambda: None))
+        await first.next_ready_worker()
+        old = await second.next_ready_worker()
+        reload = tasks.create_task(supervisor.reload([NEW_SPEC, NEW_SPEC]))
+        await first.next_ready_worker()
+        (await second.next_worker()).exit(1)
+        await wait_until(reload.done)
+        assert (reload.result() is None, old.is_alive) == (False, True)
+        old.exit(1)
+        await second.next_ready_worker()
+        assert second.machine.specs == [SPEC, NEW_SPEC, NEW_SPEC]
+        await supervisor.stop(1.0)
+        running.cancel()
+
+
 async def test_with_restarts_off_the_seat_becomes_defunct(server_log: ServerLog) -> None:
     seated = Seated(server_log, RestartPolicy(enabled=False))
     async with asyncio.TaskGroup() as tasks:

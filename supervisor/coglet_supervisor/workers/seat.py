@@ -153,6 +153,10 @@ class WorkerSeat:
                     continue
             return None
 
+    def start_next_with(self, spec: WorkerSpec) -> None:
+        """Use `spec` when the worker must be replaced for another reason."""
+        self._spec = spec
+
     async def _start_with(self, spec: WorkerSpec) -> str | None:
         """Have `run` start a worker with `spec` immediately; return why its setup failed, or None."""
         self._spec = spec
