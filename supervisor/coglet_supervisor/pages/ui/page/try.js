@@ -7,7 +7,7 @@ import { InputForm } from "./form.js";
 import { duration, json } from "./format.js";
 import { linkOf } from "./link.js";
 import { LongText, OutputView } from "./output.js";
-import { inputs, isStreaming, joinsOutput, problems } from "./schema.js";
+import { inputs, isSecret, isStreaming, joinsOutput, problems } from "./schema.js";
 import { WAYS } from "./ways.js";
 
 const PANES = ["result", "request", "code", "schema", "setup"];
@@ -93,7 +93,8 @@ export class TryView {
     this.pending = this.hasSchema ? null : input;
     if (!this.hasSchema) return;
     this.form.fill(input);
-    $("json").value = json(input, null);
+    const secrets = this.fields.filter(({ schema }) => isSecret(schema)).map(({ name }) => name);
+    $("json").value = json(Object.fromEntries(Object.entries(input).filter(([name]) => !secrets.includes(name))), null);
   }
 
   changed() {
