@@ -75,8 +75,9 @@ export class TryView {
     this.form.show(this.fields);
     if (isFirst) $("json").value = json(Object.fromEntries(this.fields.filter((f) => f.required).map((f) => [f.name, f.schema.default ?? ""])));
     $("schema").textContent = json(document);
-    // On its own server, the page follows what any model prints; elsewhere, only a stream shows it as it comes.
-    const mode = isStreaming(document) ? "stream" : this.server.isOwn ? "async" : "sync";
+    // On its own server, the page follows what any model prints and reads the record at the end; elsewhere, only a
+    // stream shows it as it comes.
+    const mode = isStreaming(document) ? "stream" : this.server.isOwn && this.config.hasRecords ? "async" : "sync";
     const wasStreaming = $("run-form").elements.mode.value === "stream";
     if (isFirst || (wasStreaming && mode !== "stream")) this.setMode(mode);
     $("mode-stream").disabled = !isStreaming(document);
