@@ -29,6 +29,7 @@ from coglet_supervisor.predictions.prediction import Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.stream import KEEP_ALIVE, KEEP_ALIVE_S
+from coglet_supervisor.records.none import NoRecords
 from coglet_supervisor.records.store import NotReadable, Query, Store
 
 MAX_READERS: Final = 32
@@ -90,6 +91,11 @@ class LiveEvents:
         self._store = store
         self._view = view
         self._readers = 0
+
+    @property
+    def has_records(self) -> bool:
+        """Whether what a prediction returned can be read after its end."""
+        return not isinstance(self._store, NoRecords)
 
     def check_room(self) -> None:
         """Raise TooManyReaders if no other page may follow."""
