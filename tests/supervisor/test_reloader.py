@@ -191,7 +191,7 @@ async def test_other_lines_change_nothing_but_the_error(reloading: Reloading, li
 async def test_files_that_cannot_be_read_leave_the_old_worker(
     reloading: Reloading, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The author's files may cause any error; here the schema has text that is no Unicode."""
+    """The author's files may cause any error; here the schema has text that is not Unicode."""
     schema = json.dumps({"openapi": "3.0.2", "paths": {}, "info": {"title": "\ud800", "version": "1"}})
     (reloading.folder / "schema.json").write_text(schema)
     reloading.reload(COG_OPENAPI_SCHEMA="schema.json")
