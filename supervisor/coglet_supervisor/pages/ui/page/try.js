@@ -162,7 +162,7 @@ export class TryView {
   }
 
   append(chunk) {
-    this.output.append(chunk, joinsOutput(this.document) || isStreaming(this.document));
+    this.output.append(chunk, joinsOutput(this.document));
   }
 
   log(text) {
