@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import subprocess
 from collections.abc import Iterator
 
@@ -114,9 +115,18 @@ def test_a_link_holds_the_inputs_but_no_secret(page: Page, teller: Server) -> No
 
 
 _CLIENT = pytest.mark.skipif(not PYTHON, reason="scripts/test makes the environment of the client")
+_CURL = pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
+_NODE = pytest.mark.skipif(not shutil.which("node"), reason="node is not installed")
 
 
-@pytest.mark.parametrize("language", ["curl", pytest.param("python", marks=_CLIENT), "javascript"])
+@pytest.mark.parametrize(
+    "language",
+    [
+        pytest.param("curl", marks=_CURL),
+        pytest.param("python", marks=_CLIENT),
+        pytest.param("javascript", marks=_NODE),
+    ],
+)
 def test_the_code_to_copy_runs(page: Page, teller: Server, language: str) -> None:
     show(page, teller)
     fill(page, prompt='It\'s "said" $HOME `ls` \\', words=2)

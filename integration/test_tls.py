@@ -1,6 +1,7 @@
 """HTTPS and HTTP/2 over TLS, judged by curl, OpenSSL, httpx and Python's ssl."""
 
 import itertools
+import shutil
 import signal
 import socket
 import ssl
@@ -78,6 +79,8 @@ def url(server: Server, path: str) -> str:
 
 def s_client(server: Server, *flags: str) -> str:
     """Return what `openssl s_client` reports of a handshake."""
+    if not shutil.which("openssl"):
+        pytest.skip("openssl is not installed")
     place = f"127.0.0.1:{server.address.port}"
     done = subprocess.run(
         ["openssl", "s_client", "-connect", place, *flags],
@@ -89,6 +92,7 @@ def s_client(server: Server, *flags: str) -> str:
     return (done.stdout + done.stderr).decode(errors="replace")
 
 
+@pytest.mark.skipif(not shutil.which("curl"), reason="curl is not installed")
 @pytest.mark.parametrize(("flag", "version"), [("--http2", "2"), ("--http1.1", "1.1")])
 def test_curl(server: Server, authority: Authority, flag: str, version: str) -> None:
     command = ["curl", "--silent", "--show-error", "--fail", flag, "--cacert", str(authority.file)]

@@ -33,8 +33,9 @@ tests_need "the tests behind nginx" nginx nginx-light
 tests_need "the tests behind Caddy" caddy caddy
 tests_need "the tests behind HAProxy" haproxy haproxy
 tests_need "the tests of the units for systemd" systemd-analyze systemd
-tests_need "the tests with the client for Node" npm npm
+tests_need "the tests with the client for Node, and of the page's code for it" npm npm
 tests_need "the tests of the documentation, and those of TLS and Unix sockets" curl curl
 tests_need "the tests of TLS" openssl openssl
 tests_need "the tests of the clock" cc build-essential
 tests_need "the tests of metrics with promtool" promtool prometheus
+[ "$(id -u)" -eq 0 ] || cannot "the tests of the service for systemd, and of a file system that hangs: they need root"

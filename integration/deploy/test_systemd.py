@@ -21,13 +21,7 @@ from testing.ports import HOST
 from testing.script import returning
 from testing.waiting import DEADLINE_S, wait_for
 
-pytestmark = [
-    pytest.mark.ours("operations.md 6"),
-    pytest.mark.skipif(
-        os.geteuid() != 0 or not shutil.which("unshare") or not Path("/srv").is_dir(),
-        reason="needs root and unshare, to put a model into /srv",
-    ),
-]
+pytestmark = pytest.mark.ours("operations.md 6")
 
 UNITS: Final = DEPLOY / "systemd"
 # /srv is the first argument, in this process and its children only. The process stays the same.
@@ -53,6 +47,8 @@ ENVIRONMENT: Final = dict(value.split("=", 1) for name, value in LINES if name =
 @pytest.fixture
 def srv(installation: Installation, tmp_path: Path) -> Path:
     """What is /srv: with a model, and an environment that has pycoglet."""
+    if os.geteuid() != 0 or not shutil.which("unshare") or not Path("/srv").is_dir():
+        pytest.skip("needs root and unshare, to put a model into /srv")
     (tmp_path / "model").mkdir()
     Model.named("script").write_to(tmp_path / "model")
     (tmp_path / "model/.venv").symlink_to(installation.python.parents[1])

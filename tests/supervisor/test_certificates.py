@@ -1,6 +1,7 @@
 """Certificates with which no server starts, and the change of a certificate while it runs."""
 
 import datetime
+import shutil
 import subprocess
 from pathlib import Path
 
@@ -57,6 +58,7 @@ def test_the_key_of_another_certificate(certificate: Certificate, authority: Aut
     )
 
 
+@pytest.mark.skipif(not shutil.which("openssl"), reason="openssl is not installed")
 def test_an_encrypted_key(certificate: Certificate) -> None:
     command = ["openssl", "pkey", "-in", str(certificate.key), "-aes256", "-passout", "pass:secret"]
     encrypted = subprocess.run(command, check=True, capture_output=True).stdout

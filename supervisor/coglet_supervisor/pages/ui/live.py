@@ -29,6 +29,7 @@ from coglet_supervisor.predictions.prediction import Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.stream import KEEP_ALIVE, KEEP_ALIVE_S
+from coglet_supervisor.records.none import NoRecords
 from coglet_supervisor.records.store import NotReadable, Query, Store
 
 MAX_READERS: Final = 32
@@ -36,6 +37,7 @@ _STEP_S: Final = 0.5
 _MEASURE_S: Final = 5.0
 _PROGRESS_S: Final = 0.25
 _LATEST: Final = 50
+_MOST_CHARACTERS: Final = 1024 * 1024  # printed since the last event that an event has
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -71,7 +73,9 @@ class Changes(msgspec.Struct, frozen=True):
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a prediction has printed since the last one; with `is_reset`, all of it."""
+    """What a prediction has printed since the last one; with `is_reset`, replace what came before:
+    much was printed at once, of which this is the end.
+    """
 
     status: Status
     logs: str
@@ -90,6 +94,11 @@ class LiveEvents:
         self._store = store
         self._view = view
         self._readers = 0
+
+    @property
+    def has_records(self) -> bool:
+        """Whether what a prediction returned can be read after its end."""
+        return not isinstance(self._store, NoRecords)
 
     def check_room(self) -> None:
         """Raise TooManyReaders if no other page may follow."""
@@ -137,18 +146,18 @@ class LiveEvents:
 
     async def _progress(self, prediction_id: str) -> AsyncIterator[bytes]:
         run = self._service.find(prediction_id)
-        sent, status, sent_s = "", None, time.monotonic()
+        seen, status, sent_s = 0, None, time.monotonic()
         is_done = run is None
         while run is not None and not is_done:
             is_done = await run.prediction.wait_terminal(_PROGRESS_S) or run is not self._service.find(
                 prediction_id
             )
-            logs, now_s = run.prediction.logs, time.monotonic()
-            if logs != sent or run.recorded.status != status:
-                is_reset = not logs.startswith(sent)
-                new = logs if is_reset else logs[len(sent) :]
-                sent, status = logs, run.recorded.status
-                yield _event("progress", Progress(status, new, is_reset))
+            printed, now_s = run.prediction.printed, time.monotonic()
+            if printed.characters != seen or run.recorded.status != status:
+                count, seen, status = printed.characters - seen, printed.characters, run.recorded.status
+                new = printed.latest(min(count, _MOST_CHARACTERS))
+                is_reset = new is None or count > _MOST_CHARACTERS
+                yield _event("progress", Progress(status, printed.text if new is None else new, is_reset))
             elif now_s - sent_s >= KEEP_ALIVE_S:
                 yield KEEP_ALIVE
             else:
