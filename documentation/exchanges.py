@@ -194,7 +194,7 @@ _HOSTED: Final = Section(
     "For the official clients: [hosted-api.md](hosted-api.md). The server of these examples has\n"
     "`COG_MODEL_NAME=me/greeter` and a `WEBHOOK_SIGNING_SECRET`.",
     (
-        Exchange("GET /v1/models", "The model, in a list.", keeps={}, shown_lines=20),
+        Exchange("GET /v1/models", "The model, in a list.", shown_lines=20),
         Exchange("GET /v1/models/{owner}/{name}", "The model.", values=_MINE, shown_lines=20),
         Exchange(
             "GET /v1/models/{owner}/{name}/versions",

@@ -3,8 +3,10 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from integration.cli_process import Cog, start_cog
+from testing.client import Address
 
 
 @contextmanager
@@ -13,3 +15,8 @@ def serving(project: Path, *flags: str) -> Iterator[tuple[Cog, str]]:
     with start_cog(project, "serve", "-p", "0", *flags) as cog:
         cog.wait_shown("The model is ready")
         yield cog, cog.err.partition("Serving at ")[2].split()[0]
+
+
+def address_of(cog: Cog) -> Address:
+    """Return where the server of this command listens."""
+    return Address("127.0.0.1", urlsplit(cog.err.partition("Serving at ")[2].split()[0]).port or 0)

@@ -16,6 +16,7 @@ from typing import Final
 
 import pytest
 from integration.cli_process import run_cog, start_cog
+from integration.cli_serving import address_of
 from testing.waiting import DEADLINE_S
 
 from coglet_cli.progress import Progress
@@ -95,6 +96,14 @@ def variables(wheels: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[st
 
 
 @pytest.fixture
+def silent_index() -> Iterator[socket.socket]:
+    """Run a package index that accepts connections and never responds."""
+    with socket.create_server(("127.0.0.1", 0)) as listener:
+        listener.settimeout(DEADLINE_S)
+        yield listener
+
+
+@pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "cog.yaml").write_text(
         f"build:\n  python_version: '{OWN}'\n  python_requirements: requirements.txt\n"
@@ -141,12 +150,21 @@ def test_a_server_gets_one(project: Path, variables: dict[str, str]) -> None:
 
 
 def test_a_server_that_reloads_makes_another_one_for_other_requirements(
-    project: Path, variables: dict[str, str]
+    project: Path, variables: dict[str, str], silent_index: socket.socket
 ) -> None:
+    """The old version serves while they are installed, and after they could not be."""
+    slow = f"http://127.0.0.1:{silent_index.getsockname()[1]}/slow-1.0-py3-none-any.whl"
+    variables = {**variables, "UV_HTTP_RETRIES": "0"}
     with start_cog(project, "serve", "-p", "0", "--reload", variables=variables) as cog:
         cog.wait_shown("The model is ready")
-        (project / "requirements.txt").write_text("greeter\nno-such-package\n")
+        address = address_of(cog)
+        (project / "requirements.txt").write_text(f"greeter\nslow @ {slow}\n")
+        connection, _ = silent_index.accept()
+        assert address.request("POST", "/predictions", {"input": {}}).json()["status"] == "succeeded"
+        silent_index.close()
+        connection.close()  # the installer exits
         cog.wait_shown("error: the model was not reloaded: failed to install the model's packages")
+        assert address.request("POST", "/predictions", {"input": {}}).json()["status"] == "succeeded"
         (project / "requirements.txt").write_text("# the same, in another file\ngreeter >= 1.0\n")
         cog.wait_shown("Reloaded the model in ")
     assert cog.err.count(MAKING) == 3
@@ -208,14 +226,6 @@ def test_a_python_that_is_not_installed(project: Path, variables: dict[str, str]
     result = run_cog(project, "predict", variables=variables)
     assert result.returncode == 1
     assert result.stderr.startswith("error: build.python_version asks for Python 3.77, but none was found on")
-
-
-@pytest.fixture
-def silent_index() -> Iterator[socket.socket]:
-    """Run a package index that accepts connections and never responds."""
-    with socket.create_server(("127.0.0.1", 0)) as listener:
-        listener.settimeout(DEADLINE_S)
-        yield listener
 
 
 @pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])

@@ -9,12 +9,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import urlsplit
 
 import pytest
 from integration.browser import Page
 from integration.cli_process import Cog, run_cog, start_cog
-from integration.cli_serving import serving
+from integration.cli_serving import address_of, serving
 from integration.page_serving import browser, text
 from testing.client import Address, Answer, exchange
 from testing.waiting import wait_for
@@ -58,10 +57,13 @@ class Served:
         return self.address.request("POST", "/predictions", {"input": values})
 
     @property
+    def model(self) -> Any:
+        """The model, according to the hosted API."""
+        return self.address.request("GET", "/v1/models").json()["results"][0]
+
+    @property
     def version(self) -> str:
-        """The version of the model, according to the hosted API."""
-        models = self.address.request("GET", "/v1/models").json()
-        version: str = models["results"][0]["latest_version"]["id"]
+        version: str = self.model["latest_version"]["id"]
         return version
 
     @property
@@ -81,9 +83,8 @@ class Served:
 
 @contextmanager
 def reloading(project: Path, *flags: str) -> Iterator[Served]:
-    with serving(project, "--reload", *flags) as (cog, url):
-        parts = urlsplit(url)
-        yield Served(cog, Address("127.0.0.1", parts.port or 0))
+    with serving(project, "--reload", *flags) as (cog, _):
+        yield Served(cog, address_of(cog))
 
 
 def ask_until(stop: threading.Event, address: Address) -> list[Answer]:
@@ -261,8 +262,7 @@ def test_a_model_that_did_not_start_starts_with_the_next_edit(project: Path) -> 
         cog.wait_shown("Model setup failed")
         edit(project, MODEL)
         cog.wait_shown("Reloaded the model in ")
-        url = cog.err.partition("Serving at ")[2].split()[0]
-        served = Served(cog, Address("127.0.0.1", urlsplit(url).port or 0))
+        served = Served(cog, address_of(cog))
         assert served.predict().json()["output"] == "a 0"
 
 
@@ -273,8 +273,14 @@ def test_variables_and_the_model_change_with_cog_yaml(project: Path) -> None:
         "other.py",
     )
     with reloading(project) as served:
-        edit(project, "predict: other.py:Predictor\nenvironment:\n  - WORD=new\n", "cog.yaml")
+        before = (served.model["owner"], served.model["name"])
+        edit(
+            project,
+            "predict: other.py:Predictor\nimage: me/renamed\nenvironment:\n  - WORD=new\n",
+            "cog.yaml",
+        )
         served.wait_output("a new")
+        assert before != (served.model["owner"], served.model["name"]) == ("me", "renamed")
 
 
 def test_ctrl_c_ends_it(project: Path) -> None:

@@ -60,9 +60,6 @@ key() {
 
 # install PYTHON UV_ARGUMENT...
 install() {
-    # uv reads no configuration of pip, where a company names its index.
-    index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
-    [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
     into=$1
     shift
     .venv/bin/uv pip install --quiet --python "$into" "$@"
@@ -77,6 +74,9 @@ own_environment() {
         say "making .venv with $python"
         "$python" -m venv --clear .venv
     fi
+    # uv reads no configuration of pip, where a company names its index. Tests run uv as well.
+    index=${PIP_INDEX_URL:-$(.venv/bin/python -m pip config get global.index-url 2>/dev/null || true)}
+    [ -z "$index" ] || export UV_DEFAULT_INDEX="${UV_DEFAULT_INDEX:-$index}"
     wanted=$(key .venv/bin/python)
     case $(cat .venv/made-of 2>/dev/null) in
     "$1 $wanted" | "dev $wanted") return ;;

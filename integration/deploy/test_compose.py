@@ -24,6 +24,8 @@ def test_the_variables_are_settings_of_the_server() -> None:
     settings = Settings.from_environment(MODEL["environment"])
     assert settings.warnings == ()
     assert settings.shutdown_grace_s == GRACE_S
+    # Others reach the ports of the proxy: without the variable, Compose ends with this text.
+    assert MODEL["environment"]["COG_API_TOKEN"].startswith("${TOKEN:?")
     folder = settings.records.removeprefix("sqlite:").rpartition("/")[0]
     assert [volume.partition(":")[2] for volume in MODEL["volumes"]] == [folder]
 

@@ -7,8 +7,9 @@ from pathlib import Path
 from typing import Final
 
 import pytest
-from documentation.site_hooks import links_in_site
-from testing.pages import DOCS
+from documentation.site_hooks import PROJECT_PAGES, links_in_site
+from mkdocs.config import load_config
+from testing.pages import DOCS, ROOT
 from testing.site import build_site
 
 import cog
@@ -100,9 +101,11 @@ def test_every_public_method_of_an_object_is_on_the_page(site: Path, shown: type
             assert f'id="{shown.__module__}.{shown.__name__}.{name}"' in page, name
 
 
-def test_every_public_name_has_a_docstring() -> None:
-    for name in {*cog.__all__} - {"__version__"}:
-        text = inspect.getdoc(getattr(cog, name)) or ""
+@pytest.mark.parametrize("module", [cog, coglet], ids=lambda module: module.__name__)
+def test_every_public_name_has_a_docstring(module: object) -> None:
+    assert isinstance(module, type(cog))
+    for name in {*module.__all__} - {"__version__"}:
+        text = inspect.getdoc(getattr(module, name)) or ""
         assert text, name
         assert not text.startswith(f"{name}("), "the one that dataclasses make"
 
@@ -121,6 +124,11 @@ def test_links_are_changed_to_their_place_in_the_site(
     link: str, source: str, in_site: str, expected: str
 ) -> None:
     assert links_in_site(f"[x]({link}#y)", source, in_site) == f"[x]({expected}#y)"
+
+
+def test_the_site_is_built_again_when_one_of_its_pages_changes() -> None:
+    config = load_config(str(ROOT / "mkdocs.yml"))
+    assert sorted(config.watch) == sorted(str(ROOT / page) for page in PROJECT_PAGES)
 
 
 def test_the_http_page_names_every_field_of_a_request() -> None:
