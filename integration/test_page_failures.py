@@ -54,3 +54,26 @@ def test_what_is_printed_while_the_status_changes_is_shown_once(page: Page, serv
         assert lines == [str(number) for number in range(len(lines))]
         server.cancel("follows")
         page.wait("text('#record-status') === 'canceled'")
+
+
+FOLLOW = """import("./prediction.js").then(async ({ PredictionView }) => {
+  const { ApiServer } = await import("./api.js");
+  const view = new PredictionView(() => {}, () => null);
+  const server = new ApiServer(null, async () => null);
+  const fetched = server.fetch;
+  const elsewhere = (path) => path.replace("/ui/data/progress", "/none");
+  server.fetch = (method, path, options) => fetched.call(server, method, elsewhere(path), options);
+  view.use(server);
+  view.open("slow");
+  document.querySelector("#record").hidden = false;
+})"""
+
+
+def test_a_record_is_followed_without_events(page: Page, serve: Serve) -> None:
+    with serve(Model(NOISY)) as server:
+        show(page, server)
+        assert server.start({"count": 60_000}, id="slow").status == 202
+        page.run(FOLLOW)
+        page.wait("text('#record-status') === 'processing'")
+        page.run("document.querySelector('#record-cancel').click()")
+        page.wait("text('#record-status') === 'canceled'")

@@ -4,6 +4,7 @@ import { events } from "./api.js";
 import { duration, json, runTime, secondsBetween } from "./format.js";
 import { LongText, OutputView } from "./output.js";
 import { joinsOutput } from "./schema.js";
+import { untilEnd } from "./ways.js";
 
 const ACTIVE = ["starting", "processing"];
 const MASK = "**********"; // what the server shows instead of a secret
@@ -65,7 +66,13 @@ export class PredictionView {
         if (data.status !== this.record.status) await this.load(opened);
       }
       opened.hasLogs = false;
-      if (opened === this.opened) await this.load(opened);
+      if (opened !== this.opened) return;
+      await this.load(opened);
+      // Without events of it, for example of a server elsewhere.
+      if (!ACTIVE.includes(this.record?.status)) return;
+      await untilEnd(this.server, opened.id, opened.abort.signal, (record, status) => {
+        if (opened === this.opened && status === 200) this.show(record);
+      });
     } catch (error) {
       if (error.name !== "AbortError") $("record-problem").textContent = error.message;
     }
