@@ -74,6 +74,8 @@ class CertificateFiles:
                     f"{error.reason or error}; both must be PEM files"
                 )
             raise BadCertificate(text) from None
+        except OSError as error:  # it was replaced meanwhile
+            raise BadCertificate(f"cannot read the TLS files of {self.certificate}: {error}") from None
 
     def _check_dates(self, context: ssl.SSLContext) -> None:
         """Raise BadCertificate if the certificate is not valid now, which a handshake in memory finds out."""
@@ -103,6 +105,10 @@ class CertificateFiles:
                         error.verify_message,
                     )
                     return
+                except ssl.SSLError as error:  # a curve that TLS does not have, for example
+                    raise BadCertificate(
+                        f"no client can use the TLS certificate {self.certificate}: {error.reason or error}"
+                    ) from None
 
     def _require_clients(self, context: ssl.SSLContext, authorities: str) -> None:
         _check_readable(authorities)

@@ -15,12 +15,14 @@ class PrintedText:
         self._head_room = self._half_bytes
         self._tail: deque[str] | None = None  # which most texts do not need
         self._tail_bytes = 0
+        self.characters = 0  # added so far, also those that were dropped
         self._dropped_lines = 0
         self._dropped_bytes = 0
 
     def add(self, text: str) -> None:
         """Append text."""
         size_bytes = _size(text)
+        self.characters += len(text)
         if size_bytes <= self._head_room:
             self._head.append(text)
             self._head_room -= size_bytes
@@ -46,6 +48,23 @@ class PrintedText:
         if self._tail is None:
             return self._head[0] if self._head else ""
         return "".join([*self._head, self._notice(), *self._tail])
+
+    def latest(self, count: int) -> str | None:
+        """The last `count` characters, or None if some were dropped. It costs as much as they are long."""
+        found: list[str] = []
+        for text in reversed(self._tail or ()):
+            if count <= 0:
+                break
+            found.append(text[-count:])
+            count -= len(text)
+        if count > 0 and self._dropped_bytes:
+            return None
+        for text in reversed(self._head):
+            if count <= 0:
+                break
+            found.append(text[-count:])
+            count -= len(text)
+        return "".join(reversed(found))
 
     def _drop(self, text: str) -> None:
         size_bytes = _size(text)

@@ -3,6 +3,7 @@
 import asyncio
 import dataclasses
 import functools
+import json
 import logging
 import os
 import time
@@ -37,9 +38,6 @@ class ReloadFailed(msgspec.Struct, frozen=True, kw_only=True, tag="reload_failed
     """The source of the model has changed, but cannot be served; `error` says why."""
 
     error: str
-
-
-_decoder: Final = msgspec.json.Decoder(Reload | ReloadFailed)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -85,8 +83,11 @@ class Reloader:
     def on_line(self, line: bytes) -> None:
         """Handle a message of `cog serve --reload`, a line of JSON."""
         try:
-            message = _decoder.decode(line)
-        except msgspec.MsgspecError as error:
+            # Not with msgspec.json, which refuses variables that are not UTF-8.
+            message = msgspec.convert(json.loads(line), Reload | ReloadFailed)
+        except ValueError as error:
+            self._requests += 1
+            self._error = f"the change was not understood: {error}"
             log.error("ignored a line on stdin: %s", error)
             return
         if isinstance(message, ReloadFailed):
@@ -126,6 +127,11 @@ class Reloader:
             problem = await self._workers.reload(await asyncio.to_thread(self._specs, self._wanted))
         except (NoSchema, RuntimeError) as error:  # RuntimeError: no thread is available
             problem = str(error)
+        except (
+            Exception
+        ) as error:  # the files are the author's; whatever they cause, the model of before serves
+            log.exception("the files of the model could not be read")
+            problem = f"its files could not be read: {type(error).__name__}: {error}"
         if number != self._requests:  # there is a newer version already
             return
         self._error = problem

@@ -309,8 +309,12 @@ def _temporary_folder() -> TemporaryFolder:
 
 
 async def _read(model: ServedModel) -> None:
-    with contextlib.suppress(RuntimeError):  # no thread is available; the first request tries again
+    try:
         await asyncio.to_thread(model.read)
+    except RuntimeError:
+        pass  # no thread is available; the first request tries again
+    except Exception:  # the files are the author's; the model serves already
+        log.exception("the version of the model could not be read")
 
 
 async def _remove_abandoned() -> None:

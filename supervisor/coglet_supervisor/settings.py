@@ -124,7 +124,7 @@ class Settings:
             "tls_ca_certs": environment.get("COG_TLS_CA_CERTS") or None,
             "worker_python": environment.get("COG_WORKER_PYTHON") or sys.executable,
             "workers": reader.positive_int("COG_WORKERS") or 1,
-            "worker_environment": environment.get("COG_WORKER_ENV", ""),
+            "worker_environment": reader.pairs("COG_WORKER_ENV"),
             "worker_restarts": reader.flag("COG_WORKER_RESTARTS", default=True),
             "worker_max_predictions": reader.positive_int("COG_WORKER_MAX_PREDICTIONS"),
             "worker_max_rss_bytes": reader.positive_int("COG_WORKER_MAX_RSS_BYTES"),
@@ -243,6 +243,15 @@ class _Reader:
             return int(text)
         self._ignore(name, text, "a whole number of at least 1")
         return None
+
+    def pairs(self, name: str) -> str:
+        text = self._environment.get(name, "")
+        try:
+            shlex.split(text)
+        except ValueError:  # a quotation mark without its end
+            self._ignore(name, text, "NAME=value pairs, quoted as in a shell")
+            return ""
+        return text
 
     def count(self, name: str, default: int) -> int:
         text = self._environment.get(name)

@@ -1,7 +1,9 @@
 """A worker without a process, whose readiness and exit the test controls."""
 
 import asyncio
+import threading
 
+from testing.waiting import DEADLINE_S
 from tests.supervisor.fakes import Owner
 
 from coglet_protocol import control
@@ -117,8 +119,14 @@ class FakeMachine:
         self.specs: list[WorkerSpec] = []  # of these workers
         self.spawned: asyncio.Queue[FakeWorker] = asyncio.Queue()
         self.refusal: OSError | None = None
+        self.may_spawn = threading.Event()
+        self.may_spawn.set()
+        self.is_spawning = False
 
     def spawn(self, spec: WorkerSpec) -> FakeWorker:
+        self.is_spawning = True
+        assert self.may_spawn.wait(DEADLINE_S)
+        self.is_spawning = False
         if self.refusal is not None:
             raise self.refusal
         worker = FakeWorker(pid=_NO_PROCESS + len(self.workers))

@@ -94,6 +94,25 @@ def test_a_certificate_that_is_not_valid_now(
     assert refusal(files(certificate)) == f"the TLS certificate {certificate.file} is not valid now: {reason}"
 
 
+def test_a_key_that_no_client_can_use(tmp_path: Path) -> None:
+    both = tmp_path / "both.pem"
+    command = [
+        "openssl",
+        "req",
+        "-x509",
+        "-nodes",
+        "-newkey",
+        "ec",
+        "-pkeyopt",
+        "ec_paramgen_curve:secp256k1",
+    ]
+    command += ["-subj", "/CN=localhost", "-keyout", str(both), "-out", str(tmp_path / "certificate.pem")]
+    subprocess.run(command, check=True, capture_output=True)
+    both.write_bytes(both.read_bytes() + (tmp_path / "certificate.pem").read_bytes())
+    text = refusal(CertificateFiles(str(both)))
+    assert text.startswith(f"no client can use the TLS certificate {both}: ")
+
+
 def test_authorities_that_are_missing_or_no_pem(certificate: Certificate, tmp_path: Path) -> None:
     path = tmp_path / "clients.pem"
     assert refusal(files(certificate, path)) == f"cannot read the TLS file {path}: No such file or directory"

@@ -1,5 +1,7 @@
 """replicate-api.md 1: the name and the version of the model."""
 
+import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -97,3 +99,18 @@ def test_how_clients_name_the_version(folder: Path) -> None:
         assert found.has_version(text), text
     for text in ("", "0" * 64, f"you/model:{found.version}", "you/model", "me/model:latest"):
         assert not found.has_version(text), text
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="needs root, to become another user")
+def test_a_folder_that_may_not_be_searched_is_left_out() -> None:
+    with tempfile.TemporaryDirectory() as name:  # pytest's own folders are closed to other users
+        folder = Path(name)
+        folder.chmod(0o755)
+        folder.joinpath("predict.py").write_text("class Predictor: ...\n")
+        before = identity(folder)
+        folder.joinpath("lost+found").mkdir(mode=0o700)
+        os.seteuid(65534)
+        try:
+            assert identity(folder).version == before.version
+        finally:
+            os.seteuid(0)

@@ -36,6 +36,24 @@ def test_later_text_is_never_moved_before_text_that_was_too_large() -> None:
     assert logs.text == "1234567\nlarge\na\n"
 
 
+def test_the_latest_characters() -> None:
+    logs = PrintedText(20)
+    for text in ("ab\u00e4\n", "cd\n", "efgh\n", "ijk\n"):
+        logs.add(text)
+    assert logs.characters == 16
+    assert [logs.latest(count) for count in (0, 2, 5, 9, 16)] == [
+        "",
+        "k\n",
+        "\nijk\n",
+        "efgh\nijk\n",
+        logs.text,
+    ]
+    logs.add("lmnop\n")  # drops a line
+    assert logs.characters == 22
+    assert logs.latest(6) == "lmnop\n"
+    assert logs.latest(22) is None
+
+
 @given(st.integers(0, 60), st.lists(st.text("a\u00e4\u20ac\n", max_size=12)))
 def test_every_byte_is_kept_or_counted(limit_bytes: int, texts: list[str]) -> None:
     logs = PrintedText(limit_bytes)

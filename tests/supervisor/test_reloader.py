@@ -119,6 +119,12 @@ async def test_the_new_worker_has_the_new_environment_and_interpreter(reloading:
     assert dict(spec.environment) == {"COG_WORKER_PYTHON": "other-python", "SIZE": "small"}
 
 
+async def test_variables_that_are_not_utf_8_reach_the_worker(reloading: Reloading) -> None:
+    reloading.reload(SIZE="\udcff")
+    await reloading.next_worker()
+    assert reloading.machine.specs[-1].environment["SIZE"] == "\udcff"
+
+
 async def test_a_hangup_takes_the_schema_that_is_on_the_disk(reloading: Reloading) -> None:
     reloading.write("second")
     reloading.reloader.on_hangup()
@@ -175,7 +181,23 @@ async def test_edits_in_quick_succession_start_one_worker(reloading: Reloading) 
 
 
 @pytest.mark.parametrize("line", [b"", b"reload", b"{}", b'{"type":"reload"}', b"\xff"])
-async def test_other_lines_are_ignored(reloading: Reloading, line: bytes) -> None:
+async def test_other_lines_change_nothing_but_the_error(reloading: Reloading, line: bytes) -> None:
     reloading.reloader.on_line(line)
     await settle()
-    assert (len(reloading.machine.workers), reloading.reloader.error) == (1, None)
+    assert len(reloading.machine.workers) == 1
+    assert str(reloading.reloader.error).startswith("the change was not understood: ")
+
+
+async def test_files_that_cannot_be_read_leave_the_old_worker(
+    reloading: Reloading, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The author's files may cause any error; here the schema has text that is not Unicode."""
+    schema = json.dumps({"openapi": "3.0.2", "paths": {}, "info": {"title": "\ud800", "version": "1"}})
+    (reloading.folder / "schema.json").write_text(schema)
+    reloading.reload(COG_OPENAPI_SCHEMA="schema.json")
+    await wait_until(lambda: reloading.reloader.error is not None)
+    assert len(reloading.machine.workers) == 1
+    reloading.reload()
+    (await reloading.next_worker()).become_ready()
+    await settle()
+    assert reloading.reloader.error is None

@@ -295,6 +295,22 @@ async def test_a_reload_does_not_wait_for_the_delay_of_a_restart(server_log: Ser
         running.cancel()
 
 
+async def test_a_reload_while_a_process_is_started_replaces_it(seated: Seated) -> None:
+    first = await seated.next_ready_worker()
+    async with asyncio.TaskGroup() as tasks:
+        seated.machine.may_spawn.clear()
+        first.exit(1)
+        await wait_until(lambda: seated.machine.is_spawning)
+        reload = tasks.create_task(seated.seat.reload(NEW_SPEC))
+        await settle()
+        seated.machine.may_spawn.set()
+        restarted = await seated.next_ready_worker()
+        await seated.next_ready_worker()
+    await settle()
+    assert (reload.result(), restarted.is_alive) == (None, False)
+    assert seated.machine.specs == [SPEC, SPEC, NEW_SPEC]
+
+
 async def test_a_reload_starts_a_model_whose_setup_failed(server_log: ServerLog) -> None:
     seated = Seated(server_log)
     given_up: list[State] = []
@@ -314,6 +330,25 @@ async def test_a_reload_starts_a_model_whose_setup_failed(server_log: ServerLog)
         await settle()
         assert (mended.result(), supervisor.state, seated.pool.free) == (None, "READY", 1)
         assert supervisor.reports[0].replacements == {"reloaded": 2}
+        await supervisor.stop(1.0)
+        running.cancel()
+
+
+async def test_a_version_that_one_worker_serves_is_the_one_of_all_restarts(server_log: ServerLog) -> None:
+    first, second = Seated(server_log), Seated(server_log)
+    supervisor = WorkerSupervisor([first.seat, second.seat])
+    async with asyncio.TaskGroup() as tasks:
+        running = tasks.create_task(supervisor.run(lambda: None))
+        await first.next_ready_worker()
+        old = await second.next_ready_worker()
+        reload = tasks.create_task(supervisor.reload([NEW_SPEC, NEW_SPEC]))
+        await first.next_ready_worker()
+        (await second.next_worker()).exit(1)
+        await wait_until(reload.done)
+        assert (reload.result() is None, old.is_alive) == (False, True)
+        old.exit(1)
+        await second.next_ready_worker()
+        assert second.machine.specs == [SPEC, NEW_SPEC, NEW_SPEC]
         await supervisor.stop(1.0)
         running.cancel()
 

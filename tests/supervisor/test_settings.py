@@ -15,7 +15,7 @@ VARIABLES: list[tuple[str, str, object, dict[str, Any], list[str]]] = [
     ("COG_TLS_KEYFILE", "tls_keyfile", None, {"a.key": "a.key"}, []),
     ("COG_TLS_CA_CERTS", "tls_ca_certs", None, {"ca.pem": "ca.pem"}, []),
     ("COG_WORKERS", "workers", 1, {"3": 3}, ["0", "-1", "two", "1.5"]),
-    ("COG_WORKER_ENV", "worker_environment", "", {"A=1": "A=1"}, []),
+    ("COG_WORKER_ENV", "worker_environment", "", {"A=1": "A=1"}, ["A='x"]),
     ("COG_WORKER_RESTARTS", "worker_restarts", True, {"0": False, "No": False, "on": True}, ["2", "maybe"]),
     ("COG_WORKER_MAX_PREDICTIONS", "worker_max_predictions", None, {"100": 100}, ["0", "x"]),
     ("COG_WORKER_MAX_RSS_BYTES", "worker_max_rss_bytes", None, {"1024": 1024}, ["0", "1GB"]),

@@ -2,6 +2,7 @@
 
 import asyncio
 import hashlib
+import os
 from collections.abc import Coroutine, Iterable
 from pathlib import Path
 from typing import Any, Final
@@ -52,7 +53,10 @@ class SourceFiles:
     def _is_in_ignored_folder(self, inner: Path) -> bool:
         # The last of the parents is the project's folder itself.
         folders = [self._project.folder / parent for parent in inner.parents][:-1]
-        return any(folder.name in _IGNORED_FOLDERS or (folder / "pyvenv.cfg").exists() for folder in folders)
+        # Path.exists raises in a folder that may not be searched.
+        return any(
+            folder.name in _IGNORED_FOLDERS or os.path.lexists(folder / "pyvenv.cfg") for folder in folders
+        )
 
     def _has_changed(self, path: Path) -> bool:
         try:

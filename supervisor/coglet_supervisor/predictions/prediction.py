@@ -220,6 +220,11 @@ class Prediction:
         return self._printed.text
 
     @property
+    def printed(self) -> PrintedText:
+        """What it has printed so far, of which the latest can be read."""
+        return self._printed
+
+    @property
     def items(self) -> Sequence[bytes]:
         """The items of the output so far, each as JSON text."""
         return self._items

@@ -3,6 +3,7 @@
 import re
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, Literal, Protocol
 
 from coglet_supervisor.predictions.prediction import Kind, Status
@@ -150,8 +151,12 @@ def page_of(predictions: Iterable[Recordable], query: Query) -> Page:
     `predictions` are all there are, in any order.
     """
     matching = sorted(
-        (each for each in predictions if each.kind == query.kind and query.status in (None, each.status)),
-        key=lambda each: each.sequence,
+        (
+            each
+            for each in predictions
+            if each.kind == query.kind and (query.status is None or each.status == query.status)
+        ),
+        key=attrgetter("sequence"),
         reverse=True,
     )
     cursor = query.cursor

@@ -61,6 +61,7 @@ class WorkerSeat:
         self._sessions: dict[WorkerSession, WorkerSpec] = {}  # those whose process is running
         self._was_ready = asyncio.Event()
         self._reloading = asyncio.Lock()
+        self._starting = asyncio.Lock()  # while `run` starts a process
         self._retiring: asyncio.Task[None] | None = None
         self._start_wanted = asyncio.Event()  # by a reload that found no worker
         self._awaited_start: asyncio.Future[str | None] | None = None
@@ -140,7 +141,8 @@ class WorkerSeat:
         """
         async with self._reloading:  # at most two processes at a time
             while not self._stopping:
-                old = self._session
+                async with self._starting:  # a worker whose process is being started is found, too
+                    old = self._session
                 # A worker that is still loading may already have read files of the old version: wait, then
                 # replace it.
                 if old is None or not await old.wait_ready():
@@ -150,6 +152,10 @@ class WorkerSeat:
                 except _Vacated:
                     continue
             return None
+
+    def start_next_with(self, spec: WorkerSpec) -> None:
+        """Use `spec` when the worker must be replaced for another reason."""
+        self._spec = spec
 
     async def _start_with(self, spec: WorkerSpec) -> str | None:
         """Have `run` start a worker with `spec` immediately; return why its setup failed, or None."""
@@ -274,10 +280,21 @@ class WorkerSeat:
     async def _start_worker(self, started: "asyncio.Future[str | None] | None") -> End:
         """As `_run_worker`; `started` gets None when the worker is ready."""
         self._vacated: asyncio.Future[End] = asyncio.get_running_loop().create_future()
+        async with self._starting:
+            session = await self._open_session()
+        if not isinstance(session, WorkerSession):
+            return session
+        if await session.wait_ready() and started is not None:
+            started.set_result(None)
+        return await asyncio.shield(self._vacated)
+
+    async def _open_session(self) -> WorkerSession | End:
+        """Start a process and its session; return how it ended if there is none."""
+        spec = self._spec
         try:
-            worker = self._take_first() or await self._spawner.start_beside(self._spec)
+            worker = self._take_first() or await self._spawner.start_beside(spec)
         except OSError as error:
-            reason = f"failed to spawn worker: {self._spec.explain(error)}"
+            reason = f"failed to spawn worker: {spec.explain(error)}"
             # A worker could be started before, so the cause may be temporary.
             if self._was_ready.is_set():
                 return NotStarted(reason)
@@ -288,10 +305,8 @@ class WorkerSeat:
         if self._stopping:
             await self._spawner.end(worker)
             return Stopped()
-        session = self._session = self._open(worker, self._spec)
-        if await session.wait_ready() and started is not None:
-            started.set_result(None)
-        return await asyncio.shield(self._vacated)
+        self._session = self._open(worker, spec)
+        return self._session
 
     def _take_first(self) -> Worker | None:
         first, self._first = self._first, None

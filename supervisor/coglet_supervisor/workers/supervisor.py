@@ -88,10 +88,13 @@ class WorkerSupervisor:
 
         One after the other, so that at most one additional worker is in memory, and until the first failure.
         """
-        for seat, spec in zip(self._seats, specs, strict=True):
+        for index, (seat, spec) in enumerate(zip(self._seats, specs, strict=True)):
             for other in self._seats:
                 await other.wait_retired()
             if problem := await seat.reload(spec):
+                if index:  # others serve the new version: a later restart must not bring the old one back
+                    for each, its_spec in zip(self._seats[index:], specs[index:], strict=True):
+                        each.start_next_with(its_spec)
                 return problem
         return None
 

@@ -108,7 +108,9 @@ def _sources(folder: Path) -> Iterator[Path]:
 
 def _is_foreign(folder: Path) -> bool:
     """True for hidden folders, caches and virtual environments."""
-    return folder.name.startswith(".") or folder.name == "__pycache__" or (folder / "pyvenv.cfg").exists()
+    if folder.name.startswith(".") or folder.name == "__pycache__":
+        return True
+    return os.path.lexists(folder / "pyvenv.cfg")  # Path.exists raises in a folder that may not be searched
 
 
 def _content(path: Path) -> bytes:

@@ -29,6 +29,7 @@ from coglet_supervisor.predictions.prediction import Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.stream import KEEP_ALIVE, KEEP_ALIVE_S
+from coglet_supervisor.records.none import NoRecords
 from coglet_supervisor.records.store import NotReadable, Query, Store
 
 MAX_READERS: Final = 32
@@ -36,6 +37,7 @@ _STEP_S: Final = 0.5
 _MEASURE_S: Final = 5.0
 _PROGRESS_S: Final = 0.25
 _LATEST: Final = 50
+_MOST_CHARACTERS: Final = 1024 * 1024  # printed since the last event that an event has
 
 
 class Row(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -64,14 +66,16 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Changed predictions, the latest first. With `is_partial`, there are others: read the list again."""
+    """Changed predictions, the latest first. With `is_partial`, they are too many: read the list again."""
 
     rows: list[Row]
     is_partial: bool
 
 
 class Progress(msgspec.Struct, frozen=True):
-    """What a prediction has printed since the last one; with `is_reset`, all of it."""
+    """What a prediction has printed since the last one; with `is_reset`, replace what came before:
+    much was printed at once, of which this is the end.
+    """
 
     status: Status
     logs: str
@@ -90,6 +94,11 @@ class LiveEvents:
         self._store = store
         self._view = view
         self._readers = 0
+
+    @property
+    def has_records(self) -> bool:
+        """Whether what a prediction returned can be read after its end."""
+        return not isinstance(self._store, NoRecords)
 
     def check_room(self) -> None:
         """Raise TooManyReaders if no other page may follow."""
@@ -125,7 +134,8 @@ class LiveEvents:
             in_flight, ended = self._service.in_flight, self._service.ended_count
             if in_flight or ended != counted:
                 counted = ended
-                if (changes := await latest.changes()).rows:
+                changes = await latest.changes()
+                if changes.rows or changes.is_partial:
                     chunks.append(_event("predictions", changes))
             if not chunks and time.monotonic() - sent_s >= KEEP_ALIVE_S:
                 chunks.append(KEEP_ALIVE)
@@ -136,18 +146,18 @@ class LiveEvents:
 
     async def _progress(self, prediction_id: str) -> AsyncIterator[bytes]:
         run = self._service.find(prediction_id)
-        sent, status, sent_s = "", None, time.monotonic()
+        seen, status, sent_s = 0, None, time.monotonic()
         is_done = run is None
         while run is not None and not is_done:
             is_done = await run.prediction.wait_terminal(_PROGRESS_S) or run is not self._service.find(
                 prediction_id
             )
-            logs, now_s = run.prediction.logs, time.monotonic()
-            if logs != sent or run.recorded.status != status:
-                is_reset = not logs.startswith(sent)
-                new = logs if is_reset else logs[len(sent) :]
-                sent, status = logs, run.recorded.status
-                yield _event("progress", Progress(status, new, is_reset))
+            printed, now_s = run.prediction.printed, time.monotonic()
+            if printed.characters != seen or run.recorded.status != status:
+                count, seen, status = printed.characters - seen, printed.characters, run.recorded.status
+                new = printed.latest(min(count, _MOST_CHARACTERS))
+                is_reset = new is None or count > _MOST_CHARACTERS
+                yield _event("progress", Progress(status, printed.text if new is None else new, is_reset))
             elif now_s - sent_s >= KEEP_ALIVE_S:
                 yield KEEP_ALIVE
             else:
@@ -196,7 +206,7 @@ class _Latest:
 
     def __init__(self, store: Store) -> None:
         self._store = store
-        self._known: dict[str, Row] = {}
+        self._known: dict[str, tuple[int, Status]] = {}  # number and status by id
 
     async def changes(self) -> Changes:
         """Return the predictions that are new or changed."""
@@ -204,11 +214,11 @@ class _Latest:
             page = await self._store.list(Query(kind="prediction", limit=_LATEST))
         except NotReadable:  # the route of the list says why, to the page and in the log
             return Changes([], is_partial=False)
-        rows = {record.id: Row.of(record) for record in page.records}
-        changed = [row for row in rows.values() if self._known.get(row.id) != row]
-        is_partial = len(rows) == _LATEST and not rows.keys() & self._known.keys()
-        self._known = rows
-        return Changes(changed, is_partial=is_partial)
+        known, self._known = self._known, {each.id: (each.sequence, each.status) for each in page.records}
+        if len(self._known) == _LATEST and not self._known.keys() & known.keys():
+            return Changes([], is_partial=True)  # the page reads the list anew
+        changed = [Row.of(each) for each in page.records if known.get(each.id) != self._known[each.id]]
+        return Changes(changed, is_partial=False)
 
 
 def _event(name: str, data: object) -> bytes:

@@ -41,7 +41,7 @@ def ui_routes(live: LiveEvents) -> Blueprint:
 
     @routes.get("/config")
     async def config() -> Response:
-        body = encode_json({"target": None, "cogVersion": versions().coglet})
+        body = encode_json({"target": None, "cogVersion": versions().coglet, "hasRecords": live.has_records})
         return Response(body, headers=_HEADERS, content_type="application/json")
 
     @routes.get("/<name>")

@@ -1,7 +1,7 @@
 // The controls of the form, one for each kind of input. A control has `element` to show, `field` to label, `value()`
 // and `draft()` for what was entered (undefined if nothing was), and `set(value)`.
 import { element } from "./element.js";
-import { isFile } from "./schema.js";
+import { isFile, isSecret } from "./schema.js";
 
 // Stands for a file that the user has chosen, where its content is not needed.
 export class FileName {
@@ -16,7 +16,11 @@ export function control({ schema, required }) {
   if (isFile(schema)) return new FileControl(schema, false);
   if (schema.type === "array" && isFile(schema.items ?? {})) return new FileControl(schema.items, true);
   if (schema.type === "integer" || schema.type === "number") return number(schema);
-  if (schema.format === "password") return new TextControl(element("input", { type: "password", autocomplete: "off" }), fromText, String);
+  if (isSecret(schema)) {
+    const isList = schema.type === "array";
+    const field = element("input", { type: "password", autocomplete: "off", placeholder: isList ? "a JSON list" : "" });
+    return new TextControl(field, isList ? fromJson : fromText, isList ? JSON.stringify : String);
+  }
   if (schema.type === "string") return new TextControl(element("textarea", { rows: 2 }), fromText, String);
   if (schema.type === "array" && schema.items?.type === "string") {
     return new TextControl(element("textarea", { rows: 3, placeholder: "one per line, or JSON" }), fromLines, toJson);

@@ -1,7 +1,7 @@
 // The form for the inputs of a model.
 import { control } from "./controls.js";
 import { element } from "./element.js";
-import { isFile } from "./schema.js";
+import { isFile, isSecret } from "./schema.js";
 
 const STOCK_TEXT = "An enumeration."; // of inputs with choices that the author has not described
 
@@ -40,7 +40,7 @@ export class InputForm {
   // Fills the form; a secret that a record masks stays empty.
   fill(values) {
     for (const { name, schema, control } of this.fields) {
-      control.set(schema.format === "password" ? undefined : values[name]);
+      control.set(isSecret(schema) ? undefined : values[name]);
     }
   }
 }

@@ -1,5 +1,6 @@
 // The part of the page's address after `#`: the view, and the inputs that a link holds. It never leaves the browser.
 import { FileName } from "./controls.js";
+import { isSecret } from "./schema.js";
 
 const LONGEST = 16_000;
 export const VIEWS = ["try", "predictions", "server"];
@@ -38,7 +39,7 @@ export function predictionAddress(id) {
 // The address with the inputs, without secrets and without the content of files; null if it is too long.
 export function linkOf(input, fields) {
   const kept = fields
-    .filter(({ name, schema }) => name in input && schema.format !== "password")
+    .filter(({ name, schema }) => name in input && !isSecret(schema))
     .map(({ name }) => [name, input[name]])
     .filter(([, value]) => !holdsFile(value));
   const hash = `#try?input=${encodeURIComponent(JSON.stringify(Object.fromEntries(kept)))}`;

@@ -94,7 +94,7 @@ export class PredictionView {
 }
 
 function holdsMask(input) {
-  return Object.values(input ?? {}).includes(MASK);
+  return Object.values(input ?? {}).flat().includes(MASK);
 }
 
 // What happened when: a bar for the wait and the run, and the same as a list.

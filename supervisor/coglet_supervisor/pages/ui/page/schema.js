@@ -33,6 +33,11 @@ export function isFile(schema) {
   return schema.type === "string" && schema.format === "uri";
 }
 
+// A secret, or a list of them.
+export function isSecret(schema) {
+  return (schema.items ?? schema).format === "password";
+}
+
 // True if the strings of a list output are parts of one text.
 export function joinsOutput(document) {
   return document?.components?.schemas?.Output?.["x-cog-array-display"] === "concatenate";

@@ -7,7 +7,7 @@ import { InputForm } from "./form.js";
 import { duration, json } from "./format.js";
 import { linkOf } from "./link.js";
 import { LongText, OutputView } from "./output.js";
-import { inputs, isStreaming, joinsOutput, problems } from "./schema.js";
+import { inputs, isSecret, isStreaming, joinsOutput, problems } from "./schema.js";
 import { WAYS } from "./ways.js";
 
 const PANES = ["result", "request", "code", "schema", "setup"];
@@ -75,8 +75,9 @@ export class TryView {
     this.form.show(this.fields);
     if (isFirst) $("json").value = json(Object.fromEntries(this.fields.filter((f) => f.required).map((f) => [f.name, f.schema.default ?? ""])));
     $("schema").textContent = json(document);
-    // On its own server, the page follows what any model prints; elsewhere, only a stream shows it as it comes.
-    const mode = isStreaming(document) ? "stream" : this.server.isOwn ? "async" : "sync";
+    // On its own server, the page follows what any model prints and reads the record at the end; elsewhere, only a
+    // stream shows it as it comes.
+    const mode = isStreaming(document) ? "stream" : this.server.isOwn && this.config.hasRecords ? "async" : "sync";
     const wasStreaming = $("run-form").elements.mode.value === "stream";
     if (isFirst || (wasStreaming && mode !== "stream")) this.setMode(mode);
     $("mode-stream").disabled = !isStreaming(document);
@@ -93,7 +94,8 @@ export class TryView {
     this.pending = this.hasSchema ? null : input;
     if (!this.hasSchema) return;
     this.form.fill(input);
-    $("json").value = json(input, null);
+    const secrets = this.fields.filter(({ schema }) => isSecret(schema)).map(({ name }) => name);
+    $("json").value = json(Object.fromEntries(Object.entries(input).filter(([name]) => !secrets.includes(name))), null);
   }
 
   changed() {
