@@ -49,6 +49,15 @@ def test_every_flag_of_the_server_is_documented() -> None:
 def test_the_classes_and_files_of_the_architecture_exist() -> None:
     classes = {name for text in SOURCES.values() for name in re.findall(r"^class (\w+)", text, re.MULTILINE)}
     named = documented("architecture.md")
+    methods = {
+        f"{node.name}.{part.name}"
+        for text in SOURCES.values()
+        for node in ast.walk(ast.parse(text))
+        if isinstance(node, ast.ClassDef)
+        for part in node.body
+        if isinstance(part, ast.FunctionDef | ast.AsyncFunctionDef)
+    }
+    assert {name for name in named if re.fullmatch(r"([A-Z][a-z]+)+\.\w+", name)} <= methods
     assert {name for name in named if re.fullmatch(r"([A-Z][a-z]+)+", name)} <= classes
     for name in named:
         if name.endswith(".py"):
