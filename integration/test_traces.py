@@ -310,6 +310,24 @@ def test_downloads(serve: Serve, prefix: str) -> None:
         assert b"password" not in exported
 
 
+READS_A_PART: Final = """
+import cog
+
+class Predictor(cog.BasePredictor):
+    def predict(self, file: cog.File) -> str:
+        return file.read(1).decode()
+"""
+
+
+def test_a_file_that_is_read_in_part_is_no_failure(serve: Serve) -> None:
+    with Receiver({}).listening() as files, collecting() as collector:
+        url = files.add("/a", b"a" * 1_000_000)
+        with serve(Model(READS_A_PART), variables=collector.variables) as server:
+            assert predict(server, {"file": url})["output"] == "a"
+        (span,) = collector.named("download")
+        assert (span.status, "error.type" in span.attributes) == ("UNSET", False)
+
+
 # the log
 
 

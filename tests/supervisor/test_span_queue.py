@@ -57,6 +57,29 @@ async def test_it_drops_and_counts_what_it_has_no_room_for(caplog: pytest.LogCap
     ]
 
 
+class Unavailable(Blocked):
+    """Raises, as some exporters do if the collector does not answer."""
+
+    def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
+        self.is_exporting.set()
+        raise ConnectionError("refused by http://collector.test/?key=secret")
+
+
+@pytest.mark.usefixtures("small_batches")
+async def test_an_exporter_that_raises_is_reported_once(caplog: pytest.LogCaptureFixture) -> None:
+    queue = SpanQueue(Unavailable(), max_spans=3)
+    provider = TracerProvider(shutdown_on_exit=False)
+    provider.add_span_processor(queue)
+    with caplog.at_level(logging.WARNING, "coglet_supervisor"):
+        for _ in range(2):
+            provider.get_tracer("test").start_span("lost").end()
+        await queue.close(5.0)
+    assert [record.getMessage() for record in caplog.records] == [
+        "spans cannot be exported, they are dropped: ConnectionError: refused by http://collector.test/?...",
+        "2 of 2 spans were not delivered to the collector",
+    ]
+
+
 @pytest.mark.usefixtures("small_batches")
 async def test_closing_does_not_wait_longer_than_its_limit() -> None:
     exporter = Blocked()

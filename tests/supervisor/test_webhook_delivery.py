@@ -259,6 +259,7 @@ async def test_an_end_that_can_never_be_delivered_is_not_due_any_more(
         assert given_up == []
         end(prediction, "succeeded")
     assert given_up == [("p", prediction.created_at)]
+    assert webhooks.outcomes[("completed", "failed")] == 1
 
 
 async def test_an_end_beyond_the_backlog_is_not_due_any_more(

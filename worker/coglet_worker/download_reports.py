@@ -34,7 +34,8 @@ class DownloadReports:
         self._trace = message.trace
         self._gate = gate
         self._send = send
-        self._lock = threading.Lock()
+        # Reentrant, because the garbage collector may end a download in the middle of these methods.
+        self._lock = threading.RLock()
         self._running: dict[int, Download] = {}
         self._is_closed = False
 
@@ -56,14 +57,14 @@ class DownloadReports:
         if is_running:
             self._send(download.report(error))
 
-    def close(self) -> None:
-        """Report the downloads that are still running: the prediction ends, and they are not wanted."""
+    def close(self, error: str | None) -> None:
+        """Report the downloads that are still open at the end of the prediction, with `error` as theirs."""
         with self._gate.shielded(), self._lock:
             self._is_closed = True
             running = list(self._running.values())
             self._running.clear()
         for download in running:
-            self._send(download.report("canceled"))
+            self._send(download.report(error))
 
 
 class Download:

@@ -139,11 +139,12 @@ class RunningPrediction(BufferedLog):
         self._next_index += 1
         return index
 
-    def end(self) -> None:
+    def end(self, terminal: "slot.Done | slot.Failed | slot.Cancelled") -> None:
         """Send unfinished lines and remove temporary files; later output goes to the server log."""
         self.flush_all()
         if self.download_reports is not None:
-            self.download_reports.close()
+            # A file that was read in part and left open is no failure of a prediction that succeeded.
+            self.download_reports.close(None if isinstance(terminal, slot.Done) else "canceled")
         self.ended = True
         self.temporary_files.remove_all()
 

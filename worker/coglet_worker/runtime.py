@@ -56,7 +56,7 @@ class Runtime:
         for capture in self.captures:
             capture.drain()
         self.router.ended(prediction)
-        prediction.end()
+        prediction.end(terminal)
         if prediction.scope is not None:
             _scope.deactivate(prediction.scope)
         log_target.set(None)

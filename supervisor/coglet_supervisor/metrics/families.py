@@ -65,10 +65,15 @@ def collect(counts: Counts, state: ServerState, webhooks: Outcomes) -> list[Metr
             "coglet_http_requests",
             "Requests by route and status code, counted at the end of the response.",
             ("route", "code"),
-            {(route, str(status)): number for (route, status), number in counts.requests.items()},
+            # An alert on the increase of errors does not see a series that begins with 1.
+            {(route, "500"): 0 for route, _ in counts.requests}
+            | {(route, str(status)): number for (route, status), number in counts.requests.items()},
         ),
         *_of_model(counts),
     ]
+
+
+_OPEN_METRICS: Final = "application/openmetrics-text"
 
 
 def encode(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
@@ -76,7 +81,9 @@ def encode(metrics: Iterable[Metric], accept: str) -> tuple[bytes, str]:
     registry = CollectorRegistry(auto_describe=False)
     registry.register(_Collected(metrics))
     ProcessCollector(registry=registry)
-    encoder, content_type = choose_encoder(accept)
+    # Not from `accept` itself: the library fails for versions that it does not know.
+    is_open = _OPEN_METRICS in (part.partition(";")[0].strip().lower() for part in accept.split(","))
+    encoder, content_type = choose_encoder(f"{_OPEN_METRICS}; version=1.0.0" if is_open else "")
     return encoder(registry), content_type
 
 

@@ -68,7 +68,11 @@ class _CountingExporter(SpanExporter):
     def export(self, spans: Sequence[ReadableSpan]) -> SpanExportResult:
         """See SpanExporter."""
         self.taken += len(spans)
-        result = self._exporter.export(spans)
+        try:
+            result = self._exporter.export(spans)
+        except Exception as error:  # noqa: BLE001 - some raise if the collector does not answer
+            self._reasons.add(f"{type(error).__name__}: {error}")
+            result = SpanExportResult.FAILURE
         if result is SpanExportResult.SUCCESS:
             self.delivered += len(spans)
             if self._lost:
@@ -96,8 +100,12 @@ class _Reasons(logging.Handler):
         library.propagate = False
 
     def emit(self, record: logging.LogRecord) -> None:
-        """Keep the text, without the query of a URL, which may be a key."""
-        self._latest.append(re.sub(r"\?\S+", "?...", record.getMessage()))
+        """See logging.Handler."""
+        self.add(record.getMessage())
+
+    def add(self, text: str) -> None:
+        """Keep a reason, without the query of a URL, which may be a key."""
+        self._latest.append(re.sub(r"\?\S+", "?...", text))
 
     @property
     def text(self) -> str:

@@ -199,6 +199,7 @@ class _Delivery:
             return
         if not self._queue.add(kind):
             if kind == "completed" and self._queue.wants_end:  # given up before its end
+                self._owner.count("completed", "failed")
                 self._owner.delivered(prediction.id, prediction.created_at)
             return
         if kind == "completed":
@@ -220,6 +221,8 @@ class _Delivery:
                 del prediction  # only the body stays in memory while the receiver is unavailable
                 await self._sender.persist(body, prediction_id, message_id)
                 self._owner.count("completed", "delivered")
+            elif self._bytes_in_backlog:  # given up after its end
+                self._owner.count("completed", "failed")
         except NotDelivered as error:
             self._owner.count("completed", "failed")
             _log_loss(prediction_id, self._sender, str(error))
