@@ -319,7 +319,7 @@ class Predictor(cog.BasePredictor):
 """
 
 
-def test_a_file_that_is_read_in_part_is_no_failure(serve: Serve) -> None:
+def test_a_file_that_is_read_in_part_has_not_failed(serve: Serve) -> None:
     with Receiver({}).listening() as files, collecting() as collector:
         url = files.add("/a", b"a" * 1_000_000)
         with serve(Model(READS_A_PART), variables=collector.variables) as server:

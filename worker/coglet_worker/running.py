@@ -143,7 +143,7 @@ class RunningPrediction(BufferedLog):
         """Send unfinished lines and remove temporary files; later output goes to the server log."""
         self.flush_all()
         if self.download_reports is not None:
-            # A file that was read in part and left open is no failure of a prediction that succeeded.
+            # A file that was read in part and left open has not failed if the prediction succeeded.
             self.download_reports.close(None if isinstance(terminal, slot.Done) else "canceled")
         self.ended = True
         self.temporary_files.remove_all()
