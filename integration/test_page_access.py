@@ -45,6 +45,8 @@ def test_the_page_asks_for_the_token(page: Page, guarded: Server) -> None:
     )
     page.run(give.format("wrong"))
     page.wait("document.querySelector('#token-problem').textContent.includes('did not accept')")
+    page.run(give.format("se\u2026same"))  # no header can have it
+    page.wait("document.querySelector('#token-problem').textContent.includes('only ASCII')")
     page.run(give.format("sesame"))
     page.wait("document.querySelector('#health').textContent === 'READY'")
     page.wait("document.querySelector('#no-rows').textContent.startsWith('No predictions yet')")

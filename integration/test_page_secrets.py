@@ -63,3 +63,14 @@ def test_masks_are_not_run(page: Page, server: Server) -> None:
         == ""
     )
     assert json.loads(page.run("document.querySelector('#json').value")) == {"name": "x"}
+
+
+def test_a_link_without_a_clipboard_leaves_the_form(page: Page, server: Server) -> None:
+    show(page, server)
+    fill(page, keys='["hush"]', name="legible")
+    # As on a server without TLS.
+    page.run("Object.defineProperty(navigator, 'clipboard', { value: undefined })")
+    page.run("document.querySelector('#copy-link').click()")
+    page.wait("location.hash.includes('legible')")
+    page.run("new Promise((done) => requestAnimationFrame(() => setTimeout(done)))")
+    assert page.run("document.querySelector('#input-keys').value") == '["hush"]'

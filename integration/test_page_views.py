@@ -211,6 +211,7 @@ HOSTILE = [
         "<script>hit = 1</script></svg>"
     ),
     '"data:text/html,<script>parent.hit = 1</script>"',
+    '["data:constructor/x,", "data:__proto__/x,", "http://127.0.0.1:1/x.constructor"]',
     '"javascript:hit = 1"',
     '{"<img src=x onerror=hit=1>": ["javascript:hit = 1", "data:text/html,<script>hit = 1</script>"]}',
     '"data:image/png;base64,bm90IGFuIGltYWdl"',

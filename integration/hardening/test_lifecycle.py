@@ -211,6 +211,10 @@ def test_a_socket_of_systemd_is_served(installation: Installation, model_folder:
         with socket.create_connection(("127.0.0.1", port), 20) as sock:
             sock.sendall(b"GET /livez HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
             assert sock.recv(100).startswith(b"HTTP/1.1 200")
+        # It is on loopback, although the server was started without --host.
+        with socket.create_connection(("127.0.0.1", port), 20) as sock:
+            sock.sendall(b"GET /livez HTTP/1.1\r\nHost: attacker.example\r\nConnection: close\r\n\r\n")
+            assert sock.recv(100).startswith(b"HTTP/1.1 403")
     finally:
         process.terminate()
         process.wait(20)

@@ -6,6 +6,8 @@ import socket
 from collections.abc import Collection, Mapping
 from typing import Final
 
+from coglet_supervisor.errors import StartupError
+
 # Source: sd_listen_fds(3), SD_LISTEN_FDS_START.
 _FIRST_PASSED_DESCRIPTOR: Final = 3
 
@@ -30,9 +32,15 @@ def reap_orphans(own_children: Collection[int]) -> int:
 
 
 def passed_socket(environment: Mapping[str, str]) -> socket.socket | None:
-    """Return the listening socket that systemd or another socket activator passed to us, or None."""
-    if environment.get("LISTEN_PID") != str(os.getpid()) or environment.get("LISTEN_FDS", "0") == "0":
+    """Return the listening socket that systemd or another socket activator passed to us, or None.
+
+    Raises StartupError if there are several: connections to the others would never be accepted.
+    """
+    count = environment.get("LISTEN_FDS", "0")
+    if environment.get("LISTEN_PID") != str(os.getpid()) or count == "0":
         return None
+    if count != "1":
+        raise StartupError(f"the init system passed {count} sockets, but a server listens on one")
     os.set_inheritable(_FIRST_PASSED_DESCRIPTOR, False)  # the worker must not inherit it
     return socket.socket(fileno=_FIRST_PASSED_DESCRIPTOR)
 

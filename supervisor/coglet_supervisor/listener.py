@@ -1,6 +1,7 @@
 """The listening socket, opened before anything else is loaded."""
 
 import contextlib
+import dataclasses
 import errno
 import logging
 import os
@@ -17,6 +18,14 @@ log = logging.getLogger(__name__)
 # How many connections may wait to be accepted; the kernel limits it to net.core.somaxconn. When the backlog
 # is full, a client's SYN is dropped and the client retries after a second.
 BACKLOG: Final = 4096
+
+
+def as_passed(settings: Settings, listener: socket.socket) -> Settings:
+    """Return the settings with the address of a socket that was passed: it says who reaches the server."""
+    address = listener.getsockname()
+    if listener.family == socket.AF_UNIX:
+        return dataclasses.replace(settings, unix_socket=os.fsdecode(address))
+    return dataclasses.replace(settings, host=address[0], unix_socket=None)
 
 
 def listen_as_set(settings: Settings) -> socket.socket:

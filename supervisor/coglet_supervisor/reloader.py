@@ -68,6 +68,7 @@ class Reloader:
         self._use_version = use_version
         self._requests = 0
         self._is_requested = asyncio.Event()
+        self._is_urgent = False  # an edit: its author waits for it
         self._error: str | None = None
 
     @property
@@ -95,7 +96,8 @@ class Reloader:
             self._error = message.error
             return
         self._wanted = self._version(message)
-        self._workers.abandon_setup()
+        self._is_urgent = True
+        self._workers.abandon_reload()
         self._request()
 
     def _request(self) -> None:
@@ -123,8 +125,10 @@ class Reloader:
 
     async def _reload(self) -> None:
         started, number = time.monotonic(), self._requests
+        is_urgent, self._is_urgent = self._is_urgent, False
         try:
-            problem = await self._workers.reload(await asyncio.to_thread(self._specs, self._wanted))
+            specs = await asyncio.to_thread(self._specs, self._wanted)
+            problem = await self._workers.reload(specs, is_urgent=is_urgent)
         except (NoSchema, RuntimeError) as error:  # RuntimeError: no thread is available
             problem = str(error)
         except (

@@ -17,7 +17,7 @@ from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
 from coglet_supervisor.errors import StartupError
 from coglet_supervisor.init_system import Notifier, passed_socket, reap_orphans, watchdog_interval_s
 from coglet_supervisor.kept_files import FileLimits, KeptFiles
-from coglet_supervisor.listener import listen, listen_as_set, remove_unix
+from coglet_supervisor.listener import as_passed, listen, listen_as_set, remove_unix
 from coglet_supervisor.outgoing.upload_target import check_upload_url
 from coglet_supervisor.pages.hosted.served_model import ServedModel
 from coglet_supervisor.parent_process import ParentProcess
@@ -63,13 +63,13 @@ class Server:
     """
 
     def __init__(self, settings: Settings, server_log: ServerLog, deadline: EndDeadline) -> None:
-        self._settings = settings
         self._deadline = deadline
         self._server_log = server_log
         check_upload_url(settings.upload_url)
         self._authentication = Authentication.from_settings(settings)
         self._certificates = Certificates.from_settings(settings)
-        self._listener = passed_socket(os.environ) or listen_as_set(settings)
+        self._listener, settings, self._made_unix_socket = _listening(settings)
+        self._settings = settings
         self._listener.setblocking(False)
         self._metrics_listener: socket.socket | None = None
         if not isinstance(settings.metrics, bool):
@@ -127,8 +127,8 @@ class Server:
         async with closing_records(self._deadline):
             await self._store.close()
         self._deadline.within(_FILES_S)
-        if self._settings.unix_socket is not None:
-            remove_unix(self._settings.unix_socket)
+        if self._made_unix_socket is not None:
+            remove_unix(self._made_unix_socket)
         # A thread that is still writing a file would leave it in the folder.
         await asyncio.get_running_loop().shutdown_default_executor()
         self._folder.remove()
@@ -299,6 +299,13 @@ class Server:
         See `ClientTasks` for clients' tasks.
         """
         return self._tasks.create_task(work)
+
+
+def _listening(settings: Settings) -> tuple[socket.socket, Settings, str | None]:
+    """Return the socket of the server, the settings with its address, and the Unix socket that was made."""
+    if (passed := passed_socket(os.environ)) is not None:
+        return passed, as_passed(settings, passed), None
+    return listen_as_set(settings), settings, settings.unix_socket
 
 
 def _temporary_folder() -> TemporaryFolder:

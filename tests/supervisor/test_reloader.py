@@ -76,18 +76,43 @@ class Reloading:
 
 
 @pytest.fixture
-async def reloading(tmp_path: Path, server_log: ServerLog) -> AsyncIterator[Reloading]:
+async def loading(tmp_path: Path, server_log: ServerLog) -> AsyncIterator[Reloading]:
+    """Its first worker is still being set up."""
     reloading = Reloading(tmp_path, server_log)
     async with asyncio.TaskGroup() as tasks:
         running = [
             tasks.create_task(reloading.workers.run(lambda: None)),
             tasks.create_task(reloading.reloader.run()),
         ]
-        (await reloading.next_worker()).become_ready()
         yield reloading
         await reloading.workers.stop(1.0)
         for task in running:
             task.cancel()
+
+
+@pytest.fixture
+async def reloading(loading: Reloading) -> Reloading:
+    (await loading.next_worker()).become_ready()
+    return loading
+
+
+async def test_an_edit_in_the_first_setup_loads_the_model_once_more(loading: Reloading) -> None:
+    first = await loading.next_worker()
+    loading.write("second")
+    loading.reload()
+    (await loading.next_worker()).become_ready()
+    await settle()
+    assert (first.is_alive, len(loading.machine.workers), loading.inputs) == (False, 2, [["second"]])
+
+
+async def test_a_hangup_in_the_first_setup_waits_for_it(loading: Reloading) -> None:
+    first = await loading.next_worker()
+    loading.reloader.on_hangup()
+    await settle()
+    first.become_ready()
+    (await loading.next_worker()).become_ready()
+    await settle()
+    assert len(loading.machine.workers) == 2
 
 
 async def test_a_new_schema_counts_from_the_moment_of_the_new_worker(reloading: Reloading) -> None:

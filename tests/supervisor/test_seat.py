@@ -257,7 +257,7 @@ async def test_a_newer_reload_does_not_wait_for_a_setup_that_hangs(seated: Seate
     async with asyncio.TaskGroup() as tasks:
         first = tasks.create_task(seated.seat.reload(SPEC))
         hanging = await seated.next_worker()
-        seated.seat.abandon_setup()
+        seated.seat.abandon_reload()
         second = tasks.create_task(seated.seat.reload(NEW_SPEC))
         await seated.next_ready_worker()
     await settle()
@@ -268,11 +268,41 @@ async def test_a_newer_reload_does_not_wait_for_a_setup_that_hangs(seated: Seate
 async def test_a_first_setup_that_hangs_is_replaced_too(seated: Seated) -> None:
     hanging = await seated.next_worker()
     async with asyncio.TaskGroup() as tasks:
-        seated.seat.abandon_setup()
-        tasks.create_task(seated.seat.reload(NEW_SPEC))
+        tasks.create_task(seated.seat.reload(NEW_SPEC, is_urgent=True))
         await seated.next_ready_worker()
     assert (hanging.is_alive, seated.state, seated.seat.restarts) == (False, "READY", 0)
     assert seated.seat.report.replacements == {"reloaded": 1}
+    assert seated.machine.specs == [SPEC, NEW_SPEC]
+
+
+async def test_a_start_that_hangs_does_not_delay_a_newer_reload(seated: Seated) -> None:
+    (await seated.next_worker()).exit(1)
+    await settle()
+    async with asyncio.TaskGroup() as tasks:
+        first = tasks.create_task(seated.seat.reload(SPEC, is_urgent=True))
+        await seated.seat.wait_revived()
+        running = tasks.create_task(seated.seat.run())
+        hanging = await seated.next_worker()
+        seated.seat.abandon_reload()
+        await wait_until(first.done)
+        assert hanging.is_alive  # until it is known what comes instead
+        second = tasks.create_task(seated.seat.reload(NEW_SPEC, is_urgent=True))
+        await seated.next_ready_worker()
+        await wait_until(second.done)
+        await seated.seat.stop(1.0)
+        running.cancel()
+    assert (hanging.is_alive, second.result()) == (False, None)
+    assert seated.machine.specs == [SPEC, SPEC, NEW_SPEC]
+
+
+async def test_a_reload_that_waits_for_the_first_setup_gives_way_to_a_newer_one(seated: Seated) -> None:
+    hanging = await seated.next_worker()
+    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+        patient = tasks.create_task(seated.seat.reload(SPEC))
+        await settle()
+        assert hanging.is_alive
+        seated.seat.abandon_reload()
+        await wait_until(patient.done)
 
 
 async def test_a_reload_does_not_wait_for_the_delay_of_a_restart(server_log: ServerLog) -> None:

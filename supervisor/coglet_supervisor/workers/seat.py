@@ -8,6 +8,7 @@ import asyncio
 import contextlib
 import logging
 from collections.abc import Callable
+from typing import Final
 
 import msgspec
 
@@ -28,6 +29,8 @@ from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import Worker
 
 log = logging.getLogger(__name__)
+
+_SUPERSEDED: Final = "there is a newer version"
 
 
 class _Vacated(Exception):
@@ -65,6 +68,8 @@ class WorkerSeat:
         self._retiring: asyncio.Task[None] | None = None
         self._start_wanted = asyncio.Event()  # by a reload that found no worker
         self._awaited_start: asyncio.Future[str | None] | None = None
+        self._reload_start: asyncio.Future[str | None] | None = None  # the last of these
+        self._is_abandoned = False  # the reload that is running
         self._stopping = False
         self._loaded_bytes = 0  # the memory of a worker that has just become ready
         self._measuring: asyncio.Task[None] | None = None
@@ -132,21 +137,23 @@ class WorkerSeat:
                 await self._start_wanted.wait()
         self._start_wanted.clear()
 
-    async def reload(self, spec: WorkerSpec) -> str | None:
+    async def reload(self, spec: WorkerSpec, *, is_urgent: bool = False) -> str | None:
         """Replace the worker by one with `spec`; return None once that serves, or why it does not.
 
         No prediction is lost: the old worker ends those that run, and both processes exist for a while.
         If the new one fails, the old one stays; if the old one dies first, the new one takes its place.
-        Where there is no worker, one is started immediately.
+        Where there is no worker, one is started immediately; with `is_urgent` also in the place of one that
+        is still being set up, which is killed.
         """
         async with self._reloading:  # at most two processes at a time
+            self._is_abandoned = False
             while not self._stopping:
                 async with self._starting:  # a worker whose process is being started is found, too
                     old = self._session
                 # A worker that is still loading may already have read files of the old version: wait, then
                 # replace it.
-                if old is None or not await old.wait_ready():
-                    return await self._start_with(spec)
+                if old is None or (is_urgent and old.abandon_setup()) or not await old.wait_ready():
+                    return _SUPERSEDED if self._is_abandoned else await self._start_with(spec)
                 try:
                     return await self._replace(old, spec, "reloaded")
                 except _Vacated:
@@ -162,7 +169,7 @@ class WorkerSeat:
         self._spec = spec
         self._replacements.forget_setbacks()
         started: asyncio.Future[str | None] = asyncio.get_running_loop().create_future()
-        self._awaited_start = started
+        self._awaited_start = self._reload_start = started
         self._start_wanted.set()
         return await started
 
@@ -213,10 +220,18 @@ class WorkerSeat:
             return _problem_of(await new.wait_end())
         return None
 
-    def abandon_setup(self) -> None:
-        """Kill a worker that is still being set up, because there is newer code."""
-        for session in self._sessions:
-            session.abandon_setup()
+    def abandon_reload(self) -> None:
+        """Let a reload that is running wait for no setup any longer, because there is newer code.
+
+        What `run` has started is left to the next reload, which knows what to start in its place.
+        """
+        self._is_abandoned = True
+        if self._successor is not None:
+            self._successor.abandon_setup()
+        elif self._reload_start is not None and not self._reload_start.done():
+            self._reload_start.set_result(_SUPERSEDED)
+        elif self._reloading.locked() and self._session is not None:
+            self._session.abandon_setup()
 
     def takes_over(self, session: WorkerSession) -> None:
         """See SessionOwner."""
@@ -284,7 +299,7 @@ class WorkerSeat:
             session = await self._open_session()
         if not isinstance(session, WorkerSession):
             return session
-        if await session.wait_ready() and started is not None:
+        if await session.wait_ready() and started is not None and not started.done():
             started.set_result(None)
         return await asyncio.shield(self._vacated)
 

@@ -107,11 +107,13 @@ class WorkerSession:
         else:
             await self.worker.end()
 
-    def abandon_setup(self) -> None:
-        """Kill the worker if it is still being set up."""
-        if isinstance(self._state, life.Loading):
-            self._step(life.StopAsked())
-            self.worker.kill_group()
+    def abandon_setup(self) -> bool:
+        """Kill the worker if it is still being set up; return whether it was."""
+        if not isinstance(self._state, life.Loading):
+            return False
+        self._step(life.StopAsked())
+        self.worker.kill_group()
+        return True
 
     async def check_user_health(self) -> str | None:
         """Run the model's own health check; return the problem that it finds, or None."""

@@ -83,25 +83,26 @@ class WorkerSupervisor:
             for task in waiting:
                 task.cancel()
 
-    async def reload(self, specs: Sequence[WorkerSpec]) -> str | None:
+    async def reload(self, specs: Sequence[WorkerSpec], *, is_urgent: bool = False) -> str | None:
         """Replace the workers by those with `specs`; return None once those serve, or why one does not.
 
         One after the other, so that at most one additional worker is in memory, and until the first failure.
+        With `is_urgent`, workers that are still being set up are not waited for.
         """
         for index, (seat, spec) in enumerate(zip(self._seats, specs, strict=True)):
             for other in self._seats:
                 await other.wait_retired()
-            if problem := await seat.reload(spec):
+            if problem := await seat.reload(spec, is_urgent=is_urgent):
                 if index:  # others serve the new version: a later restart must not bring the old one back
                     for each, its_spec in zip(self._seats[index:], specs[index:], strict=True):
                         each.start_next_with(its_spec)
                 return problem
         return None
 
-    def abandon_setup(self) -> None:
-        """Kill the workers that are still being set up, because there is newer code."""
+    def abandon_reload(self) -> None:
+        """Do not wait for the setups of a reload that is running, because there is newer code."""
         for seat in self._seats:
-            seat.abandon_setup()
+            seat.abandon_reload()
 
     def kill(self) -> None:
         """Kill all worker processes."""

@@ -102,23 +102,37 @@ export function reason(body, text, status) {
   return String(detail || text.slice(0, 300) || `status ${status}`);
 }
 
-// Yields the events of a response of type text/event-stream.
+// Yields the events of a response of type text/event-stream. An event may have many megabytes: each piece is read once.
 export async function* events(response) {
   const reader = response.body.pipeThrough(new TextDecoderStream()).getReader();
-  let rest = "";
-  for (;;) {
-    const { value, done } = await reader.read();
-    if (done) return;
-    rest += value.replaceAll("\r", "");
-    const blocks = rest.split("\n\n");
-    rest = blocks.pop();
-    for (const block of blocks) {
-      const event = { name: "message", data: "" };
-      for (const line of block.split("\n")) {
-        if (line.startsWith("event:")) event.name = line.slice(6).trim();
-        if (line.startsWith("data:")) event.data += line.slice(5).trimStart();
+  let parts = []; // of the event that is not complete
+  let hasLineEnd = false; // the last of them ends with "\n"
+  try {
+    for (;;) {
+      const { value, done } = await reader.read();
+      if (done) return;
+      const piece = value.replaceAll("\r", "");
+      if (!piece) continue;
+      const blocks = piece.split("\n\n");
+      if (hasLineEnd && piece.startsWith("\n")) blocks.splice(0, 1, "", piece.split("\n\n")[0].slice(1));
+      hasLineEnd = blocks.at(-1).endsWith("\n");
+      for (const block of blocks.slice(0, -1)) {
+        const event = eventOf(parts.join("") + block);
+        parts = [];
+        if (event) yield event;
       }
-      if (event.data) yield { name: event.name, data: JSON.parse(event.data) };
+      parts.push(blocks.at(-1));
     }
+  } finally {
+    reader.cancel().catch(() => {});
   }
+}
+
+function eventOf(block) {
+  const event = { name: "message", data: "" };
+  for (const line of block.split("\n")) {
+    if (line.startsWith("event:")) event.name = line.slice(6).trim();
+    if (line.startsWith("data:")) event.data += line.slice(5).trimStart();
+  }
+  return event.data ? { name: event.name, data: JSON.parse(event.data) } : null;
 }

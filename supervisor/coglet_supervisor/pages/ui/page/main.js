@@ -125,7 +125,10 @@ function askToken(isWrong) {
 
 $("token-form").addEventListener("submit", (event) => {
   event.preventDefault();
-  $("token-dialog").close($("token").value.trim());
+  const token = $("token").value.trim();
+  // A browser sends no other characters in a header.
+  if (/^[\x21-\x7e]*$/.test(token)) $("token-dialog").close(token);
+  else $("token-problem").textContent = "A token has no spaces and only ASCII characters.";
 });
 $("token-cancel").addEventListener("click", () => $("token-dialog").close(""));
 $("target-form").addEventListener("submit", (event) => {

@@ -8,6 +8,7 @@ const BY_ENDING = { png: "image", jpg: "image", jpeg: "image", gif: "image", web
   mp3: "audio", wav: "audio", ogg: "audio", flac: "audio", mp4: "video", webm: "video", mov: "video" };
 const MOST_CHARACTERS = 100_000; // of one text; more of it would make the page slow
 const MOST_FILES = 100; // found in one JSON value
+const LONGEST_URL = 2000; // a longer one is text, except for a data URL, which is the file itself
 const STEP = 100; // items of a list that are shown at once
 
 export class OutputView {
@@ -33,8 +34,10 @@ export class OutputView {
   show(output, joins = false) {
     if (output === null || output === undefined) return this.clear();
     const items = Array.isArray(output) && (joins || output.some(isUrl) || output.every(isString)) ? output : [output];
-    // After a stream, the output consists of the items that are shown already.
-    if (items.length === this.items.length && joins === this.joins && items.every((item, n) => item === this.items[n])) return;
+    // After a stream, the output consists of the items that are shown already, or will be at the next frame.
+    if (items.length === this.items.length && joins === this.joins && items.every((item, n) => item === this.items[n])) {
+      return this.render();
+    }
     this.joins = joins;
     this.items = items;
     this.limit = STEP;
@@ -57,7 +60,7 @@ export class OutputView {
     this.more = null;
     for (; this.shown < this.items.length; this.shown++) {
       const item = this.items[this.shown];
-      if (this.joins && isString(item) && !isUrl(item)) {
+      if (this.joins && isString(item)) {
         this.text ??= this.add(new LongText());
         this.text.append(item);
       } else if (this.place.childElementCount < this.limit) {
@@ -123,7 +126,7 @@ function saveText(text) {
 const isString = (value) => typeof value === "string";
 
 export function isUrl(value) {
-  return isString(value) && /^(data:[\w.+-]+\/|https?:\/\/)/i.test(value);
+  return isString(value) && (/^data:[\w.+-]+\//i.test(value) || (value.length <= LONGEST_URL && /^https?:\/\/\S+$/i.test(value)));
 }
 
 function shown(item) {
@@ -149,14 +152,14 @@ function media(url) {
   const isData = url.startsWith("data:");
   const type = isData ? /^data:([\w.+/-]+)/i.exec(url)[1].toLowerCase() : "";
   const ending = isData ? "" : /\.(\w+)(?:[?#]|$)/.exec(url)?.[1].toLowerCase();
-  const kind = isData ? type.split("/")[0] : BY_ENDING[ending];
+  const kind = isData ? type.split("/")[0] : Object.hasOwn(BY_ENDING, ending) && BY_ENDING[ending];
   const name = isData ? `output.${type.split("/")[1]?.split("+")[0] ?? "bin"}` : "output";
   const size = isData ? `${type}, ${bytes(Math.round((url.length - url.indexOf(",") - 1) * 0.75))}` : "";
   const link = element("a", isData ? { href: url, download: name } : { href: url, target: "_blank", rel: "noopener noreferrer" }, isData ? "Download" : url);
   const caption = element("figcaption", { className: "quiet" }, link, " ", size);
   const figure = element("figure", {}, caption);
   // Files on other servers are linked, not loaded.
-  if (!(kind in PLAYERS) || !(isData || url.startsWith(`${location.origin}/`))) return figure;
+  if (!Object.hasOwn(PLAYERS, kind) || !(isData || url.startsWith(`${location.origin}/`))) return figure;
   const player = element(PLAYERS[kind], { src: url, controls: true, alt: `Output of the model, ${type || ending}` });
   player.onerror = () => player.replaceWith(element("p", { className: "bad" }, `This ${kind} cannot be shown: it is damaged, or of a format that the browser does not know.`));
   figure.prepend(player);

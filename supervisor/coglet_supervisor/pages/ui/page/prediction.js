@@ -4,6 +4,7 @@ import { events } from "./api.js";
 import { duration, json, runTime, secondsBetween } from "./format.js";
 import { LongText, OutputView } from "./output.js";
 import { joinsOutput } from "./schema.js";
+import { untilEnd } from "./ways.js";
 
 const ACTIVE = ["starting", "processing"];
 const MASK = "**********"; // what the server shows instead of a secret
@@ -55,15 +56,23 @@ export class PredictionView {
       const path = `/ui/data/progress?id=${encodeURIComponent(opened.id)}`;
       const progress = await this.server.fetch("GET", path, { signal: opened.abort.signal });
       let isFirst = true;
+      opened.hasLogs = progress.ok;
       for await (const { name, data } of progress.ok ? events(progress) : []) {
         if (name !== "progress" || opened !== this.opened) continue;
         // The first event has all that was printed so far.
         if (isFirst || data.is_reset) this.logs.clear();
         isFirst = false;
         this.logs.append(data.logs);
-            if (data.status !== this.record.status) await this.load(opened);
+        if (data.status !== this.record.status) await this.load(opened);
       }
-      if (opened === this.opened) await this.load(opened);
+      opened.hasLogs = false;
+      if (opened !== this.opened) return;
+      await this.load(opened);
+      // Without events of it, for example of a server elsewhere.
+      if (!ACTIVE.includes(this.record?.status)) return;
+      await untilEnd(this.server, opened.id, opened.abort.signal, (record, status) => {
+        if (opened === this.opened && status === 200) this.show(record);
+      });
     } catch (error) {
       if (error.name !== "AbortError") $("record-problem").textContent = error.message;
     }
@@ -87,8 +96,10 @@ export class PredictionView {
     this.output.show(record.output, joinsOutput(this.documentOf()));
     $("record-no-output").hidden = $("record-output").hasChildNodes();
     $("record-no-output").textContent = record.data_removed ? "The data was removed." : isActive ? "Not yet." : "None.";
-    this.logs.clear();
-    this.logs.append(record.logs ?? "");
+    if (!this.opened.hasLogs) { // else, the events have them, and are older
+      this.logs.clear();
+      this.logs.append(record.logs ?? "");
+    }
     $("record-metrics").textContent = json(record.metrics ?? {});
   }
 }

@@ -86,7 +86,7 @@ function workerRow({ state, pid, replacements, memory_bytes }, index) {
     element("td", {}, element("span", { className: `badge ${kind}` }, state)),
     element("td", { className: "number pid" }, String(pid ?? "–")),
     element("td", { className: "number" }, memory_bytes ? bytes(memory_bytes) : "–"),
-    element("td", { className: "number" }, restarts(replacements)));
+    element("td", { className: "number restarts" }, restarts(replacements)));
 }
 
 // How many, by reason, such as `1 crashed, 2 reloaded`.

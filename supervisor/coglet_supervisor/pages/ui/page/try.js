@@ -162,7 +162,7 @@ export class TryView {
   }
 
   append(chunk) {
-    this.output.append(chunk, joinsOutput(this.document) || isStreaming(this.document));
+    this.output.append(chunk, joinsOutput(this.document));
   }
 
   log(text) {
@@ -227,7 +227,7 @@ export class TryView {
     const label = button.dataset.label ??= button.textContent;
     const copied = await navigator.clipboard?.writeText(text).then(() => true, () => false);
     button.textContent = copied ? "Copied" : "Could not copy";
-    if (!copied && button.id === "copy-link") location.hash = new URL(text).hash;
+    if (!copied && button.id === "copy-link") history.replaceState(null, "", text); // which does not fill the form
     setTimeout(() => { button.textContent = label; }, 2000);
   }
 }

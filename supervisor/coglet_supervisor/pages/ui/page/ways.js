@@ -3,6 +3,7 @@ import { events } from "./api.js";
 import { $ } from "./element.js";
 
 const ENDED = ["succeeded", "failed", "canceled"];
+const PAUSE_MS = 1000;
 export const WAYS = { sync, stream, async: follow };
 
 function ask(server, body, { id, abort }, headers) {
@@ -48,11 +49,18 @@ async function follow(view, input, running) {
       view.log(data.logs);
     }
   }
+  await untilEnd(server, id, abort.signal, (record, status) => view.show(record, status));
+}
+
+// Reads a prediction until it has ended or is not there, and gives each state to `show`.
+export async function untilEnd(server, id, signal, show) {
   for (;;) {
-    const state = await server.fetch("GET", `/predictions/${encodeURIComponent(id)}`, { headers: { Prefer: "wait=60" }, signal: abort.signal });
+    const state = await server.fetch("GET", `/predictions/${encodeURIComponent(id)}`, { headers: { Prefer: "wait=60" }, signal });
     const record = await answerOf(state);
-    view.show(record, state.status);
+    show(record, state.status);
     if (!state.ok || ENDED.includes(record.status)) return;
+    // A server need not wait, for example for a prediction that it leaves to the next one.
+    await new Promise((resolve) => setTimeout(resolve, PAUSE_MS));
   }
 }
 
