@@ -69,7 +69,7 @@ def prepare(side: Side) -> Environment:
 
 def _requirements(side: Side) -> Sequence[str]:
     # Editable: what is measured is always the source as it is now.
-    return PEER_REQUIREMENTS if side == "peer" else ("--editable", f"{REPOSITORY}[server]")
+    return PEER_REQUIREMENTS if side == "peer" else ("--editable", f"{REPOSITORY}[all]")
 
 
 def _fingerprint(requirements: Sequence[str]) -> str:

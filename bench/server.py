@@ -7,7 +7,7 @@ import signal
 import subprocess
 import tempfile
 import time
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -51,9 +51,12 @@ class Server:
 
 @asynccontextmanager
 async def serve(
-    environment: Environment, model: str, variables: Mapping[str, str] | None = None
+    environment: Environment, model: str, variables: Mapping[str, str] | None = None, *, reload: bool = False
 ) -> AsyncIterator[Server]:
-    """Serve the model `models/<model>` from a temporary folder; after the block no process is left."""
+    """Serve the model `models/<model>` from a temporary folder; after the block no process is left.
+
+    With `reload`, by `cog serve --reload`, which only our side has.
+    """
     with (
         tempfile.TemporaryDirectory(prefix="bench-", ignore_cleanup_errors=True) as scratch,
         reserved_port() as port,
@@ -63,7 +66,11 @@ async def serve(
         settings = {"PORT": str(port), "COG_PREDICT_TYPE_STUB": "predict.py:Predictor", **(variables or {})}
         log_path = Path(scratch, "server.log")
         started_at = time.perf_counter()
-        process = await _spawn(environment, folder, log_path, settings)
+        command = ["-m", "cog.server.http", "--host", HOST]
+        if reload:
+            (folder / "cog.yaml").write_text("predict: predict.py:Predictor\n")
+            command = ["-m", "coglet_cli", "serve", "--reload", "-p", str(port)]
+        process = await _spawn([str(environment.python), *command], environment, folder, log_path, settings)
         try:
             await _wait_ready(process, port, log_path)
             ready_after_s = time.perf_counter() - started_at
@@ -79,12 +86,15 @@ def _lay_out(model: str, folder: Path) -> None:
 
 
 async def _spawn(
-    environment: Environment, folder: Path, log_path: Path, settings: Mapping[str, str]
+    command: Sequence[str],
+    environment: Environment,
+    folder: Path,
+    log_path: Path,
+    settings: Mapping[str, str],
 ) -> asyncio.subprocess.Process:
     with log_path.open("wb") as log:
         return await asyncio.create_subprocess_exec(
-            environment.python,
-            *("-m", "cog.server.http", "--host", HOST),
+            *command,
             cwd=folder,
             env=environment.variables(settings),
             stdin=subprocess.DEVNULL,

@@ -1,5 +1,6 @@
 """`cog serve --reload` and `cog predict --watch`: edits as editors make them, and what users see of them."""
 
+import os
 import signal
 import threading
 import time
@@ -32,6 +33,12 @@ class Predictor(BasePredictor):
 """
 
 
+@pytest.fixture(autouse=True)
+def _with_bytecode(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As on the machines of users."""
+    monkeypatch.delenv("PYTHONDONTWRITEBYTECODE", raising=False)
+
+
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
     (tmp_path / "cog.yaml").write_text("predict: predict.py:Predictor\n")
@@ -39,10 +46,12 @@ def project(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def edit(project: Path, text: str, name: str = "predict.py") -> None:
+def edit(project: Path, text: str, name: str = "predict.py", changed_at: float | None = None) -> None:
     """Write a file as most editors do: a new file takes its place."""
     new = project / f".{name}.new"
     new.write_text(text)
+    if changed_at is not None:
+        os.utime(new, (changed_at, changed_at))
     new.rename(project / name)
 
 
@@ -221,6 +230,18 @@ def test_the_inputs_change_with_the_model(project: Path) -> None:
         assert [*document["components"]["schemas"]["Input"]["properties"]] == ["size"]
 
 
+@pytest.mark.parametrize("name", ["predict.py", "words.py"])
+def test_edits_of_the_same_size_in_the_same_second(project: Path, name: str) -> None:
+    """Time and size of the source are then the same, so Python would use the bytecode of the edit before."""
+    edit(project, MODEL.replace("from cog", "import words\nfrom cog").replace(" 0", " {words.WORD}1"))
+    edit(project, "WORD = 1\n", "words.py", 1_000_000_000)
+    source = (project / name).read_text()
+    with reloading(project) as served:
+        for number in ("1", "2", "3"):
+            edit(project, source.replace("1", number), name, 1_000_000_000)
+            served.wait_output(f"a 1{number}" if name == "predict.py" else f"a {number}1")
+
+
 def test_what_runs_ends_in_the_old_worker(project: Path) -> None:
     edit(
         project,
@@ -308,6 +329,15 @@ def test_watch_asks_again_at_each_change(project: Path) -> None:
         cog.signal(signal.SIGINT)
         assert cog.wait_exit() == 0
     assert cog.out == "b 0\nb 1\n"
+
+
+def test_watch_sees_edits_of_the_same_size_in_the_same_second(project: Path) -> None:
+    edit(project, MODEL, changed_at=1_000_000_000)
+    with start_cog(project, "predict", "--watch") as cog:
+        cog.wait_shown("a 0\n")
+        cog.wait_shown("Waiting for a change")
+        edit(project, MODEL.replace(" 0", " 1"), changed_at=1_000_000_000)
+        cog.wait_shown("a 1\n")
 
 
 def test_watch_cancels_a_prediction_of_the_old_model(project: Path) -> None:

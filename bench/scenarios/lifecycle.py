@@ -2,6 +2,7 @@
 
 import asyncio
 import inspect
+import itertools
 import statistics
 import subprocess
 import time
@@ -10,7 +11,9 @@ from contextlib import asynccontextmanager
 from functools import cache
 from typing import Final
 
-from bench.client import Response, connect, predict_once
+from testing.waiting import wait_until
+
+from bench.client import Connection, Response, connect, predict_once
 from bench.environment import Environment
 from bench.errors import Skipped, require
 from bench.memory import pss_mib, started_by
@@ -19,6 +22,7 @@ from bench.server import Server, serve
 
 _WARM_UP_PREDICTIONS: Final = 100
 _CPU_ROUNDS: Final = 8_000_000
+_RELOAD_LIMIT_S: Final = 30.0
 
 
 @asynccontextmanager
@@ -33,6 +37,38 @@ async def _cold_start(environment: Environment) -> AsyncIterator[Probe]:
 
     await probe(WARM_UP)  # compiles bytecode, fills the page cache
     yield probe
+
+
+@asynccontextmanager
+async def _reload(environment: Environment) -> AsyncIterator[Probe]:
+    numbers = itertools.count(1)
+    async with serve(environment, "hello_sync", reload=True) as server:
+        source = server.folder / "predict.py"
+        first = source.read_text()
+
+        async def probe(effort: Effort) -> Sample:
+            took_s: list[float] = []
+            async with connect(server.port) as connection:
+                for _ in range(5 * effort.repeats):
+                    word = f"hello{next(numbers)}"
+                    edited = server.folder / "edited"
+                    edited.write_text(first.replace("hello", word))
+                    began_at = time.perf_counter()
+                    edited.replace(source)
+                    await _wait_output(connection, f"{word} n")
+                    took_s.append(time.perf_counter() - began_at)
+            return {"to the first answer s": statistics.median(took_s)}
+
+        await probe(WARM_UP)
+        yield probe
+
+
+async def _wait_output(connection: Connection, expected: str) -> None:
+    async def is_served() -> bool:
+        answer = await connection.predict({"input": {"name": "n"}})
+        return answer.status == 200 and answer.prediction()["output"] == expected
+
+    await wait_until(is_served, _RELOAD_LIMIT_S)
 
 
 @asynccontextmanager
@@ -136,6 +172,12 @@ async def _compute_one(server: Server) -> Response:
 
 SCENARIOS: Final = (
     Scenario("cold_start", (Metric("to READY ms", "lower", RatioGoal(0.9)),), _cold_start),
+    Scenario(
+        "reload",
+        (Metric("to the first answer s", "lower", FigureGoal(at_most=0.5)),),
+        _reload,
+        sides=("ours",),
+    ),
     Scenario(
         "memory",
         (

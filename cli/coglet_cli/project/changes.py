@@ -1,9 +1,11 @@
 """The changes of a model's source while a command runs: Python files, cog.yaml and requirements."""
 
 import asyncio
+import glob
 import hashlib
 import os
 from collections.abc import Coroutine, Iterable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -108,6 +110,14 @@ class SourceChanges:
         return f"{names[0]}{more}"
 
 
+def _remove_bytecode(source: Path) -> None:
+    """Remove what Python has cached of a module: it would use it for an edit of the same size and second."""
+    if source.suffix == ".py":
+        for path in (source.parent / "__pycache__").glob(f"{glob.escape(source.stem)}.*.pyc"):
+            with suppress(OSError):
+                path.unlink()
+
+
 async def watch_source(project: Project, changes: SourceChanges) -> None:
     """Report changes of a model's source to `changes`. Does not return.
 
@@ -124,7 +134,10 @@ async def watch_source(project: Project, changes: SourceChanges) -> None:
             step=_QUIET_MS,
             ignore_permission_denied=True,
         ):
-            changes.add(source.changed_among(Path(path) for _, path in events))
+            names = source.changed_among(Path(path) for _, path in events)
+            for name in names:
+                _remove_bytecode(project.folder / name)
+            changes.add(names)
     except OSError as error:
         raise UserError(
             f"cannot watch {project.folder} for changes: {error}",
