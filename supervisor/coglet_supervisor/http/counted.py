@@ -42,7 +42,7 @@ class Counted:
 
         try:
             await self._app(scope, receive, watched_send)
-        except Exception:
+        except Exception:  # whatever it is, it is counted and raised again
             if status is None:  # the connection responds with it
                 status = 500
             raise

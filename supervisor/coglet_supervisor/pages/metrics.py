@@ -55,6 +55,6 @@ class MetricsApp:
             await self._route(scope, receive, send)
         except HttpError as error:
             await respond(send, error.status, error.body, *error.headers)
-        except Exception:
+        except Exception:  # logged here, where the request is known
             log.exception("%s %r failed; this is a bug in the server", request.method, request.path)
             raise

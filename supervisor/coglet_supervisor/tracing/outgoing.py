@@ -49,7 +49,7 @@ class TracedOutgoing(Outgoing):
                 span.set_attribute("error.type", str(answer.status))
                 span.set_status(StatusCode.ERROR)
             return answer
-        except BaseException as error:
+        except BaseException as error:  # a cancel, too; it is raised again
             span.set_attribute("error.type", type(error).__name__)
             span.set_status(StatusCode.ERROR)
             raise

@@ -42,7 +42,7 @@ class TracedApp:
         token = attach(set_span_in_context(span, parent))
         try:
             await self._app(scope, receive, _noting(span, send))
-        except BaseException as error:
+        except BaseException as error:  # a cancel, too; it is raised again
             span.set_attribute("error.type", type(error).__name__)
             if isinstance(error, Exception):
                 span.set_status(StatusCode.ERROR)
