@@ -115,6 +115,36 @@ def test_run_again_runs_with_the_same_inputs(page: Page, server: Server) -> None
     assert text(page, "#output") == "the same"
 
 
+def test_run_again_does_not_use_defaults_for_empty_inputs(page: Page, server: Server) -> None:
+    assert server.predict({"value": ""}, id="empty").json()["status"] == "failed"
+    show(page, server, "predictions/empty")
+    page.wait("text('#record-status') === 'failed'")
+    page.run("document.querySelector('#record-again').click()")
+    page.wait("/^(succeeded|failed)/.test(text('#status'))")
+    assert text(page, "#status").startswith("failed")
+
+
+HOLD_THE_RECORD = """
+globalThis.fetchNow = globalThis.fetch;
+globalThis.fetch = async (url, options) => {
+  if (options?.headers?.Prefer === "wait=60") await new Promise((resolve) => { globalThis.release = resolve; });
+  return fetchNow(url, options);
+};
+undefined"""
+
+
+def test_the_end_is_shown_with_the_output(page: Page, server: Server) -> None:
+    show(page, server)
+    page.run(HOLD_THE_RECORD)
+    fill(page, say="printed", sleep=1)
+    page.run("document.querySelector('#run').click()")
+    page.wait("globalThis.release !== undefined")  # what the model printed was followed until the end
+    assert not text(page, "#status").startswith("succeeded")
+    page.run("release()")
+    page.wait("text('#status').startsWith('succeeded')")
+    assert text(page, "#output") == "1"
+
+
 @pytest.mark.parametrize(
     ("prediction_id", "problem"), [("never", "The server does not know this prediction.")]
 )

@@ -20,8 +20,7 @@ const serverView = new ServerView();
 function runAgain(input, isAtOnce) {
   location.hash = "#try";
   document.querySelector("[data-tab=form]").click();
-  tryView.fill(input);
-  if (isAtOnce) tryView.run();
+  tryView.fill(input, isAtOnce);
 }
 
 function connect(target) {

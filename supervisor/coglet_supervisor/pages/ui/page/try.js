@@ -21,7 +21,7 @@ export class TryView {
     this.document = null;
     this.loadingFrom = null; // the server that is being asked for its schema
     this.usesJson = false;
-    this.pending = null; // the inputs of a link, until there is a form
+    this.pending = null; // what `fill` was given before there was a form
     tabs($("input-tabs"), (tab) => this.showInput(tab === "json"));
     tabs($("output-tabs"), (tab) => this.showPane(tab));
     tabs($("code-tabs"), (tab) => this.showCode(tab));
@@ -81,7 +81,7 @@ export class TryView {
     const wasStreaming = $("run-form").elements.mode.value === "stream";
     if (isFirst || (wasStreaming && mode !== "stream")) this.setMode(mode);
     $("mode-stream").disabled = !isStreaming(document);
-    if (this.pending) this.fill(this.pending);
+    if (this.pending) this.fill(this.pending.input, this.pending.isAtOnce);
   }
 
   setMode(mode) {
@@ -89,13 +89,14 @@ export class TryView {
     this.changed();
   }
 
-  // Fills the form with the inputs of a link or a record.
-  fill(input) {
-    this.pending = this.hasSchema ? null : input;
+  // Fills the form with the inputs of a link or a record, and runs them if `isAtOnce`.
+  fill(input, isAtOnce = false) {
+    this.pending = this.hasSchema ? null : { input, isAtOnce };
     if (!this.hasSchema) return;
     this.form.fill(input);
     const secrets = this.fields.filter(({ schema }) => isSecret(schema)).map(({ name }) => name);
     $("json").value = json(Object.fromEntries(Object.entries(input).filter(([name]) => !secrets.includes(name))), null);
+    if (isAtOnce) this.run(input);
   }
 
   changed() {
@@ -121,13 +122,14 @@ export class TryView {
     return value;
   }
 
-  async run() {
+  // Runs the inputs of the form, or the given ones as they are: the form has no difference between "" and no value.
+  async run(given) {
     if ($("run").disabled) return;
     $("problems").textContent = "";
     $("run").disabled = true; // before the files are read, which takes a while
     let input;
     try {
-      input = await this.givenInput();
+      input = given ?? await this.givenInput();
     } catch (error) {
       $("problems").textContent = error.message;
       $("run").disabled = false;

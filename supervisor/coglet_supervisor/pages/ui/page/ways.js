@@ -44,7 +44,7 @@ async function follow(view, input, running) {
   if (progress.ok) {
     for await (const { name, data } of events(progress)) {
       if (name !== "progress") continue;
-      view.setStatus(data.status);
+      if (!ENDED.includes(data.status)) view.setStatus(data.status); // the end is shown with the output
       if (data.is_reset) view.logs.clear();
       view.log(data.logs);
     }
