@@ -127,7 +127,8 @@ def test_run_again_does_not_use_defaults_for_empty_inputs(page: Page, server: Se
 HOLD_THE_RECORD = """
 globalThis.fetchNow = globalThis.fetch;
 globalThis.fetch = async (url, options) => {
-  if (options?.headers?.Prefer === "wait=60") await new Promise((resolve) => { globalThis.release = resolve; });
+  const isHeld = options?.headers?.Prefer === "wait=60";
+  if (isHeld) await new Promise((resolve) => { globalThis.release = resolve; });
   return fetchNow(url, options);
 };
 undefined"""
