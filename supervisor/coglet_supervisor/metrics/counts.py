@@ -6,7 +6,7 @@ takes 1 us of a prediction instead of 8: between two predictions, other code has
 
 from __future__ import annotations
 
-from collections import defaultdict, deque
+from collections import Counter, defaultdict, deque
 from collections.abc import Sequence
 from typing import Final
 
@@ -17,7 +17,7 @@ from coglet_supervisor.predictions.run import PredictionRun
 
 # How many run times are kept for the percentiles of the history.
 _LATEST: Final = 1000
-# How many predictions are added up at once, in about 0.2 ms.
+# How many predictions are added up at once, in about 0.1 ms.
 _BATCH: Final = 100
 
 
@@ -37,20 +37,17 @@ class Totals:
         """How many there are, with trainings."""
         return sum(self.by_kind_and_status.values())
 
-    def add(self, figures: Figures) -> None:
-        """Add one prediction. Ignored if the next server runs it, or it was not accepted."""
-        kind, status, created_at, started_at, completed_at, run_time_s, input_bytes, output_bytes = figures
-        if status is None or completed_at is None:
-            return
-        self.by_kind_and_status[kind, status] += 1
+    def add(self, figures: Sequence[Figures]) -> None:
+        """Add predictions that have ended."""
+        kinds, statuses, queue_s, run_times_s, input_bytes, output_bytes = zip(*figures, strict=True)
+        for kind_and_status, count in Counter(zip(kinds, statuses, strict=True)).items():
+            self.by_kind_and_status[kind_and_status] += count
+        self.queue_s.observe(queue_s)
         self.input_bytes.observe(input_bytes)
         self.output_bytes.observe(output_bytes)
-        if started_at is not None:
-            self.prediction_s.observe(run_time_s)
-            self._latest_s.append(run_time_s)
-        waited_until = completed_at if started_at is None else started_at
-        # The clock of the day, because an earlier server may have accepted it; it may have been set back.
-        self.queue_s.observe(max(waited_until - created_at, 0.0))
+        started = [each for each in run_times_s if each is not None]
+        self.prediction_s.observe(started)
+        self._latest_s.extend(started)
 
     def take_latest_s(self) -> list[float]:
         """Return the run times since the last call, of the latest 1,000 predictions at most."""
@@ -81,7 +78,9 @@ class Counts:
     def run_ended(self, run: PredictionRun) -> None:
         """See RunObserver."""
         prediction = run.prediction
-        self._new.append(prediction.figures)
+        figures = prediction.figures
+        if figures is not None:  # else it was not accepted, or the next server runs it
+            self._new.append(figures)
         if len(self._new) >= _BATCH:
             self._add_up()
         if self.exported.summaries:
@@ -92,6 +91,6 @@ class Counts:
         self.requests[route, status] += 1
 
     def _add_up(self) -> None:
-        for figures in self._new:
-            self._totals.add(figures)
-        self._new.clear()
+        if self._new:
+            self._totals.add(self._new)
+            self._new.clear()

@@ -92,8 +92,11 @@ class PredictionSpec(msgspec.Struct, frozen=True, kw_only=True):
         )
 
 
-Figures = tuple[Kind, Terminal | None, float, float | None, float | None, float, int, int]
-"""Kind, terminal status, times of creation, start and end, run time, and bytes of input and output."""
+Figures = tuple[Kind, Terminal, float, float | None, int, int]
+"""Kind, terminal status, seconds in the queue and of the run, and bytes of input and output.
+
+The run time is None if it never started.
+"""
 
 
 class Listener(Protocol):
@@ -195,15 +198,18 @@ class Prediction:
         return self._run_time_s
 
     @property
-    def figures(self) -> Figures:
-        """What is counted of it, after its end."""
+    def figures(self) -> Figures | None:
+        """What is counted of it; None if it has not ended here."""
+        if self._end is None or self._completed_at is None:
+            return None
+        started_at = self._started_at
+        # By the clock of the day, because an earlier server may have accepted it; it may have been set back.
+        queue_s = (self._completed_at if started_at is None else started_at) - self.created_at
         return (
             self.kind,
             self._end,
-            self.created_at,
-            self._started_at,
-            self._completed_at,
-            self._run_time_s,
+            queue_s if queue_s > 0 else 0.0,
+            None if started_at is None else self._run_time_s,
             self._input_bytes,
             sum(map(len, self._items)),
         )
