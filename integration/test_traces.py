@@ -19,6 +19,7 @@ pytestmark = pytest.mark.ours("operations.md 2: traces")
 
 ROOT: Final = Path(__file__).resolve().parents[1]
 TRACE_ID: Final = "0af7651916cd43dd8448eb211c80319c"
+LAST: Final = "ffffffffffffffffffffffffffffffff"
 CLIENT: Final = "b7ad6b7169203331"
 PARENT: Final = {"traceparent": f"00-{TRACE_ID}-{CLIENT}-01", "tracestate": "vendor=a"}
 REQUEST: Final = "POST /predictions"
@@ -48,6 +49,9 @@ def shared_server(serve: Serve, collector: Collector, web: Receiver) -> Iterator
 @pytest.fixture
 def server(shared_server: Server, collector: Collector, web: Receiver) -> Server:
     """With a collector and a web server that have received nothing yet."""
+    # Spans leave in the order in which they ended: after these, none of the test before is on its way.
+    predict(shared_server, HELLO, {"traceparent": f"00-{LAST}-{CLIENT}-01"})
+    collector.wait_spans(REQUEST, "run", trace_id=LAST)
     collector.receiver.received.clear()
     web.received.clear()
     web.answer = lambda _: Reply()
@@ -351,7 +355,7 @@ def test_records_of_the_log_have_the_trace(server: Server, collector: Collector)
 # over a restart
 
 
-def test_the_trace_continues_in_the_next_server(serve: Serve, tmp_path: Any) -> None:
+def test_the_trace_continues_in_the_next_server(serve: Serve, tmp_path: Path) -> None:
     records = {"COG_QUEUE_SIZE": "5", "COG_RECORDS": f"sqlite:{tmp_path}/records.db"}
     with collecting() as collector, Receiver().listening() as web:
         variables = {**collector.variables, **records}
@@ -367,3 +371,18 @@ def test_the_trace_continues_in_the_next_server(serve: Serve, tmp_path: Any) -> 
         assert run.parent_id == request.span_id
         assert run.attributes["coglet.prediction.status"] == "succeeded"
         assert {span.parent_id for span in spans if span.name == "webhook"} == {request.span_id}
+
+
+def test_a_run_without_a_trace_has_a_root_of_its_own(serve: Serve, tmp_path: Path) -> None:
+    records = {"COG_QUEUE_SIZE": "5", "COG_RECORDS": f"sqlite:{tmp_path}/records.db"}
+    with collecting() as collector:
+        with serve("script", variables=records) as server, holding(server, "first"):
+            server.start(HELLO, id="second")
+            server.process.terminate()
+        with serve("script", variables={**collector.variables, **records}):
+            root, run = collector.wait_spans("prediction", "run")
+    assert root.parent_id == ""
+    assert ids(run) == (root.trace_id, root.span_id)
+    assert root.start_ns <= run.start_ns <= run.end_ns == root.end_ns
+    statuses = {span.attributes["coglet.prediction.status"] for span in (root, run)}
+    assert statuses == {"succeeded"}
