@@ -156,7 +156,10 @@ class Certificates:
         except BadCertificate as error:
             log.error("%s; keeping the certificate of before", error)
         else:
-            log.info("using the new TLS certificate in %s", self._files.certificate)
+            log.info(
+                "using the new TLS certificate in %s; the workers stay, another SIGHUP replaces them",
+                self._files.certificate,
+            )
         return True
 
 

@@ -120,6 +120,9 @@ class Reloader:
         """Reload at each request."""
         while True:
             await self._is_requested.wait()
+            # Before the files are read: there may be another edit until the predictions of the version before
+            # have ended.
+            await self._workers.wait_retired()
             self._is_requested.clear()
             await self._reload()
 

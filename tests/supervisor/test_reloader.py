@@ -226,3 +226,24 @@ async def test_files_that_cannot_be_read_leave_the_old_worker(
     (await reloading.next_worker()).become_ready()
     await settle()
     assert reloading.reloader.error is None
+
+
+async def test_hangups_while_old_predictions_run_start_one_worker(
+    reloading: Reloading, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    first = reloading.machine.workers[0]
+    first.drains = asyncio.Event()
+    reloading.write("second")
+    reloading.reloader.on_hangup()
+    (await reloading.next_worker()).become_ready()
+    await wait_until(lambda: first.is_retired)
+    reloading.write("third")
+    reloading.reloader.on_hangup()
+    await wait_until(lambda: "Waiting for predictions" in caplog.text)
+    reloading.write("fourth")
+    reloading.reloader.on_hangup()
+    first.drains.set()
+    (await reloading.next_worker()).become_ready()
+    await settle()
+    assert (len(reloading.machine.workers), reloading.inputs) == (3, [["second"], ["fourth"]])

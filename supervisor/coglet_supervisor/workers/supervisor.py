@@ -83,6 +83,11 @@ class WorkerSupervisor:
             for task in waiting:
                 task.cancel()
 
+    async def wait_retired(self) -> None:
+        """Wait until the workers that were replaced have ended their predictions and exited."""
+        for seat in self._seats:
+            await seat.wait_retired()
+
     async def reload(self, specs: Sequence[WorkerSpec], *, is_urgent: bool = False) -> str | None:
         """Replace the workers by those with `specs`; return None once those serve, or why one does not.
 
@@ -90,8 +95,7 @@ class WorkerSupervisor:
         With `is_urgent`, workers that are still being set up are not waited for.
         """
         for index, (seat, spec) in enumerate(zip(self._seats, specs, strict=True)):
-            for other in self._seats:
-                await other.wait_retired()
+            await self.wait_retired()
             if problem := await seat.reload(spec, is_urgent=is_urgent):
                 if index:  # others serve the new version: a later restart must not bring the old one back
                     for each, its_spec in zip(self._seats[index:], specs[index:], strict=True):
