@@ -219,6 +219,18 @@ def test_an_error_in_another_module(project: Path) -> None:
         served.wait_output("a second")
 
 
+def test_another_folder_takes_the_place_of_a_package(project: Path) -> None:
+    for name in ("part", "other"):
+        (project / name).mkdir()
+        (project / name / "__init__.py").write_text(f"VALUE = {name!r}\n")
+    edit(project, "import part\n" + MODEL.replace('f"{name} 0"', "part.VALUE"))
+    with reloading(project) as served:
+        served.wait_output("part")
+        (project / "part").rename(project / "earlier")
+        (project / "other").rename(project / "part")
+        served.wait_output("other")
+
+
 def test_the_inputs_change_with_the_model(project: Path) -> None:
     with reloading(project) as served:
         assert served.predict(size=2).status == 422

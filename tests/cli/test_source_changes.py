@@ -81,6 +81,13 @@ def test_an_editor_that_renames(source: SourceFiles, tmp_path: Path) -> None:
     assert source.changed_among([path]) == ["predict.py"]
 
 
+def test_a_folder_that_is_moved_here(source: SourceFiles, tmp_path: Path) -> None:
+    for name in ("lib/deep/model.py", "lib/data.txt", "lib/.git/hook.py", "lib/node_modules/gyp.py"):
+        write(tmp_path, name)
+    assert source.changed_among([tmp_path / "lib"]) == ["lib/deep/model.py"]
+    assert source.changed_among([tmp_path / "lib"]) == []
+
+
 async def test_changes_are_collected_until_they_are_taken() -> None:
     changes = SourceChanges()
     changes.add([])

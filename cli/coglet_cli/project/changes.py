@@ -4,7 +4,7 @@ import asyncio
 import glob
 import hashlib
 import os
-from collections.abc import Coroutine, Iterable
+from collections.abc import Coroutine, Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
@@ -34,11 +34,12 @@ class SourceFiles:
     def changed_among(self, paths: Iterable[Path]) -> list[str]:
         """Return the names of the source files that have changed since they were passed to this method.
 
-        The first time, a file counts as changed.
+        The first time, a file counts as changed. A folder stands for the files in it, because one that was moved
+        is a single change.
         """
         return sorted(
             str(path.relative_to(self._project.folder))
-            for path in set(paths)
+            for path in {file for path in paths for file in _files(path)}
             if self._is_source(path) and self._has_changed(path)
         )
 
@@ -69,6 +70,15 @@ class SourceFiles:
             return False
         self._contents[path] = content
         return True
+
+
+def _files(path: Path) -> Iterator[Path]:
+    """Yield the files in a folder, or `path` itself, which need not exist."""
+    if not os.path.isdir(path):
+        yield path
+    for folder, folders, names in os.walk(path):
+        folders[:] = [name for name in folders if name not in _IGNORED_FOLDERS and not name.startswith(".")]
+        yield from (Path(folder, name) for name in names)
 
 
 class SourceChanges:
