@@ -36,9 +36,6 @@ _LEFT_BY_APT: Final = (
     "/var/lib/apt/lists/* /var/log/apt/* /var/log/dpkg.log /var/log/alternatives.log "
     "/var/cache/ldconfig/aux-cache"
 )
-_PROBE: Final = (
-    "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"
-)
 
 
 def certificate_lines(plan: ImagePlan) -> Iterator[str]:
@@ -100,7 +97,7 @@ def runtime_lines(plan: ImagePlan) -> Iterator[str]:
         yield env_line("COG_MAX_CONCURRENCY", str(plan.max_concurrency))
     yield exec_form(
         "HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD",
-        [SUPERVISOR_PYTHON, "-c", _PROBE],
+        [SUPERVISOR_PYTHON, "-m", "coglet_supervisor.probe"],
     )
     # In the group root, see `access_line`. Numeric, so that Kubernetes can check that it is not root.
     yield f"USER {plan.user}:{ROOT}"

@@ -34,8 +34,8 @@ class SourceFiles:
     def changed_among(self, paths: Iterable[Path]) -> list[str]:
         """Return the names of the source files that have changed since they were passed to this method.
 
-        The first time, a file counts as changed. A folder stands for the files in it, because one that was moved
-        is a single change.
+        The first time, a file counts as changed. A folder stands for the files in it, because one that was
+        moved is a single change.
         """
         return sorted(
             str(path.relative_to(self._project.folder))

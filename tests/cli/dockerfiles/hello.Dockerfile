@@ -19,7 +19,7 @@ EXPOSE 5000
 ENV COG_WORKER_PYTHON="python"
 ENV COG_SUPERVISOR_PYTHON="/opt/coglet/bin/python"
 ENV COG_PREDICT_TYPE_STUB="run.py:Runner"
-HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-c", "import os, urllib.request as u; u.urlopen('http://127.0.0.1:%s/readyz' % os.environ.get('PORT', 5000))"]
+HEALTHCHECK --interval=5s --timeout=15s --start-period=300s --retries=3 CMD ["/opt/coglet/bin/python", "-m", "coglet_supervisor.probe"]
 USER 0:0
 ENTRYPOINT ["/opt/coglet/bin/python", "/opt/coglet/entrypoint.py"]
 CMD ["python", "-m", "cog.server.http"]
