@@ -49,7 +49,7 @@ def shared_server(serve: Serve, collector: Collector, web: Receiver) -> Iterator
 @pytest.fixture
 def server(shared_server: Server, collector: Collector, web: Receiver) -> Server:
     """With a collector and a web server that have received nothing yet."""
-    # Spans leave in the order in which they ended: after these, none of the test before is on its way.
+    # Spans arrive in the order in which they ended: after these, none of the test before can.
     predict(shared_server, HELLO, {"traceparent": f"00-{LAST}-{CLIENT}-01"})
     collector.wait_spans(REQUEST, "run", trace_id=LAST)
     collector.receiver.received.clear()

@@ -166,6 +166,16 @@ def test_new_work_gets_503_with_retry_after_while_the_server_drains(serve: Serve
         assert server.wait_exit() == 0
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_server_that_has_just_opened_its_port_ends_as_any_other(
+    serve: Serve, number: signal.Signals
+) -> None:
+    with serve("script", until=None) as server:
+        wait_for(lambda: is_open(server.address.port), "port")
+        server.signal(number)
+        assert server.wait_exit() == 0
+
+
 # systemd, and running as PID 1
 
 

@@ -63,6 +63,7 @@ class Server:
     """
 
     def __init__(self, settings: Settings, server_log: ServerLog, deadline: EndDeadline) -> None:
+        self._stop = _stop_request(settings, deadline)
         self._deadline = deadline
         self._server_log = server_log
         check_upload_url(settings.upload_url)
@@ -106,7 +107,6 @@ class Server:
         self._model = ServedModel(self._find_identity)
         self._reloader = Reloader(settings, self._schema, self._workers, self._use_version)
         self._clients = ClientTasks()
-        self._stop = StopRequest(deadline, settings.shutdown_grace_s)
         self._drained = asyncio.Event()
 
     async def run(self) -> None:
@@ -328,6 +328,12 @@ async def _remove_abandoned() -> None:
     with contextlib.suppress(RuntimeError):  # no thread is available; the next server tries again
         if removed := await asyncio.to_thread(remove_abandoned):
             log.info("removed %d temporary folders of servers that were killed", len(removed))
+
+
+def _stop_request(settings: Settings, deadline: EndDeadline) -> StopRequest:
+    request = StopRequest(deadline, settings.shutdown_grace_s)
+    request.watch_first_signals(ignore_sigterm=settings.await_explicit_shutdown)
+    return request
 
 
 def run_server(settings: Settings, server_log: ServerLog, deadline: EndDeadline) -> None:

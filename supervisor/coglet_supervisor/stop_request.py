@@ -4,6 +4,7 @@ import asyncio
 import logging
 import signal
 from collections.abc import Callable, Coroutine
+from types import FrameType
 from typing import Any
 
 from coglet_supervisor.end_deadline import AFTER_GRACE_S, EndDeadline
@@ -59,6 +60,19 @@ class StopRequest:
             await asyncio.wait({doing, cut}, timeout=limit_s, return_when="FIRST_COMPLETED")
             doing.cancel()
             cut.cancel()
+
+    def watch_first_signals(self, *, ignore_sigterm: bool) -> None:
+        """Note SIGINT and SIGTERM until `watch_signals`, for which there must be an event loop.
+
+        Else they would end a server that is starting before it removes its temporary files.
+        """
+
+        def handle(number: int, _: FrameType | None) -> None:
+            if number == signal.SIGINT or not ignore_sigterm:
+                self._on_signal(signal.Signals(number).name)
+
+        signal.signal(signal.SIGINT, handle)
+        signal.signal(signal.SIGTERM, handle)
 
     def watch_signals(self, on_hangup: Callable[[], None], *, ignore_sigterm: bool) -> None:
         """Stop at SIGINT and SIGTERM, and call `on_hangup` at SIGHUP."""
