@@ -45,6 +45,16 @@ def server(serve: Serve) -> Iterator[Server]:
         yield running
 
 
+SET_HIDDEN = (
+    "Object.defineProperty(document, 'hidden', {{value: {}, configurable: true}});"
+    "document.dispatchEvent(new Event('visibilitychange', {{bubbles: true}}))"
+)
+# What the page would have done, and one request more.
+FOLLOW_UNSEEN = """
+fetch("data/progress?id=unseen").then((response) => response.text())
+  .then(() => fetch("../predictions/unseen")).then((response) => response.text())
+  .then((text) => { globalThis.later = text; });
+undefined"""
 COUNT = "document.querySelectorAll('#rows tr').length"
 
 
@@ -104,6 +114,33 @@ def test_what_a_prediction_prints_is_followed(page: Page, server: Server) -> Non
     page.wait("text('#record-status') === 'processing' && text('#record-logs') === 'late\\n'")
     server.cancel("follows")
     page.wait("text('#record-status') === 'canceled'")
+
+
+def test_more_than_the_latest_are_followed(page: Page, server: Server) -> None:
+    show(page, server, "predictions")
+    choose = "const f = document.querySelector('#filter'); f.value = 'starting'"
+    page.run(f"(() => {{ {choose}; f.dispatchEvent(new Event('change')) }})()")
+    page.wait(f"{COUNT} === 0")
+    assert server.start({"sleep": 60}, id="holds").status == 202
+    for count in (30, 60):
+        assert {server.start({}).status for _ in range(30)} == {202}
+        page.wait(f"{COUNT} === {count}")
+    server.cancel("holds")
+    page.wait(f"{COUNT} === 0")
+
+
+def test_a_hidden_page_follows_nothing(page: Page, server: Server) -> None:
+    assert server.start({"say": "one", "sleep": 60}, id="unseen").status == 202
+    show(page, server, "predictions/unseen")
+    page.wait("text('#record-logs') === 'one\\n'")
+    page.run(SET_HIDDEN.format("true"))
+    page.run(FOLLOW_UNSEEN)
+    server.cancel("unseen")
+    page.wait("globalThis.later")
+    assert text(page, "#record-status") == "processing"
+    page.run(SET_HIDDEN.format("false"))
+    page.wait("text('#record-status') === 'canceled'")
+    assert text(page, "#record-logs") == "one\n"
 
 
 def test_run_again_runs_with_the_same_inputs(page: Page, server: Server) -> None:

@@ -7,6 +7,7 @@ from typing import Any
 
 import msgspec
 import pytest
+from tests.supervisor.running import Bench, new_store
 from tests.supervisor.serving import Service
 from tests.supervisor.stored import opened
 
@@ -15,6 +16,7 @@ from coglet_supervisor.health import QueueReport, Setup
 from coglet_supervisor.pages.ui import live
 from coglet_supervisor.pages.ui.live import LiveEvents, TooManyReaders
 from coglet_supervisor.pages.ui.report import ServerReport, ServerView, SlotReport
+from coglet_supervisor.server_log import ServerLog
 
 
 class Sample(msgspec.Struct):
@@ -115,6 +117,23 @@ async def test_more_changes_than_are_compared_are_partial(
         served.end(str(number))
     _, data = await anext(events)
     assert data == {"rows": [], "is_partial": True}
+
+
+async def test_the_end_of_an_older_one_is_partial(
+    tmp_path: Path, server_log: ServerLog, state: State, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(live, "_LATEST", 1)
+    queued = Service(Bench(tmp_path, records=new_store(), queue_size=2), server_log)
+    for name in ("oldest", "older", "latest"):
+        queued.create(name)
+    events = received(LiveEvents(queued.service, queued.bench.records, state.view).changes())
+    assert [(await anext(events))[0] for _ in range(4)] == ["ready", "server", "setup", "history"]
+    queued.end("oldest")
+    assert await anext(events) == ("predictions", {"rows": [], "is_partial": True})
+    queued.end("older")
+    queued.end("latest")
+    _, data = await anext(events)
+    assert ([row["status"] for row in data["rows"]], data["is_partial"]) == (["succeeded"], True)
 
 
 async def test_progress_has_what_is_printed_until_the_end(served: Service, state: State) -> None:

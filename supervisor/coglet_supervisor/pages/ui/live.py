@@ -25,7 +25,7 @@ from coglet_supervisor.health import Setup
 from coglet_supervisor.pages.ui.report import Sample, ServerReport, ServerView
 from coglet_supervisor.predictions.hosted_body import timestamp
 from coglet_supervisor.predictions.metrics import Metrics
-from coglet_supervisor.predictions.prediction import Status
+from coglet_supervisor.predictions.prediction import TERMINAL, Status
 from coglet_supervisor.predictions.record import Record
 from coglet_supervisor.predictions.service import PredictionService
 from coglet_supervisor.predictions.stream import KEEP_ALIVE, KEEP_ALIVE_S
@@ -66,7 +66,7 @@ class Row(msgspec.Struct, frozen=True, omit_defaults=True):
 
 
 class Changes(msgspec.Struct, frozen=True):
-    """Changed predictions, the latest first. With `is_partial`, they are too many: read the list again."""
+    """Changed predictions, the latest first. With `is_partial`, there are others: read the list again."""
 
     rows: list[Row]
     is_partial: bool
@@ -125,16 +125,16 @@ class LiveEvents:
 
     async def _changes(self) -> AsyncIterator[bytes]:
         latest, server = _Latest(self._store), _ServerChanges(self._view)
-        await latest.changes()
+        counted, sent_s = self._service.ended_count, time.monotonic()
+        await latest.start()
         yield _event("ready", {})
-        counted, sent_s = -1, time.monotonic()
         while not self._view.is_stopping():
             chunks = await server.events()
             # Read before the list: what ends in the meantime is found at the next step.
             in_flight, ended = self._service.in_flight, self._service.ended_count
             if in_flight or ended != counted:
+                changes = await latest.changes(ended - counted)
                 counted = ended
-                changes = await latest.changes()
                 if changes.rows or changes.is_partial:
                     chunks.append(_event("predictions", changes))
             if not chunks and time.monotonic() - sent_s >= KEEP_ALIVE_S:
@@ -207,9 +207,15 @@ class _Latest:
     def __init__(self, store: Store) -> None:
         self._store = store
         self._known: dict[str, tuple[int, Status]] = {}  # number and status by id
+        self._unseen_ends = 0  # negative: of these the ends were seen before they were counted
 
-    async def changes(self) -> Changes:
-        """Return the predictions that are new or changed."""
+    async def start(self) -> None:
+        """Note the predictions so far."""
+        await self.changes(0)
+        self._unseen_ends = 0
+
+    async def changes(self, ended: int) -> Changes:
+        """Return the predictions that are new or changed; `ended` have ended since the last call."""
         try:
             page = await self._store.list(Query(kind="prediction", limit=_LATEST))
         except NotReadable:  # the route of the list says why, to the page and in the log
@@ -218,7 +224,15 @@ class _Latest:
         if len(self._known) == _LATEST and not self._known.keys() & known.keys():
             return Changes([], is_partial=True)  # the page reads the list anew
         changed = [Row.of(each) for each in page.records if known.get(each.id) != self._known[each.id]]
-        return Changes(changed, is_partial=False)
+        return Changes(changed, is_partial=self._has_unseen(changed, ended))
+
+    def _has_unseen(self, changed: Sequence[Row], ended: int) -> bool:
+        """Return whether others than the latest have ended: those that waited in a long queue."""
+        self._unseen_ends += ended - sum(row.status in TERMINAL for row in changed)
+        if not self._known or self._unseen_ends <= 0:
+            return False
+        self._unseen_ends = 0
+        return True
 
 
 def _event(name: str, data: object) -> bytes:

@@ -136,7 +136,10 @@ $("target-form").addEventListener("submit", (event) => {
   route();
 });
 addEventListener("hashchange", route);
-addEventListener("visibilitychange", openLive);
+addEventListener("visibilitychange", () => {
+  openLive();
+  record.visibilityChanged();
+});
 
 function useTheme(theme) {
   if (theme) document.documentElement.dataset.theme = theme;

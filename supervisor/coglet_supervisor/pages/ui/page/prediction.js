@@ -32,12 +32,24 @@ export class PredictionView {
     $("record-problem").textContent = "";
     $("record-body").hidden = true;
     await this.load(opened);
-    if (this.record && ACTIVE.includes(this.record.status)) await this.follow(opened);
+    if (document.hidden) opened.abort.abort();
+    else if (this.isActive) await this.follow(opened);
   }
 
   close() {
     this.opened?.abort.abort();
     this.opened = null;
+  }
+
+  // A hidden page follows nothing: it would hold one of the few connections that a browser opens for all tabs.
+  visibilityChanged() {
+    const { opened } = this;
+    if (document.hidden) opened?.abort.abort();
+    else if (opened?.abort.signal.aborted && this.isActive) this.open(opened.id);
+  }
+
+  get isActive() {
+    return ACTIVE.includes(this.record?.status);
   }
 
   async load(opened) {
@@ -69,7 +81,7 @@ export class PredictionView {
       if (opened !== this.opened) return;
       await this.load(opened);
       // Without events of it, for example of a server elsewhere.
-      if (!ACTIVE.includes(this.record?.status)) return;
+      if (!this.isActive) return;
       await untilEnd(this.server, opened.id, opened.abort.signal, (record, status) => {
         if (opened === this.opened && status === 200) this.show(record);
       });
@@ -84,7 +96,7 @@ export class PredictionView {
 
   show(record) {
     this.record = record;
-    const isActive = ACTIVE.includes(record.status);
+    const { isActive } = this;
     $("record-body").hidden = false;
     $("record-status").textContent = record.status;
     $("record-status").className = `badge ${record.status}`;

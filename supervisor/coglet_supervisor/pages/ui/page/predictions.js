@@ -3,6 +3,7 @@ import { $, element } from "./element.js";
 import { duration, moment, runTime, secondsBetween } from "./format.js";
 import { predictionAddress } from "./link.js";
 
+const ACTIVE = ["starting", "processing"];
 const PAGE = 50;
 const RELOAD_MS = 1000;
 
@@ -78,17 +79,21 @@ export class PredictionsView {
   // Takes changes from the events: rows that are shown are updated, and new ones go to the top of the first page.
   update({ rows, is_partial }) {
     if (!this.isShown) return;
-    if (is_partial && !this.cursor) return this.reloadSoon();
     for (const prediction of rows.toReversed()) this.put(prediction);
     this.changed();
+    if (is_partial && (!this.cursor || this.hasActive())) this.reloadSoon();
   }
 
-  // Loads the first page again, if that is what is shown.
+  hasActive() {
+    return [...this.rows.values()].some(({ prediction }) => ACTIVE.includes(prediction.status));
+  }
+
+  // Loads what is shown again.
   reload() {
-    if (this.isShown && !this.cursor) this.load(null);
+    if (this.isShown) this.load(this.cursor);
   }
 
-  // A busy server changes more than the events contain.
+  // The events have changes of the latest predictions only.
   reloadSoon() {
     this.timer ??= setTimeout(() => {
       this.timer = undefined;
