@@ -8,14 +8,14 @@ from typing import Any
 
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.access import Access, is_loopback
-from coglet_supervisor.http.counted import Count
+from coglet_supervisor.http.counted import ResponseCounts
 from coglet_supervisor.http.server import HttpServer
 from coglet_supervisor.metrics.counts import Counts
 from coglet_supervisor.metrics.exposition import Exposition
 from coglet_supervisor.metrics.history import History
 from coglet_supervisor.metrics.machine import Machine
 from coglet_supervisor.pages.metrics import MetricsApp, MetricsRoute
-from coglet_supervisor.predictions.observer import RunObserver
+from coglet_supervisor.predictions.observer import EndObserver
 from coglet_supervisor.settings import Settings
 
 
@@ -32,8 +32,8 @@ class Monitoring:
         self._history = History(self._counts) if self._counts is not None else None
 
     @property
-    def observers(self) -> Sequence[RunObserver]:
-        """What observes all runs."""
+    def observers(self) -> Sequence[EndObserver]:
+        """What observes the ends of all runs."""
         return () if self._counts is None else (self._counts,)
 
     @property
@@ -42,9 +42,9 @@ class Monitoring:
         return self._history
 
     @property
-    def count_request(self) -> Count | None:
-        """What counts the requests."""
-        return None if self._counts is None else self._counts.count_request
+    def response_counts(self) -> ResponseCounts | None:
+        """Where responses are counted."""
+        return None if self._counts is None else self._counts.requests
 
     def route(self, machine: Machine) -> MetricsRoute | None:
         """Return the route GET /metrics of the server's own port, or None if it has none."""

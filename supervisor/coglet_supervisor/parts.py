@@ -112,7 +112,8 @@ class Parts:
             resources,
             state=lambda: self.workers.state,
             is_shutting_down=lambda: self.stop.is_made,
-            observers=(*monitoring.observers, *tracing.observers),
+            observers=tracing.observers,
+            end_observers=monitoring.observers,
         )
 
     def make_app(

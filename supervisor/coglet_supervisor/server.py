@@ -173,7 +173,7 @@ class Server:
             self._clients,
             settings.max_connections,
             send_timeout_s=settings.send_timeout_s or math.inf,
-            count=monitoring.count_request,
+            counts=monitoring.response_counts,
         )
         self._use_schema(self._schema.document)
         # Before the first request, which finds either the run of a prediction or its end.

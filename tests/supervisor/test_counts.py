@@ -30,7 +30,6 @@ def test_the_bounds_ascend_in_steps_that_are_alike(bounds: tuple[float, ...]) ->
 async def test_a_run_is_counted_at_its_end(served: Service) -> None:
     counts = Counts()
     run = served.create(input_json=b'{"a":1}')
-    counts.run_created(run)
     assert counts.totals.ended == 0
     served.end()
     counts.run_ended(run)

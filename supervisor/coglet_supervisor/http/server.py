@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any, Final
 from coglet_supervisor.certificates import Certificates
 from coglet_supervisor.client_tasks import ClientTasks
 from coglet_supervisor.http.connection import SEND_TIMEOUT_S, Connection
-from coglet_supervisor.http.counted import Count, Counted, route_of
+from coglet_supervisor.http.counted import NO_ROUTE, ROUTE, Counted, ResponseCounts
 from coglet_supervisor.http.exchange import Exchange
 from coglet_supervisor.http.request import Application
 from coglet_supervisor.http.tls import TlsConnection
@@ -34,7 +34,7 @@ class HttpServer:
     """Serves one ASGI application on one socket.
 
     Tasks that belong to one client run in `clients`. `http2_timeouts` default to the time-outs of HTTP/1.
-    `count` is called for each response.
+    Responses are counted in `counts`.
     """
 
     def __init__(  # noqa: PLR0913 - three positional arguments, and settings by name
@@ -45,12 +45,12 @@ class HttpServer:
         *,
         send_timeout_s: float = SEND_TIMEOUT_S,
         http2_timeouts: "Timeouts | None" = None,
-        count: Count | None = None,
+        counts: ResponseCounts | None = None,
     ) -> None:
         self.is_stopping = False
         self.send_timeout_s = send_timeout_s
         self._app = app
-        self._count = count
+        self._counts = counts
         self._clients = clients
         self._max_connections = max_connections
         self._http2_timeouts = http2_timeouts
@@ -131,7 +131,7 @@ class HttpServer:
         from coglet_supervisor.http.http2 import Http2Connection, Timeouts
 
         timeouts = self._http2_timeouts or Timeouts(send_s=self.send_timeout_s)
-        app = self._app if self._count is None else Counted(self._app, self._count)
+        app = self._app if self._counts is None else Counted(self._app, self._counts)
         successor = Http2Connection(self, app, transport, timeouts)
         self._http2.add(successor)
         self._connections.discard(connection)
@@ -143,8 +143,8 @@ class HttpServer:
             await self._app(exchange.scope, exchange.receive, exchange.send)
         except Exception:  # noqa: BLE001 - our bug, logged by the application; ends this request only
             exchange.fail()
-        if self._count is not None and exchange.status is not None:
-            self._count(route_of(exchange.scope), exchange.status)
+        if self._counts is not None and exchange.status is not None:
+            self._counts[exchange.scope.get(ROUTE, NO_ROUTE), exchange.status] += 1
 
     async def _sweep(self) -> None:
         """Close connections whose time-outs are over. One timer for all: most connections never need it."""

@@ -57,7 +57,7 @@ class Totals:
 
 
 class Counts:
-    """Counts predictions, as a RunObserver, and requests. `exported` names metrics of the model."""
+    """Counts predictions, as an EndObserver, and requests. `exported` names metrics of the model."""
 
     def __init__(self, exported: Sequence[str] = ()) -> None:
         self.requests: Final[defaultdict[tuple[str, int], int]] = defaultdict(int)
@@ -72,11 +72,8 @@ class Counts:
         self._add_up()
         return self._totals
 
-    def run_created(self, run: PredictionRun) -> None:
-        """See RunObserver. What is in flight is read from the service."""
-
     def run_ended(self, run: PredictionRun) -> None:
-        """See RunObserver."""
+        """See EndObserver."""
         prediction = run.prediction
         figures = prediction.figures
         if figures is not None:  # else it was not accepted, or the next server runs it
@@ -85,10 +82,6 @@ class Counts:
             self._add_up()
         if self.exported.summaries:
             self.exported.add(prediction.metrics)
-
-    def count_request(self, route: str, status: int) -> None:
-        """Count a request that got a response."""
-        self.requests[route, status] += 1
 
     def _add_up(self) -> None:
         if self._new:

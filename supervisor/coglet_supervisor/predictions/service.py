@@ -17,7 +17,7 @@ from coglet_supervisor.predictions.hook import Hook
 from coglet_supervisor.predictions.hosted import HostedCall
 from coglet_supervisor.predictions.hosted_body import CONTAINER_BODIES, Bodies, HostedBodies
 from coglet_supervisor.predictions.identifiers import MAX_ID_CHARS, new_prediction_id
-from coglet_supervisor.predictions.observer import RunObserver
+from coglet_supervisor.predictions.observer import EndObserver, RunObserver
 from coglet_supervisor.predictions.prediction import Kind, Listener, PredictionSpec
 from coglet_supervisor.predictions.problems import InvalidInput
 from coglet_supervisor.predictions.queue import retry_after_s
@@ -100,7 +100,7 @@ class PredictionService:
     """The table of runs in flight, by id. Predictions and trainings share it.
 
     `state` returns the state of the model, `is_shutting_down` whether the server accepts no new predictions.
-    `observers` receive the start and the end of each run.
+    `observers` receive the start and the end of each run, `end_observers` its end.
     """
 
     def __init__(  # noqa: PLR0913 - three positional arguments, and what the server reports, by name
@@ -112,6 +112,7 @@ class PredictionService:
         state: Callable[[], State],
         is_shutting_down: Callable[[], bool],
         observers: Sequence[RunObserver] = (),
+        end_observers: Sequence[EndObserver] = (),
     ) -> None:
         self.schema: Document | None = None
         self.validation = Validation(None, ignore_unknown=False)
@@ -121,7 +122,8 @@ class PredictionService:
         self._resources = resources
         self._state = state
         self._is_shutting_down = is_shutting_down
-        self._observers = observers
+        self._on_created = [each.run_created for each in observers]
+        self._on_ended = [each.run_ended for each in (*end_observers, *observers)]
         self._runs: dict[str, PredictionRun] = {}
         self._durations_s: deque[float] = deque(maxlen=_DURATIONS)
         self._ended_count = 0
@@ -310,16 +312,16 @@ class PredictionService:
         if prediction.is_terminal:
             self._ended_count += 1
         del self._runs[run.id]
-        for observer in self._observers:
-            observer.run_ended(run)
+        for on_ended in self._on_ended:
+            on_ended(run)
         if not self._runs:
             self._is_empty.set()
 
     def _add(self, run: PredictionRun) -> None:
         self._runs[run.id] = run
         self._is_empty.clear()
-        for observer in self._observers:
-            observer.run_created(run)
+        for on_created in self._on_created:
+            on_created(run)
 
     def _check_room(self, prediction_id: str | None, input_bytes: int) -> None:
         """Raise a subclass of Refused if a new prediction can neither start nor wait."""
