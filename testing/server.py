@@ -219,7 +219,7 @@ def serve(installation: Installation, model: Model, launch: Launch) -> Iterator[
             if launch.until is not None:
                 server.wait_status(launch.until)
             yield server
-        except BaseException:
+        except BaseException:  # whatever fails, the log is shown; it is raised again
             failed = True
             raise
         finally:

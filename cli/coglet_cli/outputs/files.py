@@ -70,7 +70,7 @@ def _fetch(url: str, base: Path, path: KeyPath, on_written: Callable[[Path], Non
         try:
             with target.open("wb") as out:
                 out.writelines(file.chunks)
-        except BaseException:
+        except BaseException:  # an interrupt, too; it is raised again
             if target.is_file():  # not a device such as /dev/null
                 target.unlink()  # a partial file could be mistaken for a complete one
             raise

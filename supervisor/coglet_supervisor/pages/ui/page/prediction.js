@@ -4,9 +4,8 @@ import { events } from "./api.js";
 import { duration, json, runTime, secondsBetween } from "./format.js";
 import { LongText, OutputView } from "./output.js";
 import { joinsOutput } from "./schema.js";
-import { untilEnd } from "./ways.js";
+import { ACTIVE, untilEnd } from "./ways.js";
 
-const ACTIVE = ["starting", "processing"];
 const MASK = "**********"; // what the server shows instead of a secret
 
 export class PredictionView {

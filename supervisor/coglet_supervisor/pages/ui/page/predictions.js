@@ -2,8 +2,8 @@
 import { $, element } from "./element.js";
 import { duration, moment, runTime, secondsBetween } from "./format.js";
 import { predictionAddress } from "./link.js";
+import { ACTIVE } from "./ways.js";
 
-const ACTIVE = ["starting", "processing"];
 const PAGE = 50;
 const RELOAD_MS = 1000;
 

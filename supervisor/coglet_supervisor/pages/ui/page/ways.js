@@ -2,6 +2,7 @@
 import { events } from "./api.js";
 import { $ } from "./element.js";
 
+export const ACTIVE = ["starting", "processing"];
 const ENDED = ["succeeded", "failed", "canceled"];
 const PAUSE_MS = 1000;
 export const WAYS = { sync, stream, async: follow };
