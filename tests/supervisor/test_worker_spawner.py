@@ -85,6 +85,24 @@ async def test_what_starts_after_the_end_is_killed_at_once(machine: Machine) -> 
     assert not psutil.pid_exists(starting.result().pid)
 
 
+async def test_the_end_waits_a_moment_for_what_is_being_started(machine: Machine) -> None:
+    begun = threading.Event()
+
+    def spawn(spec: WorkerSpec) -> WorkerProcess:
+        begun.set()
+        return machine.spawn(spec)
+
+    spawner = WorkerSpawner(spawn)
+    async with asyncio.TaskGroup() as tasks:
+        starting = tasks.create_task(spawner.start_beside(machine.spec))
+        assert await asyncio.to_thread(begun.wait, 20)
+        threading.Timer(0.05, machine.go_on.set).start()
+        spawner.close()
+        [worker] = machine.workers
+        assert not psutil.pid_exists(worker.pid)
+    assert starting.result() is worker
+
+
 async def test_a_start_that_fails_is_reported(machine: Machine) -> None:
     def refuse(spec: WorkerSpec) -> WorkerProcess:
         raise OSError(28, "No space left on device")

@@ -4,10 +4,14 @@ import asyncio
 import functools
 import threading
 from collections.abc import Callable
+from typing import Final
 
 from coglet_supervisor.own_thread import in_own_thread
 from coglet_supervisor.workers.spec import WorkerSpec
 from coglet_supervisor.workers.worker import Worker
+
+# A start takes milliseconds. One that takes longer must not keep the end of the server waiting.
+_STARTED_S: Final = 0.5
 
 
 class WorkerSpawner:
@@ -19,7 +23,8 @@ class WorkerSpawner:
 
     def __init__(self, spawn: Callable[[WorkerSpec], Worker]) -> None:
         self._spawn = spawn
-        self._lock = threading.Lock()
+        self._lock = threading.Condition()
+        self._in_threads = 0
         self._untaken: set[Worker] = set()
         self._is_closed = False
         self._starting = 0
@@ -37,13 +42,20 @@ class WorkerSpawner:
 
     def start(self, spec: WorkerSpec) -> Worker:
         """Starts a worker. From any thread. Raises OSError."""
-        worker = self._spawn(spec)
         with self._lock:
-            if not self._is_closed:
-                self._untaken.add(worker)
-                return worker
-        worker.kill()
-        return worker
+            self._in_threads += 1
+        try:
+            worker = self._spawn(spec)
+            with self._lock:
+                if not self._is_closed:
+                    self._untaken.add(worker)
+                    return worker
+            worker.kill()
+            return worker
+        finally:
+            with self._lock:
+                self._in_threads -= 1
+                self._lock.notify_all()
 
     async def start_beside(self, spec: WorkerSpec) -> Worker:
         """As `start`, while the event loop goes on; in this thread when the system has none left."""
@@ -68,9 +80,14 @@ class WorkerSpawner:
         self.take(worker)
 
     def close(self) -> None:
-        """Kills what was not taken, and what is being started as soon as it is there."""
+        """Kills what was not taken, and what is being started as soon as it is there.
+
+        For that it waits a moment: the process may end next, and its threads with it.
+        """
         with self._lock:
             self._is_closed = True
             untaken, self._untaken = self._untaken, set()
         for worker in untaken:
             worker.kill()
+        with self._lock:
+            self._lock.wait_for(lambda: not self._in_threads, _STARTED_S)
