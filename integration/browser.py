@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any, Final
 
@@ -37,6 +37,10 @@ _WITH_PIPES: Final = (
 
 class PageError(Exception):
     """The page threw an exception."""
+
+
+class PageIsReplaced(PageError):
+    """The page was left for another one, or loaded again, before the expression had a value."""
 
 
 class Page:
@@ -73,10 +77,16 @@ class Page:
             raise PageError(json.dumps(answer["exceptionDetails"]))
         return answer["result"].get("value")
 
+    def reload(self) -> None:
+        """Load the page again; returns when a new document has replaced the old one."""
+        self.run("window.isOld = true")
+        self._call("Page.reload")
+        self.wait("window.isOld === undefined")
+
     def wait(self, condition: str) -> Any:
         """The first true value of an expression."""
         try:
-            return wait_for(lambda: self.run(condition), f"true {condition}")
+            return wait_for(lambda: self._value_now(condition), f"true {condition}")
         except AssertionError as error:
             text = self.run("document.body?.innerText")
             raise AssertionError(f"{error}; the page: {text}") from None
@@ -102,6 +112,10 @@ class Page:
         """Return a picture of what is visible, as PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
 
+    def _value_now(self, condition: str) -> Any:
+        with suppress(PageIsReplaced):
+            return self.run(condition)
+
     def _call(self, method: str, **parameters: Any) -> Any:
         self._count += 1
         message = {"id": self._count, "method": method, "params": parameters}
@@ -111,6 +125,8 @@ class Page:
         while True:
             answer = self._read()
             if answer.get("id") == self._count:
+                if "navigated" in answer.get("error", {}).get("message", ""):
+                    raise PageIsReplaced(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
             self._note(answer)

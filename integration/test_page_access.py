@@ -51,7 +51,7 @@ def test_the_page_asks_for_the_token(page: Page, guarded: Server) -> None:
     page.wait("document.querySelector('#health').textContent === 'READY'")
     page.wait("document.querySelector('#no-rows').textContent.startsWith('No predictions yet')")
     assert not page.run("document.querySelector('#token-dialog').open")
-    page.run("location.reload()")
+    page.reload()
     page.wait("document.querySelector('#health')?.textContent === 'READY'")
     assert [url for url in page.requested if "sesame" in url] == []
     page.run("location.hash = '#try'")
@@ -64,7 +64,8 @@ def test_the_page_asks_for_the_token(page: Page, guarded: Server) -> None:
 def test_without_a_token_the_page_asks_once(page: Page, guarded: Server) -> None:
     page.open(f"{url_of(guarded)}/ui/")
     page.wait("document.querySelector('#token-dialog') !== null")
-    page.run("sessionStorage.clear(); location.reload()")
+    page.run("sessionStorage.clear()")
+    page.reload()
     page.wait("document.querySelector('#token-dialog')?.open")
     page.run("document.querySelector('#token-cancel').click()")
     page.wait("document.querySelector('#health').textContent === 'no token'")

@@ -104,7 +104,9 @@ async def test_100_continue_only_when_the_body_is_wanted(client: Client) -> None
 async def test_after_an_early_response_it_keeps_reading_for_a_while_then_closes(client: Client) -> None:
     client.send(POST + b"Content-Length: 1000\r\n\r\nabc")
     await answer(client.host.asked[0], status=413)
-    assert client.got.startswith(b"HTTP/1.1 413 ")
+    response = client.got
+    assert response.startswith(b"HTTP/1.1 413 ")
+    assert b"\r\nconnection: close\r\n" in response
     assert client.wire.ended == "eof"
     client.send(b"what is still being sent")
     assert client.got == b""
@@ -229,7 +231,9 @@ async def test_a_stopping_server_closes_after_the_response(client: Client) -> No
     client.send(GET)
     client.host.is_stopping = True
     await answer(client.host.asked[0])
-    assert client.got.endswith(b"ok")
+    response = client.got
+    assert b"\r\nconnection: close\r\n" in response
+    assert response.endswith(b"ok")
     assert client.wire.ended == "closed"
 
 

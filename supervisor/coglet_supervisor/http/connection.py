@@ -203,6 +203,11 @@ class Connection(asyncio.Protocol):
 
     # for an exchange
 
+    @property
+    def is_last(self) -> bool:
+        """True if the connection closes after the response that is being sent."""
+        return self._host.is_stopping
+
     def write(self, data: bytes) -> None:
         """Send `data` after what was written before."""
         self._written += len(data)

@@ -22,6 +22,9 @@ class ResponseSink(Protocol):
 
     is_closing: bool
 
+    @property
+    def is_last(self) -> bool: ...
+
     def write(self, data: bytes) -> None: ...
 
     async def wait_writable(self) -> None: ...
@@ -190,6 +193,8 @@ class Exchange:
         self._chunked = not has_length and is_1_1 and status not in _NO_BODY
         if closes or not (has_length or self._chunked):
             self.keep_alive = False  # HTTP/1.0: the end of the connection marks the end of the body
+        elif not self._complete or self._sink.is_last:
+            self.keep_alive = False  # the client must know, or its next request meets a closed connection
         elif self.keep_alive and not is_1_1:
             headers = [*headers, (b"connection", b"keep-alive")]  # RFC 9112, C.2.2: else the client may close
         return encode_head(status, headers, chunked=self._chunked, keep_alive=self.keep_alive)
