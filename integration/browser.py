@@ -8,7 +8,7 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Final
 
@@ -84,12 +84,21 @@ class Page:
         self.wait("window.isOld === undefined")
 
     def wait(self, condition: str) -> Any:
-        """The first true value of an expression."""
+        """The first true value of an expression. It may throw, until the elements that it names are there."""
+        problem = ""
+
+        def value() -> Any:
+            nonlocal problem
+            try:
+                return self.run(condition)
+            except PageError as error:
+                problem = f"; {error}"
+
         try:
-            return wait_for(lambda: self._value_now(condition), f"true {condition}")
+            return wait_for(value, f"true {condition}")
         except AssertionError as error:
             text = self.run("document.body?.innerText")
-            raise AssertionError(f"{error}; the page: {text}") from None
+            raise AssertionError(f"{error}{problem}; the page: {text}") from None
 
     def press(self, key: str, *, ctrl: bool = False) -> None:
         """Press and release a key, with Ctrl held if asked for."""
@@ -111,10 +120,6 @@ class Page:
     def screenshot(self) -> bytes:
         """Return a picture of what is visible, as PNG."""
         return base64.b64decode(self._call("Page.captureScreenshot", format="png")["data"])
-
-    def _value_now(self, condition: str) -> Any:
-        with suppress(PageIsReplaced):
-            return self.run(condition)
 
     def _call(self, method: str, **parameters: Any) -> Any:
         self._count += 1
