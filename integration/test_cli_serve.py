@@ -2,13 +2,21 @@
 
 import json
 import signal
+import socket
 import urllib.request
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from typing import Any, Final
 
 import pytest
 from integration.cli_process import Cog, run_cog, start_cog
 from testing.waiting import wait_for
+
+from coglet_cli.local import serve
+from coglet_cli.local.model import LocalOptions
+from coglet_cli.server.address import LOOPBACK, Address
+from coglet_cli.terminal import Terminal
 
 pytestmark = pytest.mark.ours("the command line is not part of the server")
 
@@ -113,6 +121,31 @@ def test_a_port_in_use(project: Path) -> None:
         second = run_cog(project, "serve", "-p", port)
     assert second.returncode == 1
     assert second.stderr.startswith(f"error: port {port} on 127.0.0.1 is already in use\n\nhint: ")
+
+
+def test_another_port_is_chosen_when_the_free_one_was_taken(
+    project: Path, port: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(project)
+
+    def stop() -> None:
+        wait_for(lambda: is_open(port), "server on the second port")
+        call(f"http://{LOOPBACK}:{port}/shutdown")
+
+    with socket.create_server((LOOPBACK, 0)) as other, ThreadPoolExecutor(1) as pool:
+        chosen = iter([other.getsockname()[1], port])
+        monkeypatch.setattr(serve, "free_address", lambda host: Address(host, next(chosen)))
+        stopped = pool.submit(stop)
+        serve.run_server(
+            serve.ServeOptions(LocalOptions("cog.yaml"), LOOPBACK, port=0), Terminal(color=False)
+        )
+        stopped.result()
+
+
+def is_open(port: int) -> bool:
+    with suppress(ConnectionError), socket.create_connection((LOOPBACK, port)):
+        return True
+    return False
 
 
 def test_it_can_be_open_to_the_network(project: Path) -> None:

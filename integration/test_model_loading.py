@@ -1,5 +1,6 @@
 """runtime.md 4.2: how a model is found in its file, and what it is made of."""
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -149,10 +150,8 @@ def test_the_module_has_the_name_of_its_file(serve: Serve) -> None:
 
 def test_files_beside_the_model_can_be_imported(serve: Serve) -> None:
     source = "import worker, cli\ndef predict():\n    return [worker.NAME, cli.NAME]\n"
-    with serve(model_of(source, "predict.py:predict"), until=None) as server:
-        for name in ("worker", "cli"):
-            (server.folder / f"{name}.py").write_text(f"NAME = {name!r}\n")
-        server.wait_status("READY", "SETUP_FAILED")
+    files = {f"{name}.py": f"NAME = {name!r}\n" for name in ("worker", "cli")}
+    with serve(replace(model_of(source, "predict.py:predict"), files=files)) as server:
         assert server.predict().json()["output"] == ["worker", "cli"]
 
 

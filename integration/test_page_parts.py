@@ -64,6 +64,25 @@ def test_a_large_event_is_read_once(page: Page) -> None:
     assert page.run(script) == [8_000_000, True]
 
 
+def test_who_gives_no_token_is_not_asked_again_for_a_request_of_before(page: Page) -> None:
+    asked, is_last_asked, statuses = page.run(
+        """import("./api.js").then(async ({ ApiServer }) => {
+          let asked = 0, refuse;
+          const server = new ApiServer("http://none", async () => { asked += 1; return null; });
+          const late = new Promise((resolve) => { refuse = resolve; });
+          server.send = async (_, path) => (path === "/late" && await late, { status: 401 });
+          const slow = server.fetch("GET", "/late");
+          const statuses = [(await server.fetch("GET", "/soon")).status];
+          refuse();
+          statuses.push((await slow).status);
+          const before = asked;
+          await server.fetch("GET", "/later");
+          return [before, asked === 2, statuses];
+        })"""
+    )
+    assert (asked, is_last_asked, statuses) == (1, True, [401, 401])
+
+
 def shown(page: Page, output: str, *, joins: bool) -> list[str]:
     """Return the tags and texts of what the page shows of an output, a JavaScript expression."""
     script = f"""import("./output.js").then(({{ OutputView }}) => {{

@@ -66,7 +66,9 @@ def test_sigint_ends_the_server(serve: Serve) -> None:
 def test_a_running_prediction_is_answered_before_the_end(
     serve: Serve, stop: Callable[[Server], object]
 ) -> None:
-    with serve("script") as server, server.address.connect() as idle:
+    # Long enough for a busy machine: the prediction is let go as soon as the server refuses another one.
+    grace = {"COG_SHUTDOWN_GRACE": "20"}
+    with serve("script", variables=grace) as server, server.address.connect() as idle:
         exchange(idle, "GET", "/health-check")
         with holding(server, "promised") as answer:
             stop(server)

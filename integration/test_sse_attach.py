@@ -112,7 +112,7 @@ def test_a_bad_capacity_is_the_default(serve: Serve) -> None:
     with serve(STREAMING, variables={"COG_STREAM_HISTORY_CAPACITY": "many"}) as server:
         with streaming(server, returning("1")) as stream:
             assert stream.rest()[-1].name == "completed"
-        assert "COG_STREAM_HISTORY_CAPACITY" in server.log
+        server.wait_log("COG_STREAM_HISTORY_CAPACITY")
 
 
 def test_the_prediction_is_canceled_when_its_last_reader_leaves(server: Server, gate: str) -> None:

@@ -355,6 +355,12 @@ def test_records_of_the_log_have_the_trace(server: Server, collector: Collector)
 # over a restart
 
 
+def terminate(server: Server) -> None:
+    """Return when the server starts nothing more: what ends now must not make room for what waits."""
+    server.process.terminate()
+    server.wait_log("Received SIGTERM")
+
+
 def test_the_trace_continues_in_the_next_server(serve: Serve, tmp_path: Path) -> None:
     records = {"COG_QUEUE_SIZE": "5", "COG_RECORDS": f"sqlite:{tmp_path}/records.db"}
     with collecting() as collector, Receiver().listening() as web:
@@ -362,7 +368,7 @@ def test_the_trace_continues_in_the_next_server(serve: Serve, tmp_path: Path) ->
         with serve("script", variables=variables) as server, holding(server, "first"):
             body = {"input": HELLO, "id": "second", "webhook": web.url}
             server.request("POST", "/predictions", body, {**PARENT, "Prefer": "respond-async"})
-            server.process.terminate()
+            terminate(server)
         with serve("script", variables=variables):
             web.wait_end("second")
         spans = [span for span in collector.spans if span.trace_id == TRACE_ID]
@@ -378,7 +384,7 @@ def test_a_run_without_a_trace_has_a_root_of_its_own(serve: Serve, tmp_path: Pat
     with collecting() as collector:
         with serve("script", variables=records) as server, holding(server, "first"):
             server.start(HELLO, id="second")
-            server.process.terminate()
+            terminate(server)
         with serve("script", variables={**collector.variables, **records}):
             root, run = collector.wait_spans("prediction", "run")
     assert root.parent_id == ""

@@ -1,7 +1,8 @@
 """The model that a server under test serves, and the schema that its build would have written."""
 
 import json
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
 
@@ -20,6 +21,8 @@ class Model:
     ref: str = "predict.py:Predictor"
     is_streaming: bool = False
     """Whether its clients may ask for server-sent events. Its schema says so."""
+    files: Mapping[str, str] = field(default_factory=dict)
+    """More files of its folder, by name."""
 
     @classmethod
     def named(cls, name: str) -> "Model":
@@ -29,7 +32,8 @@ class Model:
 
     def write_to(self, folder: Path) -> None:
         """Write the model and its schema into `folder`."""
-        folder.joinpath("predict.py").write_text(self.source)
+        for name, text in {"predict.py": self.source, **self.files}.items():
+            folder.joinpath(name).write_text(text)
         if self.components is not None:
             folder.joinpath(".cog").mkdir()
             text = json.dumps(openapi(self.components, is_streaming=self.is_streaming))

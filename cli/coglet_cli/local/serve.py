@@ -4,7 +4,7 @@ import asyncio
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.interrupts import Interrupts, run_interruptible
@@ -25,6 +25,8 @@ from coglet_cli.project.schema import prepare_schema
 from coglet_cli.server.address import Address, PortTaken, free_address
 from coglet_cli.server.running import RunningServer, unless_raised
 from coglet_cli.terminal import Terminal
+
+_PORT_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -59,17 +61,33 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
     """Serve until Ctrl-C or a shutdown request. Raises UserError if the server cannot start or fails."""
     model = load_local_model(options.local.file, terminal)
     prepare_schema(model.project, model.config, terminal)
-    address = Address(options.host, options.port) if options.port else free_address(options.host)
-    if not address.is_free:
+    if options.port and not (address := Address(options.host, options.port)).is_free:
         raise PortTaken(address)
-    start = _Start(options, address, terminal)
-    command = start.command(model, with_interpreter(model, options.local, terminal))
+    local = with_interpreter(model, options.local, terminal)
     try:
-        run_interruptible(lambda interrupts: start.serve(command, interrupts))
+        _serve(options, model, local, terminal)
     except Interrupted as stopped:
         # Ctrl-C is the normal way to stop a server in the foreground.
         if stopped.signal_number != signal.SIGINT:
             raise
+
+
+def _serve(
+    options: ServeOptions,
+    model: LocalModel,
+    local: LocalOptions,
+    terminal: Terminal,
+    attempts: int = _PORT_ATTEMPTS,
+) -> None:
+    address = Address(options.host, options.port) if options.port else free_address(options.host)
+    start = _Start(options, address, terminal)
+    command = start.command(model, local)
+    try:
+        run_interruptible(lambda interrupts: start.serve(command, interrupts))
+    except PortTaken:  # of a free one that another program took before the server did, there are others
+        if options.port or attempts == 1:
+            raise
+        _serve(options, model, local, terminal, attempts - 1)
 
 
 @dataclass(frozen=True)

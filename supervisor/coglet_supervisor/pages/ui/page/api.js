@@ -6,6 +6,7 @@ export class ApiServer {
   constructor(target, askToken) {
     this.target = target === null ? null : target.replace(/\/+$/, "");
     this.askToken = askToken;
+    this.declined = 0; // how often the user was asked, and gave no token
     this.last = null; // the latest inspected request and its response
   }
 
@@ -29,11 +30,11 @@ export class ApiServer {
   // The response; one without access only if the user gives no token that the server accepts.
   async fetch(method, path, options = {}) {
     for (;;) {
-      const used = this.token;
+      const { token: used, declined } = this;
       const response = await this.send(method, path, options);
       if (response.status !== 401) return response;
-      // Another request may have asked for it in the meantime.
-      if (this.token === used && !(await this.ask())) return response;
+      // Another request may have asked for it in the meantime, and the answer is for this one too.
+      if (this.token === used && (this.declined !== declined || !(await this.ask()))) return response;
     }
   }
 
@@ -41,7 +42,8 @@ export class ApiServer {
   ask() {
     this.asking ??= this.askToken(this.token !== null).then((given) => {
       this.asking = undefined;
-      if (given !== null) this.token = given;
+      if (given === null) this.declined += 1;
+      else this.token = given;
       return given !== null;
     });
     return this.asking;
