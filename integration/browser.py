@@ -3,6 +3,7 @@
 import base64
 import json
 import os
+import re
 import shutil
 import signal
 import subprocess
@@ -33,6 +34,10 @@ _WITH_PIPES: Final = (
     "import fcntl, os, sys; a, b = (fcntl.fcntl(int(n), fcntl.F_DUPFD, 10) for n in sys.argv[1:3]); "
     "os.dup2(a, 3); os.dup2(b, 4); os.execv(sys.argv[3], sys.argv[3:])",
 )
+
+
+# How DevTools says that an expression has no value because the page is being left.
+_REPLACED: Final = re.compile("navigated|context was destroyed|Cannot find (default execution )?context")
 
 
 class PageError(Exception):
@@ -130,7 +135,7 @@ class Page:
         while True:
             answer = self._read()
             if answer.get("id") == self._count:
-                if "navigated" in answer.get("error", {}).get("message", ""):
+                if _REPLACED.search(answer.get("error", {}).get("message", "")):
                     raise PageIsReplaced(answer)
                 assert "error" not in answer, answer
                 return answer["result"]

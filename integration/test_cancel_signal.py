@@ -35,5 +35,5 @@ def test_it_is_canceled_and_its_worker_stays(serve: Serve, use: str) -> None:
         body = answer.result().json()
         assert (body["status"], body["logs"]) == ("canceled", "up\n")
         assert server.predict({"wait": False}).json()["output"] == before
+        server.wait_log(" SIGUSR1; its predictions are canceled by signal ")
         assert "the model " in server.log
-        assert " SIGUSR1; its predictions are canceled by signal " in server.log

@@ -30,8 +30,14 @@ class Runner(BaseRunner):
             time.sleep(0.01)
 
     def run(self, what: str = Input(default="echo"), times: int = 1) -> str:
-        print("asked to", what)
-        print("on stderr", file=sys.stderr)
+        try:  # a test may cancel it as soon as it has seen a line
+            print("asked to", what)
+            print("on stderr", file=sys.stderr)
+            while what == "hang":
+                time.sleep(0.01)
+        except CancelationException:
+            HostPath("canceled").touch()
+            raise
         if what == "raise":
             raise ValueError("boom")
         if what == "crash":
@@ -40,17 +46,13 @@ class Runner(BaseRunner):
             return sys.executable
         if what == "environment":
             return os.environ["FROM_YAML"] + os.environ["FROM_FLAG"]
-        try:
-            while what == "hang":
-                time.sleep(0.01)
-            while what == "resist":
-                try:
+        while what == "resist":
+            try:
+                print("resisting")
+                while True:
                     time.sleep(0.01)
-                except CancelationException:
-                    print("not impressed")
-        except CancelationException:
-            HostPath("canceled").touch()
-            raise
+            except CancelationException:
+                print("not impressed")
         return what * times
 """
 
@@ -188,7 +190,7 @@ def test_a_signal_during_setup(project: Path) -> None:
 
 def test_a_second_signal_kills_a_model_that_ignores_the_first(project: Path) -> None:
     with start_cog(project, "predict", "-i", "what=resist") as cog:
-        cog.wait_shown("asked to resist")
+        cog.wait_shown("resisting")
         cog.signal(signal.SIGINT)
         cog.wait_shown("not impressed")
         cog.signal(signal.SIGINT)

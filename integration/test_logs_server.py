@@ -22,7 +22,10 @@ def messages(server: Server) -> set[str]:
 def test_each_line_is_a_json_record(serve: Serve) -> None:
     with serve("script") as server:
         server.predict(PRINTING)
-        wait_for(lambda: "printed" in messages(server), "the record of the print")
+        # Nothing is written to the log past the end of the server.
+        server.request("POST", "/shutdown")
+        server.wait_exit()
+        assert "printed" in messages(server)
         assert len(server.records) == len(server.log.splitlines())
         for record in server.records:
             assert {"timestamp", "level", "fields", "target"} <= record.keys()
