@@ -92,6 +92,8 @@ def test_orphans_of_another_command_are_reaped(engine: docker.DockerClient, hell
     with running(
         engine, hello_image, "sh", "-c", f"mkfifo /tmp/fifo; {script}", stdin_open=True
     ) as container:
+        # Without a FIFO, `echo` would make a file.
+        wait_for(lambda: container.exec_run(["test", "-p", "/tmp/fifo"])[0] == 0, "the FIFO")
         inside(container, "sh", "-c", "echo >/tmp/fifo")  # lets it exit
         orphan = inside(container, "cat", "/tmp/orphan").strip()
         wait_for(lambda: container.exec_run(["test", "-e", f"/proc/{orphan}"])[0] == 1, "its end")
