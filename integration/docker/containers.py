@@ -4,15 +4,17 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import docker
 import httpx
 from docker.models.containers import Container
 from integration.cli_process import run_cog as run_cog_within
 
-# A build without a cache downloads all packages of a model.
-run_cog = functools.partial(run_cog_within, within_s=500)
+BUILD_LIMIT_S: Final = 500.0
+"""A build without a cache downloads all packages of a model."""
+
+run_cog = functools.partial(run_cog_within, within_s=BUILD_LIMIT_S)
 
 
 def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> str:
