@@ -46,14 +46,14 @@ class Cog:
         """What it has written to stderr so far."""
         return self._err.text
 
-    def wait_shown(self, text: str) -> None:
+    def wait_shown(self, text: str, *, within_s: float = DEADLINE_S) -> None:
         """Wait until `text` appears on stdout or stderr."""
 
         def shown() -> bool:
             return text in self.out + self.err
 
         try:
-            wait_for(shown, f"{text!r}")
+            wait_for(shown, f"{text!r}", deadline_s=within_s)
         except AssertionError as error:
             raise AssertionError(f"{error}\nstdout: {self.out}\nstderr: {self.err}") from None
 

@@ -6,12 +6,10 @@ import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
-import httpx
 import pytest
 from integration.docker.engine import running_registry
 from testing.ports import reserved_port
 from testing.receiver import Reply, answering
-from testing.waiting import wait_for
 
 from coglet_cli.cache_folder import cache_folder
 from coglet_cli.errors import UserError
@@ -41,16 +39,9 @@ def registry(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
         if os.environ.get("CI") == "true":
             pytest.fail("docker-registry is missing")
         pytest.skip("CANNOT RUN HERE: the tests of managed weights: docker-registry is missing")
-    with reserved_port() as port, running_registry(tmp_path_factory.mktemp("registry"), port) as host:
-        wait_for(lambda: answers(host), "registry")
+    folder = tmp_path_factory.mktemp("registry")
+    with reserved_port() as port, running_registry(folder, port) as host:
         yield host
-
-
-def answers(host: str) -> bool:
-    try:
-        return httpx.get(f"http://{host}/v2/").is_success
-    except httpx.HTTPError:
-        return False
 
 
 @pytest.fixture

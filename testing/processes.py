@@ -19,6 +19,14 @@ MARK: Final = "PYCOGLET_TEST_MARK"
 _GONE_WITHIN_S: Final = 10.0
 
 
+def is_alive(process: psutil.Process) -> bool:
+    """False for a process that has ended, whether or not its parent has noticed; it may end just now."""
+    try:
+        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def marked(mark: str) -> list[psutil.Process]:
     """The living processes that carry `mark`."""
     return [process for process in psutil.process_iter() if _carries(process, mark)]

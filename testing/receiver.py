@@ -97,7 +97,7 @@ class Receiver:
             def do_POST(self) -> None:
                 outer._handle(self)
 
-            do_PUT = do_GET = do_HEAD = do_POST
+            do_PUT = do_GET = do_HEAD = do_DELETE = do_POST
 
             def log_message(self, format: str, *args: Any) -> None:
                 """Log nothing to stderr."""

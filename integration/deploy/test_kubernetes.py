@@ -51,11 +51,13 @@ def test_the_scaled_object_is_valid_and_scales_the_deployment(tmp_path: Path) ->
     assert read["spec"]["scaleTargetRef"]["name"] == MODEL["Deployment"]["metadata"]["name"]
 
 
-def test_the_server_answers_its_probes(serve: Serve) -> None:
+def test_the_server_answers_its_probes(serve: Serve, port: int) -> None:
     paths = {
         name: CONTAINER[f"{name}Probe"]["httpGet"]["path"] for name in ("startup", "readiness", "liveness")
     }
-    with serve(SLOW_SETUP, variables=VARIABLES, until="STARTING") as server:
+    # A pod has its ports for itself, this machine has not.
+    variables = {**VARIABLES, "COG_METRICS": str(port)}
+    with serve(SLOW_SETUP, variables=variables, until="STARTING") as server:
 
         def statuses() -> dict[str, int]:
             return {name: server.request("GET", path).status for name, path in paths.items()}

@@ -20,8 +20,7 @@ from integration.docker.engine import (
     running_registry,
 )
 from integration.docker.other_python import ensure_other_base
-
-from coglet_cli.server.address import LOOPBACK, free_address
+from testing.ports import reserved_port
 
 _BUNDLE = Path("/etc/ssl/certs/ca-certificates.crt")
 
@@ -57,7 +56,7 @@ def fast_base(engine: docker.DockerClient, variables: dict[str, str]) -> None:
 def registry(engine: docker.DockerClient) -> Iterator[str]:
     """`host:port` of a registry on loopback."""
     with tempfile.TemporaryDirectory() as folder:
-        with running_registry(Path(folder), free_address(LOOPBACK).port) as host:
+        with reserved_port() as port, running_registry(Path(folder), port) as host:
             yield host
 
 
@@ -76,8 +75,7 @@ def other_python(engine: docker.DockerClient) -> str:
 def private_registry(engine: docker.DockerClient) -> Iterator[str]:
     """`host:port` of a registry on loopback that requires a login."""
     with tempfile.TemporaryDirectory() as folder:
-        port = free_address(LOOPBACK).port
-        with running_registry(Path(folder), port, is_private=True) as host:
+        with reserved_port() as port, running_registry(Path(folder), port, is_private=True) as host:
             yield host
 
 

@@ -4,15 +4,18 @@ import functools
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Final
 
 import docker
 import httpx
 from docker.models.containers import Container
 from integration.cli_process import run_cog as run_cog_within
+from testing.waiting import DEADLINE_S
 
-# A build without a cache downloads all packages of a model.
-run_cog = functools.partial(run_cog_within, within_s=500)
+BUILD_LIMIT_S: Final = 500.0
+"""A build without a cache downloads all packages of a model."""
+
+run_cog = functools.partial(run_cog_within, within_s=BUILD_LIMIT_S)
 
 
 def build(folder: Path, name: str, variables: dict[str, str], *flags: str) -> str:
@@ -48,6 +51,19 @@ def health(container: Container) -> str:
         return str(httpx.get(f"{url(container)}/health-check").json()["status"])
     except httpx.TransportError:
         return "away"
+
+
+def predict(container: Container, **inputs: object) -> dict[str, Any]:
+    """Return the response to a prediction."""
+    answer = httpx.post(f"{url(container)}/predictions", json={"input": inputs}, timeout=DEADLINE_S)
+    response: dict[str, Any] = answer.json()
+    return response
+
+
+def stop(container: Container) -> int:
+    """Stop it as `docker stop` does and return its exit code: 137 if it had to be killed after 10 s."""
+    container.stop()
+    return exit_code(container)
 
 
 def inside(container: Container, *command: str) -> str:

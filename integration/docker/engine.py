@@ -13,6 +13,7 @@ from pathlib import Path
 from typing import Final
 
 import docker
+import httpx
 from docker.errors import DockerException, ImageNotFound
 from testing.waiting import wait_for
 
@@ -28,6 +29,8 @@ _SOCKET: Final = Path("/var/run/docker.sock")
 _SUITE: Final = "bookworm"
 # On a busy machine with many images it needs more than a server of ours may.
 _START_LIMIT_S: Final = 90.0
+# The default is 60 s, but a step of a build may install packages for longer without a word.
+_REQUEST_LIMIT_S: Final = 500
 _NEEDED: Final = ("dockerd", "debootstrap", "docker-registry")
 _PACKAGES: Final = "python3,python3-venv,python3-pip,ca-certificates"
 _PATH: Final = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"
@@ -52,7 +55,7 @@ def running_engine(folder: Path) -> Iterator[docker.DockerClient]:
     with ExitStack() as stack:
         if not _answers():
             stack.enter_context(_own_engine(folder))
-        yield stack.enter_context(closing(docker.from_env()))
+        yield stack.enter_context(closing(docker.from_env(timeout=_REQUEST_LIMIT_S)))
 
 
 @contextmanager
@@ -80,6 +83,13 @@ def _is_listening(path: Path) -> bool:
     with socket.socket(socket.AF_UNIX) as asking, suppress(OSError):
         asking.connect(str(path))
         return True
+    return False
+
+
+def _is_registry(port: int) -> bool:
+    with suppress(httpx.TransportError):
+        # A private one refuses the request, but says what it is.
+        return "docker-distribution-api-version" in httpx.get(f"http://127.0.0.1:{port}/v2/").headers
     return False
 
 
@@ -159,6 +169,7 @@ def running_registry(folder: Path, port: int, *, is_private: bool = False) -> It
     with (folder / "registry.log").open("wb") as log:
         process = subprocess.Popen(["docker-registry", "serve", str(config)], stdout=log, stderr=log)
     try:
+        wait_for(lambda: _is_registry(port), "answer of the registry")
         yield f"127.0.0.1:{port}"
     finally:
         process.terminate()

@@ -9,10 +9,10 @@ from pathlib import Path
 from typing import Any, Final
 
 import docker
-import httpx
 import pytest
 from docker.models.containers import Container
-from integration.docker.containers import build, health, inside, run_cog, running, url
+from integration.docker.containers import build, health, inside, run_cog, running
+from integration.docker.containers import predict as predict_in
 from integration.docker.engine import FAST_BASE, CannotRun
 from integration.docker.stand_ins import (
     COG_BASE_HOST,
@@ -121,7 +121,7 @@ def write_model(folder: Path, kind: Kind, **settings: object) -> None:
 
 def predict(container: Container, folder: str) -> dict[str, object]:
     wait_for(lambda: health(container) == "READY", "READY")
-    answer = httpx.post(f"{url(container)}/predictions", json={"input": {"folder": folder}}).json()
+    answer = predict_in(container, folder=folder)
     assert answer["status"] == "succeeded", answer
     output: dict[str, object] = answer["output"]
     return output

@@ -2,7 +2,7 @@
 
 import docker
 import pytest
-from integration.docker.containers import exit_code, health, inside, processes, running
+from integration.docker.containers import exit_code, health, inside, processes, running, stop
 from testing.waiting import wait_for
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
@@ -27,8 +27,7 @@ def test_the_server_is_pid_1_for_every_command_that_starts_it(
     with running(engine, hello_image, *command) as container:
         wait_for(lambda: health(container) == "READY", "READY")
         assert inside(container, "cat", "/proc/1/comm") == "python\n"
-        container.stop(timeout=2)  # after that it would be killed, with exit code 137
-        assert exit_code(container) == 0
+        assert stop(container) == 0
 
 
 @pytest.mark.parametrize("script", ["exec python -m cog.server.http", "python -m cog.server.http & wait"])
@@ -40,8 +39,7 @@ def test_a_script_starts_the_server(engine: docker.DockerClient, hello_image: st
 def test_the_entry_point_may_be_replaced(engine: docker.DockerClient, hello_image: str) -> None:
     with running(engine, hello_image, *SERVER[1:], entrypoint=list(SERVER[:1])) as container:
         wait_for(lambda: health(container) == "READY", "READY")
-        container.stop(timeout=2)
-        assert exit_code(container) == 0
+        assert stop(container) == 0
 
 
 def test_flags_of_the_server_reach_it(engine: docker.DockerClient, hello_image: str) -> None:
@@ -75,15 +73,13 @@ def test_another_command_gets_the_signals(engine: docker.DockerClient, hello_ima
     script = 'trap "echo stopped; exit 5" TERM; echo ready; tail -f /dev/null & wait'
     with running(engine, hello_image, "sh", "-c", script) as container:
         wait_for(lambda: container.logs() == b"ready\n", "the trap")
-        container.stop(timeout=2)
-        assert (exit_code(container), container.logs()) == (5, b"ready\nstopped\n")
+        assert (stop(container), container.logs()) == (5, b"ready\nstopped\n")
 
 
 def test_a_command_without_a_handler_ends_at_once(engine: docker.DockerClient, hello_image: str) -> None:
     with running(engine, hello_image, "cat", stdin_open=True) as container:
         wait_for(lambda: " cat " in processes(container), "the command")
-        container.stop(timeout=2)
-        assert exit_code(container) == 128 + 15
+        assert stop(container) == 128 + 15
 
 
 def test_orphans_of_another_command_are_reaped(engine: docker.DockerClient, hello_image: str) -> None:
@@ -92,6 +88,8 @@ def test_orphans_of_another_command_are_reaped(engine: docker.DockerClient, hell
     with running(
         engine, hello_image, "sh", "-c", f"mkfifo /tmp/fifo; {script}", stdin_open=True
     ) as container:
+        # Without a FIFO, `echo` would make a file.
+        wait_for(lambda: container.exec_run(["test", "-p", "/tmp/fifo"])[0] == 0, "the FIFO")
         inside(container, "sh", "-c", "echo >/tmp/fifo")  # lets it exit
         orphan = inside(container, "cat", "/tmp/orphan").strip()
         wait_for(lambda: container.exec_run(["test", "-e", f"/proc/{orphan}"])[0] == 1, "its end")

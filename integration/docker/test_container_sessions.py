@@ -9,7 +9,7 @@ from pathlib import Path
 import docker
 import pytest
 from integration.cli_process import start_cog, start_cog_on_terminal
-from integration.docker.containers import run_cog
+from integration.docker.containers import BUILD_LIMIT_S, run_cog
 
 pytestmark = [pytest.mark.slow, pytest.mark.timeout(600)]
 PLAIN = ("--use-cog-base-image", "false")
@@ -20,7 +20,7 @@ def test_the_server_of_a_folder_until_ctrl_c(
     engine: docker.DockerClient, example: Path, variables: dict[str, str]
 ) -> None:
     with start_cog(example, "serve", "--docker", "-p", "0", *PLAIN, variables=variables) as cog:
-        cog.wait_shown("The model is ready")
+        cog.wait_shown("The model is ready", within_s=BUILD_LIMIT_S)  # its image is built first
         assert (
             "Running python --check-hash-based-pycs never -m cog.server.http --await-explicit-shutdown true "
             "in Docker with the current directory mounted as a volume...\n"
@@ -85,7 +85,7 @@ def test_a_command_on_a_terminal(
     wait = 'while [ "$(stty size)" = "0 0" ]; do :; done'
     script = f'{wait}; stty size; read word; echo "got $word"; exec sleep 1000'
     with start_cog_on_terminal(example, "exec", *PLAIN, "sh", "-c", script) as (cog, keyboard):
-        cog.wait_shown("30 100\r\n")
+        cog.wait_shown("30 100\r\n", within_s=BUILD_LIMIT_S)  # the image is built first
         os.write(keyboard, b"this\r")
         cog.wait_shown("got this\r\n")
         os.write(keyboard, b"\x03")  # Ctrl-C, which goes to the command and not to cog

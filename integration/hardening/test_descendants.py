@@ -12,6 +12,7 @@ import pytest
 from integration.cli_process import run_cog
 from integration.conftest import Serve
 from integration.hardening.workers import worker_pids
+from testing.processes import is_alive
 from testing.script import returning, script
 from testing.server import Server
 from testing.waiting import wait_for
@@ -54,13 +55,6 @@ def family_of(server: Server) -> list[psutil.Process]:
 
 def living(family: list[psutil.Process]) -> list[psutil.Process]:
     return [each for each in family if is_alive(each)]
-
-
-def is_alive(process: psutil.Process) -> bool:
-    try:
-        return process.is_running() and process.status() != psutil.STATUS_ZOMBIE
-    except psutil.NoSuchProcess:
-        return False
 
 
 def wait_end(family: list[psutil.Process]) -> None:

@@ -6,6 +6,7 @@ import signal
 import psutil
 import pytest
 from integration.worker.conftest import StartWorker
+from testing.processes import is_alive
 from testing.waiting import wait_for
 from testing.worker import EXIT_OK, Worker
 
@@ -173,9 +174,7 @@ def assert_nothing_is_left(worker: Worker) -> None:
     assert len(family) == 4
     worker.vanish()
     worker.wait_exit()
-    wait_for(
-        lambda: not any(each.is_running() and each.status() != "zombie" for each in family), "end of all"
-    )
+    wait_for(lambda: not any(is_alive(each) for each in family), "end of all")
 
 
 @pytest.mark.parametrize(("prefix", "wait"), HANGS.values(), ids=HANGS)

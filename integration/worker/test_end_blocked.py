@@ -112,7 +112,8 @@ def test_a_busy_thread_on_a_busy_machine(start_worker: StartWorker, others: None
 
 def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> None:
     """The main thread never gets to its exit."""
-    setup = "signal.signal(signal.SIGALRM, never_ends); signal.setitimer(signal.ITIMER_REAL, 0.1)"
+    # A second is for the way from here to Ready: before it, the worker would never be ready.
+    setup = "signal.signal(signal.SIGALRM, never_ends); signal.setitimer(signal.ITIMER_REAL, 1)"
     worker = start_worker(MODEL.format(setup=setup))
     worker.wait_server_log("held")
     code, elapsed_s = timed_shut_down(worker)

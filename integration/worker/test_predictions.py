@@ -149,6 +149,7 @@ def test_the_traceback_goes_to_the_server_log_and_not_to_the_client(start_worker
     worker = start_worker(written(SYNC["class"], "", "secret = 1\nassert secret == 2"))
     prediction = worker.predict()
     assert "predict.py" not in prediction.result().error + prediction.result().logs
+    worker.check_health()  # the report comes on another channel than the result
     report = "\n".join(worker.records)
     assert report.startswith(
         f"prediction {prediction.message.id} raised\nTraceback (most recent call last):\n"

@@ -113,8 +113,7 @@ async def model_container(
         _thread(_watch, container, asyncio.get_running_loop(), exit_code)
         yield ContainerServer(container, _published(container), exit_code, lines)
     finally:
-        await asyncio.to_thread(remove_container, container)
-        reader.join(_LOG_DRAIN_S)
+        await asyncio.to_thread(_end, container, reader)
 
 
 def start_container(engine: Engine, plan: ContainerPlan, terminal: Terminal) -> Container:
@@ -228,9 +227,21 @@ def _read_log(container: Container, show_line: Callable[[str], None]) -> None:
         show_line(rest.decode("utf-8", "replace"))
 
 
-def remove_container(container: Container) -> None:
-    """Stop a container if it runs, and remove it."""
+def _end(container: Container, log_reader: threading.Thread) -> None:
+    """Stop a container, show the rest of its log, which is removed with it, and remove it."""
+    _stop(container)
+    log_reader.join(_LOG_DRAIN_S)
+    remove_container(container)
+
+
+def _stop(container: Container) -> None:
+    """Stop a container if it runs."""
     with suppress(DockerException):
         container.stop(timeout=_STOP_GRACE_S)
+
+
+def remove_container(container: Container) -> None:
+    """Stop a container if it runs, and remove it."""
+    _stop(container)
     with suppress(DockerException):
         container.remove(force=True, v=True)
