@@ -139,7 +139,8 @@ class Page:
                     raise PageIsReplaced(answer)
                 assert "error" not in answer, answer
                 return answer["result"]
-            self._note(answer)
+            if answer.get("sessionId") == self._session:  # else it is of an earlier page
+                self._note(answer)
 
     def _read(self) -> Any:
         while b"\0" not in self._unread:

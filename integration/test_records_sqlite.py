@@ -51,7 +51,8 @@ def accept(server: Server, prediction_id: str, input: Mapping[str, Any], **field
 def test_what_waited_is_run_by_the_next_server(
     serve: Serve, variables: dict[str, str], ending: signal.Signals
 ) -> None:
-    with serve("script", variables=variables) as server:
+    # What runs has the time that the machine needs to let it go.
+    with serve("script", variables={**variables, "COG_SHUTDOWN_GRACE": "60"}) as server:
         accept(server, "a", WAIT)
         wait_started(server, "a")
         accept(server, "b", returning("'b'"))
@@ -112,7 +113,7 @@ def test_a_prediction_whose_client_was_connected_is_not_run(serve: Serve, variab
 def test_each_terminal_webhook_is_sent_although_the_receiver_was_down(
     serve: Serve, variables: dict[str, str]
 ) -> None:
-    with reserved_port() as port:
+    with reserved_port() as port:  # until the end: no other process may get it in between
         url = f"http://127.0.0.1:{port}/hook"
         fields = {"webhook": url, "webhook_events_filter": ["completed"]}
         with serve("script", variables=variables) as server:
@@ -122,23 +123,18 @@ def test_each_terminal_webhook_is_sent_although_the_receiver_was_down(
             wait_started(server, "running")
             accept(server, "waiting", returning("2"), **fields)
             kill(server)
-    receiver = Receiver(port=port)
-    with receiver.listening(), serve("script", variables=variables) as server:
-        bodies = [each.json() for each in receiver.wait_count(3)]
-        assert sorted((each["id"], each["status"]) for each in bodies) == [
-            ("ended", "succeeded"),
-            ("running", "failed"),
-            ("waiting", "succeeded"),
-        ]
-        wait_ended(server, "waiting")
-    with receiver_again(port) as receiver, serve("script", variables=variables) as server:
-        accept(server, "last", returning("3"), **fields)
-        receiver.wait_end("last")
-        assert [each["id"] for each in receiver.bodies()] == ["last"]
-
-
-def receiver_again(port: int) -> Any:
-    return Receiver(port=port).listening()
+        with Receiver(port=port).listening() as receiver, serve("script", variables=variables) as server:
+            bodies = [each.json() for each in receiver.wait_count(3)]
+            assert sorted((each["id"], each["status"]) for each in bodies) == [
+                ("ended", "succeeded"),
+                ("running", "failed"),
+                ("waiting", "succeeded"),
+            ]
+            wait_ended(server, "waiting")
+        with Receiver(port=port).listening() as receiver, serve("script", variables=variables) as server:
+            accept(server, "last", returning("3"), **fields)
+            receiver.wait_end("last")
+            assert [each["id"] for each in receiver.bodies()] == ["last"]
 
 
 def test_events_and_results_are_read_after_a_restart(serve: Serve, variables: dict[str, str]) -> None:

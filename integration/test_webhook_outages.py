@@ -9,6 +9,7 @@ from typing import Final
 import pytest
 from integration.conftest import Serve
 from testing.holding import holding
+from testing.ports import HOST, reserved_port
 from testing.receiver import HANG_UP, Received, Receiver, Reply, redirect
 from testing.script import returning
 from testing.server import Server
@@ -67,37 +68,35 @@ def test_nothing_waits_for_a_receiver_in_trouble_and_each_end_arrives_once(
     trouble = Trouble(while_away)
     with serve("script") as server, Receiver().listening() as receiver:
         receiver.answer = trouble.answer
-        run_predictions(server, receiver, ["warm-up"])
+        run_predictions(server, receiver.url, ["warm-up"])
         receiver.wait_count(1)  # the HTTP client has been imported
         before = memory(server, "VmRSS")
         ids = [f"p{number}" for number in range(PREDICTIONS)]
-        run_predictions(server, receiver, ids)
+        run_predictions(server, receiver.url, ids)
         assert memory(server, "VmRSS") - before < MAX_GROWTH_BYTES
         assert server.health()["status"] == "READY"
         assert not trouble.accepted
         trouble.recover()
-        receiver.wait_until(lambda _: set(ids) <= trouble.accepted.keys(), "end of each prediction")
+        wait_for(lambda: set(ids) <= trouble.accepted.keys(), "end of each prediction")
         assert not {name for name, count in trouble.accepted.items() if count > 1}
 
 
-def run_predictions(server: Server, receiver: Receiver, ids: list[str]) -> None:
+def run_predictions(server: Server, receiver_url: str, ids: list[str]) -> None:
     for name in ids:
-        answer = server.predict(HELLO, id=name, webhook=f"{receiver.url}/hook")
+        answer = server.predict(HELLO, id=name, webhook=f"{receiver_url}/hook")
         assert answer.json()["status"] == "succeeded"
 
 
 def test_a_closed_port_that_opens(serve: Serve) -> None:
-    with Receiver().listening() as closed:
-        port = closed.port
     trouble = Trouble(HANG_UP)
     trouble.recover()
-    with serve("script") as server:
+    with reserved_port() as port, serve("script") as server:
         ids = [f"p{number}" for number in range(PREDICTIONS)]
-        run_predictions(server, closed, ids)
+        run_predictions(server, f"http://{HOST}:{port}", ids)
         receiver = Receiver(port=port)
         receiver.answer = trouble.answer
         with receiver.listening():
-            receiver.wait_until(lambda _: set(ids) <= trouble.accepted.keys(), "end of each prediction")
+            wait_for(lambda: set(ids) <= trouble.accepted.keys(), "end of each prediction")
     assert set(trouble.accepted.values()) == {1}
 
 
@@ -129,7 +128,8 @@ def test_a_webhook_that_waits_for_its_next_attempt_is_delivered_at_the_end(serve
 
 
 def test_a_prediction_that_runs_at_the_end_is_reported(serve: Serve) -> None:
-    with serve("script") as server, Receiver().listening() as receiver:
+    long = {"COG_SHUTDOWN_GRACE": "60"}
+    with serve("script", variables=long) as server, Receiver().listening() as receiver:
         with holding(server, "running", webhook=receiver.url):
             server.signal(signal.SIGTERM)
         (*_, end) = receiver.wait_end("running")
