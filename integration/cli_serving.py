@@ -7,12 +7,14 @@ from urllib.parse import urlsplit
 
 from integration.cli_process import Cog, start_cog
 from testing.client import Address
+from testing.ports import reserved_port
 
 
 @contextmanager
 def serving(project: Path, *flags: str) -> Iterator[tuple[Cog, str]]:
     """Serve the model of the folder within the block; yields the command and the URL."""
-    with start_cog(project, "serve", "-p", "0", *flags) as cog:
+    # Not port 0: until the server listens, another process of the tests could get the port that was found.
+    with reserved_port() as port, start_cog(project, "serve", "-p", str(port), *flags) as cog:
         cog.wait_shown("The model is ready")
         yield cog, cog.err.partition("Serving at ")[2].split()[0]
 

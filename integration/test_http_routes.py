@@ -1,6 +1,7 @@
 """runtime.md 1.2: which routes exist, and the responses of the static ones."""
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from integration.conftest import Serve
@@ -50,12 +51,17 @@ def test_the_schema_is_served_as_it_was_written(server: Server) -> None:
     assert server.request("GET", "/openapi.json").json() == openapi(components)
 
 
+class WithBrokenSchema(Model):
+    """A model whose schema file is there when its server starts, and is not JSON."""
+
+    def write_to(self, folder: Path) -> None:
+        super().write_to(folder)
+        folder.joinpath(".cog").mkdir()
+        folder.joinpath(".cog", "openapi_schema.json").write_text("{ this is not JSON")
+
+
 def test_without_a_schema_openapi_is_503(serve: Serve) -> None:
-    model = Model.named("echo")
-    with serve(Model(model.source), until=None) as server:
-        (server.folder / ".cog").mkdir()
-        (server.folder / ".cog" / "openapi_schema.json").write_text("{ this is not JSON")
-        server.wait_status("READY")
+    with serve(WithBrokenSchema(Model.named("echo").source)) as server:
         answer = server.request("GET", "/openapi.json")
         assert (answer.status, answer.json()) == (503, {"error": "OpenAPI schema not available"})
         assert server.predict({"anything": 1}).json()["output"] == {"anything": 1}
