@@ -9,8 +9,8 @@ from typing import Final
 from testing.ports import HOST
 from testing.waiting import DEADLINE_S
 
-# Well below the 10 s after which the reading side of a download gives up by itself.
-GIVEN_UP_WITHIN_S: Final = 5.0
+# Below the 10 s after which the reading side of a download gives up by itself.
+GIVEN_UP_WITHIN_S: Final = 8.0
 
 
 class Stalling:

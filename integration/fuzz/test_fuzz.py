@@ -100,6 +100,7 @@ def test_the_server_outlives_every_worker(serve: Serve, tmp_path: Path) -> None:
     for seed, rng in rounds("worker"):
         variables = {"COG_WORKER_PYTHON": str(python), "FUZZ_SEED": seed, **_IMPATIENT}
         with serve(MODEL, variables=variables, until=None) as server, failure_report(server, seed):
+            wait_for(lambda: status(server), "an answer")
             ends = time.monotonic() + WORKER_ROUND_S
             for number in range(BURST):
                 # Until another worker serves; some never will.
@@ -109,8 +110,8 @@ def test_the_server_outlives_every_worker(serve: Serve, tmp_path: Path) -> None:
             wait_for(lambda: status(server), "an answer")
             workers = server.folder / "started"
             wait_for(workers.exists, "a worker")
-            started = workers.stat().st_size
-            assert server.log.count("; killing it") <= started, "a line for each"
+            killed = server.log.count("; killing it")
+            assert killed <= workers.stat().st_size, "a line for each"
             assert_no_traceback(server)
 
 

@@ -87,11 +87,11 @@ def test_what_has_time_left_goes_on(serve: Serve, clock: Clock, jump: datetime.t
 
 @JUMPS
 def test_what_has_no_time_left_ends(serve: Serve, clock: Clock, jump: datetime.timedelta) -> None:
-    with serve("script", variables={**clock.variables, "COG_PREDICT_TIMEOUT": "2"}) as server:
+    with serve("script", variables={**clock.variables, "COG_PREDICT_TIMEOUT": "5"}) as server:
         answer = server.begin(script(hold, until="never"), id="long")
         server.wait_logged("long", "held")
         with jumping(server, clock, jump):
-            assert answer.result().json()["error"] == "Prediction timed out after 2 seconds"
+            assert answer.result().json()["error"] == "Prediction timed out after 5 seconds"
 
 
 @JUMPS

@@ -244,7 +244,7 @@ def test_a_client_that_leaves_behind_a_pipelined_request_frees_the_slot(
         server.wait_logged("left", "held")
         assert callable(leave)
         leave(sock)
-        wait_for(lambda: not server.peek("left"), "end of the prediction", deadline_s=5)
+        wait_for(lambda: not server.peek("left"), "end of the prediction")
     assert server.predict(returning("1")).json()["output"] == 1
 
 
@@ -265,7 +265,7 @@ def test_400_clients_at_once_lose_no_syn(server: Server) -> None:
             connected = select.poll()
             for sock in socks:
                 connected.register(sock, select.POLLOUT)
-            wait_for(lambda: len(connected.poll(0)) == 400, "400 connections", deadline_s=5)
+            wait_for(lambda: len(connected.poll(0)) == 400, "400 connections")
         finally:
             server.signal(signal.SIGCONT)
         for sock in socks:

@@ -1,11 +1,11 @@
 """hardening.md A4: however much is wrong with an input, the 422 is short and other clients are served."""
 
 import json
-import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, Final
 
+import psutil
 import pytest
 from integration.conftest import Serve
 from testing.client import JSON
@@ -54,13 +54,19 @@ def test_a_refusal_is_short_and_others_do_not_wait_for_it(server: Server, body: 
         refusal = background.submit(server.address.request, "POST", "/predictions", content, JSON)
         waits = []
         while not refusal.done():
-            started = time.monotonic()
+            started = processor_time(server)
             assert server.health()["status"] == "READY"
-            waits.append(time.monotonic() - started)
+            waits.append(processor_time(server) - started)
     answer = refusal.result()
     assert answer.status == 422
     assert len(answer.body) < 64 * 1024
     assert max(waits, default=0) < 3  # it was 10 to 60 s; what remains is decoding 900,000 names
+
+
+def processor_time(server: Server) -> float:
+    """Return the seconds in which the server has computed: other programs do not add to them."""
+    times = psutil.Process(server.process.pid).cpu_times()
+    return float(times.user + times.system)
 
 
 def test_it_says_how_much_more_is_wrong(server: Server) -> None:

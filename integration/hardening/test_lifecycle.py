@@ -3,6 +3,7 @@
 import contextlib
 import os
 import secrets
+import select
 import shutil
 import signal
 import socket
@@ -12,7 +13,7 @@ from pathlib import Path
 import psutil
 import pytest
 from integration.conftest import Serve
-from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
+from integration.hardening.workers import SLOW_TO_SET_UP, START_WAITING, wait_workers, worker_pids
 from testing import processes
 from testing.holding import holding
 from testing.installation import Installation
@@ -103,7 +104,7 @@ def test_a_killed_supervisor_leaves_nothing_even_of_a_stuck_worker(serve: Serve,
             server.begin({"code": code}, id="stuck")
             server.wait_logged("stuck", "held")
         server.signal(signal.SIGKILL)
-        wait_for(lambda: not processes.marked(server.mark), "end of all processes", deadline_s=2)
+        wait_for(lambda: not processes.marked(server.mark), "end of all processes")
 
 
 def test_a_worker_that_hangs_is_replaced(serve: Serve) -> None:
@@ -186,7 +187,10 @@ def test_systemd_is_notified_once_when_the_model_is_ready(serve: Serve, tmp_path
         notices.settimeout(20)
         variables = {"NOTIFY_SOCKET": str(path), "WATCHDOG_USEC": "200000"}
         try:
-            with serve(SLOW_TO_SET_UP, variables=variables, until="STARTING") as server:
+            # The setup waits for the test, which might otherwise come too late to see the status STARTING.
+            with serve(SLOW_TO_SET_UP, variables=variables, entry=START_WAITING, until="STARTING") as server:
+                assert select.select([notices], [], [], 0)[0] == []
+                server.folder.joinpath("wait").unlink()
                 server.wait_status("READY")
                 received = [notices.recv(100) for _ in range(3)]
                 assert received == [b"READY=1", b"WATCHDOG=1", b"WATCHDOG=1"]

@@ -9,7 +9,7 @@ from typing import Final
 
 import pytest
 from integration.conftest import Serve
-from integration.hardening.workers import SLOW_TO_SET_UP, wait_workers, worker_pids
+from integration.hardening.workers import SLOW_TO_SET_UP, START_WAITING, wait_workers, worker_pids
 from testing.holding import holding
 from testing.script import script
 from testing.server import Server
@@ -75,17 +75,10 @@ def test_a_canceled_prediction_still_has_its_time(serve: Serve) -> None:
 
 def test_a_setup_still_has_its_time(serve: Serve) -> None:
     model = SLOW_TO_SET_UP
-    entry = ("-c", WAITING)
-    with serve(model, variables={"COG_SETUP_TIMEOUT": LIMIT}, entry=entry, until="STARTING") as server:
+    limit = {"COG_SETUP_TIMEOUT": LIMIT}
+    with serve(model, variables=limit, entry=START_WAITING, until="STARTING") as server:
         wait_workers(server, 1)
         with stopped(server):
             server.folder.joinpath("wait").unlink()
         server.wait_status("READY", "SETUP_FAILED")
         assert server.health()["status"] == "READY"
-
-
-WAITING: Final = (
-    "import os, pathlib, sys\n"
-    "pathlib.Path('wait').touch()\n"
-    "os.execv(sys.executable, [sys.executable, '-m', 'cog.server.http', *sys.argv[1:]])\n"
-)

@@ -24,6 +24,14 @@ SLOW_TO_SET_UP: Final = Model(
 )
 """Its setup blocks while the file `wait` exists, its predictions until the file `until` exists."""
 
+START_WAITING: Final = (
+    "-c",
+    "import os, pathlib, sys\n"
+    "pathlib.Path('wait').touch()\n"
+    "os.execv(sys.executable, [sys.executable, '-m', 'cog.server.http', *sys.argv[1:]])\n",
+)
+"""Entry point with which `wait` exists from the start."""
+
 
 def worker_pids(server: Server) -> set[int]:
     """Return the pids of the workers that are alive."""
