@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from testing.ports import HOST, reserved_port
 from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 
 from coglet_protocol.url_guard import UrlGuard
@@ -151,10 +152,11 @@ async def test_a_permanent_server_error_is_a_failure(receiver: Receiver, file: P
 
 
 async def test_a_refused_connection_is_a_failure(file: Path) -> None:
-    with Receiver().listening() as gone:
-        url = gone.url
-    with pytest.raises(OutputFailed, match=r"^Failed to upload output: upload request failed: .+"):
-        await upload(url, file)
+    with (
+        reserved_port() as port,
+        pytest.raises(OutputFailed, match=r"^Failed to upload output: upload request failed: .+"),
+    ):
+        await upload(f"http://{HOST}:{port}", file)
 
 
 async def test_an_endless_redirect(receiver: Receiver, file: Path) -> None:
