@@ -169,10 +169,12 @@ async def test_a_server_that_does_not_answer(receiver: Receiver, file: Path) -> 
     proceed = threading.Event()
     receiver.answer = wait_for_event(proceed)
     with pytest.raises(OutputFailed) as failure:
-        async with uploading(receiver.url, idle_limit_s=0.2) as uploads:
+        async with uploading(receiver.url, idle_limit_s=1.0) as uploads:
             await uploads.deliver(file, "a.png", "p")
     proceed.set()
     assert str(failure.value) == "Failed to upload output: upload request timed out"
+    # It was sent, and a busy server records it after the limit.
+    await asyncio.to_thread(receiver.wait_count, 1)
     assert len(receiver.received) == 1
 
 
