@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from testing.ports import HOST, reserved_port
 from testing.receiver import Received, Receiver, Reply, answering, page
 
 from coglet_cli.main import main
@@ -176,9 +177,9 @@ def test_an_empty_id_is_not_the_list(capsys: pytest.CaptureFixture[str]) -> None
 
 @pytest.mark.parametrize("arguments", [[], ["p"], ["p", "-f"], ["p", "--cancel"]])
 def test_a_server_that_does_not_respond(capsys: pytest.CaptureFixture[str], arguments: list[str]) -> None:
-    with answering({}) as url:
-        pass
-    assert main(["predictions", "--url", url, *arguments]) == 1
+    with reserved_port() as port:
+        url = f"http://{HOST}:{port}"
+        assert main(["predictions", "--url", url, *arguments]) == 1
     assert capsys.readouterr().err.startswith(f"error: no response from the model server at {url}: ")
 
 

@@ -124,8 +124,10 @@ def test_what_forks_and_ends_all_the_time_is_caught(cookie: str) -> None:
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the numbers of processes cannot be set")
 def test_it_is_caught_after_pids_have_wrapped_around(cookie: str) -> None:
-    for _ in range(5):
-        LAST_PID.write_text("400")  # all earlier processes have higher pids
+    # Nearly all earlier processes have higher pids. No pid is assigned twice: tests that run beside this one
+    # would take a new process for one of theirs that has ended.
+    for last in range(400, 1400, 200):
+        LAST_PID.write_text(str(last))
         start_without_environment(RELAY, cookie)
         kill_all(cookie)
         for _ in range(5):
@@ -134,7 +136,7 @@ def test_it_is_caught_after_pids_have_wrapped_around(cookie: str) -> None:
 
 @pytest.mark.skipif(not os.access(LAST_PID, os.W_OK), reason="the numbers of processes cannot be set")
 def test_the_youngest_comes_first_whatever_its_number(cookie: str) -> None:
-    for last in ("20000", "400"):
+    for last in ("20000", "2000"):
         LAST_PID.write_text(last)
         start_without_environment("import time; print('up', flush=True); time.sleep(600)", cookie)
     youngest, oldest = processes_with(cookie)

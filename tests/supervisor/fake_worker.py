@@ -118,6 +118,7 @@ class FakeMachine:
         self.workers: list[FakeWorker] = []
         self.specs: list[WorkerSpec] = []  # of these workers
         self.spawned: asyncio.Queue[FakeWorker] = asyncio.Queue()
+        self._loop = asyncio.get_running_loop()
         self.refusal: OSError | None = None
         self.may_spawn = threading.Event()
         self.may_spawn.set()
@@ -132,5 +133,6 @@ class FakeMachine:
         worker = FakeWorker(pid=_NO_PROCESS + len(self.workers))
         self.workers.append(worker)
         self.specs.append(spec)
-        self.spawned.put_nowait(worker)
+        # Most are started in threads, and an asyncio.Queue is for one thread: a reader could miss the worker.
+        self._loop.call_soon_threadsafe(self.spawned.put_nowait, worker)
         return worker

@@ -6,7 +6,7 @@ from collections.abc import AsyncIterator
 from pathlib import Path
 
 import pytest
-from testing.waiting import settle, wait_until
+from testing.waiting import DEADLINE_S, settle, wait_until
 from tests.supervisor.fake_worker import FakeMachine, FakeWorker
 
 from coglet_supervisor.pages.hosted.identity import Identity
@@ -60,7 +60,7 @@ class Reloading:
         self.send(type="reload", predictor_ref="predict.py:Predictor", environment=environment)
 
     async def next_worker(self) -> FakeWorker:
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             worker = await self.machine.spawned.get()
             await worker.attached.wait()
         return worker

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from testing.waiting import settle, wait_until
+from testing.waiting import DEADLINE_S, settle, wait_until
 from tests.supervisor.fake_worker import FakeMachine, FakeWorker
 
 from coglet_protocol import control
@@ -46,7 +46,7 @@ class Seated:
 
     async def next_worker(self) -> FakeWorker:
         """Wait until the seat has started and attached the next worker, and return it."""
-        async with asyncio.timeout(5):
+        async with asyncio.timeout(DEADLINE_S):
             worker = await self.machine.spawned.get()
             await worker.attached.wait()
         return worker
@@ -297,7 +297,7 @@ async def test_a_start_that_hangs_does_not_delay_a_newer_reload(seated: Seated) 
 
 async def test_a_reload_that_waits_for_the_first_setup_gives_way_to_a_newer_one(seated: Seated) -> None:
     hanging = await seated.next_worker()
-    async with asyncio.timeout(5), asyncio.TaskGroup() as tasks:
+    async with asyncio.timeout(DEADLINE_S), asyncio.TaskGroup() as tasks:
         patient = tasks.create_task(seated.seat.reload(SPEC))
         await settle()
         assert hanging.is_alive

@@ -9,6 +9,7 @@ from contextlib import asynccontextmanager
 from pathlib import Path
 
 import pytest
+from testing.ports import HOST, reserved_port
 from testing.receiver import HANG_UP, Received, Receiver, Reply, in_turn, redirect
 
 from coglet_protocol.url_guard import UrlGuard
@@ -151,10 +152,11 @@ async def test_a_permanent_server_error_is_a_failure(receiver: Receiver, file: P
 
 
 async def test_a_refused_connection_is_a_failure(file: Path) -> None:
-    with Receiver().listening() as gone:
-        url = gone.url
-    with pytest.raises(OutputFailed, match=r"^Failed to upload output: upload request failed: .+"):
-        await upload(url, file)
+    with (
+        reserved_port() as port,
+        pytest.raises(OutputFailed, match=r"^Failed to upload output: upload request failed: .+"),
+    ):
+        await upload(f"http://{HOST}:{port}", file)
 
 
 async def test_an_endless_redirect(receiver: Receiver, file: Path) -> None:
@@ -167,10 +169,12 @@ async def test_a_server_that_does_not_answer(receiver: Receiver, file: Path) -> 
     proceed = threading.Event()
     receiver.answer = wait_for_event(proceed)
     with pytest.raises(OutputFailed) as failure:
-        async with uploading(receiver.url, idle_limit_s=0.2) as uploads:
+        async with uploading(receiver.url, idle_limit_s=1.0) as uploads:
             await uploads.deliver(file, "a.png", "p")
     proceed.set()
     assert str(failure.value) == "Failed to upload output: upload request timed out"
+    # It was sent, and a busy server records it after the limit.
+    await asyncio.to_thread(receiver.wait_count, 1)
     assert len(receiver.received) == 1
 
 

@@ -8,6 +8,7 @@ import weakref
 from collections.abc import Iterator
 
 import pytest
+from testing.ports import HOST, reserved_port
 from testing.receiver import Receiver, Reply, in_turn
 from testing.waiting import wait_for
 from tests.supervisor.delivering import arrived, delivering, started, statuses
@@ -28,20 +29,20 @@ async def test_all_ends_arrive_once_one_attempt_reaches_the_receiver(
 ) -> None:
     monkeypatch.setattr(webhook_sender, "RETRY_DELAYS_S", (0.2, 3600.0))
     caplog.set_level(logging.DEBUG, "coglet_supervisor")
-    with Receiver().listening() as gone:
-        url, port = f"{gone.url}/hook", gone.port
-    ids = [f"p{number}" for number in range(200)]
-    async with delivering() as webhooks:
-        for name in ids:
-            prediction = started(webhooks, url, prediction_id=name)
-            prediction.produce(b"1")
-            end(prediction, "succeeded")
-        await asyncio.to_thread(
-            wait_for, lambda: caplog.text.count("again in 3600 s") == 200, "second attempts"
-        )
-        with Receiver(port=port).listening() as back:
-            end(started(webhooks, url, ["completed"], prediction_id="late"), "succeeded")
-            await asyncio.to_thread(back.wait_count, 201)
+    ids = [f"p{number}" for number in range(100)]
+    with reserved_port() as port:
+        url = f"http://{HOST}:{port}/hook"
+        async with delivering() as webhooks:
+            for name in ids:
+                prediction = started(webhooks, url, prediction_id=name)
+                prediction.produce(b"1")
+                end(prediction, "succeeded")
+            await asyncio.to_thread(
+                wait_for, lambda: caplog.text.count("again in 3600 s") == len(ids), "second attempts"
+            )
+            with Receiver(port=port).listening() as back:
+                end(started(webhooks, url, ["completed"], prediction_id="late"), "succeeded")
+                await asyncio.to_thread(back.wait_count, len(ids) + 1)
     assert sorted(body["id"] for body in back.bodies()) == sorted([*ids, "late"])
 
 

@@ -10,6 +10,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from coglet_supervisor.workers import spawner as spawners
 from coglet_supervisor.workers.process import WorkerProcess
 from coglet_supervisor.workers.spawner import WorkerSpawner
 from coglet_supervisor.workers.spec import WorkerSpec
@@ -85,7 +86,10 @@ async def test_what_starts_after_the_end_is_killed_at_once(machine: Machine) -> 
     assert not psutil.pid_exists(starting.result().pid)
 
 
-async def test_the_end_waits_a_moment_for_what_is_being_started(machine: Machine) -> None:
+async def test_the_end_waits_a_moment_for_what_is_being_started(
+    machine: Machine, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(spawners, "_STARTED_S", 20.0)  # a start takes longer on a busy machine
     begun = threading.Event()
 
     def spawn(spec: WorkerSpec) -> WorkerProcess:
