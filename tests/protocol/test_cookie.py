@@ -47,6 +47,12 @@ def cookie() -> str:
     return secrets.token_hex(8)
 
 
+@pytest.fixture(autouse=True)
+def patience(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let `kill_all` go on: on a busy machine it takes longer than a second to catch what always escapes."""
+    monkeypatch.setattr("coglet_protocol.cookie._KILL_S", 20.0)
+
+
 @pytest.fixture
 def child(cookie: str) -> Iterator["subprocess.Popen[bytes]"]:
     """A process with the cookie that has left the process group."""

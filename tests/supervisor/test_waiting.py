@@ -102,7 +102,9 @@ async def test_the_estimate_follows_the_latest_predictions(queued: Service) -> N
     queued.create("d")
     with pytest.raises(QueueFull) as refusal:
         queued.create("e")
-    assert (refusal.value.length, refusal.value.retry_after_s) == (2, 15)
+    assert refusal.value.length == 2
+    # Two times a bit more than 7 s; more only where this process was not running for a while.
+    assert 15 <= refusal.value.retry_after_s < 60
 
 
 async def test_a_client_that_waits_for_its_turn_gets_its_result(site: Site) -> None:
