@@ -10,7 +10,7 @@ from typing import Final
 
 import pytest
 from integration.worker.conftest import StartWorker
-from testing.worker import EXIT_OK, EXIT_SETUP_FAILED, Worker
+from testing.worker import EXIT_OK, EXIT_SETUP_FAILED
 
 from coglet_protocol import control
 
