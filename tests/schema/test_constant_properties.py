@@ -235,14 +235,14 @@ def check_limits(first: str, steps: list[str]) -> None:
             assert is_within_limits(evaluated(f"C{number}", Path(folder), source)), number
 
 
-@pytest.mark.timeout(60)
+@pytest.mark.timeout(300)
 @pytest.mark.parametrize("step", GROWTH)
 def test_no_repeated_step_grows_beyond_the_limits(step: str) -> None:
     for first in FIRST:
         check_limits(first, [step] * 16)
 
 
-@pytest.mark.timeout(120)
+@pytest.mark.timeout(300)
 @settings(max_examples=40, deadline=None)
 @given(st.sampled_from(FIRST), st.lists(st.sampled_from(GROWTH), min_size=2, max_size=20))
 def test_no_chain_of_constants_grows_beyond_the_limits(first: str, steps: list[str]) -> None:
