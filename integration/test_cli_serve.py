@@ -13,8 +13,9 @@ import pytest
 from integration.cli_process import Cog, run_cog, start_cog
 from testing.waiting import wait_for
 
-from coglet_cli.local import serve
 from coglet_cli.local.model import LocalOptions
+from coglet_cli.local.serve import ServeOptions, run_server
+from coglet_cli.server import address
 from coglet_cli.server.address import LOOPBACK, Address
 from coglet_cli.terminal import Terminal
 
@@ -134,11 +135,9 @@ def test_another_port_is_chosen_when_the_free_one_was_taken(
 
     with socket.create_server((LOOPBACK, 0)) as other, ThreadPoolExecutor(1) as pool:
         chosen = iter([other.getsockname()[1], port])
-        monkeypatch.setattr(serve, "free_address", lambda host: Address(host, next(chosen)))
+        monkeypatch.setattr(address, "free_address", lambda host: Address(host, next(chosen)))
         stopped = pool.submit(stop)
-        serve.run_server(
-            serve.ServeOptions(LocalOptions("cog.yaml"), LOOPBACK, port=0), Terminal(color=False)
-        )
+        run_server(ServeOptions(LocalOptions("cog.yaml"), LOOPBACK, port=0), Terminal(color=False))
         stopped.result()
 
 

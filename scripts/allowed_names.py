@@ -31,6 +31,7 @@ _.predict_time
 # Fields of JSON bodies that clients read.
 _.started_at
 _.completed_at
+_.attempts
 _.user_healthcheck_error
 _.reload_error
 _.capacity

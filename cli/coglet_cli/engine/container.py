@@ -231,7 +231,7 @@ def _end(container: Container, log_reader: threading.Thread) -> None:
     """Stop a container, show the rest of its log, which is removed with it, and remove it."""
     _stop(container)
     log_reader.join(_LOG_DRAIN_S)
-    remove_container(container)
+    _remove(container)
 
 
 def _stop(container: Container) -> None:
@@ -243,5 +243,9 @@ def _stop(container: Container) -> None:
 def remove_container(container: Container) -> None:
     """Stop a container if it runs, and remove it."""
     _stop(container)
+    _remove(container)
+
+
+def _remove(container: Container) -> None:
     with suppress(DockerException):
         container.remove(force=True, v=True)

@@ -4,7 +4,6 @@ import asyncio
 import signal
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
 
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.interrupts import Interrupts, run_interruptible
@@ -23,12 +22,9 @@ from coglet_cli.project.changes import SourceChanges, watch_source
 from coglet_cli.project.folder import find_project
 from coglet_cli.project.model import LocalModel, load_local_model
 from coglet_cli.project.schema import prepare_schema
-from coglet_cli.server.address import LOOPBACK, Address, PortTaken, free_address
+from coglet_cli.server.address import LOOPBACK, Address, at_free_port
 from coglet_cli.server.running import unless_raised
 from coglet_cli.terminal import Terminal
-
-# Another program can take a free port between our check and the server's start.
-_PORT_ATTEMPTS: Final = 3
 
 
 def run_local_prediction(options: PredictOptions, local: LocalOptions, terminal: Terminal) -> None:
@@ -119,16 +115,9 @@ class _Start:
     setup_timeout_s: float
     terminal: Terminal
 
-    async def predict(
-        self, spec: PredictionSpec, interrupts: Interrupts, attempts: int = _PORT_ATTEMPTS
-    ) -> PredictionResult:
+    async def predict(self, spec: PredictionSpec, interrupts: Interrupts) -> PredictionResult:
         """Run the prediction, stop the server and return the result. Raises PortTaken."""
-        try:
-            return await self._predict_at(free_address(LOOPBACK), spec, interrupts)
-        except PortTaken:
-            if attempts == 1:
-                raise
-        return await self.predict(spec, interrupts, attempts - 1)
+        return await at_free_port(LOOPBACK, lambda address: self._predict_at(address, spec, interrupts))
 
     async def _predict_at(
         self, address: Address, spec: PredictionSpec, interrupts: Interrupts

@@ -4,7 +4,7 @@ import asyncio
 import signal
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any, Final
+from typing import Any
 
 from coglet_cli.errors import Interrupted, UserError
 from coglet_cli.interrupts import Interrupts, run_interruptible
@@ -22,11 +22,9 @@ from coglet_cli.project.changes import SourceChanges, watch_source
 from coglet_cli.project.folder import find_project
 from coglet_cli.project.model import LocalModel, load_local_model
 from coglet_cli.project.schema import prepare_schema
-from coglet_cli.server.address import Address, PortTaken, free_address
+from coglet_cli.server.address import Address, PortTaken, at_free_port
 from coglet_cli.server.running import RunningServer, unless_raised
 from coglet_cli.terminal import Terminal
-
-_PORT_ATTEMPTS: Final = 3
 
 
 @dataclass(frozen=True)
@@ -61,33 +59,26 @@ def run_server(options: ServeOptions, terminal: Terminal) -> None:
     """Serve until Ctrl-C or a shutdown request. Raises UserError if the server cannot start or fails."""
     model = load_local_model(options.local.file, terminal)
     prepare_schema(model.project, model.config, terminal)
-    if options.port and not (address := Address(options.host, options.port)).is_free:
-        raise PortTaken(address)
+    if options.port and not Address(options.host, options.port).is_free:
+        raise PortTaken(Address(options.host, options.port))
     local = with_interpreter(model, options.local, terminal)
+
+    async def serve(interrupts: Interrupts) -> None:
+        async def serve_at(address: Address) -> None:
+            start = _Start(options, address, terminal)
+            await start.serve(start.command(model, local), interrupts)
+
+        if options.port:
+            await serve_at(Address(options.host, options.port))
+        else:
+            await at_free_port(options.host, serve_at)
+
     try:
-        _serve(options, model, local, terminal)
+        run_interruptible(serve)
     except Interrupted as stopped:
         # Ctrl-C is the normal way to stop a server in the foreground.
         if stopped.signal_number != signal.SIGINT:
             raise
-
-
-def _serve(
-    options: ServeOptions,
-    model: LocalModel,
-    local: LocalOptions,
-    terminal: Terminal,
-    attempts: int = _PORT_ATTEMPTS,
-) -> None:
-    address = Address(options.host, options.port) if options.port else free_address(options.host)
-    start = _Start(options, address, terminal)
-    command = start.command(model, local)
-    try:
-        run_interruptible(lambda interrupts: start.serve(command, interrupts))
-    except PortTaken:  # of a free one that another program took before the server did, there are others
-        if options.port or attempts == 1:
-            raise
-        _serve(options, model, local, terminal, attempts - 1)
 
 
 @dataclass(frozen=True)

@@ -3,12 +3,18 @@
 import errno
 import ipaddress
 import socket
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 from coglet_cli.errors import UserError
 
+T = TypeVar("T")
+
 LOOPBACK: Final = "127.0.0.1"
+# Another program can take a free port between our check and the server's start.
+_PORT_ATTEMPTS: Final = 3
 # The unspecified addresses, and those at which this machine reaches a server that listens on them.
 _UNSPECIFIED: Final = {"0.0.0.0": LOOPBACK, "::": "::1"}
 
@@ -74,6 +80,17 @@ def free_address(host: str) -> Address:
     with _socket(host) as probe:
         probe.bind((host, 0))
         return Address(host, probe.getsockname()[1])
+
+
+async def at_free_port(host: str, work: Callable[[Address], Awaitable[T]]) -> T:
+    """Return the result of `work` at a free port of `host`: another one if it raises PortTaken.
+
+    Raises PortTaken if that happens again and again.
+    """
+    for _ in range(_PORT_ATTEMPTS - 1):
+        with suppress(PortTaken):
+            return await work(free_address(host))
+    return await work(free_address(host))
 
 
 def bracketed(host: str) -> str:
